@@ -1,0 +1,60 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A Swift target of ours; dependencies point down only (layers in CONTRIBUTING order below).
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tool(_ name: String) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Operations", "CommandLineKit"],
+        swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "qnf",
+    products: [
+        .executable(name: "qconvert", targets: ["qconvert"]),
+        .executable(name: "qinspect", targets: ["qinspect"]),
+        .executable(name: "qverify", targets: ["qverify"]),
+    ],
+    targets: [
+        // 0: C
+        // Kernels are compiled optimised also in debug builds: tests compare millions of values.
+        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        // 1: bytes
+        library("ByteIO", ["CKernels"]),
+        library("JSONText"),
+        // 2: domain
+        library("TensorCore", ["CKernels", "ByteIO"]),
+        library("Quantization", ["CKernels", "TensorCore"]),
+        // 3: containers
+        library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
+        library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
+        // 4
+        library("Checkpoints", ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
+        // 5
+        library("Operations", ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
+        library("CommandLineKit", ["JSONText"]),
+        // 6: tools
+        tool("qconvert"),
+        tool("qinspect"),
+        tool("qverify"),
+    ]
+)
