@@ -27,11 +27,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 let package = Package(
     name: "qnf",
-    products: [
-        .executable(name: "qconvert", targets: ["qconvert"]),
-        .executable(name: "qinspect", targets: ["qinspect"]),
-        .executable(name: "qverify", targets: ["qverify"]),
-    ],
     targets: [
         // 0: C
         // Kernels are compiled optimised also in debug builds: tests compare millions of values.
@@ -40,21 +35,12 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         // 1: bytes
         library("ByteIO", ["CKernels"]),
-        library("JSONText"),
+        library("Parallelism"),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
-        library("Quantization", ["CKernels", "TensorCore"]),
         // 3: containers
-        library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
-        library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
         // 4
-        library("Checkpoints", ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
         // 5
-        library("Operations", ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
-        library("CommandLineKit", ["JSONText"]),
         // 6: tools
-        tool("qconvert"),
-        tool("qinspect"),
-        tool("qverify"),
     ]
 )

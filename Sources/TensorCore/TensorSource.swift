@@ -1,0 +1,43 @@
+package import ByteIO
+
+/// Tensors that can be read piece by piece: every name, type, shape and place was validated when it was opened.
+package protocol TensorSource: Sendable {
+    /// Where the source came from, for messages.
+    var path: String { get }
+
+    /// All readable tensors, in the order of the source.
+    var tensors: [TensorInfo] { get }
+
+    /// Entries that are listed but have no numeric elements to read (TensorFlow's string tensors).
+    var unreadableTensors: [UnreadableTensor] { get }
+
+    /// The files the source consists of, in a fixed order.
+    var files: [InputFile] { get }
+
+    /// Index into `files` of the file that holds the (first byte of the) tensor.
+    func fileIndex(ofTensor index: Int) -> Int
+
+    /// Fills `buffer` with bytes of tensor `index`, from byte `offset` of the tensor on. May be called from any thread.
+    func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError)
+}
+
+extension TensorSource {
+    package var unreadableTensors: [UnreadableTensor] { [] }
+}
+
+/// An entry of a container that is no tensor of numbers.
+package struct UnreadableTensor: Hashable, Sendable {
+    package let name: String
+    /// The container's own word for its type: `string`, `variant`.
+    package let typeName: String
+    package let shape: [Int]
+    /// Bytes it takes in its file.
+    package let byteCount: Int
+
+    package init(name: String, typeName: String, shape: [Int], byteCount: Int) {
+        self.name = name
+        self.typeName = typeName
+        self.shape = shape
+        self.byteCount = byteCount
+    }
+}
