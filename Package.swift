@@ -31,10 +31,12 @@ let package = Package(
         // 0: C
         // Kernels are compiled optimised also in debug builds: tests compare millions of values.
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+        .systemLibrary(name: "CSystem"),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         // 1: bytes
-        library("ByteIO", ["CKernels"]),
+        library("ByteIO", ["CKernels", "CSystem"]),
+        library("JSONText"),
         library("Parallelism"),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
