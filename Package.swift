@@ -41,6 +41,7 @@ let package = Package(
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
         // 3: containers
+        library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
         // 4
         // 5
         // 6: tools

@@ -45,12 +45,15 @@ package struct AtomicOutput: ~Copyable {
     package func file() throws(FileError) -> OutputFile {
         let descriptor = open(temporaryPath, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(destination, "cannot be opened for writing: \(systemErrorText(errno))") }
-        return OutputFile(descriptor: descriptor, path: temporaryPath, shownPath: destination)
+        return OutputFile(descriptor: descriptor, path: destination)
     }
 
     /// A new file inside the output, where it is a folder.
     package func createFile(named name: String) throws(FileError) -> OutputFile {
-        try OutputFile.create(path: FilePath.join(temporaryPath, name), shownPath: FilePath.join(destination, name))
+        let shownPath = FilePath.join(destination, name)
+        let descriptor = open(FilePath.join(temporaryPath, name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw FileError(shownPath, "cannot be created: \(systemErrorText(errno))") }
+        return OutputFile(descriptor: descriptor, path: shownPath)
     }
 
     /// Brings `files` to disk and gives the output its final name.
@@ -62,6 +65,13 @@ package struct AtomicOutput: ~Copyable {
     }
 
     private func moveIntoPlace() throws(FileError) {
+        if !replaces {
+            let noReplace: UInt32 = 1
+            if renameat2(AT_FDCWD, temporaryPath, AT_FDCWD, destination, noReplace) == 0 { return }
+            guard errno == EINVAL || errno == ENOSYS else {
+                throw FileError(destination, "cannot be put in place: \(systemErrorText(errno))")
+            }
+        }
         if rename(temporaryPath, destination) == 0 { return }
         let code = errno
         // A folder with files in it cannot be renamed over: old and new swap names in one step, then the old one goes.

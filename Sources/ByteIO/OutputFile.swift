@@ -2,25 +2,16 @@ import Glibc
 
 /// A file being written at any offset, from any thread; its length is what was written.
 package final class OutputFile: Sendable {
+    /// The final name, for messages; the unfinished file has another.
     package let path: String
-    /// The name to use in messages: the final one, not that of the unfinished file.
-    private let shownPath: String
-    let descriptor: Int32
+    private let descriptor: Int32
 
-    init(descriptor: Int32, path: String, shownPath: String) {
+    init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
         self.path = path
-        self.shownPath = shownPath
     }
 
     deinit { close(descriptor) }
-
-    /// Creates a file that must not exist yet.
-    static func create(path: String, shownPath: String) throws(FileError) -> OutputFile {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw FileError(shownPath, "cannot be created: \(systemErrorText(errno))") }
-        return OutputFile(descriptor: descriptor, path: path, shownPath: shownPath)
-    }
 
     /// Writes all of `buffer` at `offset`.
     package func write(_ buffer: UnsafeRawBufferPointer, atOffset offset: Int) throws(FileError) {
@@ -31,7 +22,7 @@ package final class OutputFile: Sendable {
             if count >= 0 {
                 done += count
             } else if errno != EINTR {
-                throw FileError(shownPath, at: "byte \(offset + done)", "cannot be written: \(systemErrorText(errno))")
+                throw FileError(path, at: "byte \(offset + done)", "cannot be written: \(systemErrorText(errno))")
             }
         }
     }
@@ -50,18 +41,12 @@ package final class OutputFile: Sendable {
         let code = posix_fallocate(descriptor, 0, off_t(byteCount))
         // File systems without the call (EOPNOTSUPP, EINVAL) are written to all the same.
         if code == ENOSPC || code == EFBIG || code == EDQUOT {
-            throw FileError(shownPath, "\(byteCount) bytes are needed, but \(systemErrorText(code).lowercased())")
-        }
-    }
-
-    func truncate(byteCount: Int) throws(FileError) {
-        guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
-            throw FileError(shownPath, "cannot be given its length of \(byteCount) bytes: \(systemErrorText(errno))")
+            throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(code).lowercased())")
         }
     }
 
     /// Returns when all bytes have reached the disk.
     func synchronize() throws(FileError) {
-        guard fsync(descriptor) == 0 else { throw FileError(shownPath, "cannot be written to disk: \(systemErrorText(errno))") }
+        guard fsync(descriptor) == 0 else { throw FileError(path, "cannot be written to disk: \(systemErrorText(errno))") }
     }
 }
