@@ -40,10 +40,16 @@ let package = Package(
         library("Parallelism"),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
+        library("Quantization", ["CKernels", "TensorCore"]),
         // 3: containers
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
         // 4
         // 5
         // 6: tools
+        .executableTarget(
+            name: "kernelbench", dependencies: ["CKernels", "Quantization", "TensorCore"], swiftSettings: swiftSettings),
+        // Tests
+        tests("CKernelsTests", ["CKernels"]),
+        tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
     ]
 )

@@ -6,5 +6,11 @@
 #include <stdint.h>
 
 #include "qk_crc32c.h"
+#include "qk_dequantize4.h"
+#include "qk_error.h"
+#include "qk_float.h"
+#include "qk_quantize4.h"
+#include "qk_quantize8.h"
+#include "qk_simd.h"
 
 #endif

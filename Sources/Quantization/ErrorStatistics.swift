@@ -1,0 +1,65 @@
+import CKernels
+
+/// How far a stream of values is from its reference, in constant memory.
+///
+/// The sums are in double precision with a fixed order: the same bits on every machine and however the stream was cut
+/// into `add`s. (`append` joins streams summed apart; where they were cut then shows in the last bits.)
+package struct ErrorStatistics: Sendable {
+    private var sums = qk_error_sums()
+
+    package init() {}
+
+    /// The next values of both; equally many.
+    package mutating func add(reference: Span<Float>, actual: Span<Float>) {
+        precondition(reference.count == actual.count, "\(reference.count) and \(actual.count) values")
+        reference.withUnsafeBufferPointer { reference in
+            actual.withUnsafeBufferPointer { qk_error_add(&sums, reference.baseAddress, $0.baseAddress, $0.count) }
+        }
+    }
+
+    /// Appends what was counted of the part of the stream that follows.
+    package mutating func append(_ next: ErrorStatistics) {
+        withUnsafePointer(to: next.sums) { qk_error_append(&sums, $0) }
+    }
+
+    package var elementCount: Int { Int(sums.count) }
+
+    /// The sums so far. A NaN or an infinity among the values makes them NaN.
+    package var totals: Totals {
+        let totals = withUnsafePointer(to: sums) { qk_error_total($0) }
+        return Totals(
+            elementCount: elementCount, referenceSquareSum: totals.referenceSquares, actualSquareSum: totals.actualSquares,
+            productSum: totals.products, errorSquareSum: totals.errorSquares, largestError: totals.largestError,
+            largestErrorIndex: Int(totals.largestErrorIndex))
+    }
+
+    package struct Totals: Hashable, Sendable {
+        package let elementCount: Int
+        package let referenceSquareSum: Double
+        package let actualSquareSum: Double
+        package let productSum: Double
+        /// Of actual - reference.
+        package let errorSquareSum: Double
+        /// Largest |actual - reference|.
+        package let largestError: Double
+        /// Of the first element with that error.
+        package let largestErrorIndex: Int
+
+        /// Root of the mean square error; 0 of no elements.
+        package var rootMeanSquareError: Double {
+            elementCount == 0 ? 0 : (errorSquareSum / Double(elementCount)).squareRoot()
+        }
+
+        /// Norm of the error by the norm of the reference: 0 where both are 0, infinite where only the reference is.
+        package var relativeError: Double {
+            errorSquareSum == 0 ? 0 : (errorSquareSum / referenceSquareSum).squareRoot()
+        }
+
+        /// 1 where the values point the same way; 1 as well where there is no error, even of zeros.
+        package var cosineSimilarity: Double {
+            if errorSquareSum == 0 { return 1 }
+            let norms = referenceSquareSum.squareRoot() * actualSquareSum.squareRoot()
+            return norms == 0 ? 0 : productSum / norms
+        }
+    }
+}
