@@ -43,13 +43,18 @@ let package = Package(
         library("Quantization", ["CKernels", "TensorCore"]),
         // 3: containers
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
+        library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
         // 4
+        library(
+            "Checkpoints",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
         // 5
+        library(
+            "Operations",
+            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
         // 6: tools
         .executableTarget(
             name: "kernelbench", dependencies: ["CKernels", "Quantization", "TensorCore"], swiftSettings: swiftSettings),
         // Tests
-        tests("CKernelsTests", ["CKernels"]),
-        tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
     ]
 )

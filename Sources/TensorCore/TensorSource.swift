@@ -19,9 +19,14 @@ package protocol TensorSource: Sendable {
 
     /// Fills `buffer` with bytes of tensor `index`, from byte `offset` of the tensor on. May be called from any thread.
     func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError)
+
+    /// The checksum that the container keeps of all bytes of the tensor; nil where it keeps none.
+    func storedChecksum(ofTensor index: Int) -> CRC32C?
 }
 
 extension TensorSource {
+    package func storedChecksum(ofTensor index: Int) -> CRC32C? { nil }
+
     package var unreadableTensors: [UnreadableTensor] { [] }
 }
 

@@ -1,0 +1,4 @@
+import Glibc
+
+/// Decimal logarithm; minus infinity of zero.
+func decimalLogarithm(_ value: Double) -> Double { log10(value) }
