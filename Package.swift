@@ -39,8 +39,11 @@ let package = Package(
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
         // 3: containers
+        library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
         // 4
         // 5
         // 6: tools
+        // tests
+        tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
     ]
 )

@@ -186,6 +186,7 @@ save_graph("sharded3", gpt2, shards=3)
 save_graph("bf16", gpt2, dtype=tf.bfloat16)
 save_graph("f16", {"model/w": ramp(1, 5, 7), "model/b": ramp(7)}, dtype=tf.float16)
 save_graph("partitioned", {"model/wte": ramp(43, 8), "model/c_attn/w": ramp(1, 6, 21), "model/ln/g": ramp(8)}, shards=2,
-           partitioners={"model/wte": tf1.fixed_size_partitioner(7, axis=0), "model/c_attn/w": tf1.fixed_size_partitioner(3, axis=2)})
+           partitioners={"model/wte": tf1.fixed_size_partitioner(7, axis=0),
+                         "model/c_attn/w": tf1.fixed_size_partitioner(3, axis=2)})
 save_graph("slots", {"w": ramp(3, 5), "b": ramp(5)}, optimizer=tf1.train.AdamOptimizer())
 save_graph("v1", {"model/w": ramp(2, 3), "model/b": ramp(3)}, version=tf1.train.SaverDef.V1)
