@@ -59,6 +59,11 @@ package struct Checkpoint: Sendable {
     /// The files that must not be overwritten while this checkpoint is read.
     package var inputFiles: [InputFile] { source.files }
 
+    /// The checksum that the container keeps of a stored tensor; nil where it keeps none.
+    package func storedChecksum(ofTensor index: Int) -> CRC32C? {
+        metadata?.checksums[index] ?? source.storedChecksum(ofTensor: index)
+    }
+
     private static func parseConfig(_ files: [CompanionFile], path: String) throws(FileError) -> JSONValue? {
         guard let file = files.first(where: { $0.name == "config.json" }) else { return nil }
         guard file.byteCount <= configByteCountLimit else {

@@ -20,13 +20,15 @@ extension Checkpoint {
         let kind = try FileKind(of: file)
         switch kind {
         case .safetensors: return try openSafetensors(file)
-        case .json where FilePath.name(of: path) == "checkpoint": return try openTensorFlow(folder: FilePath.folder(of: path))
         case .json: return try openIndex(path)
-        case .tensorFlowTable: return try openTensorFlow(TensorBundle(indexPath: path), folder: FilePath.folder(of: path), path: path)
+        case .tensorFlowTable: return try openTensorFlow(TensorBundle.open(path: path), folder: FilePath.folder(of: path), path: path)
+        case .unknown where file.name == "checkpoint": return try openTensorFlow(folder: FilePath.folder(of: path))
         case .unsupported, .unknown:
             // Told by its name, a file too damaged to be recognised gets the error of the format it should have.
             if path.hasSuffix(".safetensors") || path.hasSuffix(".qnf"), kind == .unknown { return try openSafetensors(file) }
-            throw TensorBundle.explanation(ofFile: file) ?? FileKind.refuse(file, kind)
+            // The parts of a TensorFlow checkpoint that are not its index: the bundle says which one to name instead.
+            if file.name.hasSuffix(".meta") || file.name.contains(".data-"), kind == .unknown { _ = try TensorBundle.open(path: path) }
+            throw FileKind.refuse(file, kind)
         }
     }
 
@@ -91,7 +93,8 @@ extension Checkpoint {
                     hint: "name one of them")
             }
         }
-        if TensorBundle.isFound(inFolder: path) { return try openTensorFlow(folder: path) }
+        let hasVariables = FilePath.kind(of: inside("variables")) == .folder
+        if names.contains("checkpoint") || names.contains(where: { $0.hasSuffix(".index") }) || hasVariables { return try openTensorFlow(folder: path) }
         for suffix in [".gguf", ".bin", ".pth", ".pt", ".ckpt", ".h5"] {
             if let name = names.first(where: { $0.hasSuffix(suffix) }) {
                 let file = try InputFile(path: inside(name))
@@ -105,11 +108,11 @@ extension Checkpoint {
     /// TensorFlow names a checkpoint by a prefix that is no file: `model.ckpt` for `model.ckpt.index` and its data.
     private static func openPrefix(_ path: String) throws(FileError) -> Checkpoint {
         guard FilePath.kind(of: path + ".index") == .file else { throw FileError(path, "does not exist") }
-        return try openTensorFlow(TensorBundle(indexPath: path + ".index"), folder: FilePath.folder(of: path), path: path)
+        return try openTensorFlow(TensorBundle.open(prefix: path), folder: FilePath.folder(of: path), path: path)
     }
 
     private static func openTensorFlow(folder: String) throws(FileError) -> Checkpoint {
-        try openTensorFlow(TensorBundle(folder: folder), folder: folder, path: folder)
+        try openTensorFlow(TensorBundle.open(folder: folder), folder: folder, path: folder)
     }
 
     private static func openTensorFlow(_ bundle: TensorBundle, folder: String, path: String) throws(FileError) -> Checkpoint {

@@ -67,6 +67,12 @@ struct GPT2TensorFlow: TensorSource {
         try bundle.read(tensor: places[index], atByteOffset: offset, into: buffer)
     }
 
+    func storedChecksum(ofTensor index: Int) -> CRC32C? { bundle.storedChecksum(ofTensor: places[index]) }
+
+    func verifyPartChecksums(ofTensor index: Int, buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        try bundle.verifyPartChecksums(ofTensor: places[index], buffer: buffer)
+    }
+
     /// The configuration that transformers expects, and the tokenizer under the names it looks for.
     ///
     /// `encoder.json` is `vocab.json` and `vocab.bpe` is `merges.txt`, byte for byte.

@@ -65,13 +65,20 @@ package struct IntegrityCheck: Sendable {
         var oddities: [IntegrityReport.Finding] = []
         var checksumCount = 0
         for (index, info) in source.tensors.enumerated() {
-            if let stored = source.storedChecksum(ofTensor: index) {
+            if let stored = checkpoint.storedChecksum(ofTensor: index) {
                 checksumCount += 1
                 let computed = table.checksum(ofTensor: index, byteCount: info.byteCount)
                 if computed != stored {
                     let found = computed.map(\.description) ?? "unknown"
                     problems.append(.init(tensor: info.name, message: "its checksum is \(found), but the file says \(stored)"))
                 }
+            }
+        }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { buffer.deallocate() }
+        for (index, info) in source.tensors.enumerated() {
+            do throws(FileError) { try source.verifyPartChecksums(ofTensor: index, buffer: buffer) } catch {
+                problems.append(.init(tensor: info.name, message: error.description))
             }
         }
         let constants = Set(checkpoint.tensors.flatMap { $0.quantized?.parts ?? [] })

@@ -20,15 +20,18 @@ struct SourceChecksums: Sendable {
     /// The checksum of every tensor; each was read completely. One that differs from the stored one is an error.
     func verified() throws(FileError) -> [CRC32C] {
         var result: [CRC32C] = []
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { buffer.deallocate() }
         for (index, info) in checkpoint.source.tensors.enumerated() {
             guard let computed = table.checksum(ofTensor: index, byteCount: info.byteCount) else {
                 preconditionFailure("tensor '\(info.name)' was not read completely")
             }
-            if let stored = checkpoint.source.storedChecksum(ofTensor: index), stored != computed {
+            if let stored = checkpoint.storedChecksum(ofTensor: index), stored != computed {
                 throw FileError(
                     checkpoint.path, at: "tensor '\(info.name)'", "its checksum is \(computed), but the file says \(stored)",
                     hint: "the file is damaged; fetch it again")
             }
+            try checkpoint.source.verifyPartChecksums(ofTensor: index, buffer: buffer)
             result.append(computed)
         }
         return result

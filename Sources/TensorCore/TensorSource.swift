@@ -22,10 +22,15 @@ package protocol TensorSource: Sendable {
 
     /// The checksum that the container keeps of all bytes of the tensor; nil where it keeps none.
     func storedChecksum(ofTensor index: Int) -> CRC32C?
+
+    /// Where the container keeps checksums of parts of the tensor instead, reads it through `buffer` and compares them.
+    func verifyPartChecksums(ofTensor index: Int, buffer: UnsafeMutableRawBufferPointer) throws(FileError)
 }
 
 extension TensorSource {
     package func storedChecksum(ofTensor index: Int) -> CRC32C? { nil }
+
+    package func verifyPartChecksums(ofTensor index: Int, buffer: UnsafeMutableRawBufferPointer) throws(FileError) {}
 
     package var unreadableTensors: [UnreadableTensor] { [] }
 }
