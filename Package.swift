@@ -51,10 +51,12 @@ let package = Package(
         library("Checkpoints", ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
         // 5
         library("Operations", ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
-        library("CommandLineKit", ["JSONText"]),
+        library("CommandLineKit"),
         // 6: tools
         tool("qconvert"),
         tool("qinspect"),
         tool("qverify"),
+        // Tests
+        tests("CommandLineKitTests", ["CommandLineKit"]),
     ]
 )
