@@ -1,7 +1,7 @@
 /// One thing a tool does: what it takes, as data, and the function that does it.
 package struct Command: Sendable {
     /// Does the work. Throws `UsageError` for what cannot be meant, anything else for what failed.
-    package typealias Run = @Sendable (_ arguments: ParsedArguments, _ console: Console) throws -> ExitStatus
+    package typealias Run = @Sendable (_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
 
     /// What selects it on the command line; nil for the only command of a tool without commands.
     package let name: String?

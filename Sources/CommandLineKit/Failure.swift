@@ -1,4 +1,4 @@
-/// A failure that a tool itself found, where no library type says it better. Ends the tool with `ExitStatus.failed`.
+/// A failure that a tool itself found, where no library type says it better. Ends the tool with `ExitCode.failed`.
 package struct Failure: Explained, Equatable {
     /// Lower case, no full stop.
     package var message: String

@@ -10,7 +10,7 @@ enum HelpText {
         text += sentence(tool.summary)
         text += "\ncommands:\n" + commandList(tool)
         text += "\noptions:\n" + entries([
-            ("-h, --help", "print this help and exit; after a command, help for that command"),
+            ("-h, --help", "print this help and exit; after a command, that command's"),
             ("    --version", "print the version and exit"),
         ])
         text += "\nexit status:\n" + exitStatus
@@ -52,7 +52,7 @@ enum HelpText {
         var details: [String] = []
         if option.kind == .byteCount { details.append(ByteCountText.form) }
         if case .choice(let choices) = option.kind, option.placeholder != choices.joined(separator: "|") {
-            details.append("one of \(choices.joined(separator: ", "))")
+            details.append(choices.joined(separator: ", "))
         }
         switch (option.rangeText, option.unit) {
         case (let range?, let unit?): details.append("\(range) \(unit)")
@@ -62,7 +62,7 @@ enum HelpText {
         }
         if option.isRequired { details.append("required") }
         if option.isRepeatable { details.append("repeatable") }
-        if let text = option.defaultText { details.append("default: \(text)") }
+        if let text = option.defaultText { details.append("default:\(WrappedText.tie)\(text)") }
         return details.isEmpty ? option.help : "\(option.help) (\(details.joined(separator: "; ")))"
     }
 

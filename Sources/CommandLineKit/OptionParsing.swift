@@ -37,7 +37,10 @@ extension Option {
         guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }) else {
             throw UsageError("\(spelling) needs a whole number, not '\(text)'")
         }
-        throw UsageError("\(spelling) must be \(rangeText ?? "smaller"), not \(text)")
+        // Beyond 64 bits on the side where the range is open, "0 or more" would be no answer.
+        let isOpen = text.hasPrefix("-") ? range.lowerBound == .min : range.upperBound == .max
+        if Int(text) == nil && isOpen { throw UsageError("\(spelling) must fit 64 bits, not \(text)") }
+        throw UsageError("\(spelling) must be \(rangeText ?? "an integer"), not \(text)")
     }
 
     private func number(_ text: String, _ range: ClosedRange<Double>, _ spelling: String) throws(UsageError) -> Double {

@@ -105,7 +105,8 @@ package final class Progress: Sendable {
             if line.displayWidth <= width { return line }
         }
         let room = width - share.utf8.count - 2
-        return room > 0 ? "\(label.truncated(to: room))  \(share)" : share.truncated(to: width)
+        // Part of a percentage would be another percentage.
+        return room > 0 ? "\(label.truncated(to: room))  \(share)" : share.utf8.count <= width ? share : ""
     }
 
     private static func remaining(_ seconds: Double) -> String {

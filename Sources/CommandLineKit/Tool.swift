@@ -46,7 +46,7 @@ package struct Tool: Sendable {
     /// Runs the tool on a console of the caller's: no signals, no exit.
     ///
     /// - Parameter line: without the program's name.
-    package func run(_ line: [String], _ console: Console) -> ExitStatus {
+    package func run(_ line: [String], _ console: Console) -> ExitCode {
         console.configure(isQuiet: false, color: ColorChoice.requested(in: line))
         defer { console.eraseProgress() }
         do {
@@ -73,7 +73,7 @@ package struct Tool: Sendable {
         command.name.map { "\(name) \($0)" } ?? name
     }
 
-    private func dispatch(_ line: [String], _ console: Console) throws -> ExitStatus {
+    private func dispatch(_ line: [String], _ console: Console) throws -> ExitCode {
         // The runtime repairs bytes that are not UTF-8, and the repaired name would be another file.
         if let index = line.firstIndex(where: { $0.unicodeScalars.contains("\u{FFFD}") }) {
             throw UsageError("argument \(index + 1) is not valid UTF-8: '\(line[index])'")
@@ -100,7 +100,7 @@ package struct Tool: Sendable {
         }
     }
 
-    private func perform(_ command: Command, _ line: [String], _ console: Console) throws -> ExitStatus {
+    private func perform(_ command: Command, _ line: [String], _ console: Console) throws -> ExitCode {
         // By the shape rule of `ArgumentParser` neither word can be the value of another option.
         let words = line.prefix { $0 != "--" }
         if words.contains("--help") || words.contains("-h") {
@@ -115,12 +115,12 @@ package struct Tool: Sendable {
         return try command.run(arguments, console)
     }
 
-    private func printVersion(_ console: Console) throws -> ExitStatus {
+    private func printVersion(_ console: Console) throws -> ExitCode {
         try console.writeLine("\(name) \(version)")
         return .done
     }
 
-    private func greet(_ console: Console) -> ExitStatus {
+    private func greet(_ console: Console) -> ExitCode {
         console.writeError(HelpText.short(self))
         return .usage
     }

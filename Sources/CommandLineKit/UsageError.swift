@@ -1,4 +1,4 @@
-/// The command line asks for something that cannot be meant. Ends the tool with `ExitStatus.usage`.
+/// The command line asks for something that cannot be meant. Ends the tool with `ExitCode.usage`.
 ///
 /// The parser throws it for what it can see without any I/O; a command's own `run` throws it
 /// for combinations that only the command knows to be wrong.

@@ -1,6 +1,9 @@
 /// Text broken into lines of at most a given width.
 enum WrappedText {
-    /// Breaks at spaces; a word that is longer than a line gets a line of its own.
+    /// A space at which no line ends.
+    static let tie = "\u{A0}"
+
+    /// Breaks at spaces but not at ties, which become spaces; a word that is longer than a line gets a line of its own.
     static func lines(_ text: String, width: Int) -> [String] {
         var lines: [String] = []
         var line = ""
@@ -11,7 +14,8 @@ enum WrappedText {
             }
             line += line.isEmpty ? String(word) : " \(word)"
         }
-        return line.isEmpty ? lines : lines + [line]
+        if !line.isEmpty { lines.append(line) }
+        return lines.map { String($0.map { String($0) == tie ? " " : $0 }) }
     }
 
     /// Paragraphs are separated by blank lines; lines that start with a space are a table or an example and stay as they are.

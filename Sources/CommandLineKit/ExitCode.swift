@@ -1,5 +1,6 @@
 /// How a tool ends, as scripts see it in `$?`. The same four for every tool; the fifth belongs to the shell.
-package enum ExitStatus: Int32, Sendable {
+/// (Not `ExitStatus`: Swift Testing has a type of that name, and every test of a tool would have to choose.)
+package enum ExitCode: Int32, Sendable {
     /// Done; where a question was asked, the answer is yes.
     case done = 0
     /// The answer is no: a check failed, files differ. Nothing went wrong in finding out.
