@@ -57,14 +57,24 @@ import Testing
         }
     }
 
-    @Test func closedPipeEndsTheToolBySignal() async {
-        await #expect(processExitsWith: .signal(SIGPIPE)) {
+    /// Writes more than any buffer holds, and says on standard error when it is unwound.
+    private static let endless = Tool(
+        "qendless", version: "1",
+        command: Command(summary: "write", example: "qendless") { _, console in
+            defer { console.warning("unwound") }
+            while true { try console.writeLine("line") }
+        })
+
+    @Test func closedPipeUnwindsTheToolAndThenEndsItBySignal() async {
+        let result = await #expect(processExitsWith: .signal(SIGPIPE), observing: [\.standardErrorContent]) {
             var ends: [Int32] = [0, 0]
             pipe(&ends)
             dup2(ends[1], 1)
             close(ends[0])
-            exit(DemoTool.tool.run(["qdemo", "layers", "a"]))
+            exit(Self.endless.run(["qendless"]))
         }
+        let errors = result.map { String(decoding: $0.standardErrorContent, as: UTF8.self) }
+        #expect(errors?.hasSuffix("qendless: warning: unwound\n") == true)
     }
 
     @Test func fullDiskIsAFailure() async {
@@ -76,10 +86,17 @@ import Testing
         #expect(errors?.hasSuffix("qdemo: error: standard output: cannot write: no space left on device\n") == true)
     }
 
-    @Test func closedStandardOutputIsNeverAFileOpenedLater() async {
-        await #expect(processExitsWith: .exitCode(2)) {
-            close(1)
-            exit(DemoTool.tool.run(["qdemo", "layers", "a"]))
+    /// Answers no when a file it opens becomes one of the standard streams.
+    private static let opener = Tool(
+        "qopen", version: "1",
+        command: Command(summary: "open a file", example: "qopen") { _, _ in open("/dev/null", O_RDONLY) > 2 ? .done : .no })
+
+    @Test func closedStandardStreamIsNeverAFileOpenedLater() async {
+        for number in [0, 1, 2] as [Int32] {
+            await #expect(processExitsWith: .exitCode(0)) { [number = number as Int32] in
+                close(number)
+                exit(Self.opener.run(["qopen"]))
+            }
         }
     }
 }
