@@ -95,7 +95,8 @@ struct ArgumentParser {
                 return UsageError(message, hint: "did you mean '--\(option.name)'?")
             }
             if let first = command.options.first(where: { $0.short == letters.first }), letters.count > 1 {
-                return UsageError(message, hint: "one letter each, apart from its value: '\(separated(first, letters.dropFirst()))'")
+                let words = separated(first, letters.dropFirst())
+                return UsageError(message, hint: "one letter each, apart from its value: '\(words)'")
             }
         }
         let names = command.options.map { "--\($0.name)" }

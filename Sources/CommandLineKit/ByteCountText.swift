@@ -1,12 +1,12 @@
 /// Reads amounts of bytes as people write them.
-enum ByteCountText {
+package enum ByteCountText {
     /// What help says about the form of a value.
     static let form = "bytes, or as 512M, 1.5GiB, 2GB"
 
     /// `512`, `512B`; `K M G T P` and `KiB MiB ...` count in powers of 1024, `KB MB ...` in powers of 1000
     /// (as GNU's tools do). Upper and lower case are the same. A fraction is cut down to whole bytes.
     /// Nil where the text is none of that or the amount does not fit an `Int`.
-    static func parse(_ text: String) -> Int? {
+    package static func parse(_ text: String) -> Int? {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         guard let factor = factor(text[digits.endIndex...]) else { return nil }
         let parts = digits.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)

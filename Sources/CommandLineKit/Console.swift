@@ -47,8 +47,6 @@ package final class Console: Sendable {
             errorTerminal: Terminal(descriptor: 2), interrupts: interrupts)
     }
 
-    // MARK: Results
-
     /// Writes text to standard output as it is; names that come from files go through `terminalSafe` first.
     package func write(_ text: String) throws(OutputError) {
         let result = state.withLock { state -> Result<Void, OutputError> in
@@ -85,8 +83,6 @@ package final class Console: Sendable {
     /// Emphasis for standard output.
     package var style: Style { style(for: outputTerminal) }
 
-    // MARK: Messages
-
     /// Something that the user should know although the work goes on; printed also under `--quiet`.
     package func warning(_ message: String, hint: String? = nil) {
         report("warning", .yellow, message, hint)
@@ -115,9 +111,8 @@ package final class Console: Sendable {
 
     package var isQuiet: Bool { state.withLock { $0.isQuiet } }
 
-    // MARK: Inside the kit
-
-    func configure(isQuiet: Bool, color: ColorChoice) {
+    /// What `--quiet` and `--color` ask for; `Tool.run` calls it.
+    package func configure(isQuiet: Bool, color: ColorChoice) {
         state.withLock {
             $0.isQuiet = isQuiet
             $0.color = color
@@ -133,7 +128,7 @@ package final class Console: Sendable {
     }
 
     /// Replaces the progress line; not while an unfinished line of output stands there.
-    func showProgress(_ line: String) {
+    package func showProgress(_ line: String) {
         state.withLock { state in
             guard state.isAtLineStart || !outputTerminal.isTerminal else { return }
             write(toErrors: Self.eraseLine + line)
@@ -141,7 +136,8 @@ package final class Console: Sendable {
         }
     }
 
-    func eraseProgress() {
+    /// Takes the progress line away, if there is one.
+    package func eraseProgress() {
         state.withLock { eraseProgress(&$0) }
     }
 

@@ -2,7 +2,7 @@ extension String {
     /// How many terminal columns the text takes: two for East Asian wide characters and emoji, none for combining marks.
     ///
     /// Terminals disagree about newer emoji; this follows what most do, and aligned columns are all that depends on it.
-    var displayWidth: Int {
+    package var displayWidth: Int {
         // Nearly every name is ASCII, and listings have many of them.
         if utf8.allSatisfy({ $0 < 0x80 }) { return utf8.count }
         return reduce(0) { $0 + $1.displayWidth }
@@ -14,7 +14,7 @@ extension String {
     }
 
     /// Cut in the middle so that it fits: the ends of a tensor's name tell more than its middle. At least one column.
-    func middleTruncated(to width: Int) -> String {
+    package func middleTruncated(to width: Int) -> String {
         guard displayWidth > width else { return self }
         guard width > 1 else { return "…" }
         let tailWidth = (width - 1) / 2
@@ -24,7 +24,7 @@ extension String {
     }
 
     /// Cut at the end so that it fits.
-    func truncated(to width: Int) -> String {
+    package func truncated(to width: Int) -> String {
         guard displayWidth > width else { return self }
         return width < 1 ? "" : String(Self.fitting(self, into: width - 1)) + "…"
     }

@@ -7,13 +7,13 @@ enum HelpText {
     /// The help of a tool with commands.
     static func text(_ tool: Tool) -> String {
         var text = "usage: \(tool.name) COMMAND [ARGUMENT...] [options]\n\n"
-        text += sentence(tool.summary)
+        text += wrapped(sentence(tool.summary))
         text += "\ncommands:\n" + commandList(tool)
         text += "\noptions:\n" + entries([
             ("-h, --help", "print this help and exit; after a command, that command's"),
             ("    --version", "print the version and exit"),
         ])
-        text += "\nexit status:\n" + exitStatus
+        text += "\nexit status:\n" + entries(exitStatus)
         if let example = tool.commands.first?.example { text += "\nexample:\n" + indented(example) }
         return text
     }
@@ -21,7 +21,7 @@ enum HelpText {
     /// The help of one command.
     static func text(_ tool: Tool, _ command: Command) -> String {
         var text = usageLines(tool, command)
-        text += "\n" + sentence(command.summary)
+        text += "\n" + wrapped(sentence(command.summary))
         if let discussion = command.discussion {
             text += "\n" + WrappedText.paragraphs(discussion, width: width).joined(separator: "\n") + "\n"
         }
@@ -29,7 +29,7 @@ enum HelpText {
             text += "\narguments:\n" + entries(command.arguments.map { ($0.spelling, $0.help) })
         }
         text += "\noptions:\n" + entries(command.options.map { (label($0), description($0)) })
-        if command.name == nil { text += "\nexit status:\n" + exitStatus }
+        if command.name == nil { text += "\nexit status:\n" + entries(exitStatus) }
         return text + "\nexample:\n" + indented(command.example)
     }
 
@@ -54,7 +54,9 @@ enum HelpText {
         if case .choice(let choices) = option.kind, option.placeholder != choices.joined(separator: "|") {
             details.append(choices.joined(separator: ", "))
         }
-        switch (option.rangeText, option.unit) {
+        // Counts are not negative; only other limits are worth a word.
+        let range = option.kind == .integer(0...Int.max) ? nil : option.rangeText
+        switch (range, option.unit) {
         case (let range?, let unit?): details.append("\(range) \(unit)")
         case (let range?, nil): details.append(range)
         case (nil, let unit?): details.append("in \(unit)")
@@ -72,9 +74,8 @@ enum HelpText {
         return short + "--\(option.name)" + (option.placeholder.isEmpty ? "" : " \(option.placeholder)")
     }
 
-    private static let exitStatus = entries([
-        ("0", "done"), ("1", "the answer is no"), ("2", "failed"), ("64", "the command line is wrong"),
-    ])
+    /// What the statuses mean, by number.
+    static let exitStatus = [("0", "done"), ("1", "the answer is no"), ("2", "failed"), ("64", "the command line is wrong")]
 
     private static func commandList(_ tool: Tool) -> String {
         entries(tool.commands.map { ($0.name ?? "", $0.summary) })
@@ -117,9 +118,13 @@ enum HelpText {
         return command.arguments.map(\.spelling) + named + ["[options]"]
     }
 
-    private static func sentence(_ summary: String) -> String {
-        let text = summary.prefix(1).uppercased() + summary.dropFirst() + "."
-        return WrappedText.lines(text, width: width).joined(separator: "\n") + "\n"
+    /// With a capital and a full stop.
+    static func sentence(_ summary: String) -> String {
+        summary.prefix(1).uppercased() + summary.dropFirst() + "."
+    }
+
+    private static func wrapped(_ text: String) -> String {
+        WrappedText.lines(text, width: width).joined(separator: "\n") + "\n"
     }
 
     private static func indented(_ example: String) -> String {

@@ -45,7 +45,8 @@ extension Option {
 
     private func number(_ text: String, _ range: ClosedRange<Double>, _ spelling: String) throws(UsageError) -> Double {
         // Swift's own parser also takes `nan`, `inf` and hexadecimal, none of which anybody means here.
-        guard text.allSatisfy({ $0.isASCII && ($0.isNumber || "+-.eE".contains($0)) }), let value = Double(text), value.isFinite else {
+        let isDecimal = text.allSatisfy { $0.isASCII && ($0.isNumber || "+-.eE".contains($0)) }
+        guard isDecimal, let value = Double(text), value.isFinite else {
             throw UsageError("\(spelling) needs a number, not '\(text)'")
         }
         guard range.contains(value) else { throw UsageError("\(spelling) must be \(rangeText ?? "finite"), not \(text)") }

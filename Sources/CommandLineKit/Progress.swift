@@ -13,7 +13,7 @@ package final class Progress: Sendable {
     }
 
     /// Nanoseconds that never go back.
-    typealias Clock = @Sendable () -> UInt64
+    package typealias Clock = @Sendable () -> UInt64
 
     private struct Drawing {
         var isFinished = false
@@ -39,7 +39,9 @@ package final class Progress: Sendable {
     private let drawing: Mutex<Drawing>
 
     /// - Parameter console: nil where there is nobody to show it to.
-    init(label: String, total: Int, unit: Unit, console: Console?, clock: @escaping Clock = Progress.monotonicTime) {
+    package init(
+        label: String, total: Int, unit: Unit, console: Console?, clock: @escaping Clock = Progress.monotonicTime
+    ) {
         self.label = label.terminalSafe
         self.total = total
         self.unit = unit
@@ -58,8 +60,8 @@ package final class Progress: Sendable {
         let due = nextDrawing.load(ordering: .relaxed)
         guard now >= due else { return }
         // Of the threads that come by at the same time one draws and the others go on working.
-        guard nextDrawing.compareExchange(expected: due, desired: now + Self.interval, ordering: .relaxed).exchanged else { return }
-        draw(reached, now, console)
+        let exchange = nextDrawing.compareExchange(expected: due, desired: now + Self.interval, ordering: .relaxed)
+        if exchange.exchanged { draw(reached, now, console) }
     }
 
     /// Takes the line away. Whatever is still counted afterwards shows nothing.
@@ -84,7 +86,7 @@ package final class Progress: Sendable {
     }
 
     /// The line, with as many of its parts as fit into `width` columns. Percentages are cut, not rounded: 100% is done.
-    static func line(label: String, amount: Int, total: Int, unit: Unit, rate: Double, width: Int) -> String {
+    package static func line(label: String, amount: Int, total: Int, unit: Unit, rate: Double, width: Int) -> String {
         let done = min(max(amount, 0), max(total, 0))
         let percent = total > 0 ? Int(Double(done) / Double(total) * 100) : 100
         let share = (percent < 10 ? "  " : percent < 100 ? " " : "") + "\(percent)%"
@@ -113,7 +115,7 @@ package final class Progress: Sendable {
         seconds < 59 ? "\(Int(seconds.rounded(.up))) s" : NumberText.duration(seconds: seconds.rounded(.up))
     }
 
-    static let monotonicTime: Clock = {
+    package static let monotonicTime: Clock = {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

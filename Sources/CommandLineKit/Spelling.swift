@@ -1,7 +1,7 @@
 /// Finds what somebody meant to type.
-enum Spelling {
+package enum Spelling {
     /// The candidate nearest to `typed`: a third of the letters may be wrong, or the end may be missing.
-    static func nearest(to typed: String, among candidates: [String]) -> String? {
+    package static func nearest(to typed: String, among candidates: [String]) -> String? {
         let lowered = typed.lowercased()
         var best: (candidate: String, distance: Int)?
         for candidate in candidates {
@@ -15,7 +15,7 @@ enum Spelling {
     }
 
     /// Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment).
-    static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+    package static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
         // Beyond this length nothing is a slip of the finger, and the work is quadratic.
         guard max(a.count, b.count) <= 64 else { return a == b ? 0 : Int.max }
         var beforeLast: [Int] = []

@@ -1,4 +1,5 @@
-/// Rows of text under a header, aligned for the eye. Cells are made safe for terminals here, so names from files can go in as they are.
+/// Rows of text under a header, aligned for the eye. Cells are made safe for terminals here,
+/// so names from files can go in as they are.
 package struct Table: Sendable {
     package enum Alignment: Sendable {
         case left, right

@@ -78,6 +78,10 @@ package struct Tool: Sendable {
         if let index = line.firstIndex(where: { $0.unicodeScalars.contains("\u{FFFD}") }) {
             throw UsageError("argument \(index + 1) is not valid UTF-8: '\(line[index])'")
         }
+        if let document = try generated(line) {
+            try console.write(document)
+            return .done
+        }
         if let command = onlyCommand {
             guard !line.isEmpty || !command.arguments.contains(where: \.cardinality.isRequired) else { return greet(console) }
             return try perform(command, line, console)
@@ -113,6 +117,23 @@ package struct Tool: Sendable {
         let color = ColorChoice(rawValue: arguments.string(always: Option.color.name)) ?? .auto
         console.configure(isQuiet: arguments.flag(Option.quiet.name), color: color)
         return try command.run(arguments, console)
+    }
+
+    /// What packagers ask for, and help does not mention: `--generate-completions SHELL` and `--generate-manual`,
+    /// each alone on the line.
+    private func generated(_ line: [String]) throws(UsageError) -> String? {
+        switch line.first {
+        case "--generate-manual" where line.count == 1:
+            return ManualPage(tool: self).text
+        case "--generate-completions":
+            let shells = Shell.allCases.map(\.rawValue)
+            let option = Option.choice("generate-completions", shells, help: "")
+            let text = line.dropFirst().joined(separator: " ")
+            _ = try option.value(of: text, spelling: "--generate-completions")
+            return Shell(rawValue: text)?.completions(for: self)
+        default:
+            return nil
+        }
     }
 
     private func printVersion(_ console: Console) throws -> ExitCode {

@@ -1,7 +1,7 @@
 /// Text broken into lines of at most a given width.
 enum WrappedText {
     /// A space at which no line ends.
-    static let tie = "\u{A0}"
+    static let tie: Character = "\u{A0}"
 
     /// Breaks at spaces but not at ties, which become spaces; a word that is longer than a line gets a line of its own.
     static func lines(_ text: String, width: Int) -> [String] {
@@ -15,7 +15,7 @@ enum WrappedText {
             line += line.isEmpty ? String(word) : " \(word)"
         }
         if !line.isEmpty { lines.append(line) }
-        return lines.map { String($0.map { String($0) == tie ? " " : $0 }) }
+        return lines.map { $0.substituting([tie: " "]) }
     }
 
     /// Paragraphs are separated by blank lines; lines that start with a space are a table or an example and stay as they are.

@@ -1,4 +1,4 @@
-@testable import CommandLineKit
+import CommandLineKit
 import Testing
 
 @Suite struct ByteCountTextTests {
@@ -12,8 +12,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "M", ".5M", "5.M", "1.2.3M", "-1M", "+1M", "1 M", "1MX", "1iB", "1Bi", "1E", "0x10", "1e6", "٣M", "8192P", "9223372036854775808",
-        "1.0000000001K",
+        "", "M", ".5M", "5.M", "1.2.3M", "-1M", "+1M", "1 M", "1MX", "1iB", "1Bi", "1E", "0x10", "1e6", "٣M", "8192P",
+        "9223372036854775808", "1.0000000001K",
     ])
     func refuses(text: String) {
         #expect(ByteCountText.parse(text) == nil)

@@ -24,7 +24,8 @@ enum DemoTool {
             .choice(
                 "layout", ["as-in-source", "sorted-by-name", "sorted-by-size"], placeholder: "LAYOUT",
                 defaultText: "chosen by size", help: "order of the tensors"),
-            .integer("block-size", short: "b", in: 16...4096, unit: "elements", default: 64, help: "elements that share one absmax"),
+            .integer(
+                "block-size", short: "b", in: 16...4096, unit: "elements", default: 64, help: "elements that share one absmax"),
             .integer("first", "LAYER", in: Int.min...Int.max, help: "first layer, counted from the end when negative"),
             .number("threshold", in: 0...1, default: 0.01, help: "largest relative error"),
             .number("bias", unit: "standard deviations", help: "added to every element"),
@@ -97,7 +98,8 @@ enum DemoTool {
     static let single = Tool(
         "qmerge", version: "1.2.3",
         command: Command(
-            summary: "merge an adapter into a model", arguments: [Argument("base", help: "model"), Argument("adapter", help: "adapter")],
+            summary: "merge an adapter into a model",
+            arguments: [Argument("base", help: "model"), Argument("adapter", help: "adapter")],
             options: [.output.required(), .flag("unmerge", help: "take the adapter out again")],
             example: "qmerge gpt2 alpaca.lora -o merged.qnf"
         ) { arguments, console in

@@ -1,9 +1,10 @@
-@testable import CommandLineKit
+import CommandLineKit
 import Testing
 
 @Suite struct DisplayWidthTests {
     @Test(arguments: [
-        ("", 0), ("abc", 3), ("naïve", 5), ("nai\u{308}ve", 5), ("日本語", 6), ("한국", 4), ("ｆｕｌｌ", 8), ("👍", 2), ("👩‍👩‍👧", 2), ("🇩🇪", 2), ("…", 1), ("µs", 2),
+        ("", 0), ("abc", 3), ("naïve", 5), ("nai\u{308}ve", 5), ("日本語", 6), ("한국", 4), ("ｆｕｌｌ", 8), ("👍", 2),
+        ("👩‍👩‍👧", 2), ("🇩🇪", 2), ("…", 1), ("µs", 2),
     ])
     func width(text: String, expected: Int) {
         #expect(text.displayWidth == expected)

@@ -1,4 +1,4 @@
-@testable import CommandLineKit
+import CommandLineKit
 import Testing
 
 @Suite struct NumberTextTests {
@@ -36,7 +36,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (0.0, "0"), (-0.0, "0"), (1, "1"), (0.012345, "0.0123"), (123.45, "123"), (1234.5, "1.23e+03"), (0.00000015, "1.5e-07"), (9.996, "10"),
+        (0.0, "0"), (-0.0, "0"), (1, "1"), (0.012345, "0.0123"), (123.45, "123"), (1234.5, "1.23e+03"), (0.00000015, "1.5e-07"),
+        (9.996, "10"),
     ])
     func significant(value: Double, expected: String) {
         #expect(NumberText.significant(value, digits: 3) == expected)
@@ -49,8 +50,9 @@ import Testing
 
     @Test(arguments: [
         (0, "0 s"), (0.00035, "350 us"), (0.0009994, "999 us"), (0.0009996, "1.00 ms"), (0.0123, "12.3 ms"), (4.561, "4.56 s"),
-        (9.996, "10.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (125, "2 min 05 s"), (3599.4, "59 min 59 s"), (3599.6, "1 h 00 min"),
-        (3725, "1 h 02 min"), (86399, "1 d 00 h"), (273_600, "3 d 04 h"), (-2, "-2.00 s"), (.infinity, "-"), (.nan, "-"),
+        (9.996, "10.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (125, "2 min 05 s"), (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 00 min"), (3725, "1 h 02 min"), (86399, "1 d 00 h"), (273_600, "3 d 04 h"), (-2, "-2.00 s"),
+        (.infinity, "-"), (.nan, "-"),
     ])
     func duration(seconds: Double, expected: String) {
         #expect(NumberText.duration(seconds: seconds) == expected)

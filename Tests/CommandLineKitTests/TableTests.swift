@@ -5,7 +5,9 @@ import Testing
     private let plain = Style(isEnabled: false)
 
     private var table: Table {
-        var table = Table([.init("tensor", canShrink: true), .init("dtype"), .init("bytes", .right), .init("max error", .decimal)])
+        var table = Table([
+            .init("tensor", canShrink: true), .init("dtype"), .init("bytes", .right), .init("max error", .decimal),
+        ])
         table.addGroup(["h.0 and everything that belongs to the first layer"])
         table.addRow(["attn.c_attn.weight", "nf4", "884,736", "0.0123"])
         table.addRow(["日本語.weight", "", "96", "12.5"])
