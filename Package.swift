@@ -17,7 +17,7 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 func tool(_ name: String) -> Target {
     .executableTarget(
         name: name,
-        dependencies: ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Operations", "CommandLineKit"],
+        dependencies: ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Operations", "CommandLineKit", "ToolSupport"],
         swiftSettings: swiftSettings)
 }
 
@@ -52,10 +52,16 @@ let package = Package(
         library(
             "Operations",
             ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
+        library("CommandLineKit"),
         // 6: tools
+        library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Operations", "CommandLineKit"]),
+        tool("qconvert"),
+        tool("qinspect"),
+        tool("qverify"),
         .executableTarget(
             name: "kernelbench", dependencies: ["CKernels", "Quantization", "TensorCore"], swiftSettings: swiftSettings),
         // tests
+        tests("CommandLineKitTests", ["CommandLineKit"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
     ]
 )

@@ -34,9 +34,6 @@ package struct Conversion: Sendable {
         self.allowsNonfinite = allowsNonfinite
     }
 
-    /// Bytes of input that `Resources.progress` will have been told of at the end.
-    package var totalByteCount: Int { plan.items.reduce(0) { $0 + $1.inputByteCount } }
-
     /// Writes the file at `path`, complete or not at all.
     package func run(path: String, replaces: Bool) throws -> ConversionReport {
         let output = try AtomicOutput(destination: path, replaces: replaces, inputs: plan.checkpoint.inputFiles)

@@ -68,6 +68,11 @@ package struct ConversionPlan: Sendable {
         ])
     }
 
+    package var elementCount: Int { items.reduce(0) { $0 + $1.tensor.elementCount } }
+
+    /// Bytes that a conversion tells `Resources.progress` of, all together.
+    package var inputByteCount: Int { items.reduce(0) { $0 + $1.inputByteCount } }
+
     /// Bytes of the output; a few less where decimal numbers in it turn out shorter than they can be.
     package func outputByteCount() throws(FileError) -> Int {
         try QNFWriter.byteCount(plan: layout, settings: settingsDocument, lineagePlaceholder: lineage(checksums: nil))

@@ -29,11 +29,6 @@ package struct Export: Sendable {
         self.resources = resources
     }
 
-    /// Bytes of input that `Resources.progress` will have been told of at the end.
-    package var totalByteCount: Int {
-        plan.checkpoint.tensors.reduce(0) { $0 + ConversionPlan.storedByteCount(of: $1, in: plan.checkpoint.source) }
-    }
-
     /// Writes one safetensors file, complete or not at all.
     package func run(file path: String, replaces: Bool) throws -> ExportReport {
         let output = try AtomicOutput(destination: path, replaces: replaces, inputs: plan.checkpoint.inputFiles)

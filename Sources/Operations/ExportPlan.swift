@@ -63,6 +63,11 @@ package struct ExportPlan: Sendable {
         self.expanded = expanded
     }
 
+    /// Bytes that an export tells `Resources.progress` of, all together.
+    package var inputByteCount: Int {
+        checkpoint.tensors.reduce(0) { $0 + ConversionPlan.storedByteCount(of: $1, in: checkpoint.source) }
+    }
+
     /// transformers has 4-bit versions of linear layers, the output head among them, and of no others.
     static func hasFourBitLayer(_ tensor: LogicalTensor) -> Bool {
         let role = LinearLayers.role(of: tensor.name, shape: tensor.shape)
