@@ -141,6 +141,11 @@ package final class Console: Sendable {
         state.withLock { eraseProgress(&$0) }
     }
 
+    /// For the moment before a signal ends the process: never waits for a thread that is stuck writing to a full pipe.
+    func eraseProgressAtTermination() {
+        _ = state.withLockIfAvailable { eraseProgress(&$0) }
+    }
+
     private func eraseProgress(_ state: inout State) {
         guard state.isProgressShown else { return }
         write(toErrors: Self.eraseLine)

@@ -13,6 +13,7 @@ package struct Tool: Sendable {
     package init(_ name: String, summary: String, version: String, commands: [Command]) {
         precondition(!commands.isEmpty && commands.allSatisfy { $0.name != nil }, "commands of a tool have names")
         precondition(Set(commands.map(\.name)).count == commands.count, "two commands have the same name")
+        precondition(!commands.contains { $0.name == "help" }, "'help' is every tool's own command")
         self.name = name
         self.summary = summary
         self.version = version
@@ -36,7 +37,7 @@ package struct Tool: Sendable {
         DescriptorSink.occupyStandardDescriptors()
         let interrupts = Interrupts()
         let console = Console(toolName: name, interrupts: interrupts)
-        interrupts.onTermination { console.eraseProgress() }
+        interrupts.onTermination { console.eraseProgressAtTermination() }
         interrupts.start()
         let status = run(Array(arguments.dropFirst()), console)
         if status == .closedPipe { Interrupts.die(by: SIGPIPE) }

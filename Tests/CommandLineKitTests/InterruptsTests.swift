@@ -77,6 +77,23 @@ import Testing
         #expect(errors?.hasSuffix("qendless: warning: unwound\n") == true)
     }
 
+    @Test func signalEndsAToolThatIsStuckWriting() async {
+        await #expect(processExitsWith: .signal(SIGTERM)) {
+            var ends: [Int32] = [0, 0]
+            pipe(&ends)
+            dup2(ends[1], 1)
+            var thread = pthread_t()
+            pthread_create(&thread, nil, { _ in
+                usleep(100_000)
+                kill(getpid(), SIGTERM)
+                // Reached only when the first signal did not end the process.
+                usleep(1_000_000)
+                _exit(9)
+            }, nil)
+            exit(Self.endless.run(["qendless"]))
+        }
+    }
+
     @Test func fullDiskIsAFailure() async {
         let result = await #expect(processExitsWith: .exitCode(2), observing: [\.standardErrorContent]) {
             dup2(open("/dev/full", O_WRONLY), 1)
