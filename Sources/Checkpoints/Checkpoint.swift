@@ -54,7 +54,8 @@ package struct Checkpoint: Sendable {
         self.warnings = warnings + Self.warnings(config: config, hasQuantized: hasQuantized)
     }
 
-    package var fileByteCount: Int { source.files.reduce(0) { $0 + $1.byteCount } }
+    /// Bytes of all stored tensors.
+    package var storedByteCount: Int { source.tensors.reduce(0) { $0 + $1.byteCount } }
 
     /// The files that must not be overwritten while this checkpoint is read.
     package var inputFiles: [InputFile] { source.files }

@@ -33,8 +33,6 @@ package struct IntegrityCheck: Sendable {
         self.resources = resources
     }
 
-    package var totalByteCount: Int { checkpoint.source.tensors.reduce(0) { $0 + $1.byteCount } }
-
     package func run() throws -> IntegrityReport {
         let source = checkpoint.source
         let table = ChecksumTable(tensorCount: source.tensors.count)
@@ -88,7 +86,7 @@ package struct IntegrityCheck: Sendable {
             if constants.contains(index) { problems.append(finding) } else { oddities.append(finding) }
         }
         return IntegrityReport(
-            problems: problems, oddities: oddities, checkedByteCount: totalByteCount, tensorCount: source.tensors.count,
+            problems: problems, oddities: oddities, checkedByteCount: checkpoint.storedByteCount, tensorCount: source.tensors.count,
             checksumCount: checksumCount)
     }
 

@@ -17,9 +17,6 @@ package struct RoundtripReport: Sendable {
         package let isBitExact: Bool?
 
         package var relativeRMSE: Double { statistics.relativeError }
-
-        /// Signal to noise in decibels; infinite where nothing was lost.
-        package var decibels: Double { -20 * decimalLogarithm(statistics.relativeError) }
     }
 
     /// Quantized weights, the worst first; then dense tensors that differ, then those that are equal.
@@ -50,8 +47,6 @@ package struct Roundtrip: Sendable {
         self.checksBits = checksBits
         self.resources = resources
     }
-
-    package var totalByteCount: Int { source.tensors.reduce(0) { $0 + ConversionPlan.storedByteCount(of: $1, in: source.source) } }
 
     package func run() throws -> RoundtripReport {
         let sourceIndex = Dictionary(source.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
