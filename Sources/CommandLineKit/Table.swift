@@ -167,7 +167,9 @@ package struct Table: Sendable {
             switch columns[index].alignment {
             case .left: left = 0
             case .right: left = space
-            case .decimal: left = isHeader ? space : min(space, measure.whole - Self.whole(text))
+            case .decimal:
+                // Dashes and words have no point and may be as wide as the column.
+                left = isHeader ? space : max(0, min(space, measure.whole - Self.whole(text)))
             }
             if !text.isEmpty {
                 line += String(repeating: " ", count: pending + left) + style.apply(cell.emphasis, text)

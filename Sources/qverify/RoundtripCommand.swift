@@ -19,7 +19,10 @@ func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitC
     if arguments.flag("json") {
         try writeJSON(report, failures: failures, measures, console)
     } else {
-        try console.write(table(report, isComplete: arguments.flag("all")))
+        let shown = arguments.flag("all") ? report.rows : Array(report.rows.filter { $0.relativeRMSE != 0 }.prefix(10))
+        try console.write(table(report, shown))
+        let hidden = report.rows.count - shown.count
+        if hidden > 0 { try console.writeLine("\(hidden) more, with less error or none (--all lists them)") }
         for failure in failures { try console.writeLine("NOT OK: \(failure.terminalSafe)") }
         if failures.isEmpty { try console.writeLine(verdict(report, arguments)) }
         console.note(measures.summary(byteCount: source.storedByteCount))
@@ -51,7 +54,7 @@ private func verdict(_ report: RoundtripReport, _ arguments: ParsedArguments) ->
     return "OK: \(report.rows.count) tensors compared, all errors within the bound of the format\(bits)"
 }
 
-private func table(_ report: RoundtripReport, isComplete: Bool) -> Table {
+private func table(_ report: RoundtripReport, _ shown: [RoundtripReport.Row]) -> Table {
     var table = Table([
         .init("tensor", canShrink: true), .init("type"), .init("rel RMSE", .decimal), .init("of bound", .right), .init("SNR dB", .decimal),
         .init("cosine", .decimal),
@@ -64,14 +67,7 @@ private func table(_ report: RoundtripReport, isComplete: Bool) -> Table {
             .init(NumberText.fixed(totals.cosineSimilarity, decimals: 6)),
         ]
     }
-    let changed = report.rows.filter { $0.relativeRMSE != 0 }
-    let shown = isComplete ? report.rows : Array(changed.prefix(10))
     for row in shown { table.addRow(cells(row.name, row.typeName, row.statistics, bound: row.largestBoundShare)) }
-    let hidden = report.rows.count - shown.count
-    if hidden > 0 {
-        let exact = report.rows.count - changed.count
-        table.addRow([.init("... \(hidden) more (\(exact) of them exact; --all lists them)", .dim)])
-    }
     if let totals = report.quantizedTotals {
         let bound = report.rows.compactMap(\.largestBoundShare).max()
         table.addTotal(cells("all quantized weights", "", totals, bound: bound))
