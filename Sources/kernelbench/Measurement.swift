@@ -1,37 +1,24 @@
-/// Repeated timing of one thing.
+import Glibc
+
+/// Repeated timing of one thing on the calling thread.
 struct Measurement {
-    /// Median time of one run, in seconds.
+    /// Median processor time of one run, in seconds: other processes cost memory bandwidth, but not turns.
     let seconds: Double
 
     /// Runs `body` once unmeasured, to touch its memory, then nine times.
     init(_ body: () -> Void) {
         body()
-        let clock = ContinuousClock()
-        var times = (0..<9).map { _ in clock.measure(body) }
-        times.sort()
-        seconds = times[4] / .seconds(1)
-    }
-}
-
-/// One line of the table: values and bytes per second, and the bytes as a share of what a plain copy moves.
-struct Report {
-    let copyBytesPerSecond: Double
-
-    func print(_ name: String, valueCount: Int, bytesPerValue: Double, _ body: () -> Void) {
-        let seconds = Measurement(body).seconds
-        let values = Double(valueCount) / seconds, bytes = values * bytesPerValue
-        line(name, fixed(values * 1e-9), fixed(bytes * 1e-9), fixed(bytes / copyBytesPerSecond * 100))
+        let times = (0..<9).map { _ in
+            let start = Self.processorTime
+            body()
+            return Self.processorTime - start
+        }
+        seconds = times.sorted()[4]
     }
 
-    func line(_ name: String, _ values: String, _ bytes: String, _ share: String) {
-        let columns = [(values, 12), (bytes, 8), (share, 10)]
-        let padded = columns.map { text, width in String(repeating: " ", count: max(0, width - text.count)) + text }
-        Swift.print(name + String(repeating: " ", count: max(0, 44 - name.count)) + padded.joined())
-    }
-
-    private func fixed(_ value: Double) -> String {
-        let hundredths = Int((value * 100).rounded())
-        let fraction = hundredths % 100
-        return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction)"
+    private static var processorTime: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 }
