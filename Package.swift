@@ -65,6 +65,9 @@ let package = Package(
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
         tests("CommandLineKitTests", ["CommandLineKit"]),
+        tests(
+            "FormatDocumentsTests",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
     ]
 )
