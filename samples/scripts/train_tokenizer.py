@@ -89,7 +89,8 @@ def compare(folder, text):
     from transformers import GPT2Tokenizer
     ours = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
     theirs = GPT2Tokenizer(vocab=os.path.join(folder, "encoder.json"), merges=os.path.join(folder, "vocab.bpe"))
-    checks = [text, text + END + text[:100], "", " ", "  two  spaces\n\n\ttab \r\n", "it's we'll I'D 1234 日本語 👍🏽 Ünïcode…"]
+    checks = [text, text + END + text[:100], "", " ", "  two  spaces\n\n\ttab \r\n", "it's we'll I'D 1234",
+              "日本語 👍🏽 Ünïcode…"]
     for check in checks:
         ids = ours.encode(check).ids
         if ids != theirs(check)["input_ids"]:
