@@ -2,7 +2,8 @@
 
 The result is a Hugging Face folder (config.json, safetensors shards with their index, or one file) in bfloat16
 without a tokenizer. Values are Gaussian with the spread such models have, and depend only on the seed and the
-tensor's name, not on the sharding. At most one chunk of 32 MB is held in memory. Needs nothing but numpy.
+tensor's name, not on the sharding. Only a chunk of one tensor is in memory at a time (about 100 MB resident with
+numpy, whatever the model). Needs nothing but numpy.
 
     python make_shaped_checkpoint.py --list
     python make_shaped_checkpoint.py tinyllama-1.1b --out /tmp/tinyllama --shard-size 1GB

@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import os
+import re
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -64,8 +65,11 @@ def load_hugging_face(folder):
         state.dtype = torch.float32
         plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=False)
         plain.weight = torch.nn.Parameter(bitsandbytes.functional.dequantize_4bit(layer.weight.data, state))
+        if plain.weight.dtype != torch.float32:
+            raise SystemExit(f"{folder}: {name} was rounded to {plain.weight.dtype}")
         model.set_submodule(name, plain)
-    return model
+    # A quantized checkpoint keeps its embeddings in their own type, and transformers' own float() refuses it.
+    return torch.nn.Module.float(model)
 
 
 def load(folder):
@@ -145,13 +149,14 @@ def main():
             made, lead = greedy(model, start, options.tokens, tokenizer.token_to_id(END))
             entry["greedy"].append({"prompt": prompt, "ids": start, "continuation_ids": made,
                                     "continuation": tokenizer.decode(made, skip_special_tokens=False),
-                                    "smallest_lead": round(lead, 4)})
+                                    "smallest_lead": round(lead, 6)})
         result["models"][name] = entry
         print(f"{name}: perplexity {entry['perplexity']}")
     print({name: value["perplexity"] for name, value in result["baselines"].items()})
+    report = json.dumps(result, indent=1, ensure_ascii=False)
+    report = re.sub(r"\[[\d,\s]+\]", lambda match: " ".join(match[0].split()), report)      # ids on one line
     with open(options.out, "w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1, ensure_ascii=False)
-        file.write("\n")
+        file.write(report + "\n")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ changes the stored absmax.
         --out ../llama-hf --out-bnb4 ../llama-bnb4
 """
 import argparse
+import glob
 import json
 import os
-import shutil
 
 os.environ["ATEN_CPU_CAPABILITY"] = "avx2"      # read by PyTorch when it is loaded
 
@@ -92,7 +92,8 @@ def main():
         raise SystemExit(f"PyTorch runs with {torch.backends.cpu.get_cpu_capability()}; the stored offsets would "
                          "differ in their last bits from the sample's: an x86-64 CPU with AVX2 is needed")
     for folder in (options.out, options.out_bnb4):
-        shutil.rmtree(folder, ignore_errors=True)
+        for stale in glob.glob(os.path.join(glob.escape(folder), "model*.safetensors*")):
+            os.remove(stale)
     context = write_bfloat16(options.model, options.out, options.shard_size)
     write_4bit(options.out, options.out_bnb4)
     for folder in (options.out, options.out_bnb4):
