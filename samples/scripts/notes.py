@@ -47,10 +47,10 @@ def clause(pen):
     """(active sentence, passive sentence) in the past, without capital and full stop."""
     base, past, participle, groups = pen.pick(lexicon.TRANSITIVE_VERBS)
     patient = "the " + pen.object_of(groups, 0.4)
-    agent = str(pen.person()) if pen.chance(0.4) else "the " + pen.object_of("person animal", 0.4)
-    if groups in ("page", "box", "instrument", "cloth") and not agent[0].isupper():
-        agent = "the " + pen.noun("person")
-    return f"{agent} {past} {patient}", f"{patient} was {participle} by {agent}", (agent, base, past, patient)
+    doer = str(pen.person()) if pen.chance(0.4) else "the " + pen.object_of("person animal", 0.4)
+    if groups in ("page", "box", "instrument", "cloth") and not doer[0].isupper():
+        doer = "the " + pen.noun("person")
+    return f"{doer} {past} {patient}", f"{patient} was {participle} by {doer}", (doer, base, past, patient)
 
 
 def passive(pen):
@@ -64,12 +64,12 @@ def passive(pen):
 def questions(pen):
     lines = []
     for _ in range(pen.number(2, 4)):
-        _, _, (agent, base, past, patient) = clause(pen)
+        _, _, (doer, base, past, patient) = clause(pen)
         lines.append(pen.pick(
-            f"Did {agent} {base} {patient}? Yes, {agent} {past} {patient}.",
-            f"Did {agent} {base} {patient}? No, {agent} did not {base} {patient}.",
-            f"Who {past} {patient}? {sentence(agent)} did.",
-            f"What did {agent} do? {sentence(agent)} {past} {patient}."))
+            f"Did {doer} {base} {patient}? Yes, {doer} {past} {patient}.",
+            f"Did {doer} {base} {patient}? No, {doer} did not {base} {patient}.",
+            f"Who {past} {patient}? {sentence(doer)} did.",
+            f"What did {doer} do? {sentence(doer)} {past} {patient}."))
     return "\n".join(lines)
 
 
@@ -279,21 +279,21 @@ def loose_sentences(pen):
     """Unconnected sentences with richer syntax than the stories have."""
     lines = []
     for _ in range(pen.number(2, 5)):
-        active, passive_, (agent, base, past, patient) = clause(pen)
+        active, passive_, (doer, base, past, patient) = clause(pen)
         _, past2, _, groups2 = pen.pick(lexicon.TRANSITIVE_VERBS)
         thing2 = pen.object_of(groups2)
         place = pen.place()[1]
         verb, verb_past = pen.pick(lexicon.INTRANSITIVE_VERBS)
         lines.append(sentence(pen.pick(
-            f"{active} {pen.adverb()}.", f"{agent} {pen.adverb()} {past} {patient} {place}.",
-            f"when {agent} {past} {patient}, everybody {verb_past}.",
-            f"{agent}, who {past2} the {thing2}, also {past} {patient}.",
+            f"{active} {pen.adverb()}.", f"{doer} {pen.adverb()} {past} {patient} {place}.",
+            f"when {doer} {past} {patient}, everybody {verb_past}.",
+            f"{doer}, who {past2} the {thing2}, also {past} {patient}.",
             f"the {pen.object_of('thing tool toy')}, which was {place}, was {pen.pick(lexicon.COLOURS)}.",
             f"{active} because {pen.person()} {past2} the {thing2}.",
-            f"{agent} did not {base} {patient}, but {verb_past} {place}.",
-            f"although {agent} {past} {patient}, nobody {verb_past}.",
+            f"{doer} did not {base} {patient}, but {verb_past} {place}.",
+            f"although {doer} {past} {patient}, nobody {verb_past}.",
             f"{passive_}, and then {pen.person()} {verb_past}.",
-            f"will {agent} {base} {patient} tomorrow?",
+            f"will {doer} {base} {patient} tomorrow?",
             f"there {pen.pick('was', 'is')} {pen.a(pen.object_of('animal'))} {place}.",
             f"{active}; {pen.person()} {past2} the {thing2}.")))
     return " ".join(lines)
