@@ -49,9 +49,7 @@ struct BlockCursor: Sendable {
     mutating func next() throws(ByteReader.Failure) -> Entry? {
         let start = entries.offset
         guard entries.remainingCount > 0 else {
-            guard nextRestart == nil, restarts.remainingCount == 0 else {
-                throw ByteReader.Failure(offset: start, "a restart lies at or past the end of the entries")
-            }
+            if let restart = nextRestart { throw misplaced(restart, at: start) }
             return nil
         }
         let sharedCount = try entries.count()
@@ -76,12 +74,9 @@ struct BlockCursor: Sendable {
 
     private mutating func passRestart(at offset: Int, sharedCount: Int) throws(ByteReader.Failure) {
         guard let restart = nextRestart, restart <= offset - origin else { return }
-        guard restart == offset - origin, sharedCount == 0 else {
-            throw ByteReader.Failure(
-                offset: offset,
-                restart == offset - origin
-                    ? "a key at a restart shares \(sharedCount) bytes with the key before it"
-                    : "the restart at \(restart) is not where an entry begins")
+        guard restart == offset - origin else { throw misplaced(restart, at: offset) }
+        guard sharedCount == 0 else {
+            throw ByteReader.Failure(offset: offset, "a key at a restart shares \(sharedCount) bytes with the key before it")
         }
         guard restarts.remainingCount > 0 else {
             nextRestart = nil
@@ -92,5 +87,9 @@ struct BlockCursor: Sendable {
             throw ByteReader.Failure(offset: restarts.offset - 4, "the restart at \(next) does not follow the one at \(restart)")
         }
         nextRestart = next
+    }
+
+    private func misplaced(_ restart: Int, at offset: Int) -> ByteReader.Failure {
+        ByteReader.Failure(offset: offset, "the restart at \(restart) is not where an entry begins")
     }
 }

@@ -71,7 +71,7 @@ struct BundleIndex {
             throw FileError(
                 path, at: "header",
                 header.minimumConsumer > BundleHeader.version
-                    ? "the bundle needs a reader of version \(header.minimumConsumer), but this one is of version \(BundleHeader.version)"
+                    ? "the bundle needs a reader of version \(header.minimumConsumer), but this is version \(BundleHeader.version)"
                     : "the bundle says that readers of version \(BundleHeader.version) must not read it",
                 hint: "save it again with a TensorFlow of the 2.x series")
         }

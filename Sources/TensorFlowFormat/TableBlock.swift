@@ -56,7 +56,8 @@ struct TableBlock: Sendable {
 
     /// A failure to read the contents as an error of the file, `subject` naming what was read.
     func error(_ failure: ByteReader.Failure, subject: String? = nil) -> FileError {
-        let place = origin != nil ? "byte \(failure.offset)" : "byte \(failure.offset) of the decompressed block at byte \(offset)"
+        let place =
+            origin != nil ? "byte \(failure.offset)" : "byte \(failure.offset) of the decompressed block at byte \(offset)"
         return FileError(path, at: subject.map { "\($0), \(place)" } ?? place, failure.message)
     }
 }

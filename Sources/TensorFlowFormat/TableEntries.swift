@@ -99,7 +99,8 @@ struct TableEntries: Sendable {
             guard let entry = try blocks.next() else {
                 guard nextOffset == dataEnd else {
                     throw ByteReader.Failure(
-                        offset: index.firstOffset, "the data blocks end at byte \(nextOffset), but the metaindex begins at \(dataEnd)")
+                        offset: index.firstOffset,
+                        "the data blocks end at byte \(nextOffset), but the metaindex begins at \(dataEnd)")
                 }
                 return false
             }
@@ -110,7 +111,8 @@ struct TableEntries: Sendable {
             }
             guard handle.offset == nextOffset else {
                 throw ByteReader.Failure(
-                    offset: entry.valueOffset, "a data block begins at byte \(handle.offset), but the one before it ends at \(nextOffset)")
+                    offset: entry.valueOffset,
+                    "a data block begins at byte \(handle.offset), but the one before it ends at \(nextOffset)")
             }
             separator = entry.key
         } catch {

@@ -86,7 +86,7 @@ package struct TensorBundle: TensorSource {
         }
     }
 
-    /// The stored checksum of a tensor's bytes, masked (`CRC32C.masked`); nil for a partitioned tensor, whose slices have one each.
+    /// The stored checksum of a tensor's bytes, masked (`CRC32C.masked`); nil for a partitioned tensor: its slices have one each.
     package func storedChecksum(tensor index: Int) -> UInt32? {
         guard case .whole(let run) = contents[index] else { return nil }
         return run.checksum
