@@ -84,7 +84,7 @@ enum BundleLocation {
         }
         if kind == .file { return FileError(path, "is not a TensorFlow checkpoint", hint: "give the path of a file NAME.index") }
         return FileError(
-            path, "is missing, and so is '\(name.hasSuffix(indexSuffix) ? name : name + indexSuffix)'",
+            path, name.hasSuffix(indexSuffix) ? "is missing" : "is missing, and so is '\(name + indexSuffix)'",
             hint: "give a folder, an index NAME.index, or the NAME that a checkpoint's files share")
     }
 

@@ -30,13 +30,13 @@ struct DataFiles {
         let missing = paths.filter { FilePath.kind(of: $0) == .missing }
         if let first = missing.first {
             let name = quoted(FilePath.name(of: first))
-            let others = missing.count > 1 ? ", and so are \(missing.count - 1) more" : ""
+            let absent = missing.count > 1 ? "\(name) and \(missing.count - 1) more are missing" : "\(name) is missing"
             throw missing.count == paths.count
                 ? FileError(
-                    index.path, "only the index is here: its data file \(name) is missing\(others)",
+                    index.path, "only the index is here: its data file \(absent)",
                     hint: "the index says what the tensors are, the data file holds them: fetch both into one folder")
                 : FileError(
-                    index.path, "its data file \(name) is missing\(others)",
+                    index.path, "its data file \(absent)",
                     hint: "fetch all \(paths.count) data files into one folder")
         }
         var files = [indexFile]
