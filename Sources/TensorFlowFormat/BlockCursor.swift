@@ -17,12 +17,14 @@ struct BlockCursor: Sendable {
     private var entries: ByteReader
     private var restarts: ByteReader
     private let origin: Int
+    private let keyLimit: Int
     private var key: [UInt8] = []
     private var nextRestart: Int?
 
-    init(_ block: TableBlock) throws(ByteReader.Failure) {
+    init(_ block: TableBlock, limits: TableLimits) throws(ByteReader.Failure) {
         let contents = block.contents
         origin = block.firstOffset
+        keyLimit = limits.keyByteCount
         let end = origin + contents.count
         guard contents.count >= 4 else {
             throw ByteReader.Failure(offset: origin, "a block of \(contents.count) bytes has no room for its restart count")
@@ -61,10 +63,10 @@ struct BlockCursor: Sendable {
         }
         try passRestart(at: start, sharedCount: sharedCount)
         let unshared = try entries.run(count: unsharedCount)
-        guard sharedCount + unsharedCount <= TableLimits.keyByteCount else {
+        guard sharedCount + unsharedCount <= keyLimit else {
             throw ByteReader.Failure(
                 offset: start,
-                "a key of \(sharedCount + unsharedCount) bytes is longer than \(TableLimits.keyByteCount)")
+                "a key of \(sharedCount + unsharedCount) bytes is longer than \(keyLimit)")
         }
         key.removeSubrange(sharedCount...)
         key += unshared

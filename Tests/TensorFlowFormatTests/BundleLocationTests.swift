@@ -55,7 +55,7 @@ struct WrongPath: CustomTestStringConvertible, Sendable {
         arguments: [
             #"model_checkpoint_path: "m-200""#, #"model_checkpoint_path: "/home/somebody/models/124M/m-200""#,
             #"model_checkpoint_path: "C:\\models\\m-200""#, #"model_checkpoint_path: "../elsewhere/m-200""#,
-            "# latest\nall_model_checkpoint_paths: \"m-100\"\nmodel_checkpoint_path:'m-' \"200\"\nlast_preserved_timestamp: 1.5e9",
+            "# latest\nall_model_checkpoint_paths: \"m-100\"\nmodel_checkpoint_path:'m-' \"200\"\nlast_preserved_timestamp: 1.5",
         ])
     func followsCheckpointFile(text: String) throws {
         let folder = try Self.makeFolder(bundles: ["m-100", "m-200"], files: ["checkpoint": text])
@@ -82,44 +82,52 @@ struct WrongPath: CustomTestStringConvertible, Sendable {
     }
 
     static let wrongPaths: [WrongPath] = [
-        WrongPath("nothing there",
+        WrongPath(
+            "nothing there",
             """
             d/model.ckpt: is missing, and so is 'model.ckpt.index'
             hint: give a folder, an index NAME.index, or the NAME that a checkpoint's files share
             """, path: "d/model.ckpt"),
-        WrongPath("no index of this name",
+        WrongPath(
+            "no index of this name",
             """
             d/model.ckpt.index: is missing
             hint: give a folder, an index NAME.index, or the NAME that a checkpoint's files share
             """, path: "d/model.ckpt.index"),
-        WrongPath("a data file",
+        WrongPath(
+            "a data file",
             """
             d/m.ckpt.data-00000-of-00001: is a data file, which holds nothing but bytes; 'm.ckpt.index' says \
             what they are
             hint: give the path of 'm.ckpt.index', or the folder
             """, path: "d/m.ckpt.data-00000-of-00001", bundles: ["m.ckpt"]),
-        WrongPath("a graph",
+        WrongPath(
+            "a graph",
             """
             d/m.ckpt.meta: is a graph, which holds no tensors; 'm.ckpt.index' says where they are
             hint: give the path of 'm.ckpt.index', or the folder
             """, path: "d/m.ckpt.meta", bundles: ["m.ckpt"], files: ["m.ckpt.meta": "x"]),
-        WrongPath("some other file",
+        WrongPath(
+            "some other file",
             """
             d/hparams.json: is not a TensorFlow checkpoint
             hint: give the path of a file NAME.index
             """, path: "d/hparams.json", files: ["hparams.json": "{}"]),
-        WrongPath("an empty folder",
+        WrongPath(
+            "an empty folder",
             """
             d: holds no TensorFlow checkpoint: neither a file 'checkpoint', nor an index, nor a SavedModel's \
             variables
             hint: a checkpoint is a file NAME.index with one or more files NAME.data-00000-of-00001
             """, path: "d"),
-        WrongPath("two indexes",
+        WrongPath(
+            "two indexes",
             """
             d: holds 2 indexes: 'm-1.index', 'm-2.index'
             hint: give the path of one of them
             """, path: "d", bundles: ["m-1", "m-2"]),
-        WrongPath("ten indexes",
+        WrongPath(
+            "ten indexes",
             """
             d: holds 10 indexes: 'm-0.index', 'm-1.index', 'm-2.index', 'm-3.index', 'm-4.index', \
             'm-5.index', 'm-6.index', 'm-7.index' and 2 more
@@ -132,12 +140,14 @@ struct WrongPath: CustomTestStringConvertible, Sendable {
             hint: give the path of an index: 'm-1.index'
             """, path: "d", bundles: ["m-1"],
             files: ["checkpoint": #"model_checkpoint_path: "/tmp/m-2""#]),
-        WrongPath("a checkpoint file alone",
+        WrongPath(
+            "a checkpoint file alone",
             """
             d/checkpoint: names 'm', but there is no 'm.index' beside it
             hint: fetch the index and the data files too
             """, path: "d", files: ["checkpoint": #"model_checkpoint_path: "m""#]),
-        WrongPath("a checkpoint file of something else",
+        WrongPath(
+            "a checkpoint file of something else",
             """
             d/checkpoint: byte 0: a field's name is expected here
             hint: this file names the latest checkpoint; give the path of an index instead
@@ -148,7 +158,8 @@ struct WrongPath: CustomTestStringConvertible, Sendable {
             d/checkpoint: byte 0: model_checkpoint_path is missing
             hint: this file names the latest checkpoint; give the path of an index instead
             """, path: "d", bundles: ["m"], files: ["checkpoint": "last_preserved_timestamp: 1"]),
-        WrongPath("an empty index",
+        WrongPath(
+            "an empty index",
             """
             d/m.index: is 0 bytes long, but the footer of a table alone takes 48
             hint: an index ends in a table footer: this file was cut short, or it is something else; fetch \

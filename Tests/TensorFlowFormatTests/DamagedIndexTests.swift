@@ -61,7 +61,9 @@ import Testing
 
     /// What checksums cannot catch: a writer that means it. Every byte of the contents takes other values under a checksum
     /// that fits, raw and compressed. The bundle is refused, or its tensors lie within its files and can be read.
-    @Test("survives any lie under a sound checksum", arguments: [("grid", TableWriter.Compression.raw), ("grid", .snappy), ("types", .raw)])
+    @Test(
+        "survives any lie under a sound checksum",
+        arguments: [("grid", TableWriter.Compression.raw), ("grid", .snappy), ("types", .raw)])
     func survivesEveryLie(name: String, compression: TableWriter.Compression) throws {
         let fixture = Fixture.named(name)
         let folder = try Self.folder(of: fixture)

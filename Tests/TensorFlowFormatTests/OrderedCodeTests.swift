@@ -42,7 +42,8 @@ import Testing
     @Test(
         "refuses signed numbers of more than 64 bits",
         arguments: [
-            [0xff, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0xff, 0xc0, 0x80, 0, 0, 0, 0, 0, 0, 0], [0xff, 0xc1, 0, 0, 0, 0, 0, 0, 0, 0],
+            [0xff, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0xff, 0xc0, 0x80, 0, 0, 0, 0, 0, 0, 0],
+            [0xff, 0xc1, 0, 0, 0, 0, 0, 0, 0, 0],
             [0xff], [0xc0], [],
         ] as [[UInt8]])
     func refusesLongSigned(bytes: [UInt8]) {
@@ -50,7 +51,9 @@ import Testing
         #expect(throws: ByteReader.Failure.self) { try OrderedCode.signed(&reader) }
     }
 
-    @Test(arguments: [(0, [0]), (1, [1, 1]), (255, [1, 255]), (256, [2, 1, 0]), (.max, [8] + [UInt8](repeating: 255, count: 8))] as [(UInt64, [UInt8])])
+    @Test(
+        arguments: [(0, [0]), (1, [1, 1]), (255, [1, 255]), (256, [2, 1, 0]), (.max, [8] + [UInt8](repeating: 255, count: 8))]
+            as [(UInt64, [UInt8])])
     func writesUnsigned(value: UInt64, bytes: [UInt8]) throws {
         var written: [UInt8] = []
         OrderedCode.append(value, to: &written)

@@ -1,4 +1,5 @@
 import ByteIO
+import Glibc
 import Testing
 
 @testable import TensorFlowFormat
@@ -99,5 +100,19 @@ import Testing
                 m.idx: is an index, but its name does not end in '.index'
                 hint: rename it: data files are found by the name of their index
                 """)
+    }
+
+    /// V1 keeps tensors in the table, which may be larger than any index: told from its first bytes.
+    @Test("refuses files larger than an index", arguments: [true, false])
+    func refusesLargeFiles(isVersion1: Bool) throws {
+        let folder = try TemporaryFolder()
+        let first = isVersion1 ? try InputFile(path: Fixture.root + "/v1/model.ckpt").allBytes(limit: 1 << 20) : []
+        try folder.write(first, to: "m.index")
+        // A hole: no block of it is on the disk.
+        #expect(truncate(folder.path("m.index"), 1 << 29 | 1) == 0)
+        #expect(
+            try Self.message(folder)
+                == "m.index: "
+                + (isVersion1 ? Self.version1 : "is 536870913 bytes long, but at most 536870912 are read of an index"))
     }
 }

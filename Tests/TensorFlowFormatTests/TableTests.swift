@@ -5,10 +5,10 @@ import Testing
 @testable import TensorFlowFormat
 
 @Suite struct TableTests {
-    private static func entries(of bytes: [UInt8]) throws -> [TableWriter.Entry] {
+    private static func entries(of bytes: [UInt8], limits: TableLimits = TableLimits()) throws -> [TableWriter.Entry] {
         let folder = try TemporaryFolder()
         try folder.write(bytes, to: "t.index")
-        var entries = try Table(InputFile(path: folder.path("t.index"))).entries()
+        var entries = try Table(InputFile(path: folder.path("t.index")), limits: limits).entries()
         var result: [TableWriter.Entry] = []
         while let entry = try entries.next() {
             result.append(TableWriter.Entry(key: entry.key, value: Array(entry.value)))
@@ -38,7 +38,9 @@ import Testing
 
     @Test func ordersKeysByBytesNotByText() throws {
         // 0xff sorts last as a byte; as text it would be replaced. "Z" < "a" < "é" (c3 a9).
-        let keys: [[UInt8]] = [[], [0x00], [0x00, 0x00], Array("Z".utf8), Array("a".utf8), Array("é".utf8), [0xff], [0xff, 0x00]]
+        let keys: [[UInt8]] = [
+            [], [0x00], [0x00, 0x00], Array("Z".utf8), Array("a".utf8), Array("é".utf8), [0xff], [0xff, 0x00],
+        ]
         let read = try Self.entries(of: TableWriter().table(keys.map { TableWriter.Entry(key: $0, value: []) }))
         #expect(read.map(\.key) == keys)
     }
@@ -51,6 +53,24 @@ import Testing
             blocks: [([2], first), ([6], second)], metaindex: TableWriter.seal(TableWriter().contents([]), type: 0),
             seal: { TableWriter.seal($0, type: 0) })
         #expect(try Self.entries(of: file).map(\.key) == [[1, 2, 3], [5]])
+    }
+
+    /// Each limit holds what fits it, and refuses one more.
+    @Test(
+        "keeps to its limits",
+        arguments: [
+            (TableLimits(entryCount: 1000), "more than 999 entries are in this index", TableLimits(entryCount: 999)),
+            (TableLimits(keyByteCount: 20), "a key of 20 bytes is longer than 19", TableLimits(keyByteCount: 19)),
+            (
+                TableLimits(allKeysByteCount: 20_000), "the names in this index take more than 19999 bytes",
+                TableLimits(allKeysByteCount: 19_999)
+            ),
+        ])
+    func keepsToLimits(enough: TableLimits, message: String, tooLittle: TableLimits) throws {
+        let bytes = TableWriter().table(Self.manyEntries)
+        #expect(try Self.entries(of: bytes, limits: enough).count == 1000)
+        let error = #expect(throws: FileError.self) { try Self.entries(of: bytes, limits: tooLittle) }
+        #expect(try #require(error).message == message)
     }
 
     /// An index of two data blocks, written by TensorFlow: 2200 uint8 scalars named after their number.
