@@ -72,7 +72,7 @@ extension BundleImage {
         HostileBundle(
             "a header that needs a newer reader",
             """
-            m.index: header: the bundle needs a reader of version 2, but this is version 1
+            m.index: header: the bundle needs a reader of version 2, but this one is of version 1
             hint: save it again with a TensorFlow of the 2.x series
             """
         ) {
