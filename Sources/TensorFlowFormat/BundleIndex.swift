@@ -16,7 +16,7 @@ struct BundleIndex {
     let slices: [SliceKey: BundleEntry]
 
     init(_ file: InputFile) throws(FileError) {
-        if file.byteCount > TableLimits.fileByteCount, BundleLocation.isVersion1(file) {
+        if file.byteCount > TableLimits().fileByteCount, BundleLocation.isVersion1(file) {
             throw BundleLocation.version1Error(file.path)
         }
         path = file.path
@@ -67,12 +67,13 @@ struct BundleIndex {
                 path, at: "header", "the bundle is big-endian, but only little-endian ones are read",
                 hint: "restore it in TensorFlow on a little-endian machine, which swaps the bytes, and save it again")
         }
-        guard header.minimumConsumer <= BundleHeader.version, !header.badConsumers.contains(BundleHeader.version) else {
+        let version = BundleHeader.version
+        guard header.minimumConsumer <= version, !header.badConsumers.contains(version) else {
             throw FileError(
                 path, at: "header",
-                header.minimumConsumer > BundleHeader.version
-                    ? "the bundle needs a reader of version \(header.minimumConsumer), but this one is of version \(BundleHeader.version)"
-                    : "the bundle says that readers of version \(BundleHeader.version) must not read it",
+                header.minimumConsumer > version
+                    ? "the bundle needs a reader of version \(header.minimumConsumer), but this one is of version \(version)"
+                    : "the bundle says that readers of version \(version) must not read it",
                 hint: "save it again with a TensorFlow of the 2.x series")
         }
         guard header.shardCount > 0 else { throw FileError(path, at: "header", "the bundle has 0 data files") }

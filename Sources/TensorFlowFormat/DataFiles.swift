@@ -30,13 +30,14 @@ struct DataFiles {
         let missing = paths.filter { FilePath.kind(of: $0) == .missing }
         if let first = missing.first {
             let name = quoted(FilePath.name(of: first))
-            let others = missing.count > 1 ? ", and so are \(missing.count - 1) more" : ""
+            let absent = missing.count > 1 ? "\(name) and \(missing.count - 1) more are missing" : "\(name) is missing"
             throw missing.count == paths.count
                 ? FileError(
-                    index.path, "only the index is here: its data file \(name) is missing\(others)",
+                    index.path, "only the index is here: its data file \(absent)",
                     hint: "the index says what the tensors are, the data file holds them: fetch both into one folder")
                 : FileError(
-                    index.path, "its data file \(name) is missing\(others)", hint: "fetch all \(paths.count) data files into one folder")
+                    index.path, "its data file \(absent)",
+                    hint: "fetch all \(paths.count) data files into one folder")
         }
         var files = [indexFile]
         var fileOfShard: [Int: Int] = [:]
@@ -66,7 +67,7 @@ struct DataFiles {
         guard entry.offset <= length, entry.byteCount <= length - entry.offset else {
             throw FileError(
                 files[file].path, at: "tensor \(quoted(key))",
-                "\(entry.byteCount) bytes from byte \(entry.offset) on are the tensor's, but the file has \(length) bytes",
+                "its \(entry.byteCount) bytes from byte \(entry.offset) on reach past the end of the file, at \(length)",
                 hint: "the data file is incomplete; fetch it again")
         }
         let run = StoredRun(file: file, offset: entry.offset, byteCount: entry.byteCount, checksum: entry.checksum)
@@ -82,8 +83,8 @@ struct DataFiles {
             guard first.run.offset + first.run.byteCount <= second.run.offset else {
                 throw FileError(
                     files[second.run.file].path, at: "tensor \(quoted(second.name))",
-                    "its \(second.run.byteCount) bytes from byte \(second.run.offset) on overlap the \(first.run.byteCount) bytes "
-                        + "from byte \(first.run.offset) on of tensor \(quoted(first.name))")
+                    "its \(second.run.byteCount) bytes from byte \(second.run.offset) on overlap those of tensor "
+                        + "\(quoted(first.name)), \(first.run.byteCount) from byte \(first.run.offset) on")
             }
         }
     }

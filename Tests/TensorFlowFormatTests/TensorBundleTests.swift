@@ -88,7 +88,9 @@ import Testing
             for _ in 0..<200 {
                 let start = Int(generator.next() % UInt64(tensor.byteCount + 1))
                 let end = start + Int(generator.next() % UInt64(tensor.byteCount - start + 1))
-                #expect(try bundle.bytes(ofTensor: index, start..<end) == Array(whole[start..<end]), "\(tensor.name) \(start)..<\(end)")
+                #expect(
+                    try bundle.bytes(ofTensor: index, start..<end) == Array(whole[start..<end]),
+                    "\(tensor.name) \(start)..<\(end)")
             }
         }
     }
@@ -101,18 +103,20 @@ import Testing
             TensorSlice((2, 3), (0, 1), nil), TensorSlice((2, 1), (1, 3), nil), TensorSlice((3, 2), (1, 3), (0, 6)),
         ]
         var image = BundleImage()
-        image.append("wall", type: 17, shape: shape, slices: bricks.map { brick in
-            let box = brick.box(in: shape)!
-            var bytes: [UInt8] = []
-            for i in box.starts[0]..<box.starts[0] + box.lengths[0] {
-                for j in box.starts[1]..<box.starts[1] + box.lengths[1] {
-                    for k in box.starts[2]..<box.starts[2] + box.lengths[2] {
-                        bytes += Wire.littleEndian(UInt16((i * shape[1] + j) * shape[2] + k))
+        image.append(
+            "wall", type: 17, shape: shape,
+            slices: bricks.map { brick in
+                let box = brick.box(in: shape)!
+                var bytes: [UInt8] = []
+                for i in box.starts[0]..<box.starts[0] + box.lengths[0] {
+                    for j in box.starts[1]..<box.starts[1] + box.lengths[1] {
+                        for k in box.starts[2]..<box.starts[2] + box.lengths[2] {
+                            bytes += Wire.littleEndian(UInt16((i * shape[1] + j) * shape[2] + k))
+                        }
                     }
                 }
-            }
-            return (brick, box.lengths, bytes)
-        })
+                return (brick, box.lengths, bytes)
+            })
         let folder = try TemporaryFolder()
         try image.write(to: folder)
         let bundle = try TensorBundle.open(path: folder.path)
@@ -131,10 +135,12 @@ import Testing
         let shape = [rows, columns]
         let whole = (0..<rows * columns).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ ($0 >> 8)) }
         var image = BundleImage()
-        image.append("w", type: 4, shape: shape, slices: [(0, split), (split, columns - split)].map { start, count in
-            let bytes = (0..<rows).flatMap { whole[$0 * columns + start..<$0 * columns + start + count] }
-            return (TensorSlice(nil, (start, count)), [rows, count], bytes)
-        })
+        image.append(
+            "w", type: 4, shape: shape,
+            slices: [(0, split), (split, columns - split)].map { start, count in
+                let bytes = (0..<rows).flatMap { whole[$0 * columns + start..<$0 * columns + start + count] }
+                return (TensorSlice(nil, (start, count)), [rows, count], bytes)
+            })
         let folder = try TemporaryFolder()
         try image.write(to: folder)
         let bundle = try TensorBundle.open(path: folder.path)
@@ -162,9 +168,11 @@ import Testing
 
     @Test func namesTheSliceWhoseChecksumIsWrong() throws {
         var image = BundleImage()
-        image.append("w", type: 4, shape: [2, 2], slices: [
-            (TensorSlice((0, 1), nil), [1, 2], [1, 2]), (TensorSlice((1, 1), nil), [1, 2], [3, 4]),
-        ])
+        image.append(
+            "w", type: 4, shape: [2, 2],
+            slices: [
+                (TensorSlice((0, 1), nil), [1, 2], [1, 2]), (TensorSlice((1, 1), nil), [1, 2], [3, 4]),
+            ])
         image.data[0][3] = 5
         let folder = try TemporaryFolder()
         try image.write(to: folder)
