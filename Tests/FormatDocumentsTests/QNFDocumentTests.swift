@@ -33,11 +33,15 @@ import Testing
 
     /// Converts the source that the document describes.
     private static func convertExample(in folder: borrowing TemporaryFolder) throws -> [UInt8] {
-        let weight = (0..<64).map { Float($0 < 32 ? $0 : 2 * ($0 - 32)) * ($0 % 2 == 0 ? 1 : -1) }
+        let weight = (0..<64).map { index -> Float in
+            let magnitude = Float(index < 32 ? index : 2 * (index - 32))
+            return index % 2 == 0 ? magnitude : -magnitude
+        }
         let norm: [Float] = [1, 2]
+        let (matrix, vector) = (try #require(Shape([2, 32])), try #require(Shape([2])))
         let plan = [
-            try #require(TensorInfo(name: "proj.weight", scalarType: .f32, shape: try #require(Shape([2, 32])))),
-            try #require(TensorInfo(name: "norm.weight", scalarType: .f32, shape: try #require(Shape([2])))),
+            try #require(TensorInfo(name: "proj.weight", scalarType: .f32, shape: matrix)),
+            try #require(TensorInfo(name: "norm.weight", scalarType: .f32, shape: vector)),
         ]
         let output = try AtomicOutput(destination: folder.path(of: "model.safetensors"), replaces: false)
         let file = try output.file()
