@@ -69,5 +69,17 @@ let package = Package(
             "FormatDocumentsTests",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
+        .target(
+            name: "CheckpointTestSupport", dependencies: ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"],
+            path: "Tests/CheckpointTestSupport", swiftSettings: swiftSettings),
+        tests(
+            "CheckpointsTests",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "CheckpointTestSupport"]),
+        tests(
+            "OperationsTests",
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations", "Parallelism",
+                "CheckpointTestSupport",
+            ]),
     ]
 )
