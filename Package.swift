@@ -68,6 +68,7 @@ let package = Package(
         tests(
             "FormatDocumentsTests",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
+        tests("ToolTests", ["ByteIO", "JSONText", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
     ]
 )

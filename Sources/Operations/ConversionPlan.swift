@@ -94,7 +94,7 @@ package struct ConversionPlan: Sendable {
             quantType: first.quantType, blockSize: first.blockSize, isDoubleQuantized: first.nested != nil)
         guard let requested, requested != existing else { return existing }
         throw OperationError(
-            "\(checkpoint.path) is already quantized (\(existing)), but \(requested) is asked for",
+            "\(checkpoint.path) is already quantized as \(existing.summary), but \(requested.summary) is asked for",
             hint: "start from the dense model, or accept a second loss: qconvert to-hf --dequantize first")
     }
 
@@ -153,4 +153,9 @@ package struct ConversionPlan: Sendable {
             return state.packedByteCount + constants + 4 * 16 + state.jsonText.utf8.count
         }
     }
+}
+
+extension QuantizationSettings {
+    /// `nf4/64 with 8-bit constants`.
+    fileprivate var summary: String { "\(quantType.rawValue)/\(blockSize) with \(isDoubleQuantized ? "8-bit" : "f32") constants" }
 }
