@@ -9,7 +9,8 @@ let swiftSettings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// A Swift target of ours; dependencies point down only (layers in CONTRIBUTING order below).
+/// A Swift target of ours. Dependencies point down only, in the order of the layers below; `make lint` checks that
+/// nothing else is imported.
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
@@ -17,7 +18,7 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 func tool(_ name: String) -> Target {
     .executableTarget(
         name: name,
-        dependencies: ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Operations", "CommandLineKit"],
+        dependencies: ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Operations", "CommandLineKit", "ToolSupport"],
         swiftSettings: swiftSettings)
 }
 
@@ -31,22 +32,42 @@ let package = Package(
         // 0: C
         // Kernels are compiled optimised also in debug builds: tests compare millions of values.
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+        .systemLibrary(name: "CSystem"),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         // 1: bytes
-        library("ByteIO", ["CKernels"]),
+        library("ByteIO", ["CKernels", "CSystem"]),
+        library("JSONText"),
         library("Parallelism"),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
         library("Quantization", ["CKernels", "TensorCore"]),
         // 3: containers
+        library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
+        library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
         // 4
+        library(
+            "Checkpoints",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
         // 5
+        library(
+            "Operations",
+            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
+        library("CommandLineKit"),
         // 6: tools
+        library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Operations", "CommandLineKit"]),
+        tool("qconvert"),
+        tool("qinspect"),
+        tool("qverify"),
         .executableTarget(
             name: "kernelbench", dependencies: ["CKernels", "Quantization", "TensorCore"], swiftSettings: swiftSettings),
-        // Tests
+        // tests
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
+        tests("CommandLineKitTests", ["CommandLineKit"]),
+        tests(
+            "FormatDocumentsTests",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
+        tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
     ]
 )

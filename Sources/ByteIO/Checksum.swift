@@ -27,6 +27,12 @@ package struct CRC32C: Hashable, Sendable, CustomStringConvertible {
     /// The stored form of LevelDB and TensorFlow: rotated and offset, so that a CRC of data that holds CRCs stays sound.
     package var masked: UInt32 { (value >> 15 | value << 17) &+ 0xa282_ead8 }
 
+    /// From the masked form.
+    package init(masked: UInt32) {
+        let rotated = masked &- 0xa282_ead8
+        value = rotated >> 17 | rotated << 15
+    }
+
     /// Eight lower-case hexadecimal digits.
     package var description: String {
         let digits = String(value, radix: 16)

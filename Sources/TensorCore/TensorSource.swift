@@ -19,9 +19,19 @@ package protocol TensorSource: Sendable {
 
     /// Fills `buffer` with bytes of tensor `index`, from byte `offset` of the tensor on. May be called from any thread.
     func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError)
+
+    /// The checksum that the container keeps of all bytes of the tensor; nil where it keeps none.
+    func storedChecksum(ofTensor index: Int) -> CRC32C?
+
+    /// Where the container keeps checksums of parts of the tensor instead, reads it through `buffer` and compares them.
+    func verifyPartChecksums(ofTensor index: Int, buffer: UnsafeMutableRawBufferPointer) throws(FileError)
 }
 
 extension TensorSource {
+    package func storedChecksum(ofTensor index: Int) -> CRC32C? { nil }
+
+    package func verifyPartChecksums(ofTensor index: Int, buffer: UnsafeMutableRawBufferPointer) throws(FileError) {}
+
     package var unreadableTensors: [UnreadableTensor] { [] }
 }
 

@@ -1,0 +1,38 @@
+import JSONText
+import TensorCore
+
+/// What config.json says about the kind of a model, as far as it concerns its weights.
+package struct Architecture: Sendable, Hashable {
+    /// `model_type`: `llama`, `gpt2`; nil where there is no config.
+    package let modelType: String?
+
+    /// Models whose linear layers are transformers' `Conv1D`: weights lie as [in, out] and are quantized as [out, in].
+    private static let conv1DModelTypes: Set<String> = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"]
+    private static let conv1DLayers: Set<Substring> = ["c_attn", "c_proj", "c_fc", "q_attn"]
+
+    init(config: JSONValue?) {
+        modelType = config?["model_type"]?.string
+    }
+
+    package init(modelType: String?) {
+        self.modelType = modelType
+    }
+
+    /// Without a config, GPT-2 is known by a fused attention weight that is wider than it is tall.
+    init(config: JSONValue?, tensors: [TensorInfo]) {
+        let stated = config?["model_type"]?.string
+        let looksLikeGPT2 = tensors.contains { info in
+            let dimensions = info.shape.dimensions
+            return info.name.hasSuffix("h.0.attn.c_attn.weight") && dimensions.count == 2 && dimensions[1] == 3 * dimensions[0]
+        }
+        modelType = stated ?? (looksLikeGPT2 ? "gpt2" : nil)
+    }
+
+    /// Whether a dense weight of this name lies as [in, out], so that it is transposed before quantizing.
+    package func isConv1D(_ name: String) -> Bool {
+        guard let modelType, Self.conv1DModelTypes.contains(modelType) else { return false }
+        let parts = name.split(separator: ".")
+        guard parts.count >= 2, parts.last == "weight" else { return false }
+        return Self.conv1DLayers.contains(parts[parts.count - 2])
+    }
+}

@@ -1,0 +1,139 @@
+import ByteIO
+import JSONText
+import Quantization
+import TensorCore
+
+/// How bitsandbytes and transformers store a 4-bit weight `W`, and QNF with them:
+///
+///     W                                     U8   [(n + 1) / 2, 1]   two codes a byte, the first in the high half
+///     W.absmax                              U8 | F32  [blocks]      8-bit codes if nested, else the constants
+///     W.quant_map                           F32  [16]               the codebook
+///     W.nested_absmax                       F32  [blocks / 256]     only if nested
+///     W.nested_quant_map                    F32  [256]              only if nested
+///     W.quant_state.bitsandbytes__nf4       U8   [bytes]            JSON: type, block size, shape, dtype, offset
+///
+/// `quant_storage` other than uint8 stores the same bytes of `W` under another type.
+enum BitsandbytesLayout {
+    static let statePrefix = ".quant_state.bitsandbytes__"
+
+    /// Suffix of a part, after the weight's name.
+    enum Part: String, CaseIterable {
+        case absmax = ".absmax"
+        case quantMap = ".quant_map"
+        case nestedAbsmax = ".nested_absmax"
+        case nestedQuantMap = ".nested_quant_map"
+    }
+
+    /// Longest quant state that is read; a real one has about 170 bytes.
+    private static let stateByteCountLimit = 4096
+
+    /// Groups the stored tensors into logical ones, and checks every part against the quant state.
+    static func logicalTensors(
+        of source: any TensorSource, isConv1D: (String) -> Bool
+    ) throws(FileError) -> [LogicalTensor] {
+        let infos = source.tensors
+        let hasStates = infos.contains { $0.name.contains(statePrefix) }
+        var claimed = Set<Int>()
+        var quantized: [Int: LogicalTensor] = [:]
+        if hasStates {
+            let indexOfName = Dictionary(infos.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+            for (index, info) in infos.enumerated() {
+                guard let range = info.name.firstRange(of: statePrefix) else { continue }
+                let name = String(info.name[..<range.lowerBound])
+                let tensor = try quantizedTensor(
+                    named: name, typeName: String(info.name[range.upperBound...]), stateBlob: index, source: source, indexOfName: indexOfName)
+                claimed.formUnion(tensor.parts.dropFirst())
+                guard quantized[tensor.codes] == nil else {
+                    throw FileError(source.path, at: "tensor '\(info.name)'", "is a second quant state of '\(name)'")
+                }
+                quantized[tensor.codes] = try logicalTensor(name, tensor, isConv1D: isConv1D(name), path: source.path)
+            }
+        }
+        var tensors: [LogicalTensor] = []
+        for (index, info) in infos.enumerated() where !claimed.contains(index) {
+            if let tensor = quantized[index] {
+                tensors.append(tensor)
+            } else {
+                let isTransposed = info.shape.dimensions.count == 2 && isConv1D(info.name)
+                tensors.append(
+                    LogicalTensor(
+                        name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape, isConv1D: isTransposed))
+            }
+        }
+        return tensors
+    }
+
+    private static func logicalTensor(
+        _ name: String, _ tensor: QuantizedTensor, isConv1D: Bool, path: String
+    ) throws(FileError) -> LogicalTensor {
+        let dimensions = tensor.state.shape.dimensions
+        let own = isConv1D && dimensions.count == 2 ? [dimensions[1], dimensions[0]] : dimensions
+        guard let shape = Shape(own) else { throw FileError(path, at: "tensor '\(name)'", "shape \(own) is no possible size") }
+        return LogicalTensor(
+            name: name, storage: .quantized(tensor), scalarType: tensor.state.scalarType, shape: shape, isConv1D: isConv1D)
+    }
+
+    private static func quantizedTensor(
+        named name: String, typeName: String, stateBlob: Int, source: any TensorSource, indexOfName: [String: Int]
+    ) throws(FileError) -> QuantizedTensor {
+        func index(of part: String) throws(FileError) -> Int {
+            guard let index = indexOfName[name + part] else {
+                throw FileError(source.path, at: "tensor '\(name)'", "has a quant state, but '\(name + part)' is missing")
+            }
+            return index
+        }
+        let state = try readState(blob: stateBlob, typeName: typeName, source: source)
+        let tensor = QuantizedTensor(
+            state: state, codes: try index(of: ""), absmax: try index(of: Part.absmax.rawValue),
+            quantMap: try index(of: Part.quantMap.rawValue), stateBlob: stateBlob,
+            nested: state.nested == nil
+                ? nil
+                : .init(absmax: try index(of: Part.nestedAbsmax.rawValue), quantMap: try index(of: Part.nestedQuantMap.rawValue)))
+        try checkParts(of: tensor, name: name, source: source)
+        return tensor
+    }
+
+    /// Every part has the type and the length that the quant state asks for.
+    private static func checkParts(of tensor: QuantizedTensor, name: String, source: any TensorSource) throws(FileError) {
+        func check(_ index: Int, _ type: ScalarType?, count: Int, what: String) throws(FileError) {
+            let info = source.tensors[index]
+            if let type, info.scalarType != type {
+                throw FileError(source.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue), but \(type.rawValue) is expected")
+            }
+            let found = type == nil ? info.byteCount : info.elementCount
+            guard found == count else {
+                throw FileError(
+                    source.path, at: "tensor '\(info.name)'",
+                    "has \(found) \(type == nil ? "bytes" : "elements"), but \(what) of shape \(tensor.state.shape) with blocks of "
+                        + "\(tensor.state.blockSize) needs \(count)")
+            }
+        }
+        let state = tensor.state
+        // Whatever type the codes are stored under (`quant_storage`), they are the same bytes.
+        try check(tensor.codes, nil, count: state.packedByteCount, what: "a weight")
+        try check(tensor.absmax, state.nested == nil ? .f32 : .u8, count: state.blockCount, what: "a weight")
+        try check(tensor.quantMap, .f32, count: 16, what: "the codebook")
+        if let nested = tensor.nested {
+            try check(nested.absmax, .f32, count: state.nestedBlockCount, what: "a weight")
+            try check(nested.quantMap, .f32, count: 256, what: "the codebook of the constants")
+        }
+    }
+
+    private static func readState(blob index: Int, typeName: String, source: any TensorSource) throws(FileError) -> QuantState {
+        let info = source.tensors[index]
+        let place = "tensor '\(info.name)'"
+        guard info.scalarType == .u8, info.byteCount <= stateByteCountLimit else {
+            throw FileError(
+                source.path, at: place,
+                "is \(info.scalarType.rawValue) with \(info.byteCount) bytes, but a quant state is U8 with at most \(stateByteCountLimit)")
+        }
+        let bytes = try source.bytes(ofTensor: index)
+        let document: JSONValue
+        do { document = try JSONValue(parsing: bytes) } catch {
+            throw FileError(source.path, at: place, "is no JSON: \(error.description)")
+        }
+        do { return try QuantState(bitsandbytes: document, typeName: typeName) } catch {
+            throw FileError(source.path, at: place, error.message)
+        }
+    }
+}

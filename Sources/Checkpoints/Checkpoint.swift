@@ -1,0 +1,92 @@
+package import ByteIO
+package import JSONText
+import Quantization
+import SafetensorsFormat
+package import TensorCore
+
+/// A model, or any set of tensors, opened from a path and validated; nothing but headers and quant states is read yet.
+package struct Checkpoint: Sendable {
+    package enum Kind: String, Sendable, Hashable {
+        case safetensors = "safetensors"
+        case huggingFace = "Hugging Face folder"
+        case bitsandbytes = "bitsandbytes 4-bit checkpoint"
+        case qnf = "qnf"
+        case tensorFlow = "TensorFlow checkpoint"
+        case gpt2TensorFlow = "OpenAI GPT-2 TensorFlow checkpoint"
+    }
+
+    package let path: String
+    package let kind: Kind
+    /// The stored tensors.
+    package let source: any TensorSource
+    /// What the stored tensors mean, in the order of the source; companion files of a .qnf are not among them.
+    package let tensors: [LogicalTensor]
+    package let files: [CompanionFile]
+    package let architecture: Architecture
+    /// config.json, where there is one.
+    package let config: JSONValue?
+    /// Only of a .qnf.
+    package let metadata: QNFMetadata?
+    /// What is odd about the checkpoint, but no reason to refuse it.
+    package let warnings: [String]
+
+    /// config.json is parsed up to this length; real ones have a few kilobytes.
+    private static let configByteCountLimit = 16 << 20
+
+    init(
+        path: String, kind: Kind, source: any TensorSource, files: [CompanionFile], metadata: QNFMetadata? = nil, warnings: [String] = []
+    ) throws(FileError) {
+        let config = try Self.parseConfig(files, path: path)
+        let architecture = Architecture(config: config, tensors: source.tensors)
+        let transposed = metadata.map { Set(($0.settings["transposed"]?.array ?? []).compactMap(\.string)) }
+        let logical = try BitsandbytesLayout.logicalTensors(of: source) { name in
+            transposed?.contains(name) ?? architecture.isConv1D(name)
+        }
+        let hasQuantized = logical.contains { $0.quantized != nil }
+        self.path = path
+        self.kind = kind != .qnf && hasQuantized ? .bitsandbytes : kind
+        self.source = source
+        tensors = logical.filter { metadata == nil || !$0.name.hasPrefix(QNFMetadata.filePrefix) }
+        self.files = files
+        self.architecture = architecture
+        self.config = config
+        self.metadata = metadata
+        self.warnings = warnings + Self.warnings(config: config, hasQuantized: hasQuantized)
+    }
+
+    /// Bytes of all stored tensors.
+    package var storedByteCount: Int { source.tensors.reduce(0) { $0 + $1.byteCount } }
+
+    /// The files that must not be overwritten while this checkpoint is read.
+    package var inputFiles: [InputFile] { source.files }
+
+    /// The checksum that the container keeps of a stored tensor; nil where it keeps none.
+    package func storedChecksum(ofTensor index: Int) -> CRC32C? {
+        metadata?.checksums[index] ?? source.storedChecksum(ofTensor: index)
+    }
+
+    private static func parseConfig(_ files: [CompanionFile], path: String) throws(FileError) -> JSONValue? {
+        guard let file = files.first(where: { $0.name == "config.json" }) else { return nil }
+        guard file.byteCount <= configByteCountLimit else {
+            throw FileError(path, at: "config.json", "has \(file.byteCount) bytes, but at most \(configByteCountLimit) are parsed")
+        }
+        do { return try JSONValue(parsing: try file.bytes()) } catch let error as JSONError {
+            throw FileError(path, at: "config.json", error.description)
+        } catch let error as FileError {
+            throw error
+        } catch {
+            throw FileError(path, at: "config.json", String(describing: error))
+        }
+    }
+
+    private static func warnings(config: JSONValue?, hasQuantized: Bool) -> [String] {
+        guard let method = config?["quantization_config"]?["quant_method"]?.string else { return [] }
+        if method != "bitsandbytes" {
+            return ["config.json says that the weights are quantized with '\(method)'; they are taken as plain tensors"]
+        }
+        if !hasQuantized {
+            return ["config.json has a quantization_config of bitsandbytes, but no tensor is 4-bit"]
+        }
+        return []
+    }
+}

@@ -1,0 +1,128 @@
+package import ByteIO
+import JSONText
+import SafetensorsFormat
+import TensorCore
+import TensorFlowFormat
+
+extension Checkpoint {
+    /// Opens whatever lies at `path`: a file of any known kind, or a folder that holds one model.
+    package static func open(_ path: String) throws(FileError) -> Checkpoint {
+        switch FilePath.kind(of: path) {
+        case .missing: return try openPrefix(path)
+        case .folder: return try openFolder(path)
+        case .file: return try openFile(path)
+        case .other: throw FileError(path, "is neither a file nor a folder")
+        }
+    }
+
+    private static func openFile(_ path: String) throws(FileError) -> Checkpoint {
+        let file = try InputFile(path: path)
+        let kind = try FileKind(of: file)
+        switch kind {
+        case .safetensors: return try openSafetensors(file)
+        case .json: return try openIndex(path)
+        case .tensorFlowTable: return try openTensorFlow(TensorBundle.open(path: path), folder: FilePath.folder(of: path), path: path)
+        case .unknown where file.name == "checkpoint": return try openTensorFlow(folder: FilePath.folder(of: path))
+        case .unsupported, .unknown:
+            // Told by its name, a file too damaged to be recognised gets the error of the format it should have.
+            if path.hasSuffix(".safetensors") || path.hasSuffix(".qnf"), kind == .unknown { return try openSafetensors(file) }
+            // The parts of a TensorFlow checkpoint that are not its index: the bundle says which one to name instead.
+            if file.name.hasSuffix(".meta") || file.name.contains(".data-"), kind == .unknown { _ = try TensorBundle.open(path: path) }
+            throw FileKind.refuse(file, kind)
+        }
+    }
+
+    private static func openSafetensors(_ file: InputFile) throws(FileError) -> Checkpoint {
+        let source = try SafetensorsFile(file)
+        if QNFMetadata.isPresent(in: source) { return try openQNF(source) }
+        if file.name == "adapter_model.safetensors" { throw adapterError(file.path) }
+        let folder = FilePath.folder(of: file.path)
+        let companions = try CompanionFile.all(inFolder: folder)
+        // A lone shard is opened as itself: the config beside it describes more than it holds.
+        let isShard = try FilePath.entries(of: folder).contains { $0.hasSuffix(".safetensors.index.json") }
+        let hasModel = companions.contains { $0.name == "config.json" } && !isShard
+        return try Checkpoint(
+            path: file.path, kind: .safetensors, source: source, files: hasModel ? companions : [],
+            warnings: isShard ? ["this is one shard of several; open the folder for the whole model"] : [])
+    }
+
+    private static func openQNF(_ source: SafetensorsFile) throws(FileError) -> Checkpoint {
+        let metadata = try QNFMetadata(of: source)
+        let files = source.header.entries.filter { $0.info.name.hasPrefix(QNFMetadata.filePrefix) }.map { entry in
+            CompanionFile(
+                name: String(entry.info.name.dropFirst(QNFMetadata.filePrefix.count)),
+                content: .part(of: source.file, offset: source.dataStart + entry.dataOffset, byteCount: entry.info.byteCount))
+        }
+        for file in files {
+            guard !file.name.isEmpty, !file.name.contains("/"), file.name != ".", file.name != "..", !file.name.utf8.contains(0) else {
+                throw FileError(source.path, at: "tensor '\(QNFMetadata.filePrefix)\(file.name)'", "is no name of a file")
+            }
+        }
+        return try Checkpoint(path: source.path, kind: .qnf, source: source, files: files.sorted { $0.name < $1.name }, metadata: metadata)
+    }
+
+    private static func openIndex(_ path: String) throws(FileError) -> Checkpoint {
+        let source = try ShardedSource(indexPath: path)
+        let companions = try CompanionFile.all(inFolder: FilePath.folder(of: path))
+        let byteCount = source.tensors.reduce(0) { $0 + $1.byteCount }
+        var warnings: [String] = []
+        if let stated = source.statedByteCount, stated != byteCount {
+            warnings.append("the index says that the tensors have \(stated) bytes together, but they have \(byteCount)")
+        }
+        return try Checkpoint(path: path, kind: .huggingFace, source: source, files: companions, warnings: warnings)
+    }
+
+    private static func openFolder(_ path: String) throws(FileError) -> Checkpoint {
+        let names = try FilePath.entries(of: path)
+        func inside(_ name: String) -> String { FilePath.join(path, name) }
+        if names.contains("adapter_config.json") || names.contains("adapter_model.safetensors") { throw adapterError(path) }
+        if names.contains("model.safetensors") {
+            let file = try InputFile(path: inside("model.safetensors"))
+            guard try FileKind(of: file) == .safetensors else { return try openFile(file.path) }
+            let source = try SafetensorsFile(file)
+            // A folder whose model.safetensors is (a link to) a .qnf is what qnf.md promises to Python.
+            if QNFMetadata.isPresent(in: source) { return try openQNF(source) }
+            return try Checkpoint(path: path, kind: .huggingFace, source: source, files: try CompanionFile.all(inFolder: path))
+        }
+        for suffix in [".safetensors.index.json", ".safetensors", ".qnf"] {
+            let found = names.filter { $0.hasSuffix(suffix) }
+            if found.count == 1 { return try openFile(inside(found[0])) }
+            if found.count > 1 {
+                throw FileError(
+                    path, "holds \(found.count) files ending in '\(suffix)' (\(found.prefix(3).joined(separator: ", "))...)",
+                    hint: "name one of them")
+            }
+        }
+        let hasVariables = FilePath.kind(of: inside("variables")) == .folder
+        if names.contains("checkpoint") || names.contains(where: { $0.hasSuffix(".index") }) || hasVariables { return try openTensorFlow(folder: path) }
+        for suffix in [".gguf", ".bin", ".pth", ".pt", ".ckpt", ".h5"] {
+            if let name = names.first(where: { $0.hasSuffix(suffix) }) {
+                let file = try InputFile(path: inside(name))
+                throw FileKind.refuse(file, try FileKind(of: file))
+            }
+        }
+        let listed = names.isEmpty ? "it is empty" : "it holds \(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", ..." : "")"
+        throw FileError(path, "holds no model: \(listed)", hint: "a model is a .safetensors or .qnf file, or a TensorFlow checkpoint")
+    }
+
+    /// TensorFlow names a checkpoint by a prefix that is no file: `model.ckpt` for `model.ckpt.index` and its data.
+    private static func openPrefix(_ path: String) throws(FileError) -> Checkpoint {
+        guard FilePath.kind(of: path + ".index") == .file else { throw FileError(path, "does not exist") }
+        return try openTensorFlow(TensorBundle.open(prefix: path), folder: FilePath.folder(of: path), path: path)
+    }
+
+    private static func openTensorFlow(folder: String) throws(FileError) -> Checkpoint {
+        try openTensorFlow(TensorBundle.open(folder: folder), folder: folder, path: folder)
+    }
+
+    private static func openTensorFlow(_ bundle: TensorBundle, folder: String, path: String) throws(FileError) -> Checkpoint {
+        if let model = try GPT2TensorFlow(bundle: bundle, folder: folder) {
+            return try Checkpoint(path: path, kind: .gpt2TensorFlow, source: model, files: model.companions, warnings: model.warnings)
+        }
+        return try Checkpoint(path: path, kind: .tensorFlow, source: bundle, files: [])
+    }
+
+    private static func adapterError(_ path: String) -> FileError {
+        FileError(path, "is a PEFT adapter, not a model", hint: "an adapter is merged into a base model; name the base here")
+    }
+}

@@ -1,0 +1,58 @@
+package import ByteIO
+
+/// A file that belongs to a model beside its weights: configuration, tokenizer, templates, licence.
+package struct CompanionFile: Sendable {
+    package enum Content: Sendable {
+        case bytes([UInt8])
+        /// A part of a file on disk, read when it is needed.
+        case part(of: InputFile, offset: Int, byteCount: Int)
+    }
+
+    package let name: String
+    package let content: Content
+
+    package init(name: String, content: Content) {
+        self.name = name
+        self.content = content
+    }
+
+    package var byteCount: Int {
+        switch content {
+        case .bytes(let bytes): bytes.count
+        case .part(_, _, let byteCount): byteCount
+        }
+    }
+
+    package func bytes() throws(FileError) -> [UInt8] {
+        switch content {
+        case .bytes(let bytes): bytes
+        case .part(let file, let offset, let byteCount): try file.bytes(atOffset: offset, count: byteCount)
+        }
+    }
+
+    /// Names that travel with a model, as Hugging Face libraries look for them.
+    package static let knownNames: Set<String> = [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model", "spiece.model",
+        "tekken.json", "chat_template.jinja", "chat_template.json", "preprocessor_config.json", "processor_config.json",
+        "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "USE_POLICY.md",
+    ]
+
+    /// The longest companion that is carried; the largest tokenizers known have about 35 MB.
+    package static let byteCountLimit = 256 << 20
+
+    /// The known companions that lie in a folder, sorted by name.
+    static func all(inFolder folder: String) throws(FileError) -> [CompanionFile] {
+        var files: [CompanionFile] = []
+        for name in try FilePath.entries(of: folder) where knownNames.contains(name) {
+            let path = FilePath.join(folder, name)
+            guard FilePath.kind(of: path) == .file else { continue }
+            let file = try InputFile(path: path)
+            guard file.byteCount <= byteCountLimit else {
+                throw FileError(path, "has \(file.byteCount) bytes, but at most \(byteCountLimit) are carried of such a file")
+            }
+            files.append(CompanionFile(name: name, content: .part(of: file, offset: 0, byteCount: file.byteCount)))
+        }
+        return files
+    }
+}

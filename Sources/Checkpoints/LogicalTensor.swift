@@ -1,0 +1,50 @@
+package import Quantization
+package import TensorCore
+
+/// A tensor as a model means it: one name, however many stored tensors hold it.
+///
+/// Quantized data is not hidden behind a plain interface: who merges or re-quantizes decides so explicitly.
+package struct LogicalTensor: Sendable {
+    package enum Storage: Sendable {
+        /// Index into the source's tensors.
+        case plain(Int)
+        case quantized(QuantizedTensor)
+    }
+
+    package let name: String
+    package let storage: Storage
+    /// Type of the elements: as stored, or what the quantized ones were.
+    package let scalarType: ScalarType
+    /// The shape of the dense weight in the model's own orientation: a `Conv1D` weight is [in, out].
+    package let shape: Shape
+    /// The dense weight lies as [in, out], the quantized one as [out, in] (transformers' `Conv1D`).
+    package let isConv1D: Bool
+
+    package var elementCount: Int { shape.elementCount }
+
+    package var quantized: QuantizedTensor? {
+        if case .quantized(let tensor) = storage { tensor } else { nil }
+    }
+}
+
+/// A 4-bit weight in the layout of bitsandbytes: which stored tensors hold its parts.
+package struct QuantizedTensor: Sendable {
+    /// Type, block size, shape as quantized ([out, in]), original type, nested constants.
+    package let state: QuantState
+    /// Indices into the source's tensors.
+    package let codes: Int
+    package let absmax: Int
+    package let quantMap: Int
+    package let stateBlob: Int
+    package let nested: NestedParts?
+
+    package struct NestedParts: Sendable {
+        package let absmax: Int
+        package let quantMap: Int
+    }
+
+    /// All parts, codes first.
+    package var parts: [Int] {
+        [codes, absmax, quantMap] + (nested.map { [$0.absmax, $0.quantMap] } ?? []) + [stateBlob]
+    }
+}

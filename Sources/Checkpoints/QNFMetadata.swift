@@ -1,0 +1,123 @@
+package import ByteIO
+package import JSONText
+import SafetensorsFormat
+import TensorCore
+
+/// What a .qnf file says about itself in `__metadata__`, beside `format: pt` (formats/qnf.md has the rules).
+package struct QNFMetadata: Sendable {
+    /// CRC-32C of each tensor, in the order of the data.
+    package let checksums: [CRC32C]
+    /// Of the weights: all tensors but the companion files.
+    package let fingerprint: Fingerprint
+    /// Quantizer, type, block size, names of transposed weights.
+    package let settings: JSONValue
+    /// What was done to arrive at this file, oldest first.
+    package let lineage: JSONValue
+    package let headerChecksum: CRC32C
+
+    package static let version = 1
+
+    enum Key {
+        static let format = "format"
+        static let version = "qnf.version"
+        static let headerChecksum = "qnf.header_crc32c"
+        static let checksums = "qnf.crc32c"
+        static let fingerprint = "qnf.fingerprint"
+        static let settings = "qnf.settings"
+        static let lineage = "qnf.lineage"
+    }
+
+    /// Tensors with this prefix are companion files: `qnf.file/config.json`.
+    package static let filePrefix = "qnf.file/"
+
+    /// Whether a safetensors file says that it is a .qnf.
+    static func isPresent(in file: SafetensorsFile) -> Bool {
+        file.metadata(Key.version) != nil
+    }
+
+    /// Reads and checks the metadata, including the header's own checksum.
+    init(of file: SafetensorsFile) throws(FileError) {
+        let path = file.path
+        func value(_ key: String) throws(FileError) -> String {
+            guard let value = file.metadata(key) else { throw FileError(path, at: "__metadata__", "'\(key)' is missing") }
+            return value
+        }
+        let stated = try value(Key.version)
+        guard stated == String(Self.version) else {
+            throw FileError(
+                path, at: "__metadata__", "'\(Key.version)' is '\(stated)', but this program reads version \(Self.version)",
+                hint: "a newer version of the tools may have written it")
+        }
+        headerChecksum = try Self.checkHeader(of: file, stated: try value(Key.headerChecksum))
+        let digits = Array(try value(Key.checksums).utf8)
+        guard digits.count == 8 * file.tensors.count else {
+            throw FileError(
+                path, at: "__metadata__",
+                "'\(Key.checksums)' has \(digits.count) digits, but \(file.tensors.count) tensors need \(8 * file.tensors.count)")
+        }
+        var checksums: [CRC32C] = []
+        for start in stride(from: 0, to: digits.count, by: 8) {
+            guard let checksum = CRC32C(hexadecimal: String(decoding: digits[start..<start + 8], as: UTF8.self)) else {
+                throw FileError(path, at: "__metadata__", "'\(Key.checksums)' is no list of checksums at digit \(start)")
+            }
+            checksums.append(checksum)
+        }
+        self.checksums = checksums
+        guard let fingerprint = Fingerprint(try value(Key.fingerprint)) else {
+            throw FileError(path, at: "__metadata__", "'\(Key.fingerprint)' is no fingerprint")
+        }
+        let weights = zip(file.tensors, checksums).filter { !$0.0.name.hasPrefix(Self.filePrefix) }
+        let computed = Fingerprint(of: weights.map { ($0.0, $0.1) })
+        guard computed == fingerprint else {
+            throw FileError(path, at: "__metadata__", "'\(Key.fingerprint)' is \(fingerprint), but the checksums give \(computed)")
+        }
+        self.fingerprint = fingerprint
+        settings = try Self.json(try value(Key.settings), key: Key.settings, path: path)
+        lineage = try Self.json(try value(Key.lineage), key: Key.lineage, path: path)
+    }
+
+    /// Members of `__metadata__`; every value has its final length even while the checksums are not known.
+    static func members(
+        checksums: [CRC32C], fingerprint: String, settings: JSONValue, lineage: JSONValue
+    ) -> [(key: String, value: String)] {
+        [
+            (Key.format, "pt"), (Key.version, String(version)), (Key.headerChecksum, CRC32C().description),
+            (Key.fingerprint, fingerprint), (Key.settings, settings.text(.compact)), (Key.lineage, lineage.text(.compact)),
+            (Key.checksums, checksums.map(\.description).joined()),
+        ]
+    }
+
+    /// Where the eight digits of the header's checksum stand in the bytes before the data section.
+    static func headerChecksumRange(in header: [UInt8]) -> Range<Int>? {
+        let key = Array("\"\(Key.headerChecksum)\":\"".utf8)
+        var start = 8
+        while start + key.count + 8 <= header.count {
+            if header[start] == key[0], header[start..<start + key.count].elementsEqual(key) {
+                return start + key.count..<start + key.count + 8
+            }
+            start += 1
+        }
+        return nil
+    }
+
+    private static func checkHeader(of file: SafetensorsFile, stated: String) throws(FileError) -> CRC32C {
+        var header = try file.file.bytes(atOffset: 0, count: file.dataStart)
+        guard let checksum = CRC32C(hexadecimal: stated), let range = headerChecksumRange(in: header) else {
+            throw FileError(file.path, at: "__metadata__", "'\(Key.headerChecksum)' is no checksum written by a .qnf writer")
+        }
+        header.replaceSubrange(range, with: Array(repeating: UInt8(ascii: "0"), count: 8))
+        let computed = CRC32C(of: header)
+        guard computed == checksum else {
+            throw FileError(
+                file.path, at: "header", "its checksum is \(computed), but '\(Key.headerChecksum)' says \(checksum)",
+                hint: "the file is damaged; fetch or convert it again")
+        }
+        return checksum
+    }
+
+    private static func json(_ text: String, key: String, path: String) throws(FileError) -> JSONValue {
+        do { return try JSONValue(parsing: Array(text.utf8)) } catch {
+            throw FileError(path, at: "__metadata__", "'\(key)' is no JSON: \(error.description)")
+        }
+    }
+}

@@ -1,0 +1,158 @@
+import ByteIO
+import JSONText
+package import Quantization
+import SafetensorsFormat
+package import TensorCore
+
+/// A tensor that a .qnf is to hold.
+package struct PlannedTensor: Sendable {
+    package enum Form: Sendable {
+        /// As it is, or in another type.
+        case plain(TensorInfo)
+        /// `shape` as quantized ([out, in]), `scalarType` what the dense weight is recorded as.
+        case quantized(QuantizationSettings, scalarType: ScalarType, shape: Shape)
+    }
+
+    package let name: String
+    package let form: Form
+    package let isConv1D: Bool
+
+    package init(name: String, form: Form, isConv1D: Bool) {
+        self.name = name
+        self.form = form
+        self.isConv1D = isConv1D
+    }
+}
+
+/// The layout of a .qnf: which stored tensors there are and in which order, all of it known before any data.
+///
+/// Order: that of `StorageOrder`, but with companion files after the weights of the same alignment, and quant states
+/// last: they hold the mean of the constants as a decimal number, whose length is known only at the end.
+package struct QNFPlan: Sendable {
+    /// Where the parts of one planned tensor lie in `stored`.
+    package struct Parts: Sendable {
+        package var codes = 0
+        package var absmax = 0
+        package var quantMap = 0
+        package var nestedAbsmax: Int?
+        package var nestedQuantMap: Int?
+        /// Index among the trailing tensors.
+        package var stateBlob = 0
+    }
+
+    package enum Place: Sendable {
+        case plain(Int)
+        case quantized(Parts)
+    }
+
+    package let tensors: [PlannedTensor]
+    package let files: [CompanionFile]
+    /// All stored tensors in the order of the data; the last `trailingCount` are quant states at their greatest length.
+    package let stored: [TensorInfo]
+    package let trailingCount: Int
+    /// For each planned tensor.
+    package let places: [Place]
+    /// For each companion file, its index in `stored`.
+    package let filePlaces: [Int]
+
+    package init(tensors: [PlannedTensor], files: [CompanionFile]) throws(QuantizationError) {
+        var builder = PlanBuilder()
+        for (index, tensor) in tensors.enumerated() { try builder.add(tensor, index: index) }
+        for (index, file) in files.enumerated() { try builder.add(file, index: index) }
+        self.tensors = tensors
+        self.files = files
+        let layout = builder.layout(tensorCount: tensors.count, fileCount: files.count)
+        stored = layout.stored
+        trailingCount = layout.trailingCount
+        places = layout.places
+        filePlaces = layout.filePlaces
+    }
+
+    /// The longest text of a quant state of this form: with the longest decimal number a float32 can have as a double.
+    static func longestState(_ settings: QuantizationSettings, scalarType: ScalarType, shape: Shape) throws(QuantizationError) -> Int {
+        let longestOffset = -Float(bitPattern: 0x0080_0001)  // 24 characters: -1.1754945054449876e-38 has 23
+        let state = try QuantState(
+            settings: settings, scalarType: scalarType, shape: shape, offset: settings.isDoubleQuantized ? longestOffset : nil)
+        return state.jsonText.utf8.count + 2
+    }
+}
+
+private enum Role {
+    case plain, codes, absmax, quantMap, nestedAbsmax, nestedQuantMap, stateBlob, file
+}
+
+/// Collects stored tensors with what they belong to, then puts them in order.
+private struct PlanBuilder {
+    private struct Item {
+        let info: TensorInfo
+        let role: Role
+        /// Index of the planned tensor or companion file.
+        let owner: Int
+    }
+
+    private var items: [Item] = []
+    private var names: Set<ByteKey> = []
+
+    mutating func add(_ tensor: PlannedTensor, index: Int) throws(QuantizationError) {
+        switch tensor.form {
+        case .plain(let info):
+            try add(info.name, info.scalarType, info.shape.dimensions, .plain, index)
+        case .quantized(let settings, let scalarType, let shape):
+            let state = try QuantState(
+                settings: settings, scalarType: scalarType, shape: shape, offset: settings.isDoubleQuantized ? 0 : nil)
+            let name = tensor.name
+            try add(name, .u8, [state.packedByteCount, 1], .codes, index)
+            try add(name + ".absmax", settings.isDoubleQuantized ? .u8 : .f32, [state.blockCount], .absmax, index)
+            try add(name + ".quant_map", .f32, [16], .quantMap, index)
+            if settings.isDoubleQuantized {
+                try add(name + ".nested_absmax", .f32, [state.nestedBlockCount], .nestedAbsmax, index)
+                try add(name + ".nested_quant_map", .f32, [256], .nestedQuantMap, index)
+            }
+            let length = try QNFPlan.longestState(settings, scalarType: scalarType, shape: shape)
+            try add(name + BitsandbytesLayout.statePrefix + settings.quantType.rawValue, .u8, [length], .stateBlob, index)
+        }
+    }
+
+    mutating func add(_ file: CompanionFile, index: Int) throws(QuantizationError) {
+        try add(QNFMetadata.filePrefix + file.name, .u8, [file.byteCount], .file, index)
+    }
+
+    private mutating func add(
+        _ name: String, _ type: ScalarType, _ dimensions: [Int], _ role: Role, _ owner: Int
+    ) throws(QuantizationError) {
+        guard let shape = Shape(dimensions), let info = TensorInfo(name: name, scalarType: type, shape: shape) else {
+            throw QuantizationError("tensor '\(name)' of shape \(dimensions) is no possible size")
+        }
+        guard names.insert(ByteKey(name)).inserted else { throw QuantizationError("two tensors would be named '\(name)'") }
+        items.append(Item(info: info, role: role, owner: owner))
+    }
+
+    func layout(tensorCount: Int, fileCount: Int) -> (stored: [TensorInfo], trailingCount: Int, places: [QNFPlan.Place], filePlaces: [Int]) {
+        let rank = StorageOrder.naturalRanks(of: items.map(\.info.name))
+        func key(_ index: Int) -> (Int, Int, Int, Int) {
+            let item = items[index]
+            let isBlob = item.role == .stateBlob
+            return (isBlob ? 1 : 0, isBlob ? 0 : -StorageOrder.alignment(of: item.info), item.role == .file ? 1 : 0, rank[index])
+        }
+        let order = items.indices.sorted { key($0) < key($1) }
+        let trailingStart = items.count - items.count { $0.role == .stateBlob }
+        var parts = [QNFPlan.Parts](repeating: .init(), count: tensorCount)
+        var plain = [Int?](repeating: nil, count: tensorCount)
+        var filePlaces = [Int](repeating: 0, count: fileCount)
+        for (position, index) in order.enumerated() {
+            let owner = items[index].owner
+            switch items[index].role {
+            case .plain: plain[owner] = position
+            case .codes: parts[owner].codes = position
+            case .absmax: parts[owner].absmax = position
+            case .quantMap: parts[owner].quantMap = position
+            case .nestedAbsmax: parts[owner].nestedAbsmax = position
+            case .nestedQuantMap: parts[owner].nestedQuantMap = position
+            case .stateBlob: parts[owner].stateBlob = position - trailingStart
+            case .file: filePlaces[owner] = position
+            }
+        }
+        let places = (0..<tensorCount).map { plain[$0].map(QNFPlan.Place.plain) ?? .quantized(parts[$0]) }
+        return (order.map { items[$0].info }, items.count - trailingStart, places, filePlaces)
+    }
+}

@@ -1,0 +1,89 @@
+package import ByteIO
+package import JSONText
+package import Quantization
+import SafetensorsFormat
+import TensorCore
+
+/// Writes a .qnf in a stream: the plan first, then data of any tensor from any thread, the header last.
+package struct QNFWriter: Sendable {
+    package let plan: QNFPlan
+    private let writer: SafetensorsWriter
+    private let checksums: ChecksumTable
+    private let settings: JSONValue
+
+    /// - Parameters:
+    ///   - settings: what stands under `qnf.settings`.
+    ///   - lineagePlaceholder: a lineage as long as the final one will be.
+    package init(plan: QNFPlan, file: OutputFile, settings: JSONValue, lineagePlaceholder: JSONValue) throws(FileError) {
+        self.plan = plan
+        self.settings = settings
+        checksums = ChecksumTable(tensorCount: plan.stored.count)
+        writer = try SafetensorsWriter(
+            file: file, plan: plan.stored, trailingCount: plan.trailingCount,
+            metadata: Self.placeholder(plan, settings: settings, lineage: lineagePlaceholder))
+    }
+
+    /// Bytes of the file of such a plan; a few less where quant states turn out shorter than their greatest length.
+    package static func byteCount(plan: QNFPlan, settings: JSONValue, lineagePlaceholder: JSONValue) throws(FileError) -> Int {
+        try SafetensorsWriter.byteCount(
+            plan: plan.stored, metadata: placeholder(plan, settings: settings, lineage: lineagePlaceholder))
+    }
+
+    /// Writes bytes of a stored tensor (an index of `plan.stored`) from byte `offset` of it on.
+    package func write(_ bytes: UnsafeRawBufferPointer, stored index: Int, atByteOffset offset: Int = 0) throws(FileError) {
+        checksums.record(bytes, tensor: index, atByteOffset: offset)
+        try writer.write(bytes, tensor: index, atByteOffset: offset)
+    }
+
+    package func write<Element>(_ elements: [Element], stored index: Int) throws(FileError) {
+        var failure: FileError?
+        elements.withUnsafeBytes { buffer in
+            do throws(FileError) { try write(buffer, stored: index) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Writes the companion files.
+    package func writeFiles() throws(FileError) {
+        for (file, place) in zip(plan.files, plan.filePlaces) { try write(try file.bytes(), stored: place) }
+    }
+
+    /// Writes quant states and header; every other tensor has been written completely.
+    ///
+    /// - Parameter states: the quant state of each planned tensor; nil for plain ones.
+    /// - Returns: the fingerprint of the weights.
+    package func finish(states: [QuantState?], lineage: JSONValue) throws(FileError) -> Fingerprint {
+        var blobs = [[UInt8]](repeating: [], count: plan.trailingCount)
+        for (place, state) in zip(plan.places, states) {
+            guard case .quantized(let parts) = place else { continue }
+            guard let state else { preconditionFailure("a quantized tensor has a quant state") }
+            blobs[parts.stateBlob] = Array(state.jsonText.utf8)
+        }
+        var fingerprint = Fingerprint.placeholder
+        var header = try writer.finish(trailing: blobs) { tensors in
+            let fixedCount = tensors.count - blobs.count
+            let values = tensors.indices.map { index in
+                guard index < fixedCount else { return CRC32C(of: blobs[index - fixedCount]) }
+                guard let checksum = checksums.checksum(ofTensor: index, byteCount: tensors[index].byteCount) else {
+                    preconditionFailure("tensor '\(tensors[index].name)' was not written completely")
+                }
+                return checksum
+            }
+            let weights = zip(tensors, values).filter { !$0.0.name.hasPrefix(QNFMetadata.filePrefix) }
+            fingerprint = Fingerprint(of: weights.map { ($0.0, $0.1) }).description
+            return QNFMetadata.members(checksums: values, fingerprint: fingerprint, settings: settings, lineage: lineage)
+        }
+        guard let range = QNFMetadata.headerChecksumRange(in: header), let result = Fingerprint(fingerprint) else {
+            preconditionFailure("a .qnf header has its checksum and fingerprint")
+        }
+        header.replaceSubrange(range, with: Array(CRC32C(of: header).description.utf8))
+        try writer.file.write(Array(header[range]), atOffset: range.lowerBound)
+        return result
+    }
+
+    private static func placeholder(_ plan: QNFPlan, settings: JSONValue, lineage: JSONValue) -> [(key: String, value: String)] {
+        QNFMetadata.members(
+            checksums: Array(repeating: CRC32C(), count: plan.stored.count), fingerprint: Fingerprint.placeholder, settings: settings,
+            lineage: lineage)
+    }
+}

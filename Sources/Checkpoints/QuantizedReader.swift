@@ -1,0 +1,118 @@
+package import ByteIO
+package import Quantization
+package import TensorCore
+
+/// Reads a 4-bit weight back, block by block, with the codebooks that its own file holds.
+package struct QuantizedReader: Sendable {
+    package let state: QuantState
+    private let source: any TensorSource
+    private let tensor: QuantizedTensor
+    private let quantMap: QuantMap
+    private let nestedMap: [Float]
+
+    /// Reads the codebooks. A value in them that is not finite is refused: it would spread silently.
+    package init(source: any TensorSource, tensor: QuantizedTensor) throws(FileError) {
+        self.source = source
+        self.tensor = tensor
+        state = tensor.state
+        let values = try source.finiteFloats(ofTensor: tensor.quantMap)
+        let stored = QuantMap([16 of Float] { values[$0] })
+        // bitsandbytes' kernel for rows of odd length looks codes up in the stored map, the others know FP4's -0.
+        quantMap = (state.shape.dimensions.last ?? 0) % 2 == 0 ? stored.decodingMap(for: state.quantType) : stored
+        nestedMap = try tensor.nested.map { parts throws(FileError) in try source.finiteFloats(ofTensor: parts.quantMap) } ?? []
+    }
+
+    /// The constants of the blocks `range`, with double quantization undone.
+    package func absmax(ofBlocks range: Range<Int>) throws(FileError) -> [Float] {
+        guard let parts = tensor.nested, let nested = state.nested else {
+            return try source.floats(ofTensor: tensor.absmax, range)
+        }
+        let firstNested = range.lowerBound / nested.blockSize
+        let endNested = (range.upperBound + nested.blockSize - 1) / nested.blockSize
+        let nestedAbsmax = try source.floats(ofTensor: parts.absmax, firstNested..<endNested)
+        let codes = try source.bytes(ofTensor: tensor.absmax, range)
+        return [Float](unsafeUninitializedCapacity: range.count) { buffer, count in
+            var values = MutableSpan(_unsafeElements: UnsafeMutableBufferPointer(rebasing: buffer[..<range.count]))
+            DoubleQuantization.dequantize(
+                codes.span.bytes, firstBlock: range.lowerBound - firstNested * nested.blockSize, nestedAbsmax: nestedAbsmax.span,
+                map: nestedMap.span, nested: nested, into: &values)
+            count = range.count
+        }
+    }
+
+    /// The 16 values that codes stand for, before they are multiplied by their block's constant.
+    package var codebook: [Float] { quantMap.values.indices.map { quantMap.values[$0] } }
+
+    /// Whether the stored 8-bit codes and nested constants of a doubly quantized weight are these, bit for bit.
+    package func hasNestedConstants(codes: [UInt8], absmax: [Float]) throws(FileError) -> Bool {
+        guard let parts = tensor.nested else { return false }
+        let stored = try source.floats(ofTensor: parts.absmax, 0..<source.tensors[parts.absmax].elementCount)
+        return try source.bytes(ofTensor: tensor.absmax) == codes
+            && stored.count == absmax.count && zip(stored, absmax).allSatisfy { $0.bitPattern == $1.bitPattern }
+    }
+
+    /// Packed codes of the elements `range`, which begins at a block.
+    package func readCodes(_ range: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        precondition(range.lowerBound % state.blockSize == 0 && buffer.count == (range.count + 1) / 2, "codes are read by blocks")
+        try source.read(tensor: tensor.codes, atByteOffset: range.lowerBound / 2, into: buffer)
+    }
+
+    /// Values of the elements `range`, which begins at a block, as f32, f16 or bf16.
+    ///
+    /// - Parameters:
+    ///   - codes: room for (range.count + 1) / 2 bytes.
+    ///   - values: room for the elements.
+    package func dequantize(
+        _ range: Range<Int>, as type: ScalarType, codes: UnsafeMutableRawBufferPointer, into values: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        try readCodes(range, into: codes)
+        let firstBlock = range.lowerBound / state.blockSize
+        let absmax = try absmax(ofBlocks: firstBlock..<(range.upperBound + state.blockSize - 1) / state.blockSize)
+        var destination = MutableRawSpan(_unsafeBytes: values)
+        BlockDequantizer.dequantize(
+            RawSpan(_unsafeBytes: UnsafeRawBufferPointer(codes)), absmax: absmax.span, quantMap: quantMap, blockSize: state.blockSize,
+            to: type, into: &destination)
+    }
+}
+
+extension TensorSource {
+    /// Bytes `range` of a tensor.
+    func bytes(ofTensor index: Int, _ range: Range<Int>) throws(FileError) -> [UInt8] {
+        var failure: FileError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, initialized in
+            do throws(FileError) {
+                try read(tensor: index, atByteOffset: range.lowerBound, into: UnsafeMutableRawBufferPointer(buffer))
+                initialized = range.count
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    /// All bytes of a small tensor.
+    func bytes(ofTensor index: Int) throws(FileError) -> [UInt8] {
+        try bytes(ofTensor: index, 0..<tensors[index].byteCount)
+    }
+
+    /// Elements `range` of an F32 tensor.
+    func floats(ofTensor index: Int, _ range: Range<Int>) throws(FileError) -> [Float] {
+        var failure: FileError?
+        let values = [Float](unsafeUninitializedCapacity: range.count) { buffer, initialized in
+            do throws(FileError) {
+                try read(tensor: index, atByteOffset: 4 * range.lowerBound, into: UnsafeMutableRawBufferPointer(buffer))
+                initialized = range.count
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return values
+    }
+
+    /// All elements of a small F32 tensor, none of them NaN or infinite.
+    func finiteFloats(ofTensor index: Int) throws(FileError) -> [Float] {
+        let values = try floats(ofTensor: index, 0..<tensors[index].elementCount)
+        if let position = values.firstIndex(where: { !$0.isFinite }) {
+            throw FileError(path, at: "tensor '\(tensors[index].name)'", "element \(position) is \(values[position]), not a finite number")
+        }
+        return values
+    }
+}

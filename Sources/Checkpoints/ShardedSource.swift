@@ -1,0 +1,109 @@
+import ByteIO
+import JSONText
+import SafetensorsFormat
+import TensorCore
+
+/// Several safetensors files that together are one checkpoint, as `*.safetensors.index.json` says.
+///
+/// The index and the shards must agree completely: each tensor in exactly one shard, and in the one the index names.
+final class ShardedSource: TensorSource {
+    let path: String
+    let tensors: [TensorInfo]
+    let files: [InputFile]
+    private let shards: [SafetensorsFile]
+    /// Shard and index within it of each tensor.
+    private let places: [(shard: Int, tensor: Int)]
+    /// What the index says the tensors take together; informative only, published ones are often wrong.
+    let statedByteCount: Int?
+
+    private static let indexByteCountLimit = 100_000_000
+
+    /// - Parameter indexPath: path of the `.index.json`; the shards lie in the same folder.
+    init(indexPath: String) throws(FileError) {
+        let index = try ShardIndex(path: indexPath, byteCountLimit: Self.indexByteCountLimit)
+        let folder = FilePath.folder(of: indexPath)
+        let missing = index.shardNames.filter { FilePath.kind(of: FilePath.join(folder, $0)) != .file }
+        guard missing.isEmpty else {
+            throw FileError(
+                indexPath, "\(missing.count) of \(index.shardNames.count) shards are missing: \(Self.listed(missing))",
+                hint: "download them into \(folder)")
+        }
+        var shards: [SafetensorsFile] = []
+        var tensors: [TensorInfo] = []
+        var places: [(shard: Int, tensor: Int)] = []
+        var holders: [String: String] = [:]
+        for (number, name) in index.shardNames.enumerated() {
+            let shard = try SafetensorsFile(path: FilePath.join(folder, name))
+            for (position, info) in shard.tensors.enumerated() {
+                if let other = holders.updateValue(name, forKey: info.name) {
+                    throw FileError(shard.path, at: "tensor '\(info.name)'", "is also in shard '\(other)'")
+                }
+                guard let stated = index.shardOfTensor[info.name] else {
+                    throw FileError(shard.path, at: "tensor '\(info.name)'", "is not in the index \(FilePath.name(of: indexPath))")
+                }
+                guard stated == name else {
+                    throw FileError(shard.path, at: "tensor '\(info.name)'", "is here, but the index says it is in '\(stated)'")
+                }
+                tensors.append(info)
+                places.append((number, position))
+            }
+            shards.append(shard)
+        }
+        let absent = index.shardOfTensor.keys.filter { holders[$0] == nil }.sorted()
+        if let first = absent.first, let stated = index.shardOfTensor[first] {
+            throw FileError(
+                indexPath, at: "tensor '\(first)'",
+                "should be in '\(stated)', but is not there (\(absent.count) of \(index.shardOfTensor.count) tensors are missing)")
+        }
+        path = indexPath
+        self.shards = shards
+        self.tensors = tensors
+        self.places = places
+        files = shards.map(\.file)
+        statedByteCount = index.totalByteCount
+    }
+
+    func fileIndex(ofTensor index: Int) -> Int { places[index].shard }
+
+    func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        let place = places[index]
+        try shards[place.shard].read(tensor: place.tensor, atByteOffset: offset, into: buffer)
+    }
+
+    private static func listed(_ names: [String]) -> String {
+        let shown = names.prefix(5).joined(separator: ", ")
+        return names.count > 5 ? "\(shown) and \(names.count - 5) more" : shown
+    }
+}
+
+/// The parsed `*.safetensors.index.json`: which shard holds which tensor.
+private struct ShardIndex {
+    var shardOfTensor: [String: String] = [:]
+    /// Sorted, each once.
+    var shardNames: [String] = []
+    var totalByteCount: Int?
+
+    init(path: String, byteCountLimit: Int) throws(FileError) {
+        let bytes = try InputFile(path: path).allBytes(limit: byteCountLimit)
+        let document: JSONValue
+        do { document = try JSONValue(parsing: bytes) } catch {
+            throw FileError(path, at: "byte \(error.offset)", error.message)
+        }
+        guard let weightMap = document["weight_map"]?.object else {
+            throw FileError(path, "has no object 'weight_map', so it is no index of safetensors shards")
+        }
+        for member in weightMap.members {
+            guard let shard = member.value.string else { throw FileError(path, at: "weight_map '\(member.key)'", "is no file name") }
+            // A name that leads out of the folder would let a downloaded index read any file.
+            guard !shard.isEmpty, !shard.contains("/"), shard != ".", shard != "..", !shard.utf8.contains(0) else {
+                throw FileError(path, at: "weight_map '\(member.key)'", "'\(shard)' is no name of a file in this folder")
+            }
+            guard shardOfTensor.updateValue(shard, forKey: member.key) == nil else {
+                throw FileError(path, at: "weight_map '\(member.key)'", "stands there twice")
+            }
+        }
+        guard !shardOfTensor.isEmpty else { throw FileError(path, "lists no tensors") }
+        shardNames = Set(shardOfTensor.values).sorted()
+        totalByteCount = document["metadata"]?["total_size"]?.integer
+    }
+}

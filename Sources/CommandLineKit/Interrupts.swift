@@ -1,0 +1,100 @@
+import Glibc
+import Synchronization
+
+/// The first signal that came; 0 before it, -1 before `start`. The handler can reach nothing but globals.
+private let pendingSignal = Atomic<Int32>(-1)
+/// Posted by the handler; made by `start`, before any handler runs, and never freed.
+nonisolated(unsafe) private let wakeUp: UnsafeMutablePointer<sem_t> = {
+    let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+    sem_init(semaphore, 0, 0)
+    return semaphore
+}()
+
+/// Cleans up before SIGINT, SIGTERM or SIGHUP ends the process, and then lets the signal end it, so that
+/// a shell sees 130 or 143 and stops its script too.
+///
+/// The handler only posts a semaphore; cleanup runs on a thread of its own, where it may lock and allocate. Waiting
+/// with `sigwait` would not do: it needs the signals blocked in every thread, and OpenBLAS starts
+/// its threads before `main`. A second signal, while cleanup hangs, ends the process at once.
+package final class Interrupts: Sendable {
+    private struct Hooks {
+        var next = 0
+        var cleanups: [(number: Int, run: @Sendable () -> Void)] = []
+    }
+
+    private static let signals = [SIGINT, SIGTERM, SIGHUP]
+    private let hooks = Mutex(Hooks())
+
+    package init() {}
+
+    /// Registers what to do before a signal ends the process: remove a temporary file, restore a terminal.
+    /// The last one registered runs first. It must not register or cancel hooks itself.
+    @discardableResult
+    package func onTermination(_ cleanup: @escaping @Sendable () -> Void) -> TerminationHook {
+        hooks.withLock { hooks in
+            hooks.next += 1
+            hooks.cleanups.append((hooks.next, cleanup))
+            return TerminationHook(number: hooks.next, interrupts: self)
+        }
+    }
+
+    func cancel(_ number: Int) {
+        hooks.withLock { $0.cleanups.removeAll { $0.number == number } }
+    }
+
+    /// Takes over the signals of this process, and makes writing to a closed pipe an error (EPIPE) instead of a death
+    /// that cleans nothing up. Once per process. Signals that were ignored before (`nohup`, `&`) stay so.
+    package func start() {
+        let isFirst = pendingSignal.compareExchange(expected: -1, desired: 0, ordering: .sequentiallyConsistent).exchanged
+        precondition(isFirst, "the signals of a process can be taken over only once")
+        signal(SIGPIPE, SIG_IGN)
+        _ = wakeUp
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(self).toOpaque()
+        let failure = pthread_create(&thread, nil, { context in
+            if let context { Unmanaged<Interrupts>.fromOpaque(context).takeRetainedValue().waitForSignal() }
+            return nil
+        }, context)
+        // Without the thread the signals keep ending the process, only without cleanup.
+        guard failure == 0 else { return }
+        pthread_detach(thread)
+        for number in Self.signals { Self.handle(number) }
+    }
+
+    /// Ends this process by the signal's default action.
+    static func die(by number: Int32) -> Never {
+        signal(number, SIG_DFL)
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, number)
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+        raise(number)
+        // Only a tracer can have swallowed the signal.
+        _exit(128 + number)
+    }
+
+    private static func handle(_ number: Int32) {
+        var action = sigaction()
+        guard sigaction(number, nil, &action) == 0 else { return }
+        if unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { return }
+        action = sigaction()
+        action.sa_flags = SA_RESTART
+        action.__sigaction_handler.sa_handler = { number in
+            let exchange = pendingSignal.compareExchange(expected: 0, desired: number, ordering: .sequentiallyConsistent)
+            // Allowed in a handler, and leaves errno alone when it succeeds, as it does on a semaphore at 0.
+            if exchange.exchanged { sem_post(wakeUp) }
+        }
+        sigaction(number, &action, nil)
+    }
+
+    private func waitForSignal() {
+        while sem_wait(wakeUp) != 0 {}
+        let number = pendingSignal.load(ordering: .sequentiallyConsistent)
+        for number in Self.signals { signal(number, SIG_DFL) }
+        // Locked until the end: nobody can believe a hook cancelled that is running.
+        hooks.withLock { hooks in
+            for cleanup in hooks.cleanups.reversed() { cleanup.run() }
+            Self.die(by: number)
+        }
+    }
+}

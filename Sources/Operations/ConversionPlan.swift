@@ -1,0 +1,156 @@
+package import ByteIO
+package import Checkpoints
+package import JSONText
+package import Quantization
+package import TensorCore
+
+/// What a conversion to .qnf will do, tensor by tensor, before anything is read or written.
+package struct ConversionPlan: Sendable {
+    package enum Step: Sendable {
+        /// Dense weight to 4-bit.
+        case quantize
+        /// 4-bit already: its parts are copied.
+        case copyQuantized
+        /// Bytes as they are.
+        case copy
+        /// Another float type for a tensor that stays dense.
+        case cast(to: ScalarType)
+    }
+
+    package struct Item: Sendable {
+        package let tensor: LogicalTensor
+        package let step: Step
+        /// Bytes in the source and in the output, all parts together.
+        package let inputByteCount: Int
+        package let outputByteCount: Int
+    }
+
+    package let checkpoint: Checkpoint
+    package let items: [Item]
+    package let settings: QuantizationSettings
+    package let layout: QNFPlan
+    /// Value of `qnf.settings`.
+    package let settingsDocument: JSONValue
+    package let toolVersion: String
+    package let options: [String]
+
+    /// - Parameters:
+    ///   - settings: for what is to be quantized; nil takes the default, or what the source is quantized with.
+    ///   - type: for tensors that stay dense and are floats; nil keeps theirs.
+    ///   - options: the options given, for the lineage.
+    package init(
+        _ checkpoint: Checkpoint, settings requested: QuantizationSettings?, rules: ConversionRules, castingTo type: ScalarType?,
+        toolVersion: String, options: [String]
+    ) throws {
+        let settings = try Self.settings(of: checkpoint, requested: requested)
+        var items: [Item] = []
+        var planned: [PlannedTensor] = []
+        for tensor in checkpoint.tensors {
+            let (step, form) = try Self.step(for: tensor, checkpoint, settings: settings, rules: rules, castingTo: type)
+            let plannedTensor = PlannedTensor(name: tensor.name, form: form, isConv1D: tensor.isConv1D)
+            planned.append(plannedTensor)
+            items.append(
+                Item(
+                    tensor: tensor, step: step, inputByteCount: Self.storedByteCount(of: tensor, in: checkpoint.source),
+                    outputByteCount: try Self.byteCount(of: form)))
+        }
+        self.checkpoint = checkpoint
+        self.items = items
+        self.settings = settings
+        self.toolVersion = toolVersion
+        self.options = options
+        layout = try QNFPlan(tensors: planned, files: checkpoint.files)
+        let transposed = planned.filter(\.isConv1D).map(\.name).sorted(by: NaturalOrder.precedes)
+        settingsDocument = .object([
+            "quantizer": .string("bitsandbytes-0.50-cpu"), "quant_type": .string(settings.quantType.rawValue),
+            "blocksize": .integer(settings.blockSize), "double_quant": .bool(settings.isDoubleQuantized),
+            "nested_blocksize": .integer(QuantizationSettings.nestedBlockSize), "transposed": .strings(transposed),
+        ])
+    }
+
+    package var elementCount: Int { items.reduce(0) { $0 + $1.tensor.elementCount } }
+
+    /// Bytes that a conversion tells `Resources.progress` of, all together.
+    package var inputByteCount: Int { items.reduce(0) { $0 + $1.inputByteCount } }
+
+    /// Bytes of the output; a few less where decimal numbers in it turn out shorter than they can be.
+    package func outputByteCount() throws(FileError) -> Int {
+        try QNFWriter.byteCount(plan: layout, settings: settingsDocument, lineagePlaceholder: lineage(checksums: nil))
+    }
+
+    /// The steps that led to the source, and this one; of constant length whatever the checksums are.
+    func lineage(checksums: [CRC32C]?) -> JSONValue {
+        let step: JSONValue = .object([
+            "step": .string("to-nf4"), "tool": .string("qconvert \(toolVersion)"), "options": .strings(options),
+            "source": SourceChecksums.lineage(of: checkpoint, checksums: checksums),
+        ])
+        return .array((checkpoint.metadata?.lineage.array ?? []) + [step])
+    }
+
+    private static func settings(of checkpoint: Checkpoint, requested: QuantizationSettings?) throws -> QuantizationSettings {
+        let states = checkpoint.tensors.compactMap { $0.quantized?.state }
+        guard let first = states.first else { return requested ?? .standard }
+        let existing = try QuantizationSettings(
+            quantType: first.quantType, blockSize: first.blockSize, isDoubleQuantized: first.nested != nil)
+        guard let requested, requested != existing else { return existing }
+        throw OperationError(
+            "\(checkpoint.path) is already quantized (\(existing)), but \(requested) is asked for",
+            hint: "start from the dense model, or accept a second loss: qconvert to-hf --dequantize first")
+    }
+
+    private static func step(
+        for tensor: LogicalTensor, _ checkpoint: Checkpoint, settings: QuantizationSettings, rules: ConversionRules,
+        castingTo type: ScalarType?
+    ) throws -> (Step, PlannedTensor.Form) {
+        switch tensor.storage {
+        case .quantized(let quantized):
+            let state = quantized.state
+            guard let own = state.settings else {
+                throw OperationError(
+                    "\(checkpoint.path): tensor '\(tensor.name)': its constants are quantized in blocks of "
+                        + "\(state.nested?.blockSize ?? 0), but .qnf holds blocks of \(QuantizationSettings.nestedBlockSize)")
+            }
+            return (.copyQuantized, .quantized(own, scalarType: state.scalarType, shape: state.shape))
+        case .plain(let index):
+            let info = checkpoint.source.tensors[index]
+            if rules.action(for: tensor) == .quantize {
+                let dimensions = tensor.isConv1D ? Array(info.shape.dimensions.reversed()) : info.shape.dimensions
+                guard let shape = Shape(dimensions) else { preconditionFailure("a transposed shape has as many elements") }
+                return (.quantize, .quantized(settings, scalarType: recordedType(of: info.scalarType), shape: shape))
+            }
+            guard let type, info.scalarType.isQuantizable, type != info.scalarType,
+                let cast = TensorInfo(name: info.name, scalarType: type, shape: info.shape)
+            else { return (.copy, .plain(info)) }
+            return (.cast(to: type), .plain(cast))
+        }
+    }
+
+    /// The type a quantized weight is recorded to have had: bitsandbytes knows three.
+    ///
+    /// F64 is read as F32; 8-bit floats widen exactly to bfloat16, the type such models compute in.
+    package static func recordedType(of type: ScalarType) -> ScalarType {
+        switch type {
+        case .f32, .f16, .bf16: type
+        case .f8e4m3, .f8e5m2: .bf16
+        default: .f32
+        }
+    }
+
+    package static func storedByteCount(of tensor: LogicalTensor, in source: any TensorSource) -> Int {
+        switch tensor.storage {
+        case .plain(let index): source.tensors[index].byteCount
+        case .quantized(let quantized): quantized.parts.reduce(0) { $0 + source.tensors[$1].byteCount }
+        }
+    }
+
+    private static func byteCount(of form: PlannedTensor.Form) throws -> Int {
+        switch form {
+        case .plain(let info): return info.byteCount
+        case .quantized(let settings, let scalarType, let shape):
+            let state = try QuantState(
+                settings: settings, scalarType: scalarType, shape: shape, offset: settings.isDoubleQuantized ? 0 : nil)
+            let constants = settings.isDoubleQuantized ? state.blockCount + 4 * state.nestedBlockCount + 4 * 256 : 4 * state.blockCount
+            return state.packedByteCount + constants + 4 * 16 + state.jsonText.utf8.count
+        }
+    }
+}

@@ -1,0 +1,42 @@
+package import Checkpoints
+import TensorCore
+
+/// Which tensors become 4-bit: the user's rules first, the first that matches wins; then the default of the role.
+package struct ConversionRules: Sendable {
+    package enum Action: Sendable, Hashable {
+        case keep, quantize
+    }
+
+    package struct Rule: Sendable {
+        package let action: Action
+        package let pattern: NamePattern
+
+        package init(_ action: Action, _ pattern: NamePattern) {
+            self.action = action
+            self.pattern = pattern
+        }
+    }
+
+    package let rules: [Rule]
+    package let quantizesEmbeddings: Bool
+
+    package init(rules: [Rule] = [], quantizesEmbeddings: Bool = false) {
+        self.rules = rules
+        self.quantizesEmbeddings = quantizesEmbeddings
+    }
+
+    /// What is to happen to a tensor; one that cannot be 4-bit (not 2-D, not a float, empty) is kept whatever the rules say.
+    package func action(for tensor: LogicalTensor) -> Action {
+        guard Self.canBeQuantized(tensor) else { return .keep }
+        if let rule = rules.first(where: { $0.pattern.matches(tensor.name) }) { return rule.action }
+        switch LinearLayers.role(of: tensor.name, shape: tensor.shape) {
+        case .linear: return .quantize
+        case .embedding: return quantizesEmbeddings ? .quantize : .keep
+        case .head, .other: return .keep
+        }
+    }
+
+    package static func canBeQuantized(_ tensor: LogicalTensor) -> Bool {
+        tensor.scalarType.isQuantizable && tensor.shape.dimensions.count == 2 && tensor.elementCount > 0
+    }
+}

@@ -1,0 +1,131 @@
+import ByteIO
+package import Checkpoints
+import Parallelism
+import Quantization
+import Synchronization
+import TensorCore
+
+/// What was wrong, or odd, in the data of a checkpoint whose structure is sound.
+package struct IntegrityReport: Sendable {
+    package struct Finding: Sendable, Hashable {
+        /// The tensor, or companion file, as it is stored.
+        package let tensor: String
+        package let message: String
+    }
+
+    /// Damage: stored and computed checksums differ, or constants that cannot be.
+    package let problems: [Finding]
+    /// Odd, but possible: values that are not finite in a weight that is stored dense.
+    package let oddities: [Finding]
+    package let checkedByteCount: Int
+    package let tensorCount: Int
+    /// Tensors for which the container keeps a checksum.
+    package let checksumCount: Int
+}
+
+/// Reads every byte of a checkpoint once and compares it with the checksums that the container keeps.
+package struct IntegrityCheck: Sendable {
+    private let checkpoint: Checkpoint
+    private let resources: Resources
+
+    package init(_ checkpoint: Checkpoint, resources: Resources) {
+        self.checkpoint = checkpoint
+        self.resources = resources
+    }
+
+    package func run() throws -> IntegrityReport {
+        let source = checkpoint.source
+        let table = ChecksumTable(tensorCount: source.tensors.count)
+        let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 2)
+        let jobs = source.tensors.indices.flatMap { tensor in
+            Chunks.ranges(count: source.tensors[tensor].byteCount, limit: 4 * resources.chunkElementCount, unit: 8)
+                .map { (tensor: tensor, range: $0) }
+        }
+        // First value that is not finite, of each tensor that has one.
+        let nonfinite = Mutex<[Int: Int]>([:])
+        try resources.pool.forEach(count: jobs.count) { index, worker in
+            let (tensor, range) = jobs[index]
+            let buffer = scratch.buffer(worker: worker, slot: 0, byteCount: range.count)
+            try source.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
+            table.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
+            if let first = firstNonfinite(UnsafeRawBufferPointer(buffer), of: source.tensors[tensor].scalarType, worker, scratch) {
+                let element = range.lowerBound * 8 / source.tensors[tensor].scalarType.bitCount + first
+                nonfinite.withLock { $0[tensor] = min($0[tensor] ?? .max, element) }
+            }
+            resources.progress(range.count)
+        }
+        return try report(table, nonfinite: nonfinite.withLock { $0 })
+    }
+
+    private func report(_ table: ChecksumTable, nonfinite: [Int: Int]) throws -> IntegrityReport {
+        let source = checkpoint.source
+        var problems: [IntegrityReport.Finding] = []
+        var oddities: [IntegrityReport.Finding] = []
+        var checksumCount = 0
+        for (index, info) in source.tensors.enumerated() {
+            if let stored = checkpoint.storedChecksum(ofTensor: index) {
+                checksumCount += 1
+                let computed = table.checksum(ofTensor: index, byteCount: info.byteCount)
+                if computed != stored {
+                    let found = computed.map(\.description) ?? "unknown"
+                    problems.append(.init(tensor: info.name, message: "its checksum is \(found), but the file says \(stored)"))
+                }
+            }
+        }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { buffer.deallocate() }
+        for (index, info) in source.tensors.enumerated() {
+            do throws(FileError) { try source.verifyPartChecksums(ofTensor: index, buffer: buffer) } catch {
+                problems.append(.init(tensor: info.name, message: error.description))
+            }
+        }
+        let constants = Set(checkpoint.tensors.flatMap { $0.quantized?.parts ?? [] })
+        for (index, element) in nonfinite.sorted(by: { $0.key < $1.key }) {
+            let finding = IntegrityReport.Finding(
+                tensor: source.tensors[index].name, message: "element \(element) is not a finite number")
+            if constants.contains(index) { problems.append(finding) } else { oddities.append(finding) }
+        }
+        return IntegrityReport(
+            problems: problems, oddities: oddities, checkedByteCount: checkpoint.storedByteCount, tensorCount: source.tensors.count,
+            checksumCount: checksumCount)
+    }
+
+    /// Index of the first NaN or infinity among floats; nil for other types.
+    private func firstNonfinite(
+        _ bytes: UnsafeRawBufferPointer, of type: ScalarType, _ worker: Int, _ scratch: ScratchMemory
+    ) -> Int? {
+        switch type {
+        case .f16: FiniteScan.first16(bytes, exponentMask: 0x7c00)
+        case .bf16: FiniteScan.first16(bytes, exponentMask: 0x7f80)
+        case .f32: FiniteScan.first32(bytes)
+        default: nil
+        }
+    }
+}
+
+/// Looks for floats that are not finite: all bits of the exponent set.
+enum FiniteScan {
+    static func first16(_ bytes: UnsafeRawBufferPointer, exponentMask: UInt16) -> Int? {
+        let values = bytes.bindMemory(to: UInt16.self)
+        // A whole run is looked at without leaving the loop, which the compiler then turns into vectors.
+        for start in stride(from: 0, to: values.count, by: 1024) {
+            let end = min(start + 1024, values.count)
+            var found = false
+            for index in start..<end where values[index] & exponentMask == exponentMask { found = true }
+            if found { return values[start..<end].firstIndex { $0 & exponentMask == exponentMask } }
+        }
+        return nil
+    }
+
+    static func first32(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        let values = bytes.bindMemory(to: UInt32.self)
+        let mask: UInt32 = 0x7f80_0000
+        for start in stride(from: 0, to: values.count, by: 1024) {
+            let end = min(start + 1024, values.count)
+            var found = false
+            for index in start..<end where values[index] & mask == mask { found = true }
+            if found { return values[start..<end].firstIndex { $0 & mask == mask } }
+        }
+        return nil
+    }
+}

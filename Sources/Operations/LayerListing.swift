@@ -1,0 +1,66 @@
+package import Checkpoints
+import Quantization
+package import TensorCore
+
+/// The tensors of a checkpoint as a person looks at them: logical tensors, in natural order, grouped by layer.
+package struct LayerListing: Sendable {
+    package struct Row: Sendable, Hashable {
+        package let name: String
+        /// Name of the layer it belongs to (`model.layers.0`), or nil outside of numbered layers.
+        package let layer: String?
+        package let shape: Shape
+        /// `BF16`, or of a 4-bit weight `NF4/64+DQ`: type, block size, double quantization.
+        package let typeName: String
+        package let byteCount: Int
+
+        /// Bits an element takes, constants included; nil of an empty tensor.
+        package var bitsPerElement: Double? {
+            shape.elementCount == 0 ? nil : 8 * Double(byteCount) / Double(shape.elementCount)
+        }
+
+        /// The name without that of its layer.
+        package var shortName: String { layer.map { String(name.dropFirst($0.count + 1)) } ?? name }
+    }
+
+    package let rows: [Row]
+    /// Entries that are no tensors of numbers.
+    package let unreadable: [UnreadableTensor]
+
+    /// - Parameter pattern: only tensors whose names match.
+    package init(_ checkpoint: Checkpoint, matching pattern: NamePattern?) {
+        rows = checkpoint.tensors
+            .filter { pattern?.matches($0.name) ?? true }
+            .sorted { NaturalOrder.precedes($0.name, $1.name) }
+            .map { tensor in
+                Row(
+                    name: tensor.name, layer: Self.layer(of: tensor.name), shape: tensor.shape, typeName: Self.typeName(of: tensor),
+                    byteCount: ConversionPlan.storedByteCount(of: tensor, in: checkpoint.source))
+            }
+        unreadable = checkpoint.source.unreadableTensors.filter { pattern?.matches($0.name) ?? true }
+    }
+
+    package var elementCount: Int { rows.reduce(0) { $0 + $1.shape.elementCount } }
+    package var byteCount: Int { rows.reduce(0) { $0 + $1.byteCount } }
+
+    /// Everything up to the first number among the parts of the name: `transformer.h.3`.
+    static func layer(of name: String) -> String? {
+        let separators: Set<Character> = [".", "/"]
+        var end = name.startIndex
+        while end < name.endIndex {
+            let next = name[end...].firstIndex(where: separators.contains) ?? name.endIndex
+            let part = name[end..<next]
+            let digits = part.drop { !$0.isNumber }
+            // TensorFlow numbers its layers without a separator: `model/h3/attn/c_attn/w`.
+            let isNumbered = !digits.isEmpty && digits.allSatisfy(\.isNumber) && (digits.count == part.count || name.contains("/"))
+            if isNumbered, next < name.endIndex, end > name.startIndex { return String(name[..<next]) }
+            guard next < name.endIndex else { return nil }
+            end = name.index(after: next)
+        }
+        return nil
+    }
+
+    static func typeName(of tensor: LogicalTensor) -> String {
+        guard let state = tensor.quantized?.state else { return tensor.scalarType.rawValue }
+        return "\(state.quantType.rawValue.uppercased())/\(state.blockSize)\(state.isDoubleQuantized ? "+DQ" : "")"
+    }
+}

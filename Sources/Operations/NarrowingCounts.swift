@@ -1,0 +1,11 @@
+/// Values that a narrower type could not hold: what a conversion of types has cost beyond rounding.
+package struct NarrowingCounts: Sendable, Hashable {
+    /// Finite values that became infinite.
+    package var overflows = 0
+    /// Values other than zero that became zero.
+    package var underflows = 0
+
+    static func + (a: NarrowingCounts, b: NarrowingCounts) -> NarrowingCounts {
+        NarrowingCounts(overflows: a.overflows + b.overflows, underflows: a.underflows + b.underflows)
+    }
+}

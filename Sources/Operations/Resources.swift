@@ -1,0 +1,74 @@
+import Glibc
+package import Parallelism
+
+/// How an operation may use the machine: threads, memory, and whom to tell of progress.
+package struct Resources: Sendable {
+    package let pool: WorkerPool
+    /// Elements that a worker holds at a time (an upper bound; small tensors take less).
+    package let chunkElementCount: Int
+    /// Called with the bytes of input dealt with since the last call, from any thread.
+    package let progress: @Sendable (Int) -> Void
+
+    /// Half a megabyte of bf16 up to 2 MB of f32: stays in the second-level cache between reading and quantizing.
+    package static let defaultChunkElementCount = 1 << 19
+    private static let smallestChunkElementCount = 1 << 14
+    /// What one element of a chunk may take in all buffers of a worker together: f64 in, transposed, and f32.
+    private static let bytesPerElement = 24
+    /// Chunks of transposed weights are larger, so that the segments they are gathered from are not tiny.
+    static let transposedChunkFactor = 8
+
+    /// - Parameters:
+    ///   - threadCount: nil for all processors.
+    ///   - maximumMemory: bytes the process may have resident; nil for the default chunks.
+    ///   - fixedMemory: bytes the operation needs whatever the chunks are (headers, constants of the largest tensor).
+    /// - Throws: `OperationError` where the smallest chunks on one thread would still take more.
+    package init(
+        threadCount: Int? = nil, maximumMemory: Int? = nil, fixedMemory: Int = 0, progress: @escaping @Sendable (Int) -> Void = { _ in }
+    ) throws(OperationError) {
+        var threads = max(1, threadCount ?? WorkerPool.availableProcessorCount)
+        var chunk = Self.defaultChunkElementCount
+        if let maximumMemory {
+            let base = Self.processMemory + fixedMemory
+            func need(_ chunk: Int, _ threads: Int) -> Int { base + chunk * Self.bytesPerElement * Self.transposedChunkFactor * threads }
+            while need(chunk, threads) > maximumMemory, chunk > Self.smallestChunkElementCount { chunk /= 2 }
+            while need(chunk, threads) > maximumMemory, threads > 1 { threads -= 1 }
+            guard need(chunk, threads) <= maximumMemory else {
+                throw OperationError(
+                    "--max-memory allows \(maximumMemory) bytes, but this needs at least \(need(chunk, threads))",
+                    hint: "allow more; most of it is the header of the model, the constants of its largest tensor, and the program itself")
+            }
+        }
+        pool = WorkerPool(threadCount: threads)
+        chunkElementCount = chunk
+        self.progress = progress
+    }
+
+    /// Resident memory of the program before it opens anything, rounded up.
+    private static let processMemory = 24 << 20
+}
+
+/// Memory of one worker each, reused from chunk to chunk.
+///
+/// A worker asks only for its own; the pool never runs two iterations of one worker at once.
+final class ScratchMemory: @unchecked Sendable {
+    private var buffers: [[UnsafeMutableRawBufferPointer]]
+
+    /// - Parameter slotCount: buffers that a worker uses at the same time.
+    init(workerCount: Int, slotCount: Int) {
+        let empty = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        buffers = Array(repeating: Array(repeating: empty, count: slotCount), count: workerCount)
+    }
+
+    deinit {
+        for slots in buffers { for buffer in slots { buffer.deallocate() } }
+    }
+
+    /// `byteCount` bytes, aligned to 64; whatever was in the slot may be gone.
+    func buffer(worker: Int, slot: Int, byteCount: Int) -> UnsafeMutableRawBufferPointer {
+        if buffers[worker][slot].count < byteCount {
+            buffers[worker][slot].deallocate()
+            buffers[worker][slot] = .allocate(byteCount: byteCount, alignment: 64)
+        }
+        return UnsafeMutableRawBufferPointer(rebasing: buffers[worker][slot][..<byteCount])
+    }
+}

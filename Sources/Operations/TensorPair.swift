@@ -1,0 +1,228 @@
+import ByteIO
+import Checkpoints
+import Quantization
+import TensorCore
+
+/// A tensor of the source and what became of it in the model, compared chunk by chunk.
+struct TensorPair: Sendable {
+    /// Memory of the calling worker: a slot, and how many bytes.
+    typealias Scratch = (_ slot: Int, _ byteCount: Int) -> UnsafeMutableRawBufferPointer
+
+    /// What one chunk adds.
+    struct Partial: Sendable {
+        var statistics = ErrorStatistics()
+        var largestBoundShare = 0.0
+        /// Constants of the source's own blocks, for the second quantization; only where bits are checked.
+        var absmax: [Float] = []
+        var isEqual = true
+        var sourceByteCount = 0
+    }
+
+    let tensor: LogicalTensor
+    private let original: LogicalTensor
+    private let source: Checkpoint
+    private let model: Checkpoint
+    private let checksBits: Bool
+    private let reader: QuantizedReader?
+    private let originalReader: QuantizedReader?
+    /// Half the widest gap between neighbouring codes: the largest error, as a share of the block's absmax.
+    private let halfGap: Double
+
+    init(source: Checkpoint, original: LogicalTensor, model: Checkpoint, tensor: LogicalTensor, checksBits: Bool) throws(FileError) {
+        self.source = source
+        self.original = original
+        self.model = model
+        self.tensor = tensor
+        self.checksBits = checksBits
+        reader = try tensor.quantized.map { quantized throws(FileError) in try QuantizedReader(source: model.source, tensor: quantized) }
+        originalReader = try original.quantized.map { quantized throws(FileError) in
+            try QuantizedReader(source: source.source, tensor: quantized)
+        }
+        let codes = reader.map { $0.codebook.sorted() } ?? []
+        halfGap = zip(codes, codes.dropFirst()).map { Double($1) - Double($0) }.max().map { $0 / 2 } ?? 0
+    }
+
+    var isQuantized: Bool { reader != nil }
+
+    /// Whether the elements are walked in the order of [out, in]: needed as soon as one side is 4-bit.
+    private var isTransposed: Bool { tensor.isConv1D && (reader != nil || originalReader != nil) }
+
+    /// Runs of elements, independent of the number of threads.
+    func chunks(limit: Int) -> [Range<Int>] {
+        guard isComparable else { return [0..<tensor.elementCount] }
+        let granularity = isTransposed ? tensor.shape.dimensions[0] : 1
+        let blockSize = Chunks.leastCommonMultiple(reader?.state.blockSize ?? 1, originalReader?.state.blockSize ?? 1)
+        return Chunks.ranges(
+            count: tensor.elementCount, limit: limit * (isTransposed ? Resources.transposedChunkFactor : 1),
+            unit: Chunks.leastCommonMultiple(granularity, blockSize))
+    }
+
+    /// Floats on both sides; other types are compared as bytes.
+    private var isComparable: Bool { original.scalarType.isQuantizable && tensor.scalarType.isQuantizable }
+
+    func compare(_ range: Range<Int>, scratch: Scratch) throws -> Partial {
+        guard isComparable else { return try compareBytes(scratch: scratch) }
+        var partial = Partial()
+        let reference = scratch(0, 4 * range.count), actual = scratch(1, 4 * range.count)
+        let raw = try readOriginal(range, into: reference, scratch: scratch, partial: &partial)
+        if let reader {
+            let codes = scratch(2, (range.count + 1) / 2)
+            try reader.dequantize(range, as: .f32, codes: codes, into: actual)
+            if originalReader == nil {
+                try measureBound(reader, range, reference: reference, actual: actual, partial: &partial)
+            }
+            if checksBits { try compareBits(reader, range, raw: raw, codes: codes, scratch: scratch, partial: &partial) }
+        } else {
+            let stored = try readPlain(tensor, model, range, into: actual, slot: 2, scratch: scratch)
+            if checksBits { partial.isEqual = isSameDense(raw, stored, count: range.count, scratch) }
+        }
+        partial.statistics.add(
+            reference: Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))),
+            actual: Span(_unsafeElements: UnsafeBufferPointer(actual.bindMemory(to: Float.self))))
+        return partial
+    }
+
+    /// One tensor's row of the report.
+    func summary(of chunks: [Partial]) throws -> (row: RoundtripReport.Row, statistics: ErrorStatistics) {
+        var statistics = ErrorStatistics()
+        for chunk in chunks { statistics.append(chunk.statistics) }
+        let totals = statistics.totals
+        var isBitExact: Bool?
+        if checksBits {
+            isBitExact = chunks.allSatisfy(\.isEqual)
+            if isBitExact == true, originalReader == nil, let reader { isBitExact = try hasSameConstants(reader, chunks.flatMap(\.absmax)) }
+        }
+        let row = RoundtripReport.Row(
+            name: tensor.name, shape: tensor.shape, typeName: LayerListing.typeName(of: tensor), statistics: totals,
+            largestBoundShare: isQuantized && originalReader == nil ? chunks.map(\.largestBoundShare).max() : nil, isBitExact: isBitExact)
+        return (row, statistics)
+    }
+
+    // MARK: - Reading
+
+    /// Fills `floats` with the source's values; returns its raw bytes where it is dense.
+    private func readOriginal(
+        _ range: Range<Int>, into floats: UnsafeMutableRawBufferPointer, scratch: Scratch, partial: inout Partial
+    ) throws -> UnsafeRawBufferPointer? {
+        if let originalReader {
+            let codes = scratch(3, (range.count + 1) / 2)
+            try originalReader.dequantize(range, as: .f32, codes: codes, into: floats)
+            partial.sourceByteCount = codes.count
+            return nil
+        }
+        let raw = try readPlain(original, source, range, into: floats, slot: 3, scratch: scratch)
+        partial.sourceByteCount = raw.count
+        return raw
+    }
+
+    private func readPlain(
+        _ tensor: LogicalTensor, _ checkpoint: Checkpoint, _ range: Range<Int>, into floats: UnsafeMutableRawBufferPointer, slot: Int,
+        scratch: Scratch
+    ) throws -> UnsafeRawBufferPointer {
+        guard case .plain(let index) = tensor.storage else { preconditionFailure("only a dense tensor is read as such") }
+        let reader = WeightReader(source: checkpoint.source, tensor: index, isTransposed: isTransposed)
+        let raw = scratch(slot, range.count * tensor.scalarType.bitCount / 8)
+        let spare = isTransposed ? scratch(5, raw.count) : raw
+        try reader.read(range, into: raw, scratch: spare)
+        var values = MutableSpan(_unsafeElements: floats.bindMemory(to: Float.self))
+        FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(raw)), of: tensor.scalarType, into: &values)
+        return UnsafeRawBufferPointer(raw)
+    }
+
+    // MARK: - Measuring
+
+    /// The largest |error| against halfGap * absmax + |absmax - absmax'|, block by block.
+    ///
+    /// The second term is what double quantization did to the constant: a code's magnitude is at most 1.
+    private func measureBound(
+        _ reader: QuantizedReader, _ range: Range<Int>, reference: UnsafeMutableRawBufferPointer, actual: UnsafeMutableRawBufferPointer,
+        partial: inout Partial
+    ) throws {
+        let blockSize = reader.state.blockSize
+        let blocks = range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize
+        let stored = try reader.absmax(ofBlocks: blocks)
+        let x = reference.bindMemory(to: Float.self), y = actual.bindMemory(to: Float.self)
+        for (number, constant) in stored.enumerated() {
+            let start = number * blockSize, end = min(start + blockSize, range.count)
+            var absmax: Float = 0, largest: Float = 0
+            for index in start..<end {
+                absmax = max(absmax, x[index].magnitude)
+                largest = max(largest, (y[index] - x[index]).magnitude)
+            }
+            // A few roundings to float32 on the way to the value; below 1e-38 blocks are scaled by another rule.
+            let rounding = 4 * Double(absmax) * 0x1p-23 + 1e-38
+            let bound = halfGap * Double(absmax) + (Double(absmax) - Double(constant)).magnitude + rounding
+            partial.largestBoundShare = max(partial.largestBoundShare, Double(largest) / bound)
+        }
+    }
+
+    /// Quantizes the source's chunk again and compares its codes; the constants are compared once all are there.
+    private func compareBits(
+        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer, scratch: Scratch,
+        partial: inout Partial
+    ) throws {
+        guard let raw else {
+            partial.isEqual = try isSameQuantized(range, codes: codes, scratch: scratch)
+            return
+        }
+        let blockSize = reader.state.blockSize
+        let again = scratch(4, (range.count + 1) / 2)
+        var absmax = [Float](repeating: 0, count: (range.count + blockSize - 1) / blockSize)
+        var packed = MutableRawSpan(_unsafeBytes: again)
+        var constants = absmax.mutableSpan
+        _ = BlockQuantizer.quantize(
+            RawSpan(_unsafeBytes: raw), of: original.scalarType, as: reader.state.quantType, blockSize: blockSize, packed: &packed,
+            absmax: &constants)
+        partial.isEqual = again.elementsEqual(codes)
+        partial.absmax = absmax
+    }
+
+    /// Both sides 4-bit: the same settings, codes and constants.
+    private func isSameQuantized(_ range: Range<Int>, codes: UnsafeMutableRawBufferPointer, scratch: Scratch) throws -> Bool {
+        guard let originalReader, let reader, originalReader.state == reader.state else { return false }
+        let other = scratch(4, (range.count + 1) / 2)
+        try originalReader.readCodes(range, into: other)
+        let blockSize = reader.state.blockSize
+        let blocks = range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize
+        let (a, b) = (try reader.absmax(ofBlocks: blocks), try originalReader.absmax(ofBlocks: blocks))
+        return other.elementsEqual(codes) && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
+    }
+
+    /// The constants that quantizing the source gives are those in the model, bit for bit, nested ones included.
+    private func hasSameConstants(_ reader: QuantizedReader, _ absmax: [Float]) throws -> Bool {
+        guard let nested = reader.state.nested else {
+            return zip(absmax, try reader.absmax(ofBlocks: 0..<absmax.count)).allSatisfy { $0.bitPattern == $1.bitPattern }
+        }
+        let expected = DoubleQuantization.quantize(absmax.span)
+        guard expected.offset.bitPattern == nested.offset.bitPattern else { return false }
+        return try reader.hasNestedConstants(codes: expected.codes, absmax: expected.nestedAbsmax)
+    }
+
+    /// Equal bytes, or equal after the cast that the model's type asks for.
+    private func isSameDense(_ raw: UnsafeRawBufferPointer?, _ stored: UnsafeRawBufferPointer, count: Int, _ scratch: Scratch) -> Bool {
+        guard let raw else { return false }
+        if original.scalarType == tensor.scalarType { return raw.elementsEqual(stored) }
+        guard tensor.scalarType.isNarrowable else { return false }
+        let cast = scratch(4, stored.count), wide = scratch(5, 4 * count)
+        _ = FloatCast.cast(raw, from: original.scalarType, to: tensor.scalarType, into: cast, widened: wide)
+        return cast.elementsEqual(stored)
+    }
+
+    /// Integers and other types: equal bytes or not; counted as one chunk.
+    private func compareBytes(scratch: Scratch) throws -> Partial {
+        var partial = Partial()
+        guard case .plain(let a) = original.storage, case .plain(let b) = tensor.storage, original.scalarType == tensor.scalarType else {
+            partial.isEqual = false
+            return partial
+        }
+        let byteCount = source.source.tensors[a].byteCount
+        for range in Chunks.ranges(count: byteCount, limit: 1 << 20, unit: 1) {
+            let first = scratch(0, range.count), second = scratch(1, range.count)
+            try source.source.read(tensor: a, atByteOffset: range.lowerBound, into: first)
+            try model.source.read(tensor: b, atByteOffset: range.lowerBound, into: second)
+            if !first.elementsEqual(second) { partial.isEqual = false }
+        }
+        partial.sourceByteCount = byteCount
+        return partial
+    }
+}

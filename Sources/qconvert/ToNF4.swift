@@ -1,0 +1,130 @@
+import Checkpoints
+import CommandLineKit
+import JSONText
+import Operations
+import Quantization
+import TensorCore
+import ToolSupport
+
+/// `qconvert to-nf4`.
+func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let measures = RunMeasures()
+    let rules = try conversionRules(arguments)
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "source"))
+    let plan = try ConversionPlan(
+        checkpoint, settings: try requestedSettings(arguments), rules: rules, castingTo: denseType(arguments), toolVersion: toolVersion,
+        options: effectiveOptions(arguments))
+    if arguments.flag("dry-run") { return try describe(plan, arguments, console) }
+    let progress = console.progress("converting", total: plan.inputByteCount)
+    let resources = try arguments.resources(for: [checkpoint], progress: progress)
+    let result = try Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
+        .run(path: arguments.string(always: "output"), replaces: arguments.flag("force"))
+    progress.finish()
+    for finding in result.nonfinite {
+        console.warning("tensor '\(finding.name)': element \(finding.index), and maybe others, is not finite")
+    }
+    warn(of: result.narrowing, arguments, console)
+    try report(result, plan, measures, arguments, console)
+    return .done
+}
+
+private func report(
+    _ result: ConversionReport, _ plan: ConversionPlan, _ measures: RunMeasures, _ arguments: ParsedArguments, _ console: Console
+) throws {
+    let path = arguments.string(always: "output")
+    let bits = bitsPerWeight(result.outputByteCount, plan.elementCount)
+    guard !arguments.flag("json") else {
+        return try console.writeJSON([
+            "output": .string(path), "bytes": .integer(result.outputByteCount), "input_bytes": .integer(plan.inputByteCount),
+            "quantized": .integer(result.quantizedCount), "kept": .integer(result.keptCount), "bits_per_weight": .double(bits),
+            "fingerprint": .string(result.fingerprint.description), "overflows": .integer(result.narrowing.overflows),
+            "underflows": .integer(result.narrowing.underflows), "seconds": .double(measures.seconds),
+            "peak_memory": .integer(measures.peakMemory),
+        ])
+    }
+    try console.writeLine(
+        "\(path): \(result.quantizedCount) tensors 4-bit, \(result.keptCount) kept; "
+            + "\(NumberText.byteCount(plan.inputByteCount)) -> \(NumberText.byteCount(result.outputByteCount)) "
+            + "(\(NumberText.fixed(bits, decimals: 2)) bits/weight)")
+    console.note(measures.summary(byteCount: plan.inputByteCount))
+}
+
+private func conversionRules(_ arguments: ParsedArguments) throws -> ConversionRules {
+    let rules = try arguments.ordered(["keep", "quantize"]).map { name, text in
+        ConversionRules.Rule(name == "keep" ? .keep : .quantize, try ParsedArguments.pattern(text, option: name))
+    }
+    return ConversionRules(rules: rules, quantizesEmbeddings: arguments.string(always: "embeddings") == "nf4")
+}
+
+/// Nil where nothing about them was given, so that a model that is quantized already keeps its own.
+private func requestedSettings(_ arguments: ParsedArguments) throws -> QuantizationSettings? {
+    guard ["quant-type", "block-size", "no-double-quant"].contains(where: arguments.isGiven) else { return nil }
+    return try QuantizationSettings(
+        quantType: QuantType(rawValue: arguments.string(always: "quant-type")) ?? .nf4,
+        blockSize: Int(arguments.string(always: "block-size")) ?? 64, isDoubleQuantized: !arguments.flag("no-double-quant"))
+}
+
+/// The options that shape the result, as they would be typed; the lineage keeps them.
+private func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
+    let named = ["quant-type", "block-size", "embeddings", "dtype"].filter(arguments.isGiven)
+    let flags = ["no-double-quant", "allow-nonfinite"].filter(arguments.isGiven)
+    return named.map { "--\($0) \(arguments.string(always: $0))" } + flags.map { "--\($0)" }
+        + arguments.ordered(["keep", "quantize"]).map { "--\($0.name) \($0.value)" }
+}
+
+/// What `--dry-run` prints: every tensor with what would become of it, and the exact size.
+private func describe(_ plan: ConversionPlan, _ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let path = arguments.string(always: "output")
+    let byteCount = try plan.outputByteCount()
+    let bits = bitsPerWeight(byteCount, plan.elementCount)
+    let items = plan.items.sorted { NaturalOrder.precedes($0.tensor.name, $1.tensor.name) }
+    if arguments.flag("json") {
+        try console.writeJSON([
+            "output": .string(path), "bytes": .integer(byteCount), "weights": .integer(plan.elementCount),
+            "bits_per_weight": .double(bits), "tensors": .array(items.map(document)),
+        ])
+        return .done
+    }
+    var table = Table([
+        .init("tensor", canShrink: true), .init("shape"), .init("action"), .init("bytes", .right), .init("becomes", .right),
+    ])
+    for item in items {
+        table.addRow([
+            .init(item.tensor.name), .init(item.tensor.shape.description), .init(item.step.word),
+            .init(NumberText.grouped(item.inputByteCount)), .init(NumberText.grouped(item.outputByteCount)),
+        ])
+    }
+    table.addTotal([
+        .init("\(items.count) tensors"), .init(NumberText.grouped(plan.elementCount)), .init(""),
+        .init(NumberText.grouped(plan.inputByteCount)), .init(NumberText.grouped(items.reduce(0) { $0 + $1.outputByteCount })),
+    ])
+    try console.write(table)
+    let files = plan.layout.files
+    try console.writeLine(
+        "\(path) would have \(NumberText.exactByteCount(byteCount)), \(NumberText.fixed(bits, decimals: 3)) bits/weight; "
+            + "\(files.count) files of \(NumberText.byteCount(files.reduce(0) { $0 + $1.byteCount })) ride along")
+    return .done
+}
+
+private func document(_ item: ConversionPlan.Item) -> JSONValue {
+    .object([
+        "name": .string(item.tensor.name), "shape": .array(item.tensor.shape.dimensions.map { .integer($0) }),
+        "action": .string(item.step.word), "input_bytes": .integer(item.inputByteCount), "output_bytes": .integer(item.outputByteCount),
+    ])
+}
+
+extension ConversionPlan.Step {
+    /// The step in a word or two, for listings.
+    fileprivate var word: String {
+        switch self {
+        case .quantize: "quantize"
+        case .copyQuantized: "copy 4-bit"
+        case .copy: "keep"
+        case .cast(let type): "to \(type.rawValue)"
+        }
+    }
+}
+
+private func bitsPerWeight(_ byteCount: Int, _ elementCount: Int) -> Double {
+    elementCount == 0 ? 0 : 8 * Double(byteCount) / Double(elementCount)
+}

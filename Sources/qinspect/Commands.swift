@@ -1,0 +1,40 @@
+package import CommandLineKit
+import ToolSupport
+
+/// The tool: what is inside a model file.
+package let qinspect = Tool(
+    "qinspect", summary: "show what is inside a model file or folder", version: toolVersion,
+    commands: [layersCommand, metadataCommand, filesCommand, checkCommand])
+
+private let fileArgument = Argument(
+    "file", help: "model: .qnf or .safetensors file or index, Hugging Face folder, TensorFlow checkpoint, bitsandbytes 4-bit folder")
+
+private let layersCommand = Command(
+    "layers", summary: "list tensors with shape, type, bits per weight and bytes, grouped by layer",
+    discussion: """
+        A 4-bit weight is one line, its constants counted in: NF4/64+DQ means NF4 in blocks of 64 with 8-bit constants. \
+        No tensor data is read.
+        """,
+    arguments: [fileArgument], options: [.match, .diffable, .json],
+    example: "qinspect layers model.qnf --match 'layers\\.0\\.'", run: layers)
+
+private let metadataCommand = Command(
+    "metadata", summary: "show configuration, settings, fingerprint and lineage",
+    arguments: [fileArgument], options: [.json],
+    example: "qinspect metadata model.qnf", run: metadata)
+
+private let filesCommand = Command(
+    "files", summary: "list the configuration and tokenizer files of a model, or write them to a folder",
+    arguments: [fileArgument],
+    options: [.path("extract", "DIR", help: "write the files into DIR, which must not exist or needs --force"), .force, .json],
+    example: "qinspect files model.qnf --extract tokenizer", run: files)
+
+private let checkCommand = Command(
+    "check", summary: "check every structural rule and every checksum",
+    discussion: """
+        Opening a file checks its structure; then every byte is read once, compared with the checksums that the format keeps \
+        (.qnf and TensorFlow do, plain safetensors does not), and floats are looked through for NaN and infinities. \
+        Exit status 1 where something is wrong, 2 where the file cannot be read as a model at all.
+        """,
+    arguments: [fileArgument], options: [.threads, .maxMemory, .json],
+    example: "qinspect check model.qnf", run: check)

@@ -1,0 +1,101 @@
+import Checkpoints
+import CommandLineKit
+import JSONText
+import Operations
+import TensorCore
+import ToolSupport
+
+/// `qinspect layers`.
+func layers(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let path = arguments.positional(always: "file")
+    let pattern = try arguments.matchPattern()
+    let checkpoint = try console.openCheckpoint(path)
+    let listing = LayerListing(checkpoint, matching: pattern)
+    if arguments.flag("json") {
+        try writeJSON(listing, checkpoint, isDiffable: arguments.flag("diffable"), console)
+    } else if arguments.flag("diffable") {
+        for row in listing.rows {
+            try console.writeLine("\(row.name.terminalSafe)\t\(row.shape)\t\(row.typeName)")
+        }
+        for entry in listing.unreadable {
+            try console.writeLine("\(entry.name.terminalSafe)\t\(entry.shape)\t\(entry.typeName)")
+        }
+    } else {
+        try console.writeLine("\(path): \(checkpoint.kind.rawValue)\(modelType(checkpoint))")
+        try console.write(table(listing))
+    }
+    return .done
+}
+
+private func modelType(_ checkpoint: Checkpoint) -> String {
+    checkpoint.architecture.modelType.map { ", \($0.terminalSafe)" } ?? ""
+}
+
+private func table(_ listing: LayerListing) -> Table {
+    var table = Table([
+        .init("tensor", canShrink: true), .init("shape"), .init("type"), .init("bits", .decimal), .init("bytes", .right),
+    ])
+    var layer: String?
+    let isGrouped = listing.rows.contains { $0.layer != nil }
+    for row in listing.rows {
+        if isGrouped, row.layer != layer || layer == nil && table.isEmpty {
+            layer = row.layer
+            let members = listing.rows.filter { $0.layer == layer }
+            table.addGroup([
+                .init(layer ?? "outside of layers"), .init(NumberText.grouped(members.reduce(0) { $0 + $1.shape.elementCount })), .init(""),
+                .init(bits(members)), .init(NumberText.grouped(members.reduce(0) { $0 + $1.byteCount })),
+            ])
+        }
+        table.addRow([
+            .init(row.shortName), .init(row.shape.description), .init(row.typeName), .init(bits([row])),
+            .init(NumberText.grouped(row.byteCount)),
+        ])
+    }
+    for entry in listing.unreadable {
+        table.addRow([
+            .init(entry.name, .dim), .init("\(entry.shape)"), .init(entry.typeName), .init("-"), .init(NumberText.grouped(entry.byteCount)),
+        ])
+    }
+    table.addTotal([
+        .init("\(NumberText.grouped(listing.rows.count)) tensors"), .init(NumberText.grouped(listing.elementCount)), .init(""),
+        .init(bits(listing.rows)), .init(NumberText.grouped(listing.byteCount)),
+    ])
+    return table
+}
+
+/// Bits an element of these takes on average.
+private func bits(_ rows: [LayerListing.Row]) -> String {
+    let elementCount = rows.reduce(0) { $0 + $1.shape.elementCount }
+    guard elementCount > 0 else { return "-" }
+    return NumberText.fixed(8 * Double(rows.reduce(0) { $0 + $1.byteCount }) / Double(elementCount), decimals: 2)
+}
+
+private func writeJSON(_ listing: LayerListing, _ checkpoint: Checkpoint, isDiffable: Bool, _ console: Console) throws {
+    func document(_ row: LayerListing.Row) -> JSONValue {
+        var object = JSONObject([
+            "name": .string(row.name), "shape": .array(row.shape.dimensions.map { .integer($0) }), "type": .string(row.typeName),
+        ])
+        if !isDiffable {
+            object["bytes"] = .integer(row.byteCount)
+            object["bits_per_weight"] = row.bitsPerElement.map { .double($0) } ?? .null
+        }
+        return .object(object)
+    }
+    let unreadable = listing.unreadable.map { entry -> JSONValue in
+        .object([
+            "name": .string(entry.name), "shape": .array(entry.shape.map { .integer($0) }), "type": .string(entry.typeName),
+        ])
+    }
+    let modelType = checkpoint.architecture.modelType.map(JSONValue.string) ?? .null
+    if isDiffable {
+        try console.writeJSON([
+            "model_type": modelType, "tensors": .array(listing.rows.map(document)), "unreadable": .array(unreadable),
+        ])
+    } else {
+        try console.writeJSON([
+            "path": .string(checkpoint.path), "kind": .string(checkpoint.kind.rawValue), "model_type": modelType,
+            "weights": .integer(listing.elementCount), "bytes": .integer(listing.byteCount),
+            "tensors": .array(listing.rows.map(document)), "unreadable": .array(unreadable),
+        ])
+    }
+}

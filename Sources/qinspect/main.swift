@@ -1,0 +1,4 @@
+import CommandLineKit
+import Glibc
+
+exit(qinspect.run(CommandLine.arguments))

@@ -1,0 +1,34 @@
+package import CommandLineKit
+import ToolSupport
+
+/// The tool: what a conversion has lost, and whether a file is whole.
+package let qverify = Tool(
+    "qverify", summary: "measure what a conversion has lost", version: toolVersion, commands: [roundtripCommand, integrityCommand])
+
+private let roundtripCommand = Command(
+    "roundtrip", summary: "compare a quantized model with its source, weight by weight",
+    discussion: """
+        For every tensor: relative RMSE (error over signal), largest error as a share of what the format allows (half the widest \
+        gap between codes, 0.1519 of the block's absmax for NF4, plus what 8-bit constants add), signal to noise in decibels and \
+        cosine. Worst first. Exit status 1 where tensors are missing, an error leaves its bound, or a limit below is not met.
+        """,
+    arguments: [
+        Argument("source", help: "the model before quantization, in any format"),
+        Argument("model", help: "the model to judge"),
+    ],
+    options: [
+        .number("max-rel-rmse", in: 0...1, help: "largest relative RMSE that a quantized tensor may have"),
+        .flag("bit-exact", help: "quantize the source again and compare every byte"),
+        .flag("all", help: "list all tensors, not only the worst ten"),
+        .threads, .maxMemory, .json,
+    ],
+    example: "qverify roundtrip TinyLlama-1.1B tinyllama.qnf --max-rel-rmse 0.12", run: roundtrip)
+
+private let integrityCommand = Command(
+    "integrity", summary: "compare every byte of a file with the checksums that it keeps",
+    arguments: [Argument("file", help: "model, in any format")],
+    options: [.threads, .maxMemory, .json],
+    example: "qverify integrity model.qnf"
+) { arguments, console in
+    try checkIntegrity(of: arguments.positional(always: "file"), arguments, console)
+}

@@ -1,0 +1,102 @@
+import Checkpoints
+import CommandLineKit
+import JSONText
+import Operations
+import Quantization
+import TensorCore
+import ToolSupport
+
+/// `qverify roundtrip`.
+func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let measures = RunMeasures()
+    let source = try console.openCheckpoint(arguments.positional(always: "source"))
+    let model = try console.openCheckpoint(arguments.positional(always: "model"))
+    let progress = console.progress("comparing", total: source.storedByteCount)
+    let resources = try arguments.resources(for: [source, model], progress: progress)
+    let report = try Roundtrip(source: source, model: model, checksBits: arguments.flag("bit-exact"), resources: resources).run()
+    progress.finish()
+    let failures = failures(of: report, arguments)
+    if arguments.flag("json") {
+        try writeJSON(report, failures: failures, measures, console)
+    } else {
+        let shown = arguments.flag("all") ? report.rows : Array(report.rows.filter { $0.relativeRMSE != 0 }.prefix(10))
+        try console.write(table(report, shown))
+        let hidden = report.rows.count - shown.count
+        if hidden > 0 { try console.writeLine("\(hidden) more, with less error or none (--all lists them)") }
+        for failure in failures { try console.writeLine("NOT OK: \(failure.terminalSafe)") }
+        if failures.isEmpty { try console.writeLine(verdict(report, arguments)) }
+        console.note(measures.summary(byteCount: source.storedByteCount))
+    }
+    return failures.isEmpty ? .done : .no
+}
+
+/// Why the answer is no; empty where it is yes.
+private func failures(of report: RoundtripReport, _ arguments: ParsedArguments) -> [String] {
+    var failures: [String] = []
+    func add(_ names: [String], _ what: String) {
+        guard let first = names.first else { return }
+        failures.append("\(names.count) tensors \(what), the first is '\(first)'")
+    }
+    add(report.missing, "of the source are missing in the model")
+    add(report.extra, "of the model are not in the source")
+    add(report.mismatched.map { "\($0.name)' (\($0.source) and \($0.model)) '" }, "differ in shape")
+    add(report.rows.filter { $0.relativeRMSE.isNaN }.map(\.name), "hold values that are not finite")
+    add(report.rows.filter { ($0.largestBoundShare ?? 0) > 1 }.map(\.name), "have errors beyond what the format allows")
+    if let limit = arguments.number("max-rel-rmse") {
+        add(report.rows.filter { $0.relativeRMSE > limit }.map(\.name), "have a relative RMSE above \(limit)")
+    }
+    if arguments.flag("bit-exact") { add(report.rows.filter { $0.isBitExact != true }.map(\.name), "are not bit-exact") }
+    return failures
+}
+
+private func verdict(_ report: RoundtripReport, _ arguments: ParsedArguments) -> String {
+    let bits = arguments.flag("bit-exact") ? "; every byte is what quantizing the source gives" : ""
+    return "OK: \(report.rows.count) tensors compared, all errors within the bound of the format\(bits)"
+}
+
+private func table(_ report: RoundtripReport, _ shown: [RoundtripReport.Row]) -> Table {
+    var table = Table([
+        .init("tensor", canShrink: true), .init("type"), .init("rel RMSE", .decimal), .init("of bound", .right), .init("SNR dB", .decimal),
+        .init("cosine", .decimal),
+    ])
+    func cells(_ name: String, _ type: String, _ totals: ErrorStatistics.Totals, bound: Double?) -> [Table.Cell] {
+        [
+            .init(name), .init(type), .init(NumberText.significant(totals.relativeError, digits: 4)),
+            .init(bound.map { NumberText.percent($0, decimals: 1) } ?? "-"),
+            .init(totals.relativeError == 0 ? "exact" : NumberText.fixed(totals.decibels, decimals: 2)),
+            .init(NumberText.fixed(totals.cosineSimilarity, decimals: 6)),
+        ]
+    }
+    for row in shown { table.addRow(cells(row.name, row.typeName, row.statistics, bound: row.largestBoundShare)) }
+    if let totals = report.quantizedTotals {
+        let bound = report.rows.compactMap(\.largestBoundShare).max()
+        table.addTotal(cells("all quantized weights", "", totals, bound: bound))
+    }
+    return table
+}
+
+private func writeJSON(_ report: RoundtripReport, failures: [String], _ measures: RunMeasures, _ console: Console) throws {
+    func document(_ totals: ErrorStatistics.Totals) -> JSONObject {
+        JSONObject([
+            "weights": .integer(totals.elementCount), "relative_rmse": .double(totals.relativeError),
+            "rmse": .double(totals.rootMeanSquareError), "max_error": .double(totals.largestError),
+            "max_error_index": .integer(totals.largestErrorIndex), "snr_db": .double(totals.decibels),
+            "cosine": .double(totals.cosineSimilarity),
+        ])
+    }
+    let rows = report.rows.map { row -> JSONValue in
+        var object = JSONObject([
+            "name": .string(row.name), "type": .string(row.typeName), "shape": .array(row.shape.dimensions.map { .integer($0) }),
+        ])
+        for member in document(row.statistics).members { object[member.key] = member.value }
+        object["share_of_bound"] = row.largestBoundShare.map { .double($0) } ?? .null
+        object["bit_exact"] = row.isBitExact.map { .bool($0) } ?? .null
+        return .object(object)
+    }
+    try console.writeJSON([
+        "ok": .bool(failures.isEmpty), "failures": .strings(failures), "missing": .strings(report.missing),
+        "extra": .strings(report.extra), "mismatched": .strings(report.mismatched.map(\.name)),
+        "quantized": report.quantizedTotals.map { .object(document($0)) } ?? .null, "tensors": .array(rows),
+        "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
+    ])
+}
