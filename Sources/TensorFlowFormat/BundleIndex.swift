@@ -29,22 +29,24 @@ struct BundleIndex {
         var tensors: [Tensor] = []
         var slices: [SliceKey: BundleEntry] = [:]
         while let next = try entries.next() {
-            let subject = "tensor \(quoted(next.key))"
             let entry: BundleEntry
             do throws(ByteReader.Failure) {
                 entry = try BundleEntry(next.value, origin: next.valueOffset)
             } catch {
-                throw next.error(error, subject: subject)
+                throw next.error(error, subject: Self.subject(next.key))
             }
             if next.key.first == SliceKey.marker {
                 guard let key = SliceKey(next.key) else {
-                    throw FileError(file.path, at: subject, "the key begins with a zero byte, but is not that of a slice")
+                    throw FileError(
+                        file.path, at: Self.subject(next.key), "the key begins with a zero byte, but is not that of a slice")
                 }
-                guard entry.slices.isEmpty else { throw FileError(file.path, at: subject, "a slice has slices of its own") }
+                guard entry.slices.isEmpty else {
+                    throw FileError(file.path, at: Self.subject(next.key), "a slice has slices of its own")
+                }
                 slices[key] = entry
             } else {
                 guard let name = String(validating: next.key, as: UTF8.self) else {
-                    throw FileError(file.path, at: subject, "the name is not UTF-8")
+                    throw FileError(file.path, at: Self.subject(next.key), "the name is not UTF-8")
                 }
                 tensors.append(Tensor(name: name, key: next.key, entry: entry))
             }
@@ -52,6 +54,9 @@ struct BundleIndex {
         self.tensors = tensors
         self.slices = slices
     }
+
+    /// Made for a message only: a name is long, and an index has many.
+    private static func subject(_ key: [UInt8]) -> String { "tensor \(quoted(key))" }
 
     /// Checks that the bundle is one we may read, and returns the number of its data files.
     private static func shardCount(_ first: TableEntries.Entry, path: String) throws(FileError) -> Int {
