@@ -14,6 +14,8 @@ struct BundleIndex {
     /// In the order of their names' bytes.
     let tensors: [Tensor]
     let slices: [SliceKey: BundleEntry]
+    /// Numbers of the data files that hold a tensor.
+    let shards: Set<Int>
 
     init(_ file: InputFile) throws(FileError) {
         if file.byteCount > TableLimits().fileByteCount, BundleLocation.isVersion1(file) {
@@ -28,6 +30,7 @@ struct BundleIndex {
         shardCount = try Self.shardCount(first, path: file.path)
         var tensors: [Tensor] = []
         var slices: [SliceKey: BundleEntry] = [:]
+        var shards: Set<Int> = []
         while let next = try entries.next() {
             let entry: BundleEntry
             do throws(ByteReader.Failure) {
@@ -35,6 +38,12 @@ struct BundleIndex {
             } catch {
                 throw next.error(error, subject: Self.subject(next.key))
             }
+            guard entry.shard < shardCount else {
+                throw FileError(
+                    file.path, at: Self.subject(next.key),
+                    "lies in data file \(entry.shard), but there are \(shardCount), counted from 0")
+            }
+            if entry.slices.isEmpty { shards.insert(entry.shard) }
             if next.key.first == SliceKey.marker {
                 guard let key = SliceKey(next.key) else {
                     throw FileError(
@@ -53,6 +62,7 @@ struct BundleIndex {
         }
         self.tensors = tensors
         self.slices = slices
+        self.shards = shards
     }
 
     /// Made for a message only: a name is long, and an index has many.
