@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TOOLS = qconvert qinspect qverify
 SWIFT ?= swift
+PYTHON ?= python3
 BUILD = $(SWIFT) build -c release --static-swift-stdlib
 BIN = .build/release
 OUT = out
@@ -12,12 +13,13 @@ OUT = out
 APT_ZLIB = /usr/include/zlib.h
 APT_OPENBLAS = $(firstword $(wildcard /usr/include/*/cblas-openblas.h /usr/include/openblas/cblas.h))
 
-.PHONY: help build test lint bench demo install clean dependencies
+.PHONY: help build test lint bench demo interop install clean dependencies
 
 help:
 	@echo "make build      release binaries in $(BIN)"
 	@echo "make test       build and run the whole test suite"
 	@echo "make lint       import layering, warnings as errors, formatting"
+	@echo "make interop    our files against the real Python libraries (PYTHON=...)"
 	@echo "make demo       the main job on the samples, results in $(OUT)/"
 	@echo "make bench      timed figures beside their targets"
 	@echo "make install    binaries, completions and man pages under PREFIX ($(PREFIX))"
@@ -51,6 +53,9 @@ bench: dependencies
 
 demo: build
 	sh samples/demo.sh $(BIN) $(OUT)
+
+interop: build
+	$(PYTHON) Tests/Interop/interop.py --bin $(BIN)
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \
