@@ -8,6 +8,8 @@ PYTHON ?= python3
 BUILD = $(SWIFT) build -c release --static-swift-stdlib
 BIN = .build/release
 OUT = out
+# Scratch for the benchmarks: about 6 GB.
+BENCH ?= /tmp/qnf-bench
 
 # Debian packages, and a file of each that tells whether it is there.
 APT_ZLIB = /usr/include/zlib.h
@@ -47,9 +49,10 @@ lint: dependencies
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 
-bench: dependencies
-	$(BUILD) --product kernelbench
+bench: build
 	$(BIN)/kernelbench
+	@echo
+	$(BIN)/toolbench $(BIN) $(BENCH)
 
 demo: build
 	sh samples/demo.sh $(BIN) $(OUT)
