@@ -63,5 +63,6 @@ let package = Package(
         // tests
         tests("CommandLineKitTests", ["CommandLineKit"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
+        tests("JSONTextTests", ["JSONText"]),
     ]
 )
