@@ -72,5 +72,6 @@ let package = Package(
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
         tests("ToolTests", ["ByteIO", "JSONText", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
+        tests("JSONTextTests", ["JSONText"]),
     ]
 )
