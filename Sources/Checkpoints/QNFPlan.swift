@@ -57,8 +57,10 @@ package struct QNFPlan: Sendable {
 
     package init(tensors: [PlannedTensor], files: [CompanionFile]) throws(QuantizationError) {
         var builder = PlanBuilder()
-        for (index, tensor) in tensors.enumerated() { try builder.add(tensor, index: index) }
+        // Parts are added in almost their final order, which makes sorting them cheap.
+        for index in StorageOrder.naturalOrder(of: tensors.map(\.name)) { try builder.add(tensors[index], index: index) }
         for (index, file) in files.enumerated() { try builder.add(file, index: index) }
+        try builder.checkNames()
         self.tensors = tensors
         self.files = files
         let layout = builder.layout(tensorCount: tensors.count, fileCount: files.count)
@@ -91,7 +93,6 @@ private struct PlanBuilder {
     }
 
     private var items: [Item] = []
-    private var names: Set<ByteKey> = []
 
     mutating func add(_ tensor: PlannedTensor, index: Int) throws(QuantizationError) {
         switch tensor.form {
@@ -103,11 +104,11 @@ private struct PlanBuilder {
             let name = tensor.name
             try add(name, .u8, [state.packedByteCount, 1], .codes, index)
             try add(name + ".absmax", settings.isDoubleQuantized ? .u8 : .f32, [state.blockCount], .absmax, index)
-            try add(name + ".quant_map", .f32, [16], .quantMap, index)
             if settings.isDoubleQuantized {
                 try add(name + ".nested_absmax", .f32, [state.nestedBlockCount], .nestedAbsmax, index)
                 try add(name + ".nested_quant_map", .f32, [256], .nestedQuantMap, index)
             }
+            try add(name + ".quant_map", .f32, [16], .quantMap, index)
             let length = try QNFPlan.longestState(settings, scalarType: scalarType, shape: shape)
             try add(name + BitsandbytesLayout.statePrefix + settings.quantType.rawValue, .u8, [length], .stateBlob, index)
         }
@@ -123,18 +124,25 @@ private struct PlanBuilder {
         guard let shape = Shape(dimensions), let info = TensorInfo(name: name, scalarType: type, shape: shape) else {
             throw QuantizationError("tensor '\(name)' of shape \(dimensions) is no possible size")
         }
-        guard names.insert(ByteKey(name)).inserted else { throw QuantizationError("two tensors would be named '\(name)'") }
         items.append(Item(info: info, role: role, owner: owner))
     }
 
-    func layout(tensorCount: Int, fileCount: Int) -> (stored: [TensorInfo], trailingCount: Int, places: [QNFPlan.Place], filePlaces: [Int]) {
-        let rank = StorageOrder.naturalRanks(of: items.map(\.info.name))
-        func key(_ index: Int) -> (Int, Int, Int, Int) {
-            let item = items[index]
-            let isBlob = item.role == .stateBlob
-            return (isBlob ? 1 : 0, isBlob ? 0 : -StorageOrder.alignment(of: item.info), item.role == .file ? 1 : 0, rank[index])
+    /// Refuses two stored tensors of one name: a part of a weight may be named like another tensor of the source.
+    func checkNames() throws(QuantizationError) {
+        let order = StorageOrder.naturalOrder(of: items.map(\.info.name))
+        for (a, b) in zip(order, order.dropFirst()) where items[a].info.name.utf8.elementsEqual(items[b].info.name.utf8) {
+            throw QuantizationError("two tensors would be named '\(items[a].info.name)'")
         }
-        let order = items.indices.sorted { key($0) < key($1) }
+    }
+
+    func layout(tensorCount: Int, fileCount: Int) -> (stored: [TensorInfo], trailingCount: Int, places: [QNFPlan.Place], filePlaces: [Int]) {
+        var groups = [Int](repeating: 0, count: items.count)
+        for (index, item) in items.enumerated() {
+            // Quant states last; otherwise by alignment, greatest first, and weights before companion files.
+            groups[index] = item.role == .stateBlob ? 1 : -2 * StorageOrder.alignment(of: item.info) + (item.role == .file ? 1 : 0)
+        }
+        let order = StorageOrder.naturalOrder(of: items.map(\.info.name)).enumerated()
+            .sorted { (groups[$0.element], $0.offset) < (groups[$1.element], $1.offset) }.map(\.element)
         let trailingStart = items.count - items.count { $0.role == .stateBlob }
         var parts = [QNFPlan.Parts](repeating: .init(), count: tensorCount)
         var plain = [Int?](repeating: nil, count: tensorCount)
