@@ -64,5 +64,6 @@ let package = Package(
         tests("CommandLineKitTests", ["CommandLineKit"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("JSONTextTests", ["JSONText"]),
+        tests("ByteIOTests", ["ByteIO", "CKernels"]),
     ]
 )
