@@ -37,7 +37,7 @@ let package = Package(
         // 1: bytes
         library("ByteIO", ["CKernels", "CSystem"]),
         library("JSONText"),
-        library("Parallelism"),
+        library("Parallelism", ["CSystem"]),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
         library("Quantization", ["CKernels", "TensorCore"]),
@@ -65,5 +65,6 @@ let package = Package(
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("JSONTextTests", ["JSONText"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
+        tests("ParallelismTests", ["Parallelism"]),
     ]
 )
