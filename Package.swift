@@ -66,5 +66,6 @@ let package = Package(
         tests("JSONTextTests", ["JSONText"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
         tests("ParallelismTests", ["Parallelism"]),
+        tests("TensorCoreTests", ["TensorCore"]),
     ]
 )
