@@ -33,7 +33,8 @@ package enum FloatConversion {
             preconditionFailure("\(scalarType) is no type to narrow to")
         }
         let count = source.count
-        precondition(scalarType.byteCount(elementCount: count) == destination.byteCount, "source and destination differ in length")
+        precondition(
+            scalarType.byteCount(elementCount: count) == destination.byteCount, "source and destination differ in length")
         source.withUnsafeBufferPointer { source in
             destination.withUnsafeMutableBytes { qk_narrow(type, source.baseAddress, count, $0.baseAddress) }
         }

@@ -17,12 +17,14 @@ struct BlockCursor: Sendable {
     private var entries: ByteReader
     private var restarts: ByteReader
     private let origin: Int
+    private let keyLimit: Int
     private var key: [UInt8] = []
     private var nextRestart: Int?
 
-    init(_ block: TableBlock) throws(ByteReader.Failure) {
+    init(_ block: TableBlock, limits: TableLimits) throws(ByteReader.Failure) {
         let contents = block.contents
         origin = block.firstOffset
+        keyLimit = limits.keyByteCount
         let end = origin + contents.count
         guard contents.count >= 4 else {
             throw ByteReader.Failure(offset: origin, "a block of \(contents.count) bytes has no room for its restart count")
@@ -40,7 +42,10 @@ struct BlockCursor: Sendable {
         guard nextRestart == 0 else {
             throw ByteReader.Failure(offset: restarts.offset - 4, "the first restart is at \(nextRestart ?? 0), not at 0")
         }
-        if entries.remainingCount == 0 { nextRestart = nil }
+        if entries.remainingCount == 0 {
+            guard count == 1 else { throw misplaced(Int(try restarts.uint32()), at: origin) }
+            nextRestart = nil
+        }
     }
 
     var isAtEnd: Bool { entries.remainingCount == 0 }
@@ -49,9 +54,7 @@ struct BlockCursor: Sendable {
     mutating func next() throws(ByteReader.Failure) -> Entry? {
         let start = entries.offset
         guard entries.remainingCount > 0 else {
-            guard nextRestart == nil, restarts.remainingCount == 0 else {
-                throw ByteReader.Failure(offset: start, "a restart lies at or past the end of the entries")
-            }
+            if let restart = nextRestart { throw misplaced(restart, at: start) }
             return nil
         }
         let sharedCount = try entries.count()
@@ -63,10 +66,10 @@ struct BlockCursor: Sendable {
         }
         try passRestart(at: start, sharedCount: sharedCount)
         let unshared = try entries.run(count: unsharedCount)
-        guard sharedCount + unsharedCount <= TableLimits.keyByteCount else {
+        guard sharedCount + unsharedCount <= keyLimit else {
             throw ByteReader.Failure(
                 offset: start,
-                "a key of \(sharedCount + unsharedCount) bytes is longer than \(TableLimits.keyByteCount)")
+                "a key of \(sharedCount + unsharedCount) bytes is longer than \(keyLimit)")
         }
         key.removeSubrange(sharedCount...)
         key += unshared
@@ -76,12 +79,9 @@ struct BlockCursor: Sendable {
 
     private mutating func passRestart(at offset: Int, sharedCount: Int) throws(ByteReader.Failure) {
         guard let restart = nextRestart, restart <= offset - origin else { return }
-        guard restart == offset - origin, sharedCount == 0 else {
-            throw ByteReader.Failure(
-                offset: offset,
-                restart == offset - origin
-                    ? "a key at a restart shares \(sharedCount) bytes with the key before it"
-                    : "the restart at \(restart) is not where an entry begins")
+        guard restart == offset - origin else { throw misplaced(restart, at: offset) }
+        guard sharedCount == 0 else {
+            throw ByteReader.Failure(offset: offset, "a key at a restart shares \(sharedCount) bytes with the key before it")
         }
         guard restarts.remainingCount > 0 else {
             nextRestart = nil
@@ -92,5 +92,9 @@ struct BlockCursor: Sendable {
             throw ByteReader.Failure(offset: restarts.offset - 4, "the restart at \(next) does not follow the one at \(restart)")
         }
         nextRestart = next
+    }
+
+    private func misplaced(_ restart: Int, at offset: Int) -> ByteReader.Failure {
+        ByteReader.Failure(offset: offset, "the restart at \(restart) is not where an entry begins")
     }
 }

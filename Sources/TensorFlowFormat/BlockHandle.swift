@@ -13,8 +13,21 @@ struct BlockHandle: Hashable, Sendable {
     let byteCount: Int
 
     init(reading reader: inout ByteReader) throws(ByteReader.Failure) {
-        offset = try reader.count()
-        byteCount = try reader.count()
+        offset = try Self.shortestCount(&reader)
+        byteCount = try Self.shortestCount(&reader)
+    }
+
+    /// A varint without needless bytes. No checksum covers the footer's handles, and in a longer form the padding after
+    /// them could hide a changed bit.
+    private static func shortestCount(_ reader: inout ByteReader) throws(ByteReader.Failure) -> Int {
+        let start = reader.offset
+        let count = try reader.count()
+        let shortest = max(1, (Int.bitWidth - count.leadingZeroBitCount + 6) / 7)
+        guard reader.offset - start == shortest else {
+            throw ByteReader.Failure(
+                offset: start, "the number \(count) takes \(reader.offset - start) bytes here, but needs \(shortest)")
+        }
+        return count
     }
 
     /// Where the next block begins; nil where that overflows.

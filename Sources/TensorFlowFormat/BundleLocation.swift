@@ -13,7 +13,8 @@ enum BundleLocation {
     static func prefix(forPath path: String) throws(FileError) -> String {
         switch FilePath.kind(of: path) {
         case .folder where FilePath.kind(of: path + indexSuffix) != .file: return try prefix(inFolder: path)
-        case .file where FilePath.name(of: path) == CheckpointState.fileName: return try prefix(inFolder: FilePath.folder(of: path))
+        case .file where FilePath.name(of: path) == CheckpointState.fileName:
+            return try prefix(inFolder: FilePath.folder(of: path))
         default: break
         }
         if let prefix = prefix(ofIndex: path), FilePath.kind(of: path) == .file { return prefix }
@@ -74,6 +75,10 @@ enum BundleLocation {
                 path, "is a graph, which holds no tensors; '\(index)' says where they are",
                 hint: "give the path of '\(index)', or the folder")
         }
+        if kind == .file, let prefix = prefix(ofIndex: path) {
+            return FileError(
+                path, "is an index, not what its files share", hint: "give '\(FilePath.name(of: prefix))' as the prefix")
+        }
         if kind == .file, hasTableFooter(path) {
             return isVersion1(path)
                 ? version1Error(path)
@@ -83,7 +88,7 @@ enum BundleLocation {
         }
         if kind == .file { return FileError(path, "is not a TensorFlow checkpoint", hint: "give the path of a file NAME.index") }
         return FileError(
-            path, "is missing, and so is '\(name.hasSuffix(indexSuffix) ? name : name + indexSuffix)'",
+            path, name.hasSuffix(indexSuffix) ? "is missing" : "is missing, and so is '\(name + indexSuffix)'",
             hint: "give a folder, an index NAME.index, or the NAME that a checkpoint's files share")
     }
 
@@ -91,7 +96,7 @@ enum BundleLocation {
     static func version1Error(_ path: String) -> FileError {
         FileError(
             path, "is a V1 checkpoint of TensorFlow, index and tensors in one file; only V2 checkpoints are read",
-            hint: "restore it in TensorFlow with tf.compat.v1.train.Saver and save it again: a Saver writes V2 unless told otherwise")
+            hint: "restore it in TensorFlow with tf.compat.v1.train.Saver and save it again, which writes V2 unless told not to")
     }
 
     /// Whether a table begins as a V1 checkpoint does, told by its first bytes: an empty key and the meta data of the tensors.

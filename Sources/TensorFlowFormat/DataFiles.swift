@@ -5,8 +5,6 @@ struct DataFiles {
     /// The index, then the data files that hold a tensor.
     let files: [InputFile]
     private let fileOfShard: [Int: Int]
-    private let indexPath: String
-    private let shardCount: Int
     private var claims: [Claim] = []
 
     private struct Claim {
@@ -14,29 +12,21 @@ struct DataFiles {
         let name: [UInt8]
     }
 
-    /// Opens the data files that entries name. None is opened twice, and no loop runs over the number the header gives.
+    /// Opens the data files that hold a tensor; no loop runs over the number that the header gives.
     init(_ index: BundleIndex, indexFile: InputFile, prefix: String) throws(FileError) {
-        indexPath = index.path
-        shardCount = index.shardCount
-        var shards: Set<Int> = []
-        for tensor in index.tensors where tensor.entry.slices.isEmpty {
-            try Self.insert(tensor.entry, key: tensor.key, of: index, into: &shards)
-        }
-        for (key, entry) in index.slices {
-            try Self.insert(entry, key: key.encoded, of: index, into: &shards)
-        }
-        let needed = shards.sorted()
+        let needed = index.shards.sorted()
         let paths = needed.map { BundleLocation.dataPath(prefix: prefix, shard: $0, of: index.shardCount) }
         let missing = paths.filter { FilePath.kind(of: $0) == .missing }
         if let first = missing.first {
             let name = quoted(FilePath.name(of: first))
-            let others = missing.count > 1 ? ", and so are \(missing.count - 1) more" : ""
+            let absent = missing.count > 1 ? "\(name) and \(missing.count - 1) more are missing" : "\(name) is missing"
             throw missing.count == paths.count
                 ? FileError(
-                    index.path, "only the index is here: its data file \(name) is missing\(others)",
+                    index.path, "only the index is here: its data file \(absent)",
                     hint: "the index says what the tensors are, the data file holds them: fetch both into one folder")
                 : FileError(
-                    index.path, "its data file \(name) is missing\(others)", hint: "fetch all \(paths.count) data files into one folder")
+                    index.path, "its data file \(absent)",
+                    hint: "fetch all \(paths.count) data files into one folder")
         }
         var files = [indexFile]
         var fileOfShard: [Int: Int] = [:]
@@ -48,17 +38,6 @@ struct DataFiles {
         self.fileOfShard = fileOfShard
     }
 
-    private static func insert(
-        _ entry: BundleEntry, key: [UInt8], of index: BundleIndex, into shards: inout Set<Int>
-    ) throws(FileError) {
-        guard entry.shard < index.shardCount else {
-            throw FileError(
-                index.path, at: "tensor \(quoted(key))",
-                "lies in data file \(entry.shard), but there are \(index.shardCount), counted from 0")
-        }
-        shards.insert(entry.shard)
-    }
-
     /// The bytes of an entry, which must lie within their file. `key` is the entry's key in the index.
     mutating func claim(_ entry: BundleEntry, key: [UInt8]) throws(FileError) -> StoredRun {
         guard let file = fileOfShard[entry.shard] else { preconditionFailure("every shard of an entry was opened") }
@@ -66,7 +45,7 @@ struct DataFiles {
         guard entry.offset <= length, entry.byteCount <= length - entry.offset else {
             throw FileError(
                 files[file].path, at: "tensor \(quoted(key))",
-                "\(entry.byteCount) bytes from byte \(entry.offset) on are the tensor's, but the file has \(length) bytes",
+                "its \(entry.byteCount) bytes from byte \(entry.offset) on reach past the end of the file, at \(length)",
                 hint: "the data file is incomplete; fetch it again")
         }
         let run = StoredRun(file: file, offset: entry.offset, byteCount: entry.byteCount, checksum: entry.checksum)
@@ -82,8 +61,8 @@ struct DataFiles {
             guard first.run.offset + first.run.byteCount <= second.run.offset else {
                 throw FileError(
                     files[second.run.file].path, at: "tensor \(quoted(second.name))",
-                    "its \(second.run.byteCount) bytes from byte \(second.run.offset) on overlap the \(first.run.byteCount) bytes "
-                        + "from byte \(first.run.offset) on of tensor \(quoted(first.name))")
+                    "its \(second.run.byteCount) bytes from byte \(second.run.offset) on overlap those of tensor "
+                        + "\(quoted(first.name)), \(first.run.byteCount) from byte \(first.run.offset) on")
             }
         }
     }

@@ -73,7 +73,9 @@ enum OrderedCode {
             code.append(try reader.byte())
             count += (~(code[1] ^ flip)).leadingZeroBitCount
         }
-        guard count <= 10 else { throw ByteReader.Failure(offset: start, "a signed number of \(count) bytes is longer than 64 bits") }
+        guard count <= 10 else {
+            throw ByteReader.Failure(offset: start, "a signed number of \(count) bytes is longer than 64 bits")
+        }
         code += try reader.run(count: count - code.count)
         code = code.map { $0 ^ flip }
         code[0] &= count >= 8 ? 0 : 0xff >> UInt8(count)

@@ -39,7 +39,8 @@ struct ProtobufReader: Sendable {
             payloadOffset = reader.offset
             payload = .bytes(try reader.run(count: count))
         case 5: payload = .fixed32(try reader.uint32())
-        default: throw ByteReader.Failure(offset: offset, "field \(number) of \(message) has wire type \(tag & 7)")
+        default:
+            throw ByteReader.Failure(offset: offset, "field \(number) of \(message) has wire type \(tag & 7), which is not read")
         }
         return ProtobufField(
             number: Int(number), payload: payload, offset: offset, payloadOffset: payloadOffset, message: message)
@@ -131,6 +132,6 @@ struct ProtobufField: Sendable {
 
     private func wrongWireType(expected: Int) -> ByteReader.Failure {
         ByteReader.Failure(
-            offset: offset, "field \(number) of \(message) has wire type \(payload.wireType), but it is of wire type \(expected)")
+            offset: offset, "field \(number) of \(message) has wire type \(payload.wireType), not \(expected)")
     }
 }

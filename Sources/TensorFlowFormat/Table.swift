@@ -9,19 +9,20 @@ import ByteIO
 /// next, and the block's handle as the value. The metaindex is empty: TensorFlow writes nothing there.
 struct Table: Sendable {
     let file: InputFile
+    private let limits: TableLimits
     private let footer: TableFooter
     private let index: TableBlock
 
     /// Checks footer, metaindex and the place of the index; data blocks are read by `entries()`.
-    init(_ file: InputFile) throws(FileError) {
+    init(_ file: InputFile, limits: TableLimits = TableLimits()) throws(FileError) {
         guard file.byteCount >= TableFooter.byteCount else {
             throw FileError(
                 file.path, "is \(file.byteCount) bytes long, but the footer of a table alone takes \(TableFooter.byteCount)",
                 hint: Self.hint)
         }
-        guard file.byteCount <= TableLimits.fileByteCount else {
+        guard file.byteCount <= limits.fileByteCount else {
             throw FileError(
-                file.path, "is \(file.byteCount) bytes long, but at most \(TableLimits.fileByteCount) are read of an index")
+                file.path, "is \(file.byteCount) bytes long, but at most \(limits.fileByteCount) are read of an index")
         }
         let footerOffset = file.byteCount - TableFooter.byteCount
         let footerBytes = try file.bytes(atOffset: footerOffset, count: TableFooter.byteCount)
@@ -31,12 +32,13 @@ struct Table: Sendable {
             throw error.inFile(file.path, hint: Self.hint)
         }
         self.file = file
+        self.limits = limits
         try Self.requireEnd(footer.index, "index", at: footerOffset, path: file.path)
         try Self.requireEnd(footer.metaindex, "metaindex", at: footer.index.offset, path: file.path)
-        index = try TableBlock(footer.index, of: file, limit: footerOffset)
-        let metaindex = try TableBlock(footer.metaindex, of: file, limit: footerOffset)
+        index = try TableBlock(footer.index, of: file, end: footerOffset, limits: limits)
+        let metaindex = try TableBlock(footer.metaindex, of: file, end: footerOffset, limits: limits)
         do throws(ByteReader.Failure) {
-            var cursor = try BlockCursor(metaindex)
+            var cursor = try BlockCursor(metaindex, limits: limits)
             if try cursor.next() != nil {
                 throw ByteReader.Failure(offset: metaindex.firstOffset, "the metaindex has entries, but TensorFlow writes none")
             }
@@ -47,7 +49,7 @@ struct Table: Sendable {
 
     /// All entries in the order of their keys.
     func entries() throws(FileError) -> TableEntries {
-        try TableEntries(file: file, index: index, dataEnd: footer.metaindex.offset)
+        try TableEntries(file: file, index: index, dataEnd: footer.metaindex.offset, limits: limits)
     }
 
     private static let hint = "an index ends in a table footer: this file was cut short, or it is something else; fetch it again"

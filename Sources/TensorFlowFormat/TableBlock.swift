@@ -11,12 +11,12 @@ struct TableBlock: Sendable {
     private let offset: Int
     private let path: String
 
-    /// Reads the block at `handle`, which must end by `limit`.
-    init(_ handle: BlockHandle, of file: InputFile, limit: Int) throws(FileError) {
-        guard let end = handle.end, end <= limit else {
+    /// Reads the block at `handle`, which must end by `end`.
+    init(_ handle: BlockHandle, of file: InputFile, end: Int, limits: TableLimits) throws(FileError) {
+        guard let handleEnd = handle.end, handleEnd <= end else {
             throw FileError(
                 file.path, at: "byte \(handle.offset)",
-                "a block of \(handle.byteCount) bytes and its trailer of 5 begin here, but the blocks end at byte \(limit)")
+                "a block of \(handle.byteCount) bytes and its trailer of 5 begin here, but the blocks end at byte \(end)")
         }
         let bytes = try file.bytes(atOffset: handle.offset, count: handle.byteCount + BlockHandle.trailerByteCount)
         let contents = bytes[..<handle.byteCount]
@@ -39,7 +39,7 @@ struct TableBlock: Sendable {
         case 1:
             do throws(ByteReader.Failure) {
                 self.contents = try Snappy.decompress(
-                    contents, origin: handle.offset, limit: TableLimits.decompressedByteCount)[...]
+                    contents, origin: handle.offset, limit: limits.decompressedByteCount)[...]
             } catch {
                 throw error.inFile(file.path)
             }
@@ -56,7 +56,8 @@ struct TableBlock: Sendable {
 
     /// A failure to read the contents as an error of the file, `subject` naming what was read.
     func error(_ failure: ByteReader.Failure, subject: String? = nil) -> FileError {
-        let place = origin != nil ? "byte \(failure.offset)" : "byte \(failure.offset) of the decompressed block at byte \(offset)"
+        let place =
+            origin != nil ? "byte \(failure.offset)" : "byte \(failure.offset) of the decompressed block at byte \(offset)"
         return FileError(path, at: subject.map { "\($0), \(place)" } ?? place, failure.message)
     }
 }

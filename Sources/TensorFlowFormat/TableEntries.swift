@@ -19,6 +19,7 @@ struct TableEntries: Sendable {
     private let file: InputFile
     private let index: TableBlock
     private let dataEnd: Int
+    private let limits: TableLimits
     private var blocks: BlockCursor
     private var current: (block: TableBlock, cursor: BlockCursor, separator: [UInt8])?
     private var nextOffset = 0
@@ -28,12 +29,13 @@ struct TableEntries: Sendable {
     private var entryCount = 0
     private var keyByteCount = 0
 
-    init(file: InputFile, index: TableBlock, dataEnd: Int) throws(FileError) {
+    init(file: InputFile, index: TableBlock, dataEnd: Int, limits: TableLimits) throws(FileError) {
         self.file = file
         self.index = index
         self.dataEnd = dataEnd
+        self.limits = limits
         do throws(ByteReader.Failure) {
-            blocks = try BlockCursor(index)
+            blocks = try BlockCursor(index, limits: limits)
         } catch {
             throw index.error(error)
         }
@@ -83,12 +85,12 @@ struct TableEntries: Sendable {
         lastKey = entry.key
         entryCount += 1
         keyByteCount += entry.key.count
-        guard entryCount <= TableLimits.entryCount else {
-            throw ByteReader.Failure(offset: entry.valueOffset, "more than \(TableLimits.entryCount) entries are in this index")
+        guard entryCount <= limits.entryCount else {
+            throw ByteReader.Failure(offset: entry.valueOffset, "more than \(limits.entryCount) entries are in this index")
         }
-        guard keyByteCount <= TableLimits.allKeysByteCount else {
+        guard keyByteCount <= limits.allKeysByteCount else {
             throw ByteReader.Failure(
-                offset: entry.valueOffset, "the names in this index take more than \(TableLimits.allKeysByteCount) bytes")
+                offset: entry.valueOffset, "the names in this index take more than \(limits.allKeysByteCount) bytes")
         }
     }
 
@@ -99,7 +101,8 @@ struct TableEntries: Sendable {
             guard let entry = try blocks.next() else {
                 guard nextOffset == dataEnd else {
                     throw ByteReader.Failure(
-                        offset: index.firstOffset, "the data blocks end at byte \(nextOffset), but the metaindex begins at \(dataEnd)")
+                        offset: index.firstOffset,
+                        "the data blocks end at byte \(nextOffset), but the metaindex begins at \(dataEnd)")
                 }
                 return false
             }
@@ -110,15 +113,16 @@ struct TableEntries: Sendable {
             }
             guard handle.offset == nextOffset else {
                 throw ByteReader.Failure(
-                    offset: entry.valueOffset, "a data block begins at byte \(handle.offset), but the one before it ends at \(nextOffset)")
+                    offset: entry.valueOffset,
+                    "a data block begins at byte \(handle.offset), but the one before it ends at \(nextOffset)")
             }
             separator = entry.key
         } catch {
             throw index.error(error)
         }
-        let block = try TableBlock(handle, of: file, limit: dataEnd)
+        let block = try TableBlock(handle, of: file, end: dataEnd, limits: limits)
         do throws(ByteReader.Failure) {
-            let cursor = try BlockCursor(block)
+            let cursor = try BlockCursor(block, limits: limits)
             guard !cursor.isAtEnd else { throw ByteReader.Failure(offset: block.firstOffset, "a data block holds no entries") }
             current = (block, cursor, separator)
         } catch {

@@ -38,11 +38,14 @@ struct TensorBundleBuilder {
             throw error(tensor, "shape \(entry.dimensions) has more elements than can be counted")
         }
         guard let scalarType = type.scalarType else {
-            let runs = try entry.slices.isEmpty
-                ? [data.claim(entry, key: tensor.key)] : pieces(of: tensor, type: type, shape: shape, elementByteCount: nil).map(\.run)
+            let runs =
+                try entry.slices.isEmpty
+                ? [data.claim(entry, key: tensor.key)]
+                : pieces(of: tensor, type: type, shape: shape, elementByteCount: nil).map(\.run)
             unreadable.append(
                 UnreadableTensor(
-                    name: tensor.name, typeName: type.name, shape: entry.dimensions, byteCount: runs.reduce(0) { $0 + $1.byteCount }))
+                    name: tensor.name, typeName: type.name, shape: entry.dimensions,
+                    byteCount: runs.reduce(0) { $0 + $1.byteCount }))
             return
         }
         guard let info = TensorInfo(name: tensor.name, scalarType: scalarType, shape: shape) else {
@@ -68,20 +71,23 @@ struct TensorBundleBuilder {
             throw error(tensor, "has \(entry.slices.count) slices, but at most \(PartitionedTensor.pieceLimit) are read")
         }
         guard entry.byteCount == 0 else { throw error(tensor, "has slices, and also \(entry.byteCount) bytes of its own") }
+        var listed: Set<TensorSlice> = []
         var pieces: [PartitionedTensor.Piece] = []
         var boxes: [SliceBox] = []
         for slice in entry.slices {
             guard let box = slice.box(in: shape.dimensions) else {
                 throw error(tensor, "slice \(slice) does not lie in shape \(shape)")
             }
+            guard listed.insert(slice).inserted else { throw error(tensor, "slice \(slice) is listed twice") }
             let key = SliceKey(name: tensor.key, slice: slice)
             guard let part = slices.removeValue(forKey: key) else {
-                throw error(tensor, "slice \(slice) has no entry of its own, or is listed twice")
+                throw error(tensor, "slice \(slice) has no entry of its own")
             }
             guard part.type == entry.type, part.dimensions == box.lengths else {
                 throw error(
-                    tensor, "slice \(slice) is of type \(entry.type) and shape \(box.lengths), "
-                        + "but its entry says type \(part.type) and shape \(part.dimensions)")
+                    tensor,
+                    "slice \(slice) is \(type.name) \(box.lengths), but its entry says "
+                        + "\(TensorFlowType(rawValue: part.type)?.name ?? "type \(part.type)") \(part.dimensions)")
             }
             let run = try data.claim(part, key: key.encoded)
             var layout: SliceLayout?

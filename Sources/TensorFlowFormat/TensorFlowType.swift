@@ -2,7 +2,8 @@ import TensorCore
 
 /// TensorFlow's type of the elements of a tensor, by its number in `types.proto`.
 enum TensorFlowType: Int, Sendable {
-    case float32 = 1, float64, int32, uint8, int16, int8, string, complex64, int64, bool
+    case float32 = 1
+    case float64, int32, uint8, int16, int8, string, complex64, int64, bool
     case qint8, quint8, qint32, bfloat16, qint16, quint16, uint16, complex128, float16, resource, variant
     case uint32, uint64, float8E5M2, float8E4M3FN, float8E4M3FNUZ, float8E4M3B11FNUZ, float8E5M2FNUZ
     case int4, uint4, int2, uint2, float4E2M1FN

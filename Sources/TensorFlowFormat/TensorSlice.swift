@@ -20,7 +20,9 @@ struct TensorSlice: Hashable, Sendable, CustomStringConvertible {
         var lengths: [Int] = []
         for (extent, dimension) in zip(extents, dimensions) {
             let length = extent.length ?? dimension
-            guard extent.start >= 0, extent.start <= dimension, length >= 0, length <= dimension - extent.start else { return nil }
+            guard extent.start >= 0, extent.start <= dimension, length >= 0, length <= dimension - extent.start else {
+                return nil
+            }
             starts.append(extent.start)
             lengths.append(length)
         }

@@ -1,1 +1,2 @@
-print("bench")
+// Speed of the kernels on one thread, on data larger than the caches. Build with -c release.
+Benchmark(elementCount: 1 << 25).run()

@@ -19,10 +19,10 @@ private let toNF4Command = Command(
         head stay as they are. Rules of --keep and --quantize are tried in the order in which they are given, and the first \
         that matches a tensor's name decides. A model that is 4-bit already is repacked without loss.
 
-          type  constants    bits/weight  error of normal weights (relative RMSE)
-          nf4   8-bit               4.13  9.6 %
-          nf4   f32                 4.50  9.6 %
-          fp4   8-bit               4.13  11.8 %
+          type  constants  bits/weight  error, relative to the weights (RMSE)
+          nf4   8-bit             4.13  9.2 %
+          nf4   f32               4.50  9.2 %
+          fp4   8-bit             4.13  12.2 %
         """,
     arguments: [Argument("source", help: sourceHelp)],
     options: [
@@ -36,7 +36,7 @@ private let toNF4Command = Command(
         .text("quantize", "REGEX", help: "quantize 2-D tensors whose name matches").repeatable(),
         .choice("embeddings", ["keep", "nf4"], default: "keep", help: "what becomes of embedding tables"),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats that are not quantized"),
-        .flag("allow-nonfinite", help: "quantize NaN and infinities as bitsandbytes does"),
+        .flag("allow-nonfinite", help: "quantize NaN and infinities (with --no-double-quant)"),
         .dryRun,
     ] + common,
     example: "qconvert to-nf4 TinyLlama-1.1B -o tinyllama.qnf", run: toNF4)

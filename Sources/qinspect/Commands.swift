@@ -10,9 +10,9 @@ private let fileArgument = Argument(
     "file", help: "model: .qnf or .safetensors file or index, Hugging Face folder, TensorFlow checkpoint, bitsandbytes 4-bit folder")
 
 private let layersCommand = Command(
-    "layers", summary: "list tensors with shape, type, bits per weight and bytes, grouped by layer",
+    "layers", summary: "list tensors with shape, type, bits per weight and bytes",
     discussion: """
-        A 4-bit weight is one line, its constants counted in: NF4/64+DQ means NF4 in blocks of 64 with 8-bit constants. \
+        Tensors are grouped by layer. A 4-bit weight is one line, its constants counted in: NF4/64+DQ means NF4 in blocks of 64 with 8-bit constants. \
         No tensor data is read.
         """,
     arguments: [fileArgument], options: [.match, .diffable, .json],
@@ -24,7 +24,7 @@ private let metadataCommand = Command(
     example: "qinspect metadata model.qnf", run: metadata)
 
 private let filesCommand = Command(
-    "files", summary: "list the configuration and tokenizer files of a model, or write them to a folder",
+    "files", summary: "list or extract configuration and tokenizer files",
     arguments: [fileArgument],
     options: [.path("extract", "DIR", help: "write the files into DIR, which must not exist or needs --force"), .force, .json],
     example: "qinspect files model.qnf --extract tokenizer", run: files)

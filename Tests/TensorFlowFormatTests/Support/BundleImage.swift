@@ -23,9 +23,14 @@ struct BundleImage {
             if byteCount != 0 { bytes += Wire.field(5, byteCount) }
             if checksum != 0 { bytes += Wire.fixed32(6, checksum) }
             for slice in slices {
-                bytes += Wire.field(7, slice.extents.flatMap { extent in
-                    Wire.field(1, (extent.start == 0 ? [] : Wire.field(1, extent.start)) + (extent.length.map { Wire.field(2, $0) } ?? []))
-                })
+                bytes += Wire.field(
+                    7,
+                    slice.extents.flatMap { extent in
+                        Wire.field(
+                            1,
+                            (extent.start == 0 ? [] : Wire.field(1, extent.start))
+                                + (extent.length.map { Wire.field(2, $0) } ?? []))
+                    })
             }
             return bytes + more
         }

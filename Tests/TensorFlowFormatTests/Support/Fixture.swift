@@ -15,9 +15,10 @@ struct Fixture: CustomStringConvertible, Sendable {
     static let root = repository + "/Tests/Fixtures/tensorflow"
     static let repository = #filePath.split(separator: "/").dropLast(4).reduce("") { $0 + "/" + $1 }
 
-    static let all = ["bf16", "f16", "grid", "openai", "partitioned", "sharded3", "slots", "types"].map {
-        Fixture(folder: $0, prefix: "model.ckpt")
-    } + [Fixture(folder: "objects", prefix: "ckpt-1"), Fixture(folder: "savedmodel/variables", prefix: "variables")]
+    static let all =
+        ["bf16", "f16", "grid", "openai", "partitioned", "sharded3", "slots", "types"].map {
+            Fixture(folder: $0, prefix: "model.ckpt")
+        } + [Fixture(folder: "objects", prefix: "ckpt-1"), Fixture(folder: "savedmodel/variables", prefix: "variables")]
 
     static func named(_ folder: String) -> Fixture { Fixture(folder: folder, prefix: "model.ckpt") }
 
@@ -34,7 +35,8 @@ struct Fixture: CustomStringConvertible, Sendable {
             let fields = line.split(separator: "\t", maxSplits: 3)
             guard fields.count == 4 else { throw SupportError("a line of expected.tsv has \(fields.count) fields") }
             return Expected(
-                type: String(fields[0]), shape: String(fields[1]), checksum: CRC32C(hexadecimal: fields[2]), name: String(fields[3]))
+                type: String(fields[0]), shape: String(fields[1]), checksum: CRC32C(hexadecimal: fields[2]),
+                name: String(fields[3]))
         }
     }
 

@@ -18,6 +18,8 @@ final class TemporaryFolder {
     func path(_ name: String) -> String { "\(path)/\(name)" }
 
     func write(_ bytes: [UInt8], to name: String) throws {
+        // A file made anew need not be on the disk; file systems flush one that is truncated and written again.
+        Glibc.remove(path(name))
         guard let file = fopen(path(name), "wb") else { throw SupportError("\(name) cannot be written: \(errno)") }
         defer { fclose(file) }
         made.append(path(name))

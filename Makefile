@@ -1,0 +1,76 @@
+# make help lists the targets.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+TOOLS = qconvert qinspect qverify
+SWIFT ?= swift
+PYTHON ?= python3
+BUILD = $(SWIFT) build -c release --static-swift-stdlib
+BIN = .build/release
+OUT = out
+# Scratch for the benchmarks: about 6 GB.
+BENCH ?= /tmp/qnf-bench
+
+# Debian packages, and a file of each that tells whether it is there.
+APT_ZLIB = /usr/include/zlib.h
+APT_OPENBLAS = $(firstword $(wildcard /usr/include/*/cblas-openblas.h /usr/include/openblas/cblas.h))
+
+.PHONY: help build test lint bench demo interop install clean dependencies
+
+help:
+	@echo "make build      release binaries in $(BIN)"
+	@echo "make test       build and run the whole test suite"
+	@echo "make lint       import layering, warnings as errors, formatting"
+	@echo "make interop    our files against the real Python libraries (PYTHON=...)"
+	@echo "make demo       the main job on the samples, results in $(OUT)/"
+	@echo "make bench      timed figures beside their targets"
+	@echo "make install    binaries, completions and man pages under PREFIX ($(PREFIX))"
+	@echo "make clean      remove everything that was built"
+
+# Installs what is missing, and only then needs to be root.
+dependencies:
+	@command -v $(SWIFT) >/dev/null || { echo "a Swift 6.3 toolchain is needed: https://www.swift.org/install" >&2; exit 1; }
+	@missing=""; \
+	test -e "$(APT_ZLIB)" || missing="$$missing zlib1g-dev"; \
+	test -n "$(APT_OPENBLAS)" || missing="$$missing libopenblas-dev"; \
+	if [ -n "$$missing" ]; then \
+		as_root=""; [ "$$(id -u)" -eq 0 ] || as_root=sudo; \
+		echo "installing$$missing"; \
+		$$as_root apt-get update -q && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy $$missing; \
+	fi
+
+build: dependencies
+	$(BUILD)
+
+test: dependencies
+	$(SWIFT) test
+
+lint: dependencies
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
+
+bench: build
+	$(BIN)/kernelbench
+	@echo
+	$(BIN)/toolbench $(BIN) $(BENCH)
+
+demo: build
+	sh samples/demo.sh $(BIN) $(OUT)
+
+interop: build
+	$(PYTHON) Tests/Interop/interop.py --bin $(BIN)
+
+install: build
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \
+		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions" \
+		"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	for tool in $(TOOLS); do \
+		install -s -m 755 $(BIN)/$$tool "$(DESTDIR)$(PREFIX)/bin/" && \
+		$(BIN)/$$tool --generate-manual > "$(DESTDIR)$(PREFIX)/share/man/man1/$$tool.1" && \
+		$(BIN)/$$tool --generate-completions bash > "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool" && \
+		$(BIN)/$$tool --generate-completions zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$tool" && \
+		$(BIN)/$$tool --generate-completions fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$tool.fish" || exit 1; \
+	done
+
+clean:
+	rm -rf .build $(OUT)

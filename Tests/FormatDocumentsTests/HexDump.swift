@@ -1,0 +1,52 @@
+import Glibc
+
+/// The example of a document under `formats/`: the fenced block marked `hexdump`, as `hexdump -C` and `xxd` users know it.
+///
+///     00000000  40 00 00 00 00 00 00 00  7b 22 ...  |@.......{"..|
+enum HexDump {
+    /// Bytes of the first block marked `hexdump` in `formats/NAME`.
+    static func example(inDocument name: String) throws -> [UInt8] {
+        let lines = try text(ofDocument: name).split(separator: "\n", omittingEmptySubsequences: false)
+        guard let start = lines.firstIndex(of: "```hexdump"), let end = lines[(start + 1)...].firstIndex(of: "```") else {
+            throw Missing(document: name)
+        }
+        return lines[(start + 1)..<end].flatMap(bytes)
+    }
+
+    /// The same form again, to show what the document should say.
+    static func text(_ bytes: [UInt8]) -> String {
+        var text = ""
+        for start in stride(from: 0, to: bytes.count, by: 16) {
+            let row = bytes[start..<min(start + 16, bytes.count)]
+            let digits = row.enumerated().map { ($0 == 8 ? " " : "") + hexadecimal(Int($1), count: 2) + " " }.joined()
+            let shown = String(decoding: row.map { (0x20...0x7e).contains($0) ? $0 : UInt8(ascii: ".") }, as: UTF8.self)
+            let padding = String(repeating: " ", count: 49 - digits.count)
+            text += "\(hexadecimal(start, count: 8))  \(digits)\(padding) |\(shown)|\n"
+        }
+        return text
+    }
+
+    struct Missing: Error {
+        let document: String
+    }
+
+    static func text(ofDocument name: String) throws -> String {
+        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        guard let file = fopen("/\(root)/formats/\(name)", "r") else { throw Missing(document: name) }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while case let count = fread(&buffer, 1, buffer.count, file), count > 0 { bytes += buffer[..<count] }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func bytes(_ line: Substring) -> [UInt8] {
+        let digits = line.split(separator: "|")[0].split(separator: " ").dropFirst()
+        return digits.compactMap { UInt8($0, radix: 16) }
+    }
+
+    private static func hexadecimal(_ value: Int, count: Int) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: max(0, count - digits.count)) + digits
+    }
+}
