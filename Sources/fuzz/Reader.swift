@@ -8,14 +8,18 @@ struct Reader: Sendable {
     let seeds: @Sendable (Samples) -> [[UInt8]]
     /// What to insert, beside what libFuzzer finds out by itself.
     let words: [String]
+    /// How inputs are changed, half of the time; nil for as bytes, always.
+    let mutation: Mutation?
     let read: @Sendable ([UInt8]) -> Void
 
     init(
-        _ name: String, words: [String] = [], seeds: @escaping @Sendable (Samples) -> [[UInt8]], read: @escaping @Sendable ([UInt8]) -> Void
+        _ name: String, words: [String] = [], mutation: Mutation? = nil, seeds: @escaping @Sendable (Samples) -> [[UInt8]],
+        read: @escaping @Sendable ([UInt8]) -> Void
     ) {
         self.name = name
         self.seeds = seeds
         self.words = words
+        self.mutation = mutation
         self.read = read
     }
 

@@ -10,12 +10,14 @@ import TensorCore
 extension Reader {
     static let stateWords = [
         "\"quant_type\": \"nf4\"", "\"blocksize\": 64", "\"dtype\": \"bfloat16\"", "\"shape\": [2, 32]", "\"nested_blocksize\": 256",
-        "\"nested_dtype\": \"float32\"", "\"nested_offset\": 0.5", "fp4", "float16", "9223372036854775807", "1e999",
+        "\"nested_dtype\": \"float32\"", "\"nested_offset\": 0.5", "nf4", "fp4", "float16", "float32", "bfloat16",
+        "nested_offset", "nested_blocksize", "nested_dtype", "quant_type", ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4",
+        ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", "9223372036854775807", "1e999",
     ]
 
     /// A quant state; what is accepted is written so that it reads back the same.
     static let quantState = Reader(
-        "quant-state", words: stateWords,
+        "quant-state", words: stateWords, mutation: .texts(prefixByteCount: 0),
         seeds: { _ in
             [
                 """
@@ -40,7 +42,7 @@ extension Reader {
 
     /// A bitsandbytes checkpoint: header, NUL, data. 4-bit weights are expanded.
     static let bitsandbytes = Reader(
-        "bitsandbytes", words: headerWords + stateWords,
+        "bitsandbytes", words: headerWords + stateWords, mutation: .model(prefixByteCount: 0),
         seeds: { _ in
             SyntheticModel.files.map { file in
                 var image = SafetensorsImage(file: file)
@@ -59,7 +61,7 @@ extension Reader {
 
     /// A .qnf: a byte whose lowest bit leaves checksums as they are, header, NUL, data.
     static let qnf = Reader(
-        "qnf", words: headerWords + stateWords + ["qnf.file/", "\\\"transposed\\\":[\\\"w\\\"]"],
+        "qnf", words: headerWords + stateWords + ["qnf.file/", "\\\"transposed\\\":[\\\"w\\\"]"], mutation: .model(prefixByteCount: 1),
         seeds: { _ in
             SyntheticModel.files.flatMap { file in
                 let image = SafetensorsImage(file: file)

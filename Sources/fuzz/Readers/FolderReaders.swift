@@ -8,7 +8,8 @@ import TensorCore
 extension Reader {
     /// A folder of two shards: index, NUL, header of the first, NUL, header of the second.
     static let shards = Reader(
-        "shards", words: headerWords + ["\"weight_map\":", "\"a.safetensors\"", "\"metadata\":{\"total_size\":32}", "\"../a.safetensors\""],
+        "shards", words: headerWords + ["\"weight_map\":", "\"a.safetensors\"", "\"metadata\":{\"total_size\":32}", "\"../a.safetensors\"", "a.safetensors", "b.safetensors"],
+        mutation: .texts(prefixByteCount: 0),
         seeds: { samples in
             let index = """
                 {"metadata":{"total_size":36},"weight_map":{"a":"a.safetensors","b":"a.safetensors","c":"a.safetensors","d":"b.safetensors"}}
@@ -39,6 +40,7 @@ extension Reader {
     /// hparams.json, NUL, encoder.json, beside the bundle of a GPT-2 with one layer.
     static let gpt2 = Reader(
         "gpt2", words: ["\"n_vocab\":5", "\"n_ctx\":3", "\"n_embd\":2", "\"n_head\":1", "\"n_layer\":1", "65536", "16777216"],
+        mutation: .texts(prefixByteCount: 0),
         seeds: { samples in
             [Array("{\"n_vocab\":5,\"n_ctx\":3,\"n_embd\":2,\"n_head\":1,\"n_layer\":1}".utf8) + [0, 0x7b, 0x7d]]
                 + samples.file("samples/gpt2-tensorflow/hparams.json")

@@ -3,7 +3,7 @@ import JSONText
 extension Reader {
     /// The two ways through JSON agree, and what is written of a value reads back as the same value.
     static let json = Reader(
-        "json", words: ["true", "false", "null", "\\u00e9", "\\ud83d\\ude00", "-0", "1e5", "{\"a\":", "[[[["],
+        "json", words: ["true", "false", "null", "\\u00e9", "\\ud83d\\ude00", "-0", "1e5", "{\"a\":", "[[[["], mutation: .texts(prefixByteCount: 0),
         seeds: { samples in
             let texts = [
                 "{\"a\": [1, -2.5e+10, \"\\u00e9\\ud83d\\ude00\\n\"], \"b\": {\"c\": null, \"d\": true}, \"\": false}", "[]", "{}", "\"\u{e9}\"",

@@ -6,12 +6,14 @@ import TensorCore
 extension Reader {
     static let headerWords = [
         "\"dtype\":\"F32\"", "\"dtype\":\"F4\"", "\"shape\":[0]", "\"shape\":[]", "\"data_offsets\":[0,0]", "\"__metadata__\":{}", "\"BF16\"",
-        "\"U8\"", "\"F6_E2M3\"", "9223372036854775807", "4611686018427387904", "-1",
+        "\"U8\"", "\"F6_E2M3\"",
+        "9223372036854775807", "4611686018427387904", "-1", "dtype", "shape", "data_offsets", "__metadata__", "format", "F32", "F16", "BF16", "U8",
+        "F4", "F6_E2M3", "BOOL", "C64", "I64",
     ]
 
     /// The JSON of a header: what is accepted is free of gaps and fits its sizes.
     static let header = Reader(
-        "header", words: headerWords, seeds: { samples in Self.headers(samples) },
+        "header", words: headerWords, mutation: .texts(prefixByteCount: 0), seeds: { samples in Self.headers(samples) },
         read: { bytes in
             do throws(FileError) {
                 let header = try SafetensorsHeader(parsing: bytes, path: "f")
@@ -31,7 +33,7 @@ extension Reader {
 
     /// A whole file. The first byte decides whether the bytes are the file or header and data to be put together.
     static let safetensors = Reader(
-        "safetensors", words: headerWords,
+        "safetensors", words: headerWords, mutation: .model(prefixByteCount: 1),
         seeds: { samples in
             Self.headers(samples).map { [0] + $0 + [0] }
                 + [[1, 2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8), [1] + SafetensorsImage(json: Array(Self.twoTensors.utf8)).bytes]
