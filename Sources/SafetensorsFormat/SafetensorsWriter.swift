@@ -33,14 +33,15 @@ package struct SafetensorsWriter: Sendable {
         fixedCount = plan.count - trailingCount
         try Self.checkNames(plan, path: file.path)
         offsets = try Self.offsets(plan, path: file.path)
-        dataStart = try Self.dataStart(forHeader: Self.header(plan, metadata: metadata), path: file.path)
+        dataStart = try Self.dataStart(headerByteCount: HeaderEncoder.byteCount(plan, metadata: metadata), path: file.path)
         try file.reserve(byteCount: dataStart + offsets[fixedCount])
     }
 
     /// Bytes of a file of such a plan, trailing tensors at their greatest.
     package static func byteCount(plan: [TensorInfo], metadata: [(key: String, value: String)]) throws(FileError) -> Int {
         let offsets = try offsets(plan, path: "output")
-        return try dataStart(forHeader: header(plan, metadata: metadata), path: "output") + offsets[plan.count]
+        let headerByteCount = HeaderEncoder.byteCount(plan, metadata: metadata)
+        return try dataStart(headerByteCount: headerByteCount, path: "output") + offsets[plan.count]
     }
 
     /// Writes bytes of tensor `index` from byte `offset` of the tensor on. May be called from any thread.
@@ -54,10 +55,32 @@ package struct SafetensorsWriter: Sendable {
 
     /// Writes the trailing tensors and the header; `metadata` is asked for once the layout is final.
     ///
-    /// - Returns: the bytes before the data section, as written.
+    /// - Parameters:
+    ///   - trailing: the bytes of the tensors at the end of the plan.
+    ///   - checksumKey: a key of the metadata whose value of eight zeros is to become the CRC-32C of everything before
+    ///     the data section, computed with those zeros.
     package func finish(
-        trailing: [[UInt8]] = [], metadata: (_ tensors: [TensorInfo]) -> [(key: String, value: String)]
-    ) throws(FileError) -> [UInt8] {
+        trailing: [[UInt8]] = [], checksumKey: String? = nil, metadata: (_ tensors: [TensorInfo]) -> [(key: String, value: String)]
+    ) throws(FileError) {
+        let tensors = try write(trailing: trailing)
+        var checksum = CRC32C()
+        var position = 8
+        let headerByteCount = dataStart - 8
+        let length = (0..<8).map { UInt8(truncatingIfNeeded: headerByteCount >> (8 * $0)) }
+        try file.write(length, atOffset: 0)
+        checksum.append(length)
+        var encoder = HeaderEncoder(watching: checksumKey) { [file] (bytes) throws(FileError) in
+            try file.write(bytes, atOffset: position)
+            checksum.append(bytes)
+            position += bytes.count
+        }
+        try encoder.encode(tensors, metadata: metadata(tensors))
+        try encoder.pad(toByteCount: headerByteCount)
+        if let offset = encoder.watchedValueOffset { try file.write(Array(checksum.description.utf8), atOffset: 8 + offset) }
+    }
+
+    /// The final tensors: those of the plan, the trailing ones with the lengths they turned out to have.
+    private func write(trailing: [[UInt8]]) throws(FileError) -> [TensorInfo] {
         precondition(trailing.count == plan.count - fixedCount, "every trailing tensor has its bytes")
         var tensors = Array(plan[..<fixedCount])
         var end = offsets[fixedCount]
@@ -69,22 +92,20 @@ package struct SafetensorsWriter: Sendable {
             end += bytes.count
             tensors.append(info)
         }
-        var header = Self.header(tensors, metadata: metadata(tensors))
-        precondition(8 + header.count <= dataStart, "the final header is longer than planned")
-        header += [UInt8](repeating: UInt8(ascii: " "), count: dataStart - 8 - header.count)
-        let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
-        try file.write(length + header, atOffset: 0)
-        return length + header
+        return tensors
     }
 
     /// Names come from other containers, where a tensor may be called what here means something else.
     private static func checkNames(_ plan: [TensorInfo], path: String) throws(FileError) {
-        var names: Set<ByteKey> = [ByteKey("__metadata__")]
-        for info in plan where !names.insert(ByteKey(info.name)).inserted {
-            let isReserved = info.name == "__metadata__"
+        var names = Set<ByteKey>(minimumCapacity: plan.count + 1)
+        let reserved = ByteKey("__metadata__")
+        names.insert(reserved)
+        for info in plan {
+            let name = ByteKey(info.name)
+            guard !names.insert(name).inserted else { continue }
             throw FileError(
                 path, at: "tensor '\(JSONError.excerpt(info.name))'",
-                isReserved ? "the name is reserved in safetensors files" : "two tensors would have this name")
+                name == reserved ? "the name is reserved in safetensors files" : "two tensors would have this name")
         }
     }
 
@@ -101,28 +122,12 @@ package struct SafetensorsWriter: Sendable {
         return offsets
     }
 
-    private static func dataStart(forHeader header: [UInt8], path: String) throws(FileError) -> Int {
-        let start = (8 + header.count + alignment - 1) / alignment * alignment
+    private static func dataStart(headerByteCount: Int, path: String) throws(FileError) -> Int {
+        let start = (8 + headerByteCount + alignment - 1) / alignment * alignment
         guard start - 8 <= SafetensorsHeader.byteCountLimit else {
             throw FileError(
                 path, "the header would have \(start - 8) bytes, but readers refuse more than \(SafetensorsHeader.byteCountLimit)")
         }
         return start
-    }
-
-    /// The JSON: metadata first, then the tensors in the order of their data.
-    private static func header(_ tensors: [TensorInfo], metadata: [(key: String, value: String)]) -> [UInt8] {
-        var text = "{\"__metadata__\":{"
-        func quoted(_ string: String) -> String { JSONValue.string(string).text(.compact) }
-        text += metadata.map { "\(quoted($0.key)):\(quoted($0.value))" }.joined(separator: ",")
-        text += "}"
-        var offset = 0
-        for info in tensors {
-            let dimensions = info.shape.dimensions.map(String.init).joined(separator: ",")
-            text += ",\(quoted(info.name)):{\"dtype\":\"\(info.scalarType.rawValue)\",\"shape\":[\(dimensions)],"
-            text += "\"data_offsets\":[\(offset),\(offset + info.byteCount)]}"
-            offset += info.byteCount
-        }
-        return Array((text + "}").utf8)
     }
 }
