@@ -4,20 +4,24 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TOOLS = qconvert qinspect qverify
 SWIFT ?= swift
+PYTHON ?= python3
 BUILD = $(SWIFT) build -c release --static-swift-stdlib
 BIN = .build/release
 OUT = out
+# Scratch for the benchmarks: about 6 GB.
+BENCH ?= /tmp/qnf-bench
 
 # Debian packages, and a file of each that tells whether it is there.
 APT_ZLIB = /usr/include/zlib.h
 APT_OPENBLAS = $(firstword $(wildcard /usr/include/*/cblas-openblas.h /usr/include/openblas/cblas.h))
 
-.PHONY: help build test lint bench demo install clean dependencies
+.PHONY: help build test lint bench demo interop install clean dependencies
 
 help:
 	@echo "make build      release binaries in $(BIN)"
 	@echo "make test       build and run the whole test suite"
 	@echo "make lint       import layering, warnings as errors, formatting"
+	@echo "make interop    our files against the real Python libraries (PYTHON=...)"
 	@echo "make demo       the main job on the samples, results in $(OUT)/"
 	@echo "make bench      timed figures beside their targets"
 	@echo "make install    binaries, completions and man pages under PREFIX ($(PREFIX))"
@@ -45,12 +49,16 @@ lint: dependencies
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 
-bench: dependencies
-	$(BUILD) --product kernelbench
+bench: build
 	$(BIN)/kernelbench
+	@echo
+	$(BIN)/toolbench $(BIN) $(BENCH)
 
 demo: build
 	sh samples/demo.sh $(BIN) $(OUT)
+
+interop: build
+	$(PYTHON) Tests/Interop/interop.py --bin $(BIN)
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \

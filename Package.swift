@@ -61,6 +61,8 @@ let package = Package(
         tool("qverify"),
         .executableTarget(
             name: "kernelbench", dependencies: ["CKernels", "Quantization", "TensorCore"], swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "toolbench", dependencies: ["ByteIO", "TensorCore", "SafetensorsFormat", "CommandLineKit"], swiftSettings: swiftSettings),
         // tests
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),

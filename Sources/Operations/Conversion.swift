@@ -247,7 +247,13 @@ private final class ConversionRun: Sendable {
         } else {
             try writer.write(complete, stored: parts.absmax)
         }
-        let state = try QuantState(settings: settings, scalarType: scalarType, shape: shape, offset: offset)
+        let state: QuantState
+        do { state = try QuantState(settings: settings, scalarType: scalarType, shape: shape, offset: offset) } catch {
+            // Finite weights near the end of float32 have a mean beyond it.
+            throw FileError(
+                plan.checkpoint.path, at: "tensor '\(plan.layout.tensors[index].name)'", error.message,
+                hint: "--no-double-quant keeps the constants as they are")
+        }
         findings.withLock { $0.states[index] = state }
     }
 
