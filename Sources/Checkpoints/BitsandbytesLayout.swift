@@ -118,17 +118,17 @@ enum BitsandbytesLayout {
             guard found == count else {
                 throw FileError(
                     source.path, at: "tensor '\(info.name)'",
-                    "has \(found) \(type == nil ? "bytes" : "elements"), but \(what) of shape \(tensor.state.shape) with blocks of "
-                        + "\(tensor.state.blockSize) needs \(count)")
+                    "has \(found) \(type == nil ? "bytes" : "elements"), but \(what) needs \(count)")
             }
         }
         let state = tensor.state
+        let weight = "a weight of shape \(state.shape) with blocks of \(state.blockSize)"
         // Whatever type the codes are stored under (`quant_storage`), they are the same bytes.
-        try check(tensor.codes, nil, count: state.packedByteCount, what: "a weight")
-        try check(tensor.absmax, state.nested == nil ? .f32 : .u8, count: state.blockCount, what: "a weight")
+        try check(tensor.codes, nil, count: state.packedByteCount, what: weight)
+        try check(tensor.absmax, state.nested == nil ? .f32 : .u8, count: state.blockCount, what: weight)
         try check(tensor.quantMap, .f32, count: 16, what: "the codebook")
         if let nested = tensor.nested {
-            try check(nested.absmax, .f32, count: state.nestedBlockCount, what: "a weight")
+            try check(nested.absmax, .f32, count: state.nestedBlockCount, what: weight)
             try check(nested.quantMap, .f32, count: 256, what: "the codebook of the constants")
         }
     }

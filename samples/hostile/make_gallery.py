@@ -95,7 +95,7 @@ def add_safetensors(gallery):
     sound = packed([A, B])
     gallery.add("legal/plain.safetensors", "two tensors, nothing wrong", sound)
     gallery.add("legal/header-of-75-bytes.safetensors", "header length not a multiple of 8, which nothing demands",
-                raw("{" + member("a.weight", "F32", [2, 2], 0, 16) + "}" + " " * 9, A[3]))
+                raw("{" + member("a.weight", "F32", [2, 2], 0, 16) + "}" + " " * 10, A[3]))
     gallery.add("legal/no-tensors.safetensors", "an empty header, and no data", raw("{}"))
     gallery.add("legal/zero-in-shape.safetensors", "tensors without elements, at the same offset",
                 packed([("a.weight", "F32", (0, 4), b""), ("b.weight", "F32", (4, 0), b""), A[:1] * 0 or ("c", "F32", (1,), f32(1))]))
