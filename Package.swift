@@ -72,5 +72,18 @@ let package = Package(
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
         tests("ToolTests", ["ByteIO", "JSONText", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
+        tests("JSONTextTests", ["JSONText"]),
+        .target(
+            name: "CheckpointTestSupport", dependencies: ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"],
+            path: "Tests/CheckpointTestSupport", swiftSettings: swiftSettings),
+        tests(
+            "CheckpointsTests",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "CheckpointTestSupport"]),
+        tests(
+            "OperationsTests",
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations", "Parallelism",
+                "CheckpointTestSupport",
+            ]),
     ]
 )

@@ -72,6 +72,7 @@ private final class ConversionRun: Sendable {
         var states: [QuantState?]
         var collectors: [Int: ConstantsCollector] = [:]
         var narrowing = NarrowingCounts()
+        /// Position of the first in the order in which the weight is quantized.
         var nonfinite: [Int: Int] = [:]
     }
 
@@ -99,7 +100,11 @@ private final class ConversionRun: Sendable {
     func narrowing() -> NarrowingCounts { findings.withLock { $0.narrowing } }
 
     func nonfinite() -> [(name: String, index: Int)] {
-        findings.withLock { $0.nonfinite }.sorted { $0.key < $1.key }.map { (plan.items[$0.key].tensor.name, $0.value) }
+        findings.withLock { $0.nonfinite }.sorted { $0.key < $1.key }.map { item, position in
+            let tensor = plan.items[item].tensor
+            let place = Self.place(ofElement: position, in: tensor)
+            return (tensor.name, place[0] * tensor.shape.dimensions[1] + place[1])
+        }
     }
 
     // MARK: - Planning
@@ -172,12 +177,10 @@ private final class ConversionRun: Sendable {
         case .copy(let tensor, let stored, let range):
             let buffer = UnsafeRawBufferPointer(try readBytes(of: tensor, range, worker: worker))
             try writer.write(buffer, stored: stored, atByteOffset: range.lowerBound)
-            resources.progress(range.count)
         case .copyConstants(let tensor, let stored, let range):
             let buffer = UnsafeRawBufferPointer(try readBytes(of: tensor, range, worker: worker))
             try requireFinite(buffer, ofTensor: tensor, atByteOffset: range.lowerBound)
             try writer.write(buffer, stored: stored, atByteOffset: range.lowerBound)
-            resources.progress(range.count)
         case .cast(let item, let range, let type): try cast(item, range, to: type, worker: worker)
         case .count(let tensor, let range): _ = try readBytes(of: tensor, range, worker: worker)
         }
@@ -187,6 +190,7 @@ private final class ConversionRun: Sendable {
         let buffer = scratch.buffer(worker: worker, slot: 0, byteCount: range.count)
         try source.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
         checksums.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
+        resources.progress(range.count)
         return buffer
     }
 
@@ -211,6 +215,7 @@ private final class ConversionRun: Sendable {
         if !isTransposed {
             checksums.record(
                 UnsafeRawBufferPointer(values), tensor: tensor, atByteOffset: range.lowerBound * info.scalarType.bitCount / 8)
+            resources.progress(byteCount)
         }
         let codes = scratch.buffer(worker: worker, slot: 2, byteCount: (range.count + 1) / 2)
         let blockSize = plan.settings.blockSize
@@ -223,22 +228,25 @@ private final class ConversionRun: Sendable {
         if let nonfinite { try found(nonfinite: range.lowerBound + nonfinite, in: index) }
         try writer.write(UnsafeRawBufferPointer(codes), stored: parts.codes, atByteOffset: range.lowerBound / 2)
         try collect(absmax, firstBlock: range.lowerBound / plan.settings.blockSize, item: index, parts: parts)
-        resources.progress(byteCount)
     }
 
     private func found(nonfinite position: Int, in index: Int) throws {
         let tensor = plan.items[index].tensor
-        // In the weight's own orientation, which is what a person will look at.
-        let columns = tensor.shape.dimensions[tensor.isConv1D ? 0 : 1]
-        let (outer, inner) = (position / columns, position % columns)
-        let place = tensor.isConv1D ? [inner, outer] : [outer, inner]
-        guard allowsNonfinite else {
+        guard allowsNonfinite, !plan.settings.isDoubleQuantized else {
+            let reason = tensor.scalarType == .f64 ? "is not a finite number of float32" : "is not a finite number"
             throw FileError(
-                plan.checkpoint.path, at: "tensor '\(tensor.name)'", "element \(place) is not a finite number",
-                hint: "--allow-nonfinite quantizes it all the same, as bitsandbytes does")
+                plan.checkpoint.path, at: "tensor '\(tensor.name)'", "element \(Self.place(ofElement: position, in: tensor)) \(reason)",
+                hint: allowsNonfinite
+                    ? "double quantization would spread it to the whole tensor; with --no-double-quant it stays in its block"
+                    : "--allow-nonfinite with --no-double-quant quantizes it all the same, as bitsandbytes does")
         }
-        let flat = place[0] * tensor.shape.dimensions[1] + place[1]
-        findings.withLock { $0.nonfinite[index] = min($0.nonfinite[index] ?? .max, flat) }
+        findings.withLock { $0.nonfinite[index] = min($0.nonfinite[index] ?? .max, position) }
+    }
+
+    /// Row and column in the weight's own orientation, which is what a person will look at.
+    private static func place(ofElement position: Int, in tensor: LogicalTensor) -> [Int] {
+        let (outer, inner) = position.quotientAndRemainder(dividingBy: tensor.shape.dimensions[tensor.isConv1D ? 0 : 1])
+        return tensor.isConv1D ? [inner, outer] : [outer, inner]
     }
 
     /// Adds the constants of a chunk; with the last one, writes those of the whole tensor.
@@ -265,14 +273,14 @@ private final class ConversionRun: Sendable {
         } else {
             try writer.write(complete, stored: parts.absmax)
         }
-        let state: QuantState
-        do { state = try QuantState(settings: settings, scalarType: scalarType, shape: shape, offset: offset) } catch {
-            // Finite weights near the end of float32 have a mean beyond it.
+        do throws(QuantizationError) {
+            let state = try QuantState(settings: settings, scalarType: scalarType, shape: shape, offset: offset)
+            findings.withLock { $0.states[index] = state }
+        } catch {
             throw FileError(
-                plan.checkpoint.path, at: "tensor '\(plan.layout.tensors[index].name)'", error.message,
-                hint: "--no-double-quant keeps the constants as they are")
+                plan.checkpoint.path, at: "tensor '\(plan.items[index].tensor.name)'", error.message,
+                hint: "its values are too large to be averaged; use --no-double-quant")
         }
-        findings.withLock { $0.states[index] = state }
     }
 
     private func cast(_ index: Int, _ range: Range<Int>, to type: ScalarType, worker: Int) throws {
@@ -287,7 +295,6 @@ private final class ConversionRun: Sendable {
         let counts = FloatCast.cast(UnsafeRawBufferPointer(input), from: from, to: type, into: output, widened: wide)
         try writer.write(UnsafeRawBufferPointer(output), stored: stored, atByteOffset: range.lowerBound * newSize)
         findings.withLock { $0.narrowing = $0.narrowing + counts }
-        resources.progress(input.count)
     }
 }
 

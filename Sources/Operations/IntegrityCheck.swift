@@ -15,7 +15,7 @@ package struct IntegrityReport: Sendable {
 
     /// Damage: stored and computed checksums differ, or constants that cannot be.
     package let problems: [Finding]
-    /// Odd, but possible: values that are not finite in a weight that is stored dense.
+    /// Odd, but possible: values that are not finite in a weight that is stored dense, or in constants that a checksum covers.
     package let oddities: [Finding]
     package let checkedByteCount: Int
     package let tensorCount: Int
@@ -86,7 +86,9 @@ package struct IntegrityCheck: Sendable {
         for (index, element) in nonfinite.sorted(by: { $0.key < $1.key }) {
             let finding = IntegrityReport.Finding(
                 tensor: source.tensors[index].name, message: "element \(element) is not a finite number")
-            if constants.contains(index) { problems.append(finding) } else { oddities.append(finding) }
+            // A checksum that is right says that they were written so (`--allow-nonfinite`).
+            let isDamage = constants.contains(index) && checkpoint.storedChecksum(ofTensor: index) == nil
+            if isDamage { problems.append(finding) } else { oddities.append(finding) }
         }
         return IntegrityReport(
             problems: problems, oddities: oddities, checkedByteCount: checkpoint.storedByteCount, tensorCount: source.tensors.count,

@@ -23,9 +23,7 @@ package final class SafetensorsFile: TensorSource {
             throw FileError(
                 file.path, "the header describes \(header.dataByteCount) bytes of data, but \(found) follow it: "
                     + "\(difference) bytes are \(isShort ? "missing" : "too many")",
-                hint: isShort
-                    ? "the download is incomplete; fetch the file again"
-                    : "something was added to the file, or its header is of another one; fetch the file again")
+                hint: isShort ? "the download is incomplete; fetch the file again" : nil)
         }
         self.file = file
         self.header = header

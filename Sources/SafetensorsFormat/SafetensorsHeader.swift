@@ -34,8 +34,7 @@ package struct SafetensorsHeader: Sendable {
     /// Parses the JSON part. Errors name byte offsets in the file, of which the JSON begins at byte 8.
     package init(parsing json: [UInt8], path: String) throws(FileError) {
         guard json.first == UInt8(ascii: "{") else {
-            let shown = json.first.map { (0x21...0x7e).contains($0) ? "'\(Character(Unicode.Scalar($0)))'" : "byte \($0)" }
-            throw FileError(path, at: "byte 8", "the header begins with \(shown ?? "nothing"), but '{' is expected")
+            throw FileError(path, at: "byte 8", "the header begins with byte \(json.first ?? 0), but '{' is expected")
         }
         var parser = HeaderParser()
         do {
@@ -149,22 +148,14 @@ private struct HeaderParser {
     private static func entry(
         name: String, typeName: String, dimensions: [Int], offsets: [Int]
     ) -> Result<SafetensorsHeader.Entry, Refusal> {
-        guard let scalarType = ScalarType(rawValue: typeName) else {
-            let known = ScalarType.allCases.map(\.rawValue).joined(separator: ", ")
-            return .failure(Refusal("dtype '\(typeName)' is unknown; known are \(known)"))
-        }
-        guard let shape = Shape(dimensions) else {
-            let negative = dimensions.first { $0 < 0 }.map { "the negative dimension \($0)" }
-            return .failure(Refusal("shape \(dimensions) has \(negative ?? "more elements than can be counted")"))
-        }
-        guard let info = TensorInfo(name: name, scalarType: scalarType, shape: shape) else {
-            let (bitCount, overflow) = shape.elementCount.multipliedReportingOverflow(by: scalarType.bitCount)
-            let found = overflow ? "more bytes than can be counted" : "\(bitCount) bits, which is no whole number of bytes"
-            return .failure(Refusal("shape \(dimensions) of \(typeName) is \(found)"))
+        guard let scalarType = ScalarType(rawValue: typeName) else { return .failure(Refusal("dtype '\(typeName)' is unknown")) }
+        guard let shape = Shape(dimensions), let info = TensorInfo(name: name, scalarType: scalarType, shape: shape) else {
+            return .failure(Refusal("shape \(dimensions) of \(typeName) is no possible size"))
         }
         guard offsets.count == 2 else { return .failure(Refusal("data_offsets has \(offsets.count) numbers, but 2 are needed")) }
-        guard offsets[0] >= 0 else { return .failure(Refusal("data_offsets \(offsets) begin before the data")) }
-        guard offsets[1] >= offsets[0] else { return .failure(Refusal("data_offsets \(offsets) end before they begin")) }
+        guard offsets[0] >= 0, offsets[1] >= offsets[0] else {
+            return .failure(Refusal("data_offsets \(offsets) end before they begin"))
+        }
         guard offsets[1] - offsets[0] == info.byteCount else {
             return .failure(
                 Refusal("shape \(shape) of \(typeName) is \(info.byteCount) bytes, but data_offsets span \(offsets[1] - offsets[0])"))
