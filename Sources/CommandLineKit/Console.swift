@@ -111,6 +111,11 @@ package final class Console: Sendable {
         interrupts.onTermination(cleanup)
     }
 
+    /// Does not return once a signal is ending the process.
+    func passUnlessEnding() {
+        interrupts.passUnlessEnding()
+    }
+
     package var isQuiet: Bool { state.withLock { $0.isQuiet } }
 
     /// What `--quiet` and `--color` ask for; `Tool.run` calls it.
