@@ -69,8 +69,7 @@ package struct QNFMetadata: Sendable {
         guard let fingerprint = Fingerprint(try value(Key.fingerprint)) else {
             throw Self.damage(path, "'\(Key.fingerprint)' is '\(try value(Key.fingerprint))', which is no fingerprint")
         }
-        let weights = zip(file.tensors, checksums).filter { !$0.0.name.hasPrefix(Self.filePrefix) }
-        let computed = Fingerprint(of: weights.map { ($0.0, $0.1) })
+        let computed = Fingerprint(of: file.tensors, checksums: checksums) { !$0.hasPrefix(Self.filePrefix) }
         guard computed == fingerprint else {
             throw Self.damage(path, "'\(Key.fingerprint)' is \(fingerprint), but the checksums give \(computed)")
         }

@@ -137,7 +137,6 @@ private final class ConversionRun: Sendable {
         let limit = resources.chunkElementCount * (isTransposed ? Resources.transposedChunkFactor : 1)
         let unit = Chunks.leastCommonMultiple(reader.granularity, plan.settings.blockSize)
         let ranges = Chunks.ranges(count: source.tensors[tensor].elementCount, limit: limit, unit: unit)
-        findings.withLock { $0.collectors[index] = ConstantsCollector(pendingCount: ranges.count) }
         jobs += ranges.map { .quantize(item: index, $0) }
         if isTransposed { appendCount(of: tensor, to: &jobs) }
     }
@@ -251,16 +250,17 @@ private final class ConversionRun: Sendable {
 
     /// Adds the constants of a chunk; with the last one, writes those of the whole tensor.
     private func collect(_ absmax: [Float], firstBlock: Int, item index: Int, parts: QNFPlan.Parts) throws {
-        let complete = findings.withLock { findings -> [Float]? in
-            findings.collectors[index]?.add(absmax, firstBlock: firstBlock)
-            guard let collector = findings.collectors[index], collector.isComplete else { return nil }
-            findings.collectors[index] = nil
-            return collector.joined()
-        }
-        guard let complete else { return }
         guard case .quantized(let settings, let scalarType, let shape) = plan.layout.tensors[index].form else {
             preconditionFailure("only a quantized tensor has constants")
         }
+        let blockCount = (shape.elementCount + settings.blockSize - 1) / settings.blockSize
+        let complete = findings.withLock { findings in
+            findings.collectors[index, default: ConstantsCollector()].add(absmax, firstBlock: firstBlock)
+            let complete = findings.collectors[index]?.joined(blockCount: blockCount)
+            if complete != nil { findings.collectors[index] = nil }
+            return complete
+        }
+        guard let complete else { return }
         var offset: Float?
         let codebook = settings.quantType.quantMap.values
         try writer.write(codebook.indices.map { codebook[$0] }, stored: parts.quantMap)
@@ -301,13 +301,16 @@ private final class ConversionRun: Sendable {
 /// The constants of a tensor whose chunks finish in any order.
 private struct ConstantsCollector {
     private var pieces: [(firstBlock: Int, absmax: [Float])] = []
-    private let pendingCount: Int
+    private var collectedCount = 0
 
-    init(pendingCount: Int) { self.pendingCount = pendingCount }
+    mutating func add(_ absmax: [Float], firstBlock: Int) {
+        pieces.append((firstBlock, absmax))
+        collectedCount += absmax.count
+    }
 
-    var isComplete: Bool { pieces.count == pendingCount }
-
-    mutating func add(_ absmax: [Float], firstBlock: Int) { pieces.append((firstBlock, absmax)) }
-
-    func joined() -> [Float] { pieces.sorted { $0.firstBlock < $1.firstBlock }.flatMap(\.absmax) }
+    /// All of them in order; nil while some are missing.
+    func joined(blockCount: Int) -> [Float]? {
+        guard collectedCount == blockCount else { return nil }
+        return pieces.count == 1 ? pieces[0].absmax : pieces.sorted { $0.firstBlock < $1.firstBlock }.flatMap(\.absmax)
+    }
 }

@@ -48,7 +48,7 @@ enum BenchmarkModel {
                 offset += count
             }
         }
-        _ = try writer.finish { _ in [("format", "pt")] }
+        try writer.finish { _ in [("format", "pt")] }
         try output.commit([file])
     }
 
