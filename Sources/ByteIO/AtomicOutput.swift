@@ -45,7 +45,7 @@ package struct AtomicOutput: ~Copyable {
 
     /// A new file inside the output, where it is a folder.
     package func createFile(named name: String) throws(FileError) -> OutputFile {
-        guard FilePath.isFileName(name) else { throw FileError(destination, "'\(name)' cannot be the name of a file in it") }
+        guard FilePath.isPlainName(name) else { throw FileError(destination, "'\(name)' cannot be the name of a file in it") }
         let shownPath = FilePath.join(destination, name)
         do throws(Errno) {
             let descriptor = try TemporaryFiles.whileUnfinished(temporaryPath) { () throws(Errno) in

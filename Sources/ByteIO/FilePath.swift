@@ -24,13 +24,15 @@ package enum FilePath {
         return last == trimmed.startIndex ? "/" : String(withoutTrailingSlashes(trimmed[..<last]))
     }
 
-    package static func join(_ folder: String, _ name: String) -> String {
-        folder.utf8.last == slash ? folder + name : folder + "/" + name
+    /// Whether a text that came from a file may name a file in a folder of ours: no way leads out of that folder.
+    ///
+    /// By bytes: a slash that carries a combining mark is one `Character` and no "/" to Swift, but still one to the system.
+    package static func isPlainName(_ name: String) -> Bool {
+        !name.isEmpty && name != "." && name != ".." && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
     }
 
-    /// Whether `name` names a file in any folder it is joined to, and never one outside of it.
-    package static func isFileName(_ name: String) -> Bool {
-        !["", ".", ".."].contains(name) && !name.utf8.contains { $0 == slash || $0 == 0 }
+    package static func join(_ folder: String, _ name: String) -> String {
+        folder.utf8.last == slash ? folder + name : folder + "/" + name
     }
 
     /// What lies at a path, links followed.

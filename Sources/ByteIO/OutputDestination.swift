@@ -37,7 +37,7 @@ struct OutputDestination: Sendable {
 
     private static func place(of path: String, isFolder: Bool) throws(FileError) -> String {
         let name = FilePath.name(of: path)
-        guard FilePath.isFileName(name), !path.utf8.contains(0) else {
+        guard FilePath.isPlainName(name), !path.utf8.contains(0) else {
             throw FileError(path.isEmpty ? "''" : path, "is no name for an output")
         }
         guard isFolder || path.utf8.last != UInt8(ascii: "/") else {

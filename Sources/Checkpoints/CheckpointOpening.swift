@@ -55,7 +55,7 @@ extension Checkpoint {
                 content: .part(of: source.file, offset: source.dataStart + entry.dataOffset, byteCount: entry.info.byteCount))
         }
         for file in files {
-            guard FilePath.isFileName(file.name) else {
+            guard FilePath.isPlainName(file.name) else {
                 throw FileError(
                     source.path, at: "tensor '\(QNFMetadata.filePrefix)\(file.name)'", "'\(file.name)' is no name of a file in a folder",
                     hint: "do not use this model: extracting it would write elsewhere")

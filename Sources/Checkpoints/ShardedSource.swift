@@ -103,7 +103,7 @@ private struct ShardIndex {
                 throw FileError(path, at: "weight_map '\(member.key)'", "is \(member.value.text(.compact)), but the name of a file is expected")
             }
             // A name that leads out of the folder would let a downloaded index read any file.
-            guard FilePath.isFileName(shard) else {
+            guard FilePath.isPlainName(shard) else {
                 throw FileError(
                     path, at: "weight_map '\(member.key)'", "'\(shard)' is no name of a file in this folder",
                     hint: "do not use this index: it would have other files read")

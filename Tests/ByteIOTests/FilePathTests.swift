@@ -19,7 +19,7 @@ import Testing
         #expect(FilePath.folder(of: "a/\u{301}b") == "a")
         #expect(Array(FilePath.name(of: "a/\u{301}b").utf8) == Array("\u{301}b".utf8))
         #expect(Array(FilePath.join("a/", "\u{301}b").utf8) == Array("a/\u{301}b".utf8))
-        #expect(!FilePath.isFileName("a/\u{301}b"))
+        #expect(!FilePath.isPlainName("a/\u{301}b"))
     }
 
     @Test func joins() {
@@ -33,8 +33,8 @@ import Testing
         ("a", true), ("a.b", true), ("...", true), (".a", true), (" ", true), ("a\\b", true), ("é", true),
         ("", false), (".", false), ("..", false), ("/", false), ("a/b", false), ("a/", false), ("../a", false), ("a\u{0}", false),
     ])
-    func knowsFileNames(name: String, isFileName: Bool) {
-        #expect(FilePath.isFileName(name) == isFileName)
+    func knowsFileNames(name: String, isPlainName: Bool) {
+        #expect(FilePath.isPlainName(name) == isPlainName)
     }
 
     @Test func tellsWhatLiesAtAPath() throws {
