@@ -50,7 +50,11 @@ package final class OutputFile: Sendable {
         while fallocate(descriptor, 0, 0, byteCount) != 0 {
             switch errno {
             case EINTR: continue
-            case ENOSPC, EFBIG, EDQUOT: throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(errno))")
+            case EFBIG:
+                throw FileError(
+                    path, "\(byteCount) bytes are needed, but the file system or a limit (ulimit -f) allows fewer in one file",
+                    hint: "choose a folder on another file system, or lift the limit")
+            case ENOSPC, EDQUOT: throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(errno))")
             default: return  // File systems without the call are written to all the same.
             }
         }
