@@ -7,12 +7,14 @@ import Testing
 
 /// `qinspect diff` on models that are the same in other clothes, and on small ones that differ in one way each.
 @Suite struct DiffTests {
-    @Test("finds nothing between a model and itself in another format", arguments: [
-        ("llama-hf", ["to-safetensors"], "EQUAL: 39 tensors, every bit\n"),
-        ("llama-hf", ["to-hf", "--max-shard-size", "500k"], "EQUAL: 39 tensors, every bit\n"),
-        ("gpt2-tensorflow", ["to-hf"], "EQUAL: 52 tensors, every bit\n"),
-        ("llama-bnb4", ["to-nf4"], "EQUAL: 39 tensors, every bit\n"),
-    ])
+    @Test(
+        "finds nothing between a model and itself in another format",
+        arguments: [
+            ("llama-hf", ["to-safetensors"], "EQUAL: 39 tensors, every bit\n"),
+            ("llama-hf", ["to-hf", "--max-shard-size", "500k"], "EQUAL: 39 tensors, every bit\n"),
+            ("gpt2-tensorflow", ["to-hf"], "EQUAL: 52 tensors, every bit\n"),
+            ("llama-bnb4", ["to-nf4"], "EQUAL: 39 tensors, every bit\n"),
+        ])
     func findsOtherFormatsEqual(sample: String, conversion: [String], verdict: String) throws {
         let folder = try TemporaryFolder()
         let copy = folder.file("copy")
@@ -31,7 +33,9 @@ import Testing
         #expect(ToolRunner(qconvert, ["to-safetensors", model, "-o", dense]).status == .done)
         let run = ToolRunner(qinspect, ["diff", Fixture.sample("gpt2-tensorflow"), model])
         #expect(run.status == .no)
-        #expect(run.output.contains("\nF32 -> NF4/64+DQ\n  transformer.h.1.attn.c_attn.weight   0.09435   0.0369   0.00381  0.995550  100.0%\n"))
+        #expect(
+            run.output.contains("\nF32 -> NF4/64+DQ\n  transformer.h.1.attn.c_attn.weight   0.09435   0.0369   0.00381  0.995550  100.0%\n")
+        )
         #expect(run.output.hasSuffix("\n6 more (--all lists them)\nDIFFERENT: of 52 tensors, 16 in value; 36 identical\n"))
         // The codes stand for the same values in 4 bits and written out, Conv1D weights being transposed in between.
         let expanded = ToolRunner(qinspect, ["diff", model, dense, "--tolerance", "0"])
@@ -41,10 +45,12 @@ import Testing
         #expect(typed.status == .no && typed.output.hasSuffix("\nDIFFERENT: of 52 tensors, 16 in type only; 36 identical\n"))
     }
 
-    @Test("draws the line at the tolerance", arguments: [
-        ("0.0944", ExitCode.done, "EQUAL within 0.0944: 52 tensors; 16 differ, by a relative RMSE of at most 0.09435\n"),
-        ("0.0943", .no, "DIFFERENT within 0.0943: of 52 tensors, 2 in value; 36 identical\n"),
-    ])
+    @Test(
+        "draws the line at the tolerance",
+        arguments: [
+            ("0.0944", ExitCode.done, "EQUAL within 0.0944: 52 tensors; 16 differ, by a relative RMSE of at most 0.09435\n"),
+            ("0.0943", .no, "DIFFERENT within 0.0943: of 52 tensors, 2 in value; 36 identical\n"),
+        ])
     func drawsTheLine(tolerance: String, status: ExitCode, verdict: String) throws {
         let folder = try TemporaryFolder()
         let model = folder.file("model.qnf")
@@ -56,7 +62,9 @@ import Testing
     // MARK: - One difference each
 
     /// Runs the tool on two small files; what both are called is left out of the output.
-    private func run(_ a: (inout SafetensorsImage) -> Void, _ b: (inout SafetensorsImage) -> Void, _ options: [String] = []) throws -> ToolRunner {
+    private func run(_ a: (inout SafetensorsImage) -> Void, _ b: (inout SafetensorsImage) -> Void, _ options: [String] = []) throws
+        -> ToolRunner
+    {
         let folder = try TemporaryFolder()
         var first = SafetensorsImage(), second = SafetensorsImage()
         a(&first)
@@ -115,20 +123,25 @@ import Testing
             ])
     }
 
-    @Test("counts another type as a difference, unless values alone are asked for", arguments: [
-        ([], ExitCode.no, "DIFFERENT: of 1 tensor, 1 in type only; 0 identical"),
-        (["--tolerance", "0"], .done, "EQUAL within 0: 1 tensor, every value"),
-    ])
+    @Test(
+        "counts another type as a difference, unless values alone are asked for",
+        arguments: [
+            ([], ExitCode.no, "DIFFERENT: of 1 tensor, 1 in type only; 0 identical"),
+            (["--tolerance", "0"], .done, "EQUAL within 0: 1 tensor, every value"),
+        ])
     func comparesTypes(options: [String], status: ExitCode, verdict: String) throws {
-        let run = try run({ $0.add("w", "BF16", [3], [UInt16(0x3f80), 0x4000, 0xc040]) }, { $0.add("w", "F32", [3], [Float(1), 2, -3]) }, options)
+        let run = try run(
+            { $0.add("w", "BF16", [3], [UInt16(0x3f80), 0x4000, 0xc040]) }, { $0.add("w", "F32", [3], [Float(1), 2, -3]) }, options)
         #expect(run.status == status && Self.body(run) == ["equal values: 1 tensor, BF16 -> F32", verdict])
     }
 
-    @Test("compares numbers that are no floats by their bytes", arguments: [
-        ([], "I64", [Int64(1), 2, 9], "  n            -        -         -       -       1"),
-        (["--tolerance", "1"], "I64", [Int64(1), 2, 9], "  n            -        -         -       -       1"),
-        ([], "U64", [Int64(1), 2, 3], "  n            -        -         -       -       -"),
-    ])
+    @Test(
+        "compares numbers that are no floats by their bytes",
+        arguments: [
+            ([], "I64", [Int64(1), 2, 9], "  n            -        -         -       -       1"),
+            (["--tolerance", "1"], "I64", [Int64(1), 2, 9], "  n            -        -         -       -       1"),
+            ([], "U64", [Int64(1), 2, 3], "  n            -        -         -       -       -"),
+        ])
     func comparesIntegers(options: [String], type: String, values: [Int64], row: String) throws {
         let run = try run({ $0.add("n", "I64", [3], [Int64(1), 2, 3]) }, { $0.add("n", type, [3], values) }, options)
         #expect(run.status == .no && Self.body(run).contains(row))
