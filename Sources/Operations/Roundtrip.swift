@@ -8,11 +8,17 @@ package struct RoundtripReport: Sendable {
         package let name: String
         package let shape: Shape
         package let typeName: String
+        /// 4-bit in the model.
+        package let isQuantized: Bool
         package let statistics: ErrorStatistics.Totals
-        /// Largest error as a share of what the format allows at that element; nil of dense tensors.
+        /// Largest error as a share of what the format allows at that element; nil of dense tensors, and where the source is
+        /// 4-bit too.
         package let largestBoundShare: Double?
-        /// Whether the model holds exactly what converting the source gives; nil where that was not asked for.
+        /// Whether the model holds exactly what converting the source gives; nil of 4-bit weights where that was not asked for.
         package let isBitExact: Bool?
+
+        /// Dense in the model, but neither what the source holds nor that in another type.
+        package var isChanged: Bool { !isQuantized && isBitExact == false }
 
         package var relativeRMSE: Double { statistics.relativeError }
     }
@@ -27,8 +33,8 @@ package struct RoundtripReport: Sendable {
 
     package var isComplete: Bool { missing.isEmpty && extra.isEmpty && mismatched.isEmpty }
     package var isBitExact: Bool { isComplete && rows.allSatisfy { $0.isBitExact ?? false } }
-    /// The largest error stays inside what the format allows.
-    package var isWithinBound: Bool { rows.allSatisfy { ($0.largestBoundShare ?? 0) <= 1 } }
+    /// The largest error of 4-bit weights stays inside what the format allows, and dense tensors are unchanged.
+    package var isWithinBound: Bool { rows.allSatisfy { ($0.largestBoundShare ?? 0) <= 1 && !$0.isChanged } }
 }
 
 /// Compares a quantized model with its source, streaming both.
@@ -57,30 +63,28 @@ package struct Roundtrip: Sendable {
                 continue
             }
             pairs.append(
-                try TensorPair(source: source, original: original, model: model, tensor: tensor, bits: checksBits ? .conversion : .none))
+                try TensorPair(source: source, original: original, model: model, tensor: tensor, bits: checksBits ? .conversion : .denseConversion))
         }
         let summaries = try PairComparison(pairs: pairs, resources: resources).run()
         var totals = ErrorStatistics()
         for (pair, summary) in zip(pairs, summaries) where pair.isQuantized { totals.append(summary.statistics) }
-        let rows = zip(pairs, summaries).map { (isQuantized: $0.isQuantized, row: Self.row($0.tensor, $1)) }
         return RoundtripReport(
-            rows: rows.sorted { Self.precedes($0, $1) }.map(\.row),
-            quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
+            rows: zip(pairs, summaries).map(Self.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
             missing: matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes),
             extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched)
     }
 
-    private static func row(_ tensor: LogicalTensor, _ summary: TensorPair.Summary) -> RoundtripReport.Row {
+    private static func row(_ pair: TensorPair, _ summary: TensorPair.Summary) -> RoundtripReport.Row {
         RoundtripReport.Row(
-            name: tensor.name, shape: tensor.shape, typeName: LayerListing.typeName(of: tensor), statistics: summary.statistics.totals,
-            largestBoundShare: summary.largestBoundShare, isBitExact: summary.isBitExact)
+            name: pair.tensor.name, shape: pair.tensor.shape, typeName: LayerListing.typeName(of: pair.tensor),
+            isQuantized: pair.isQuantized, statistics: summary.statistics.totals, largestBoundShare: summary.largestBoundShare,
+            isBitExact: summary.isBitExact)
     }
 
-    private typealias Judged = (isQuantized: Bool, row: RoundtripReport.Row)
-
-    private static func precedes(_ a: Judged, _ b: Judged) -> Bool {
+    private static func precedes(_ a: RoundtripReport.Row, _ b: RoundtripReport.Row) -> Bool {
         if a.isQuantized != b.isQuantized { return a.isQuantized }
-        return ErrorOrder.precedes((a.row.relativeRMSE, a.row.name), (b.row.relativeRMSE, b.row.name))
+        if a.isChanged != b.isChanged { return a.isChanged }
+        return ErrorOrder.precedes((a.relativeRMSE, a.name), (b.relativeRMSE, b.name))
     }
 }
 

@@ -7,8 +7,9 @@ import TensorCore
 struct TensorPair: Sendable {
     /// What is asked about bits, beside the error.
     enum BitCheck: Sendable {
-        case none
-        /// Whether the model holds exactly what converting the source gives.
+        /// Whether dense tensors are what converting the source gives.
+        case denseConversion
+        /// Likewise, and whether quantizing the source again gives the same 4-bit weights.
         case conversion
         /// Whether both hold the same. NaN and infinities that are equal on both sides are then no error, but counted.
         case identity
@@ -24,7 +25,7 @@ struct TensorPair: Sendable {
         /// Constants of the source's own blocks, for the second quantization; only where bits are checked.
         var absmax: [Float] = []
         var isEqual = true
-        /// Elements that differ, and elements that are equal but not finite; only where identity is checked.
+        /// Only where identity is checked.
         var difference = ElementDifference()
         var sourceByteCount = 0
     }
@@ -59,7 +60,7 @@ struct TensorPair: Sendable {
         originalReader = try original.quantized.map { quantized throws(FileError) in
             try QuantizedReader(source: source.source, tensor: quantized)
         }
-        let codes = reader.map { $0.codebook.sorted() } ?? []
+        let codes = reader.map { reader in reader.quantMap.values.indices.map { reader.quantMap.values[$0] }.sorted() } ?? []
         halfGap = zip(codes, codes.dropFirst()).map { Double($1) - Double($0) }.max().map { $0 / 2 } ?? 0
     }
 
@@ -93,7 +94,7 @@ struct TensorPair: Sendable {
                 try measureBound(reader, range, reference: reference, actual: actual, partial: &partial)
             }
             switch bits {
-            case .none: break
+            case .denseConversion: break
             case .conversion: try compareConversion(reader, range, raw: raw, codes: codes, scratch: scratch, partial: &partial)
             case .identity:
                 partial.isEqual = try isSameQuantized(range, codes: codes, scratch: scratch)
@@ -101,10 +102,10 @@ struct TensorPair: Sendable {
             }
         } else {
             let stored = try readPlain(tensor, model, range, into: actual, slot: 2, scratch: scratch)
-            switch bits {
-            case .none: break
-            case .conversion: partial.isEqual = isSameDense(raw, stored, count: range.count, scratch)
-            case .identity: compareDense(raw, stored, reference: reference, actual: actual, partial: &partial)
+            if bits == .identity {
+                compareDense(raw, stored, reference: reference, actual: actual, partial: &partial)
+            } else {
+                partial.isEqual = isSameDense(raw, reference, stored, scratch)
             }
         }
         partial.statistics.add(
@@ -121,7 +122,7 @@ struct TensorPair: Sendable {
             statistics.append(chunk.statistics)
             difference.append(chunk.difference)
         }
-        var isBitExact = bits == .none ? nil : chunks.allSatisfy(\.isEqual)
+        var isBitExact = isQuantized && bits == .denseConversion ? nil : chunks.allSatisfy(\.isEqual)
         if bits == .conversion, isBitExact == true, originalReader == nil, let reader {
             isBitExact = try hasSameConstants(reader, chunks.flatMap(\.absmax))
         }
@@ -173,25 +174,28 @@ struct TensorPair: Sendable {
         let blockSize = reader.state.blockSize
         let blocks = range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize
         let stored = try reader.absmax(ofBlocks: blocks)
-        let x = reference.bindMemory(to: Float.self), y = actual.bindMemory(to: Float.self)
+        let maxima = BlockMaxima(
+            reference: Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))),
+            actual: Span(_unsafeElements: UnsafeBufferPointer(actual.bindMemory(to: Float.self))), blockSize: blockSize)
         for (number, constant) in stored.enumerated() {
-            let start = number * blockSize, end = min(start + blockSize, range.count)
-            var absmax: Float = 0, largest: Float = 0
-            for index in start..<end {
-                absmax = max(absmax, x[index].magnitude)
-                largest = max(largest, (y[index] - x[index]).magnitude)
-            }
+            let absmax = maxima.absmax[number], largest = maxima.largestError[number]
             // A few roundings to float32 on the way to the value; below 1e-38 blocks are scaled by another rule.
-            let rounding = 4 * Double(absmax) * 0x1p-23 + 1e-38
+            let rounding = (4 * 0x1p-23 + recordedRoundoff) * Double(absmax) + 1e-38
             let bound = halfGap * Double(absmax) + (Double(absmax) - Double(constant)).magnitude + rounding
             partial.largestBoundShare = max(partial.largestBoundShare, Double(largest) / bound)
         }
     }
 
+    /// Relative error of the source in the type it is recorded to have had when it was quantized: float32 masters are often
+    /// loaded as bfloat16 first.
+    private var recordedRoundoff: Double {
+        guard let recorded = tensor.quantized?.state.scalarType, recorded != original.scalarType else { return 0 }
+        return recorded == .bf16 ? 0x1p-8 : recorded == .f16 ? 0x1p-11 : 0
+    }
+
     /// Quantizes the source's chunk again and compares its codes; the constants are compared once all are there.
     private func compareConversion(
-        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer,
-        scratch: Scratch,
+        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer, scratch: Scratch,
         partial: inout Partial
     ) throws {
         guard let raw else {
@@ -212,39 +216,39 @@ struct TensorPair: Sendable {
 
     /// Both sides 4-bit: the same settings, codes and constants.
     private func isSameQuantized(_ range: Range<Int>, codes: UnsafeMutableRawBufferPointer, scratch: Scratch) throws -> Bool {
-        guard let originalReader, let reader, originalReader.state == reader.state,
-            hasSameBits(originalReader.codebook, reader.codebook)
-        else { return false }
+        guard let originalReader, let reader, originalReader.state == reader.state, originalReader.quantMap == reader.quantMap else {
+            return false
+        }
         let other = scratch(4, (range.count + 1) / 2)
         try originalReader.readCodes(range, into: other)
         let blockSize = reader.state.blockSize
         let blocks = range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize
         let (a, b) = (try reader.absmax(ofBlocks: blocks), try originalReader.absmax(ofBlocks: blocks))
-        return other.elementsEqual(codes) && hasSameBits(a, b)
+        return other.elementsEqual(codes) && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
     }
 
-    /// The constants that quantizing the source gives are those in the model, bit for bit, nested ones included.
+    /// The constants that quantizing the source gives are those in the model, bit for bit, nested ones and codebooks included.
     private func hasSameConstants(_ reader: QuantizedReader, _ absmax: [Float]) throws -> Bool {
+        guard reader.hasStandardMaps, reader.state.scalarType == ConversionPlan.recordedType(of: original.scalarType) else { return false }
         guard let nested = reader.state.nested else {
-            return hasSameBits(absmax, try reader.absmax(ofBlocks: 0..<absmax.count))
+            return zip(absmax, try reader.absmax(ofBlocks: 0..<absmax.count)).allSatisfy { $0.bitPattern == $1.bitPattern }
         }
         let expected = DoubleQuantization.quantize(absmax.span)
         guard expected.offset.bitPattern == nested.offset.bitPattern else { return false }
         return try reader.hasNestedConstants(codes: expected.codes, absmax: expected.nestedAbsmax)
     }
 
-    private func hasSameBits(_ a: [Float], _ b: [Float]) -> Bool {
-        a.count == b.count && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
-    }
-
-    /// Equal bytes, or equal after the cast that the model's type asks for.
-    private func isSameDense(_ raw: UnsafeRawBufferPointer?, _ stored: UnsafeRawBufferPointer, count: Int, _ scratch: Scratch) -> Bool {
-        guard let raw else { return false }
-        if original.scalarType == tensor.scalarType { return raw.elementsEqual(stored) }
+    /// Equal bytes, or what the source's values (`raw` where it is dense, `reference` as float32) are in the model's type.
+    private func isSameDense(
+        _ raw: UnsafeRawBufferPointer?, _ reference: UnsafeMutableRawBufferPointer, _ stored: UnsafeRawBufferPointer, _ scratch: Scratch
+    ) -> Bool {
+        if let raw, original.scalarType == tensor.scalarType { return raw.elementsEqual(stored) }
         guard tensor.scalarType.isNarrowable else { return false }
-        let cast = scratch(4, stored.count), wide = scratch(5, 4 * count)
-        _ = FloatCast.cast(raw, from: original.scalarType, to: tensor.scalarType, into: cast, widened: wide)
-        return cast.elementsEqual(stored)
+        let expected = scratch(4, stored.count)
+        var narrowed = MutableRawSpan(_unsafeBytes: expected)
+        FloatConversion.narrow(
+            Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))), to: tensor.scalarType, into: &narrowed)
+        return expected.elementsEqual(stored)
     }
 
     /// Whether both sides are dense, of one type and the same bytes; and which values they stand for differ.
