@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TOOLS = qconvert qinspect qverify
 SWIFT ?= swift
+PYTHON ?= python3
 BUILD = $(SWIFT) build -c release --static-swift-stdlib
 BIN = .build/release
 OUT = out
@@ -12,12 +13,14 @@ FUZZ_READERS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?=
 FUZZ = .build/fuzz
+# Scratch for the benchmarks: about 6 GB.
+BENCH ?= /tmp/qnf-bench
 
 # Debian packages, and a file of each that tells whether it is there.
 APT_ZLIB = /usr/include/zlib.h
 APT_OPENBLAS = $(firstword $(wildcard /usr/include/*/cblas-openblas.h /usr/include/openblas/cblas.h))
 
-.PHONY: help build test lint fuzz sanitize bench demo install clean dependencies
+.PHONY: help build test lint fuzz sanitize bench demo interop install clean dependencies
 
 help:
 	@echo "make build      release binaries in $(BIN)"
@@ -25,6 +28,7 @@ help:
 	@echo "make lint       import layering, warnings as errors, formatting"
 	@echo "make fuzz       hostile input for every reader, FUZZ_SECONDS ($(FUZZ_SECONDS)) each or FUZZ_RUNS executions"
 	@echo "make sanitize   the test suite under the address, undefined behaviour and thread sanitizers"
+	@echo "make interop    our files against the real Python libraries (PYTHON=...)"
 	@echo "make demo       the main job on the samples, results in $(OUT)/"
 	@echo "make bench      timed figures beside their targets"
 	@echo "make install    binaries, completions and man pages under PREFIX ($(PREFIX))"
@@ -57,12 +61,16 @@ fuzz: dependencies
 	QNF_FUZZ=1 $(SWIFT) build -c release --product fuzz --scratch-path $(FUZZ)/build
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) sh Sources/fuzz/run.sh $(FUZZ)/build/release/fuzz $(FUZZ) $(FUZZ_READERS)
 
-bench: dependencies
-	$(BUILD) --product kernelbench
+bench: build
 	$(BIN)/kernelbench
+	@echo
+	$(BIN)/toolbench $(BIN) $(BENCH)
 
 demo: build
 	sh samples/demo.sh $(BIN) $(OUT)
+
+interop: build
+	$(PYTHON) Tests/Interop/interop.py --bin $(BIN)
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \

@@ -68,6 +68,8 @@ let package = Package(
         tool("qverify"),
         .executableTarget(
             name: "kernelbench", dependencies: ["CKernels", "Quantization", "TensorCore"], swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "toolbench", dependencies: ["ByteIO", "TensorCore", "SafetensorsFormat", "CommandLineKit"], swiftSettings: swiftSettings),
         // tests
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
@@ -77,6 +79,19 @@ let package = Package(
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
         tests("ToolTests", ["ByteIO", "JSONText", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
+        tests("JSONTextTests", ["JSONText"]),
+        .target(
+            name: "CheckpointTestSupport", dependencies: ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"],
+            path: "Tests/CheckpointTestSupport", swiftSettings: swiftSettings),
+        tests(
+            "CheckpointsTests",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "CheckpointTestSupport"]),
+        tests(
+            "OperationsTests",
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations", "Parallelism",
+                "CheckpointTestSupport",
+            ]),
     ]
 )
 

@@ -9,15 +9,22 @@ package enum FilePath {
     /// The last component, without trailing slashes.
     package static func name(of path: String) -> String {
         let trimmed = withoutTrailingSlashes(path)
-        guard let slash = trimmed.lastIndex(of: "/"), trimmed.count > 1 else { return trimmed }
-        return String(trimmed[trimmed.index(after: slash)...])
+        guard let slash = trimmed.utf8.lastIndex(of: UInt8(ascii: "/")), trimmed.count > 1 else { return trimmed }
+        return String(trimmed[trimmed.utf8.index(after: slash)...])
     }
 
     /// The folder a path lies in: `.` for a bare name.
     package static func folder(of path: String) -> String {
         let trimmed = withoutTrailingSlashes(path)
-        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        guard let slash = trimmed.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+    }
+
+    /// Whether a text that came from a file may name a file in a folder of ours: no way leads out of that folder.
+    ///
+    /// By bytes: a slash that carries a combining mark is one `Character` and no "/" to Swift, but still one to the system.
+    package static func isPlainName(_ name: String) -> Bool {
+        !name.isEmpty && name != "." && name != ".." && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
     }
 
     package static func join(_ folder: String, _ name: String) -> String {

@@ -8,7 +8,7 @@ package struct SHA256: Sendable {
 
     package init() {}
 
-    package mutating func append(_ bytes: some Sequence<UInt8>) {
+    package mutating func append(_ bytes: [UInt8]) {
         for byte in bytes {
             pending.append(byte)
             byteCount += 1

@@ -38,9 +38,8 @@ package struct Checkpoint: Sendable {
     ) throws(FileError) {
         let config = try Self.parseConfig(files, path: path)
         let architecture = Architecture(config: config, tensors: source.tensors)
-        let transposed = metadata.map { Set(($0.settings["transposed"]?.array ?? []).compactMap(\.string)) }
         let logical = try BitsandbytesLayout.logicalTensors(of: source) { name in
-            transposed?.contains(name) ?? architecture.isConv1D(name)
+            metadata?.transposed.contains(ByteKey(name)) ?? architecture.isConv1D(name)
         }
         let hasQuantized = logical.contains { $0.quantized != nil }
         self.path = path
@@ -57,8 +56,13 @@ package struct Checkpoint: Sendable {
     /// Bytes of all stored tensors.
     package var storedByteCount: Int { source.tensors.reduce(0) { $0 + $1.byteCount } }
 
-    /// The files that must not be overwritten while this checkpoint is read.
-    package var inputFiles: [InputFile] { source.files }
+    /// The files that must not be overwritten: those of the weights, and those that ride along.
+    package var inputFiles: [InputFile] {
+        source.files
+            + files.compactMap { file in
+                if case .part(let input, _, _) = file.content { input } else { nil }
+            }
+    }
 
     /// The checksum that the container keeps of a stored tensor; nil where it keeps none.
     package func storedChecksum(ofTensor index: Int) -> CRC32C? {
@@ -79,12 +83,20 @@ package struct Checkpoint: Sendable {
         }
     }
 
+    /// What config.json says the weights are quantized with, where that is nothing we read; they are taken as plain tensors.
+    package var foreignQuantization: String? { Self.foreignQuantization(config) }
+
+    private static func foreignQuantization(_ config: JSONValue?) -> String? {
+        guard let stated = config?["quantization_config"], let method = stated["quant_method"]?.string else { return nil }
+        if method != "bitsandbytes" { return method }
+        return stated["load_in_8bit"]?.bool == true ? "bitsandbytes 8-bit" : nil
+    }
+
     private static func warnings(config: JSONValue?, hasQuantized: Bool) -> [String] {
-        guard let method = config?["quantization_config"]?["quant_method"]?.string else { return [] }
-        if method != "bitsandbytes" {
+        if let method = foreignQuantization(config) {
             return ["config.json says that the weights are quantized with '\(method)'; they are taken as plain tensors"]
         }
-        if !hasQuantized {
+        if config?["quantization_config"]?["quant_method"] != nil, !hasQuantized {
             return ["config.json has a quantization_config of bitsandbytes, but no tensor is 4-bit"]
         }
         return []

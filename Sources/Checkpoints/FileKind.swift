@@ -15,10 +15,11 @@ enum FileKind: Hashable {
 
     init(of file: InputFile) throws(FileError) {
         let head = try file.bytes(atOffset: 0, count: min(file.byteCount, 512))
-        if let known = Self.unsupportedKind(head) {
-            self = known
-        } else if head.count > 8, head[8] == UInt8(ascii: "{"), head[4..<8].allSatisfy({ $0 == 0 }) {
+        // First: a header of 640 bytes makes a file begin like a pickle, one of 35615 like a gzip archive.
+        if head.count > 8, head[8] == UInt8(ascii: "{"), head[4..<8].allSatisfy({ $0 == 0 }) {
             self = .safetensors
+        } else if let known = Self.unsupportedKind(head) {
+            self = known
         } else if file.byteCount >= 48, try file.bytes(atOffset: file.byteCount - 8, count: 8) == Self.tableMagic {
             self = .tensorFlowTable
         } else if head.first(where: { $0 > 0x20 }) == UInt8(ascii: "{") {

@@ -11,6 +11,8 @@ package struct QNFMetadata: Sendable {
     package let fingerprint: Fingerprint
     /// Quantizer, type, block size, names of transposed weights.
     package let settings: JSONValue
+    /// Names of the weights that are [in, out] when dense but quantized as [out, in].
+    let transposed: Set<ByteKey>
     /// What was done to arrive at this file, oldest first.
     package let lineage: JSONValue
     package let headerChecksum: CRC32C
@@ -18,6 +20,8 @@ package struct QNFMetadata: Sendable {
     package static let version = 1
 
     enum Key {
+        /// All of our keys begin with this.
+        static let prefix = "qnf."
         static let format = "format"
         static let version = "qnf.version"
         static let headerChecksum = "qnf.header_crc32c"
@@ -30,9 +34,9 @@ package struct QNFMetadata: Sendable {
     /// Tensors with this prefix are companion files: `qnf.file/config.json`.
     package static let filePrefix = "qnf.file/"
 
-    /// Whether a safetensors file says that it is a .qnf.
+    /// Whether a safetensors file says that it is a .qnf: by any of our keys, so that damage to one is not taken for none.
     static func isPresent(in file: SafetensorsFile) -> Bool {
-        file.metadata(Key.version) != nil
+        file.header.metadata.contains { $0.key.hasPrefix(Key.prefix) }
     }
 
     /// Reads and checks the metadata, including the header's own checksum.
@@ -66,14 +70,18 @@ package struct QNFMetadata: Sendable {
         guard let fingerprint = Fingerprint(try value(Key.fingerprint)) else {
             throw FileError(path, at: "__metadata__", "'\(Key.fingerprint)' is no fingerprint")
         }
-        let weights = zip(file.tensors, checksums).filter { !$0.0.name.hasPrefix(Self.filePrefix) }
-        let computed = Fingerprint(of: weights.map { ($0.0, $0.1) })
+        let computed = Fingerprint(of: file.tensors, checksums: checksums) { !$0.hasPrefix(Self.filePrefix) }
         guard computed == fingerprint else {
             throw FileError(path, at: "__metadata__", "'\(Key.fingerprint)' is \(fingerprint), but the checksums give \(computed)")
         }
         self.fingerprint = fingerprint
         settings = try Self.json(try value(Key.settings), key: Key.settings, path: path)
+        guard let names = settings["transposed"]?.array?.map(\.string), !names.contains(nil) else {
+            throw FileError(path, at: "__metadata__", "'\(Key.settings)' has no list of names 'transposed'")
+        }
+        transposed = Set(names.compactMap { $0.map(ByteKey.init) })
         lineage = try Self.json(try value(Key.lineage), key: Key.lineage, path: path)
+        guard lineage.array != nil else { throw FileError(path, at: "__metadata__", "'\(Key.lineage)' is no list of steps") }
     }
 
     /// Members of `__metadata__`; every value has its final length even while the checksums are not known.

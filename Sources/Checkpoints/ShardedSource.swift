@@ -31,14 +31,14 @@ final class ShardedSource: TensorSource {
         var shards: [SafetensorsFile] = []
         var tensors: [TensorInfo] = []
         var places: [(shard: Int, tensor: Int)] = []
-        var holders: [String: String] = [:]
+        var holders: [ByteKey: String] = [:]
         for (number, name) in index.shardNames.enumerated() {
             let shard = try SafetensorsFile(path: FilePath.join(folder, name))
             for (position, info) in shard.tensors.enumerated() {
-                if let other = holders.updateValue(name, forKey: info.name) {
+                if let other = holders.updateValue(name, forKey: ByteKey(info.name)) {
                     throw FileError(shard.path, at: "tensor '\(info.name)'", "is also in shard '\(other)'")
                 }
-                guard let stated = index.shardOfTensor[info.name] else {
+                guard let stated = index.shardOfTensor[ByteKey(info.name)] else {
                     throw FileError(shard.path, at: "tensor '\(info.name)'", "is not in the index \(FilePath.name(of: indexPath))")
                 }
                 guard stated == name else {
@@ -49,10 +49,10 @@ final class ShardedSource: TensorSource {
             }
             shards.append(shard)
         }
-        let absent = index.shardOfTensor.keys.filter { holders[$0] == nil }.sorted()
-        if let first = absent.first, let stated = index.shardOfTensor[first] {
+        let absent = index.shardOfTensor.keys.filter { holders[$0] == nil }
+        if let first = absent.min(by: { NaturalOrder.precedes($0.text, $1.text) }), let stated = index.shardOfTensor[first] {
             throw FileError(
-                indexPath, at: "tensor '\(first)'",
+                indexPath, at: "tensor '\(first.text)'",
                 "should be in '\(stated)', but is not there (\(absent.count) of \(index.shardOfTensor.count) tensors are missing)")
         }
         path = indexPath
@@ -78,7 +78,7 @@ final class ShardedSource: TensorSource {
 
 /// The parsed `*.safetensors.index.json`: which shard holds which tensor.
 private struct ShardIndex {
-    var shardOfTensor: [String: String] = [:]
+    var shardOfTensor: [ByteKey: String] = [:]
     /// Sorted, each once.
     var shardNames: [String] = []
     var totalByteCount: Int?
@@ -95,12 +95,10 @@ private struct ShardIndex {
         for member in weightMap.members {
             guard let shard = member.value.string else { throw FileError(path, at: "weight_map '\(member.key)'", "is no file name") }
             // A name that leads out of the folder would let a downloaded index read any file.
-            guard !shard.isEmpty, !shard.contains("/"), shard != ".", shard != "..", !shard.utf8.contains(0) else {
+            guard FilePath.isPlainName(shard) else {
                 throw FileError(path, at: "weight_map '\(member.key)'", "'\(shard)' is no name of a file in this folder")
             }
-            guard shardOfTensor.updateValue(shard, forKey: member.key) == nil else {
-                throw FileError(path, at: "weight_map '\(member.key)'", "stands there twice")
-            }
+            shardOfTensor[ByteKey(member.key)] = shard
         }
         guard !shardOfTensor.isEmpty else { throw FileError(path, "lists no tensors") }
         shardNames = Set(shardOfTensor.values).sorted()

@@ -141,14 +141,11 @@ struct TensorPair: Sendable {
         let blockSize = reader.state.blockSize
         let blocks = range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize
         let stored = try reader.absmax(ofBlocks: blocks)
-        let x = reference.bindMemory(to: Float.self), y = actual.bindMemory(to: Float.self)
+        let maxima = BlockMaxima(
+            reference: Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))),
+            actual: Span(_unsafeElements: UnsafeBufferPointer(actual.bindMemory(to: Float.self))), blockSize: blockSize)
         for (number, constant) in stored.enumerated() {
-            let start = number * blockSize, end = min(start + blockSize, range.count)
-            var absmax: Float = 0, largest: Float = 0
-            for index in start..<end {
-                absmax = max(absmax, x[index].magnitude)
-                largest = max(largest, (y[index] - x[index]).magnitude)
-            }
+            let absmax = maxima.absmax[number], largest = maxima.largestError[number]
             // A few roundings to float32 on the way to the value; below 1e-38 blocks are scaled by another rule.
             let rounding = 4 * Double(absmax) * 0x1p-23 + 1e-38
             let bound = halfGap * Double(absmax) + (Double(absmax) - Double(constant)).magnitude + rounding
