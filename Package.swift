@@ -45,7 +45,7 @@ let package = Package(
         // 1: bytes
         library("ByteIO", ["CKernels", "CSystem"]),
         library("JSONText"),
-        library("Parallelism"),
+        library("Parallelism", ["CSystem"]),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
         library("Quantization", ["CKernels", "TensorCore"]),
@@ -92,6 +92,9 @@ let package = Package(
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations", "Parallelism",
                 "CheckpointTestSupport",
             ]),
+        tests("ByteIOTests", ["ByteIO", "CKernels"]),
+        tests("ParallelismTests", ["Parallelism"]),
+        tests("TensorCoreTests", ["TensorCore"]),
     ]
 )
 

@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 
 /// A file being written at any offset, from any thread; its length is what was written.
@@ -36,12 +37,16 @@ package final class OutputFile: Sendable {
     }
 
     /// Reserves `byteCount` bytes of disk, so that a full disk is an error now and not after the work.
+    ///
+    /// Not `posix_fallocate`: where the file system cannot reserve, that one writes into every block instead.
     package func reserve(byteCount: Int) throws(FileError) {
         guard byteCount > 0 else { return }
-        let code = posix_fallocate(descriptor, 0, off_t(byteCount))
-        // File systems without the call (EOPNOTSUPP, EINVAL) are written to all the same.
-        if code == ENOSPC || code == EFBIG || code == EDQUOT {
-            throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(code).lowercased())")
+        while fallocate(descriptor, 0, 0, byteCount) != 0 {
+            switch errno {
+            case EINTR: continue
+            case ENOSPC, EFBIG, EDQUOT: throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(errno))")
+            default: return  // File systems without the call are written to all the same.
+            }
         }
     }
 

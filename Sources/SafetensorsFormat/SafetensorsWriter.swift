@@ -1,4 +1,5 @@
 package import ByteIO
+import JSONText
 package import TensorCore
 
 /// Writes one safetensors file in a stream: all names, types and shapes are known first, data arrives in any order.
@@ -11,6 +12,7 @@ package struct SafetensorsWriter: Sendable {
     /// Offset of the data section, a multiple of 64.
     package let dataStart: Int
     package let file: OutputFile
+    /// Where each tensor begins in the data section, and where the last one ends.
     private let offsets: [Int]
     private let fixedCount: Int
 
@@ -18,38 +20,36 @@ package struct SafetensorsWriter: Sendable {
     package static let alignment = 64
 
     /// - Parameters:
-    ///   - plan: all tensors in the order of their data; the last `trailingCount` with their greatest length.
+    ///   - plan: all tensors in the order of their data; the last `trailingCount`, bytes in one dimension, with their
+    ///     greatest length.
     ///   - metadata: strings of `__metadata__`, as long as the final ones will be.
+    /// - Throws: where no reader would accept such a file, or the disk has no room for it.
     package init(
         file: OutputFile, plan: [TensorInfo], trailingCount: Int = 0, metadata: [(key: String, value: String)]
     ) throws(FileError) {
+        precondition(plan.suffix(trailingCount).allSatisfy { $0.scalarType == .u8 }, "trailing tensors are bytes")
         self.file = file
         self.plan = plan
         fixedCount = plan.count - trailingCount
-        var offsets: [Int] = []
-        var end = 0
-        for info in plan {
-            offsets.append(end)
-            let (next, overflow) = end.addingReportingOverflow(info.byteCount)
-            guard !overflow else { throw FileError(file.path, "the tensors together are longer than any file can be") }
-            end = next
-        }
-        self.offsets = offsets
+        try Self.checkNames(plan, path: file.path)
+        offsets = try Self.offsets(plan, path: file.path)
         dataStart = try Self.dataStart(headerByteCount: HeaderEncoder.byteCount(plan, metadata: metadata), path: file.path)
-        try file.reserve(byteCount: dataStart + (fixedCount < plan.count ? offsets[fixedCount] : end))
+        try file.reserve(byteCount: dataStart + offsets[fixedCount])
     }
 
     /// Bytes of a file of such a plan, trailing tensors at their greatest.
     package static func byteCount(plan: [TensorInfo], metadata: [(key: String, value: String)]) throws(FileError) -> Int {
         let headerByteCount = HeaderEncoder.byteCount(plan, metadata: metadata)
-        return try dataStart(headerByteCount: headerByteCount, path: "output") + plan.reduce(0) { $0 + $1.byteCount }
+        let offsets = try offsets(plan, path: "output")
+        return try dataStart(headerByteCount: headerByteCount, path: "output") + offsets[plan.count]
     }
 
     /// Writes bytes of tensor `index` from byte `offset` of the tensor on. May be called from any thread.
     package func write(
         _ bytes: UnsafeRawBufferPointer, tensor index: Int, atByteOffset offset: Int = 0
     ) throws(FileError) {
-        precondition(index < fixedCount && offset + bytes.count <= plan[index].byteCount, "a write leaves its tensor")
+        precondition(
+            index < fixedCount && offset >= 0 && offset + bytes.count <= plan[index].byteCount, "a write leaves its tensor")
         try file.write(bytes, atOffset: dataStart + offsets[index] + offset)
     }
 
@@ -83,7 +83,7 @@ package struct SafetensorsWriter: Sendable {
     private func write(trailing: [[UInt8]]) throws(FileError) -> [TensorInfo] {
         precondition(trailing.count == plan.count - fixedCount, "every trailing tensor has its bytes")
         var tensors = Array(plan[..<fixedCount])
-        var end = trailing.isEmpty ? 0 : offsets[fixedCount]
+        var end = offsets[fixedCount]
         for (planned, bytes) in zip(plan[fixedCount...], trailing) {
             guard bytes.count <= planned.byteCount, let shape = Shape([bytes.count]),
                 let info = TensorInfo(name: planned.name, scalarType: .u8, shape: shape)
@@ -93,6 +93,30 @@ package struct SafetensorsWriter: Sendable {
             tensors.append(info)
         }
         return tensors
+    }
+
+    /// Names come from other containers, where a tensor may be called what here means something else.
+    private static func checkNames(_ plan: [TensorInfo], path: String) throws(FileError) {
+        var names: Set<ByteKey> = [ByteKey("__metadata__")]
+        for info in plan where !names.insert(ByteKey(info.name)).inserted {
+            let isReserved = info.name == "__metadata__"
+            throw FileError(
+                path, at: "tensor '\(JSONError.excerpt(info.name))'",
+                isReserved ? "the name is reserved in safetensors files" : "two tensors would have this name")
+        }
+    }
+
+    private static func offsets(_ plan: [TensorInfo], path: String) throws(FileError) -> [Int] {
+        var offsets = [0]
+        var end = 0
+        for info in plan {
+            let (next, overflow) = end.addingReportingOverflow(info.byteCount)
+            // Far beyond any disk; half of the range leaves room for the header in every later sum.
+            guard !overflow, next <= Int.max / 2 else { throw FileError(path, "the tensors together are longer than any file can be") }
+            end = next
+            offsets.append(end)
+        }
+        return offsets
     }
 
     private static func dataStart(headerByteCount: Int, path: String) throws(FileError) -> Int {

@@ -74,7 +74,7 @@ import Testing
         (["to-nf4", "SAMPLES/nothing", "-o", "OUT/a.qnf"], ExitCode.failed, "qconvert: error: SAMPLES/nothing: does not exist\n"),
         (
             ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/folder/a.qnf"], .failed,
-            "qconvert: error: OUT/folder/a.qnf: cannot be created: No such file or directory\n"
+            "qconvert: error: OUT/folder/a.qnf: cannot be created: there is no folder OUT/folder\nhint: create the folder first\n"
         ),
         (
             ["to-nf4", "SAMPLES/README.md", "-o", "OUT/a.qnf"], .failed,
