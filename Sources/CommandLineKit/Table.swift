@@ -68,8 +68,6 @@ package struct Table: Sendable {
         self.columns = columns
     }
 
-    package var isEmpty: Bool { rows.isEmpty }
-
     /// Cells may be missing at the end. Under a group the row is indented.
     package mutating func addRow(_ cells: [Cell]) {
         precondition(cells.count <= columns.count, "more cells than columns")

@@ -79,7 +79,7 @@ package struct Export: Sendable {
         let jobs = run.jobs(shards)
         try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }
         _ = try run.checksums.verified()
-        for writer in writers { _ = try writer.finish { _ in metadata } }
+        for writer in writers { try writer.finish { _ in metadata } }
         return run.narrowing()
     }
 

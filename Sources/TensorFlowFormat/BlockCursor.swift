@@ -42,7 +42,10 @@ struct BlockCursor: Sendable {
         guard nextRestart == 0 else {
             throw ByteReader.Failure(offset: restarts.offset - 4, "the first restart is at \(nextRestart ?? 0), not at 0")
         }
-        if entries.remainingCount == 0 { nextRestart = nil }
+        if entries.remainingCount == 0 {
+            guard count == 1 else { throw misplaced(Int(try restarts.uint32()), at: origin) }
+            nextRestart = nil
+        }
     }
 
     var isAtEnd: Bool { entries.remainingCount == 0 }

@@ -14,6 +14,8 @@ struct BundleIndex {
     /// In the order of their names' bytes.
     let tensors: [Tensor]
     let slices: [SliceKey: BundleEntry]
+    /// Numbers of the data files that hold a tensor.
+    let shards: Set<Int>
 
     init(_ file: InputFile) throws(FileError) {
         if file.byteCount > TableLimits().fileByteCount, BundleLocation.isVersion1(file) {
@@ -28,30 +30,43 @@ struct BundleIndex {
         shardCount = try Self.shardCount(first, path: file.path)
         var tensors: [Tensor] = []
         var slices: [SliceKey: BundleEntry] = [:]
+        var shards: Set<Int> = []
         while let next = try entries.next() {
-            let subject = "tensor \(quoted(next.key))"
             let entry: BundleEntry
             do throws(ByteReader.Failure) {
                 entry = try BundleEntry(next.value, origin: next.valueOffset)
             } catch {
-                throw next.error(error, subject: subject)
+                throw next.error(error, subject: Self.subject(next.key))
             }
+            guard entry.shard < shardCount else {
+                throw FileError(
+                    file.path, at: Self.subject(next.key),
+                    "lies in data file \(entry.shard), but there are \(shardCount), counted from 0")
+            }
+            if entry.slices.isEmpty { shards.insert(entry.shard) }
             if next.key.first == SliceKey.marker {
                 guard let key = SliceKey(next.key) else {
-                    throw FileError(file.path, at: subject, "the key begins with a zero byte, but is not that of a slice")
+                    throw FileError(
+                        file.path, at: Self.subject(next.key), "the key begins with a zero byte, but is not that of a slice")
                 }
-                guard entry.slices.isEmpty else { throw FileError(file.path, at: subject, "a slice has slices of its own") }
+                guard entry.slices.isEmpty else {
+                    throw FileError(file.path, at: Self.subject(next.key), "a slice has slices of its own")
+                }
                 slices[key] = entry
             } else {
                 guard let name = String(validating: next.key, as: UTF8.self) else {
-                    throw FileError(file.path, at: subject, "the name is not UTF-8")
+                    throw FileError(file.path, at: Self.subject(next.key), "the name is not UTF-8")
                 }
                 tensors.append(Tensor(name: name, key: next.key, entry: entry))
             }
         }
         self.tensors = tensors
         self.slices = slices
+        self.shards = shards
     }
+
+    /// Made for a message only: a name is long, and an index has many.
+    private static func subject(_ key: [UInt8]) -> String { "tensor \(quoted(key))" }
 
     /// Checks that the bundle is one we may read, and returns the number of its data files.
     private static func shardCount(_ first: TableEntries.Entry, path: String) throws(FileError) -> Int {

@@ -75,6 +75,10 @@ enum BundleLocation {
                 path, "is a graph, which holds no tensors; '\(index)' says where they are",
                 hint: "give the path of '\(index)', or the folder")
         }
+        if kind == .file, let prefix = prefix(ofIndex: path) {
+            return FileError(
+                path, "is an index, not what its files share", hint: "give '\(FilePath.name(of: prefix))' as the prefix")
+        }
         if kind == .file, hasTableFooter(path) {
             return isVersion1(path)
                 ? version1Error(path)

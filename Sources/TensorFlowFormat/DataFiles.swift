@@ -5,8 +5,6 @@ struct DataFiles {
     /// The index, then the data files that hold a tensor.
     let files: [InputFile]
     private let fileOfShard: [Int: Int]
-    private let indexPath: String
-    private let shardCount: Int
     private var claims: [Claim] = []
 
     private struct Claim {
@@ -14,18 +12,9 @@ struct DataFiles {
         let name: [UInt8]
     }
 
-    /// Opens the data files that entries name. None is opened twice, and no loop runs over the number the header gives.
+    /// Opens the data files that hold a tensor; no loop runs over the number that the header gives.
     init(_ index: BundleIndex, indexFile: InputFile, prefix: String) throws(FileError) {
-        indexPath = index.path
-        shardCount = index.shardCount
-        var shards: Set<Int> = []
-        for tensor in index.tensors where tensor.entry.slices.isEmpty {
-            try Self.insert(tensor.entry, key: tensor.key, of: index, into: &shards)
-        }
-        for (key, entry) in index.slices {
-            try Self.insert(entry, key: key.encoded, of: index, into: &shards)
-        }
-        let needed = shards.sorted()
+        let needed = index.shards.sorted()
         let paths = needed.map { BundleLocation.dataPath(prefix: prefix, shard: $0, of: index.shardCount) }
         let missing = paths.filter { FilePath.kind(of: $0) == .missing }
         if let first = missing.first {
@@ -47,17 +36,6 @@ struct DataFiles {
         }
         self.files = files
         self.fileOfShard = fileOfShard
-    }
-
-    private static func insert(
-        _ entry: BundleEntry, key: [UInt8], of index: BundleIndex, into shards: inout Set<Int>
-    ) throws(FileError) {
-        guard entry.shard < index.shardCount else {
-            throw FileError(
-                index.path, at: "tensor \(quoted(key))",
-                "lies in data file \(entry.shard), but there are \(index.shardCount), counted from 0")
-        }
-        shards.insert(entry.shard)
     }
 
     /// The bytes of an entry, which must lie within their file. `key` is the entry's key in the index.

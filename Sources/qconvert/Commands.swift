@@ -19,10 +19,10 @@ private let toNF4Command = Command(
         head stay as they are. Rules of --keep and --quantize are tried in the order in which they are given, and the first \
         that matches a tensor's name decides. A model that is 4-bit already is repacked without loss.
 
-          type  constants    bits/weight  error of normal weights (relative RMSE)
-          nf4   8-bit               4.13  9.6 %
-          nf4   f32                 4.50  9.6 %
-          fp4   8-bit               4.13  11.8 %
+          type  constants  bits/weight  error, relative to the weights (RMSE)
+          nf4   8-bit             4.13  9.2 %
+          nf4   f32               4.50  9.2 %
+          fp4   8-bit             4.13  12.2 %
         """,
     arguments: [Argument("source", help: sourceHelp)],
     options: [

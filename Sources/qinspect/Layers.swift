@@ -35,21 +35,21 @@ private func table(_ listing: LayerListing) -> Table {
     var table = Table([
         .init("tensor", canShrink: true), .init("shape"), .init("type"), .init("bits", .decimal), .init("bytes", .right),
     ])
-    var layer: String?
+    let runs = listing.rows.runs { $0.layer == $1.layer }
     let isGrouped = listing.rows.contains { $0.layer != nil }
-    for row in listing.rows {
-        if isGrouped, row.layer != layer || layer == nil && table.isEmpty {
-            layer = row.layer
-            let members = listing.rows.filter { $0.layer == layer }
+    for run in runs {
+        if isGrouped, let first = run.first {
             table.addGroup([
-                .init(layer ?? "outside of layers"), .init(NumberText.grouped(members.reduce(0) { $0 + $1.shape.elementCount })), .init(""),
-                .init(bits(members)), .init(NumberText.grouped(members.reduce(0) { $0 + $1.byteCount })),
+                .init(first.layer ?? "outside of layers"), .init(NumberText.grouped(run.reduce(0) { $0 + $1.shape.elementCount })), .init(""),
+                .init(bits(run)), .init(NumberText.grouped(run.reduce(0) { $0 + $1.byteCount })),
             ])
         }
-        table.addRow([
-            .init(row.shortName), .init(row.shape.description), .init(row.typeName), .init(bits([row])),
-            .init(NumberText.grouped(row.byteCount)),
-        ])
+        for row in run {
+            table.addRow([
+                .init(row.shortName), .init(row.shape.description), .init(row.typeName), .init(bits([row])),
+                .init(NumberText.grouped(row.byteCount)),
+            ])
+        }
     }
     for entry in listing.unreadable {
         table.addRow([
@@ -64,7 +64,7 @@ private func table(_ listing: LayerListing) -> Table {
 }
 
 /// Bits an element of these takes on average.
-private func bits(_ rows: [LayerListing.Row]) -> String {
+private func bits(_ rows: some Collection<LayerListing.Row>) -> String {
     let elementCount = rows.reduce(0) { $0 + $1.shape.elementCount }
     guard elementCount > 0 else { return "-" }
     return NumberText.fixed(8 * Double(rows.reduce(0) { $0 + $1.byteCount }) / Double(elementCount), decimals: 2)
@@ -97,5 +97,18 @@ private func writeJSON(_ listing: LayerListing, _ checkpoint: Checkpoint, isDiff
             "weights": .integer(listing.elementCount), "bytes": .integer(listing.byteCount),
             "tensors": .array(listing.rows.map(document)), "unreadable": .array(unreadable),
         ])
+    }
+}
+
+extension Array {
+    /// The longest stretches whose neighbours belong together.
+    fileprivate func runs(_ belongTogether: (Element, Element) -> Bool) -> [ArraySlice<Element>] {
+        var runs: [ArraySlice<Element>] = []
+        var start = startIndex
+        for index in indices where index + 1 == endIndex || !belongTogether(self[index], self[index + 1]) {
+            runs.append(self[start...index])
+            start = index + 1
+        }
+        return runs
     }
 }

@@ -16,8 +16,8 @@ struct BlockQuantizerTests {
             packed += quantized.packed
             absmax += quantized.absmax
         }
-        #expect(packed == whole.packed)
-        #expect(absmax == whole.absmax)
+        #expect(difference(packed, whole.packed) == nil)
+        #expect(difference(absmax, whole.absmax) == nil)
     }
 
     @Test func putsTheFirstElementIntoTheHighNibble() {
@@ -84,8 +84,8 @@ struct BlockQuantizerTests {
         #expect(values.allSatisfy { $0.isFinite })
         let quantized = Quantized(bytes, of: scalarType, as: .nf4, blockSize: 32)
         let expected = Quantized(values, as: .nf4, blockSize: 32)
-        #expect(quantized.packed == expected.packed)
-        #expect(quantized.absmax == expected.absmax)
+        #expect(difference(quantized.packed, expected.packed) == nil)
+        #expect(difference(quantized.absmax, expected.absmax) == nil)
         #expect(quantized.firstNonFinite == nil)
     }
 

@@ -201,6 +201,11 @@ struct HostileTable: CustomTestStringConvertible, Sendable {
             "a metaindex that is not before the index",
             "m.index: byte 0: the metaindex block of 8 bytes and its trailer of 5 do not end at byte 79"
         ) { withFooter((0, 8), (79, 14)) },
+        HostileTable("a metaindex of two restarts", "m.index: byte 28: the restart at 4 is not where an entry begins") {
+            TableWriter.file(
+                blocks: [([0x7a], block("", "a"))], metaindex: TableWriter.seal(TableWriter.tail(restarts: [0, 4]), type: 0),
+                seal: { TableWriter.seal($0, type: 0) })
+        },
         HostileTable("a metaindex with an entry", "m.index: byte 28: the metaindex has entries, but TensorFlow writes none") {
             TableWriter.file(
                 blocks: [([0x7a], block("", "a"))],

@@ -92,6 +92,17 @@ import Testing
         #expect(try Self.message(folder, "checkpoint") == "m.ckpt-?????-of-00002: " + Self.version1)
     }
 
+    @Test func tellsAnIndexFromAPrefix() throws {
+        let folder = try TemporaryFolder()
+        try BundleImage.small.write(to: folder)
+        let error = #expect(throws: FileError.self) { try TensorBundle.open(prefix: folder.path("m.index")) }
+        #expect(
+            try report(#require(error), in: folder) == """
+                m.index: is an index, not what its files share
+                hint: give 'm' as the prefix
+                """)
+    }
+
     @Test func asksForTheNameOfAnIndex() throws {
         let folder = try TemporaryFolder()
         try folder.write(BundleImage.small.index, to: "m.idx")

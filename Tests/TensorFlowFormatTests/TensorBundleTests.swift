@@ -196,6 +196,37 @@ import Testing
         #expect(try TensorBundle.open(path: folder.path).tensors.map(\.name) == ["a", "b"])
     }
 
+    @Test func readsTensorsWithoutElements() throws {
+        var image = BundleImage()
+        image.append(Array("plain".utf8), type: 1, shape: [0, 1 << 62, 1 << 62], bytes: [])
+        image.append(
+            "sliced", type: 1, shape: [0, 1 << 62, 1 << 62],
+            slices: [
+                (TensorSlice(nil, (0, 1 << 62), nil), [0, 1 << 62, 1 << 62], [])
+            ])
+        let folder = try TemporaryFolder()
+        try image.write(to: folder)
+        let bundle = try TensorBundle.open(path: folder.path)
+        #expect(bundle.tensors.map(\.byteCount) == [0, 0])
+        for index in bundle.tensors.indices { #expect(try bundle.bytes(ofTensor: index) == []) }
+        #expect(bundle.tensors.indices.map(bundle.fileIndex) == [1, 1])
+        try bundle.verifyAll()
+    }
+
+    @Test func listsAPartitionedStringOnce() throws {
+        var image = BundleImage()
+        image.append(
+            "s", type: 7, shape: [4],
+            slices: [
+                (TensorSlice((0, 3)), [3], [1, 1, 1, 0, 0, 0, 0, 0x61, 0x62, 0x63]), (TensorSlice((3, 1)), [1], [0, 0, 0, 0, 0]),
+            ])
+        let folder = try TemporaryFolder()
+        try image.write(to: folder)
+        let bundle = try TensorBundle.open(path: folder.path)
+        #expect(bundle.tensors.isEmpty)
+        #expect(bundle.unreadableTensors == [UnreadableTensor(name: "s", typeName: "string", shape: [4], byteCount: 15)])
+    }
+
     @Test func opensABundleOfNoTensors() throws {
         let folder = try TemporaryFolder()
         try BundleImage().write(to: folder)

@@ -1,0 +1,40 @@
+import ByteIO
+import Glibc
+
+/// Files of the repository that tests read, and folders they write to.
+enum Fixture {
+    static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+
+    static func sample(_ name: String) -> String { "\(root)/samples/\(name)" }
+
+    static func text(_ name: String) throws -> String {
+        let file = try InputFile(path: "\(root)/Tests/Fixtures/\(name)")
+        return String(decoding: try file.allBytes(limit: 1 << 24), as: UTF8.self)
+    }
+}
+
+/// A folder that goes with its owner, and everything in it.
+struct TemporaryFolder: ~Copyable {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/qnf-tests-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw FileError("/tmp", "no folder can be made in it") }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit { Self.remove(path) }
+
+    func file(_ name: String) -> String { FilePath.join(path, name) }
+
+    var entries: [String] { (try? FilePath.entries(of: path)) ?? [] }
+
+    private static func remove(_ path: String) {
+        if FilePath.kind(of: path) == .folder {
+            for name in (try? FilePath.entries(of: path)) ?? [] { remove(FilePath.join(path, name)) }
+            rmdir(path)
+        } else {
+            unlink(path)
+        }
+    }
+}

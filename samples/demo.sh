@@ -1,0 +1,41 @@
+#!/bin/sh
+# The main job on the samples: convert, look inside, verify, hand on to Hugging Face. Called by `make demo`.
+#   sh samples/demo.sh BIN OUT      BIN: folder of the tools; OUT: where results go
+set -eu
+bin=$1
+out=$2
+samples=$(dirname "$0")
+mkdir -p "$out"
+
+# Shows a command as one would type it, then runs it.
+run() {
+    printf '\n$ %s' "$(basename "$1")"
+    tool=$1
+    shift
+    for word; do case $word in *[!A-Za-z0-9_./=-]*) printf " '%s'" "$word" ;; *) printf ' %s' "$word" ;; esac; done
+    printf '\n'
+    "$tool" "$@"
+}
+
+printf '1. A GPT-2 as OpenAI published them (TensorFlow) becomes one 4-bit file.\n'
+run "$bin/qconvert" to-nf4 "$samples/gpt2-tensorflow" -o "$out/gpt2.qnf" --force
+run "$bin/qinspect" layers "$out/gpt2.qnf" --match 'h\.0\.|wte|wpe|ln_f'
+run "$bin/qverify" roundtrip "$samples/gpt2-tensorflow" "$out/gpt2.qnf" --bit-exact
+
+printf '\n2. A Llama as Hugging Face keeps them (bf16, three shards), likewise.\n'
+run "$bin/qconvert" to-nf4 "$samples/llama-hf" -o "$out/llama.qnf" --force
+run "$bin/qinspect" layers "$out/llama.qnf" --match 'layers\.3\.|embed|head|model\.norm'
+run "$bin/qverify" roundtrip "$samples/llama-hf" "$out/llama.qnf" --bit-exact
+
+printf '\n3. It equals what transformers and bitsandbytes made of the same model, byte for byte.\n'
+run "$bin/qverify" roundtrip "$samples/llama-bnb4" "$out/llama.qnf" --bit-exact
+
+printf '\n4. Every byte of the file is covered by a checksum.\n'
+run "$bin/qinspect" check "$out/llama.qnf"
+
+printf '\n5. On to Python: a 4-bit folder that transformers, PEFT and vLLM load, and a dense GPT-2.\n'
+run "$bin/qconvert" to-hf "$out/llama.qnf" -o "$out/llama-hf-4bit" --force
+run "$bin/qconvert" to-hf "$samples/gpt2-tensorflow" -o "$out/gpt2-hf" --force
+
+printf '\nThe results lie in %s/:\n' "$out"
+ls "$out"
