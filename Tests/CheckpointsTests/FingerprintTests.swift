@@ -17,9 +17,12 @@ import Testing
 
     @Test func isTheSumOfItsLines() throws {
         let (a, b) = (try Self.info("a", .f32, [2, 3]), try Self.info("b", .u8, []))
-        let pairs = [(b, CRC32C(value: 0xabcd)), (a, CRC32C(value: 1))]
-        #expect(Fingerprint(of: pairs.map { (info: $0.0, checksum: $0.1) }).description == Self.expected)
-        #expect(Fingerprint(of: pairs.reversed().map { (info: $0.0, checksum: $0.1) }).description == Self.expected)
+        let (one, other) = (CRC32C(value: 1), CRC32C(value: 0xabcd))
+        #expect(Fingerprint(of: [a, b], checksums: [one, other]).description == Self.expected)
+        #expect(Fingerprint(of: [b, a], checksums: [other, one]).description == Self.expected)
+        let file = try Self.info("qnf.file/a", .u8, [1])
+        let all = Fingerprint(of: [b, file, a], checksums: [other, CRC32C(), one]) { !$0.hasPrefix(QNFMetadata.filePrefix) }
+        #expect(all.description == Self.expected)
     }
 
     @Test func everyFieldMatters() throws {
@@ -27,9 +30,9 @@ import Testing
             try Self.info("a", .f32, [2, 3]), try Self.info("A", .f32, [2, 3]), try Self.info("a", .i32, [2, 3]), try Self.info("a", .f32, [3, 2]),
             try Self.info("a", .f32, [6]),
         ]
-        var found = Set(infos.map { Fingerprint(of: [(info: $0, checksum: CRC32C(value: 1))]) })
-        found.insert(Fingerprint(of: [(info: infos[0], checksum: CRC32C(value: 2))]))
-        found.insert(Fingerprint(of: []))
+        var found = Set(infos.map { Fingerprint(of: [$0], checksums: [CRC32C(value: 1)]) })
+        found.insert(Fingerprint(of: [infos[0]], checksums: [CRC32C(value: 2)]))
+        found.insert(Fingerprint(of: [], checksums: []))
         #expect(found.count == 7)
     }
 
