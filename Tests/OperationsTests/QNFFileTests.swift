@@ -123,31 +123,31 @@ import Testing
         Edit(
             #""qnf.version":"1""#, #""qnf.version":"1.0""#,
             "__metadata__: 'qnf.version' is '1.0', but this program reads version 1; hint: a newer version of the tools may have written it"),
-        Edit(#""qnf.version":"1","#, "", "__metadata__: 'qnf.version' is missing"),
-        Edit(#""qnf.header_crc32c":""#, #""other":""#, "__metadata__: 'qnf.header_crc32c' is missing"),
-        Edit(#""qnf.header_crc32c":""#, #""qnf.header_crc32c": ""#, "__metadata__: 'qnf.header_crc32c' is no checksum written by a .qnf writer"),
-        Edit(#""qnf.crc32c":""#, #""other":""#, "__metadata__: 'qnf.crc32c' is missing"),
-        Edit(#""qnf.crc32c":""#, #""qnf.crc32c":"0"#, "__metadata__: 'qnf.crc32c' has 89 digits, but 11 tensors need 88"),
-        Edit(#""qnf.fingerprint":""#, #""other":""#, "__metadata__: 'qnf.fingerprint' is missing"),
-        Edit(#""qnf.fingerprint":"sha256"#, #""qnf.fingerprint":"sha512"#, "__metadata__: 'qnf.fingerprint' is no fingerprint"),
-        Edit(#""qnf.settings":""#, #""other":""#, "__metadata__: 'qnf.settings' is missing"),
+        Edit(#""qnf.version":"1","#, "", "__metadata__: 'qnf.version' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.header_crc32c":""#, #""other":""#, "__metadata__: 'qnf.header_crc32c' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.header_crc32c":""#, #""qnf.header_crc32c": ""#, "__metadata__: 'qnf.header_crc32c' does not stand in the header as writers of .qnf spell it; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.crc32c":""#, #""other":""#, "__metadata__: 'qnf.crc32c' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.crc32c":""#, #""qnf.crc32c":"0"#, "__metadata__: 'qnf.crc32c' has 89 digits, but 11 tensors need 88; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.fingerprint":""#, #""other":""#, "__metadata__: 'qnf.fingerprint' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.fingerprint":"sha256"#, #""qnf.fingerprint":"sha512"#, "__metadata__: 'qnf.fingerprint' is 'sha512:" + "171866a10531e7f371a2f9ab5de65e0a41cd5ed28bebf81f20cf4183bd8f333e', which is no fingerprint; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.settings":""#, #""other":""#, "__metadata__: 'qnf.settings' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
         Edit(
             #""qnf.settings":"{"#, #""qnf.settings":"{{"#,
-            "__metadata__: 'qnf.settings' is no JSON: byte 1: a string is expected here, but there is an object"),
-        Edit(#"\"transposed\":["#, #"\"other\":["#, "__metadata__: 'qnf.settings' has no list of names 'transposed'"),
-        Edit(#"\"transposed\":["#, #"\"transposed\":[3,"#, "__metadata__: 'qnf.settings' has no list of names 'transposed'"),
-        Edit(#""qnf.lineage":""#, #""other":""#, "__metadata__: 'qnf.lineage' is missing"),
-        Edit(#""qnf.lineage":""#, #""qnf.lineage":"x"#, "__metadata__: 'qnf.lineage' is no JSON: byte 0: a value is expected here, but there is 'x'"),
+            "__metadata__: 'qnf.settings' is no JSON: byte 1: a string is expected here, but there is an object; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#"\"transposed\":["#, #"\"other\":["#, "__metadata__: 'qnf.settings' has no list of names 'transposed'; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#"\"transposed\":["#, #"\"transposed\":[3,"#, "__metadata__: 'qnf.settings' has no list of names 'transposed'; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.lineage":""#, #""other":""#, "__metadata__: 'qnf.lineage' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit(#""qnf.lineage":""#, #""qnf.lineage":"x"#, "__metadata__: 'qnf.lineage' is no JSON: byte 0: a value is expected here, but there is 'x'; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
         Edit(
             #""qnf.lineage":"["#, #""qnf.lineage":"{},["#,
-            "__metadata__: 'qnf.lineage' is no JSON: byte 2: the end of the text is expected here, but there is ','"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/../LICENSE\"", "tensor 'qnf.file/../LICENSE': is no name of a file"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/\"", "tensor 'qnf.file/': is no name of a file"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/.\"", "tensor 'qnf.file/.': is no name of a file"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/..\"", "tensor 'qnf.file/..': is no name of a file"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file//etc/passwd\"", "tensor 'qnf.file//etc/passwd': is no name of a file"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/a\\u0000b\"", "tensor 'qnf.file/a\u{0}b': is no name of a file"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/../\u{301}a\"", "tensor 'qnf.file/../\u{301}a': is no name of a file"),
+            "__metadata__: 'qnf.lineage' is no JSON: byte 2: the end of the text is expected here, but there is ','; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/../LICENSE\"", "tensor 'qnf.file/../LICENSE': '../LICENSE' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
+        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/\"", "tensor 'qnf.file/': '' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
+        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/.\"", "tensor 'qnf.file/.': '.' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
+        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/..\"", "tensor 'qnf.file/..': '..' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
+        Edit("\"qnf.file/LICENSE\"", "\"qnf.file//etc/passwd\"", "tensor 'qnf.file//etc/passwd': '/etc/passwd' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
+        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/a\\u0000b\"", "tensor 'qnf.file/a\u{0}b': 'a\u{0}b' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
+        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/../\u{301}a\"", "tensor 'qnf.file/../\u{301}a': '../\u{301}a' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
     ]
 
     @Test(arguments: edits) func refusesMetadataThatIsWrong(_ edit: Edit) throws {
@@ -190,7 +190,7 @@ import Testing
             let parts = text.split(separator: "\"qnf.crc32c\":\"", maxSplits: 1)
             return parts[0] + "\"qnf.crc32c\":\"" + parts[1].prefix(8) + "0000000G" + parts[1].dropFirst(16)
         }
-        #expect(refusal == "__metadata__: 'qnf.crc32c' is no list of checksums at digit 8")
+        #expect(refusal == "__metadata__: 'qnf.crc32c' is no list of checksums at digit 8; hint: the file is damaged, or another program has changed it; fetch or convert it again")
     }
 
     // MARK: - Damage by name
