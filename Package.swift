@@ -1,13 +1,20 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let swiftSettings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .treatAllWarnings(as: .error),
-]
+/// Set by `make fuzz` alone: everything is built for libFuzzer and the address sanitizer then, and can only be fuzzed.
+let isFuzzing = Context.environment["QNF_FUZZ"] != nil
+
+let swiftSettings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .treatAllWarnings(as: .error),
+    ] + (isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])] : [])
+
+let kernelFlags =
+    ["-O3", "-Wall", "-Wextra", "-Werror"] + (isFuzzing ? ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"] : [])
 
 /// A Swift target of ours. Dependencies point down only, in the order of the layers below; `make lint` checks that
 /// nothing else is imported.
@@ -31,7 +38,7 @@ let package = Package(
     targets: [
         // 0: C
         // Kernels are compiled optimised also in debug builds: tests compare millions of values.
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+        .target(name: "CKernels", cSettings: [.unsafeFlags(kernelFlags)]),
         .systemLibrary(name: "CSystem"),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -91,3 +98,14 @@ let package = Package(
         tests("SafetensorsFormatTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CheckpointTestSupport"]),
     ]
 )
+
+if isFuzzing {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Operations",
+            ],
+            exclude: ["run.sh"], swiftSettings: swiftSettings,
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
+}

@@ -68,9 +68,8 @@ enum BitsandbytesLayout {
             for part in tensor.parts {
                 guard let owner = owners.updateValue(name, forKey: part) else { continue }
                 throw FileError(
-                    source.path, at: "tensor '\(infos[index].name)'",
-                    owner == name
-                        ? "is a second quant state of '\(name)'" : "makes '\(infos[part].name)' a part of '\(name)', but it is one of '\(owner)'")
+                    source.path, at: "tensor '\(infos[owner == name ? index : part].name)'",
+                    owner == name ? "is a second quant state of '\(name)'" : "is a part of two 4-bit weights, '\(owner)' and '\(name)'")
             }
             result[tensor.codes] = try logicalTensor(name, tensor, isConv1D: isConv1D(name), path: source.path)
         }
@@ -109,27 +108,28 @@ enum BitsandbytesLayout {
 
     /// Every part has the type and the length that the quant state asks for.
     private static func checkParts(of tensor: QuantizedTensor, name: String, source: any TensorSource) throws(FileError) {
-        func check(_ index: Int, _ type: ScalarType?, count: Int, what: String) throws(FileError) {
+        let state = tensor.state
+        let weight = "a weight of shape \(state.shape) with blocks of \(state.blockSize) needs"
+        func check(_ index: Int, _ type: ScalarType, count: Int, reason: String) throws(FileError) {
             let info = source.tensors[index]
-            if let type, info.scalarType != type {
+            guard info.scalarType == type else {
                 throw FileError(source.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue), but \(type.rawValue) is expected")
             }
-            let found = type == nil ? info.byteCount : info.elementCount
-            guard found == count else {
-                throw FileError(
-                    source.path, at: "tensor '\(info.name)'",
-                    "has \(found) \(type == nil ? "bytes" : "elements"), but \(what) of shape \(tensor.state.shape) with blocks of "
-                        + "\(tensor.state.blockSize) needs \(count)")
+            guard info.elementCount == count else {
+                throw FileError(source.path, at: "tensor '\(info.name)'", "has \(info.elementCount) elements, but \(reason) \(count)")
             }
         }
-        let state = tensor.state
         // Whatever type the codes are stored under (`quant_storage`), they are the same bytes.
-        try check(tensor.codes, nil, count: state.packedByteCount, what: "a weight")
-        try check(tensor.absmax, state.nested == nil ? .f32 : .u8, count: state.blockCount, what: "a weight")
-        try check(tensor.quantMap, .f32, count: 16, what: "the codebook")
+        let codes = source.tensors[tensor.codes]
+        guard codes.byteCount == state.packedByteCount else {
+            throw FileError(
+                source.path, at: "tensor '\(codes.name)'", "has \(codes.byteCount) bytes, but \(weight) \(state.packedByteCount)")
+        }
+        try check(tensor.absmax, state.nested == nil ? .f32 : .u8, count: state.blockCount, reason: weight)
+        try check(tensor.quantMap, .f32, count: 16, reason: "a codebook has")
         if let nested = tensor.nested {
-            try check(nested.absmax, .f32, count: state.nestedBlockCount, what: "a weight")
-            try check(nested.quantMap, .f32, count: 256, what: "the codebook of the constants")
+            try check(nested.absmax, .f32, count: state.nestedBlockCount, reason: weight)
+            try check(nested.quantMap, .f32, count: 256, reason: "a codebook of constants has")
         }
     }
 

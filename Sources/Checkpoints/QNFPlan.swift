@@ -60,7 +60,6 @@ package struct QNFPlan: Sendable {
         // Parts are added in almost their final order, which makes sorting them cheap.
         for index in StorageOrder.naturalOrder(of: tensors.map(\.name)) { try builder.add(tensors[index], index: index) }
         for (index, file) in files.enumerated() { try builder.add(file, index: index) }
-        try builder.checkNames()
         self.tensors = tensors
         self.files = files
         let layout = builder.layout(tensorCount: tensors.count, fileCount: files.count)
@@ -127,14 +126,6 @@ private struct PlanBuilder {
         infos.append(info)
         roles.append(role)
         owners.append(owner)
-    }
-
-    /// Refuses two stored tensors of one name: a part of a weight may be named like another tensor of the source.
-    func checkNames() throws(QuantizationError) {
-        let order = StorageOrder.naturalOrder(of: infos.map(\.name))
-        for (a, b) in zip(order, order.dropFirst()) where infos[a].name.utf8.elementsEqual(infos[b].name.utf8) {
-            throw QuantizationError("two tensors would be named '\(infos[a].name)'")
-        }
     }
 
     func layout(tensorCount: Int, fileCount: Int) -> (stored: [TensorInfo], trailingCount: Int, places: [QNFPlan.Place], filePlaces: [Int]) {

@@ -1,7 +1,5 @@
 package import Checkpoints
-import Parallelism
 package import Quantization
-import Synchronization
 package import TensorCore
 
 /// How far a model is from the source it was made of, tensor by tensor.
@@ -10,11 +8,17 @@ package struct RoundtripReport: Sendable {
         package let name: String
         package let shape: Shape
         package let typeName: String
+        /// 4-bit in the model.
+        package let isQuantized: Bool
         package let statistics: ErrorStatistics.Totals
-        /// Largest error as a share of what the format allows at that element; nil of dense tensors.
+        /// Largest error as a share of what the format allows at that element; nil of dense tensors, and where the source is
+        /// 4-bit too.
         package let largestBoundShare: Double?
-        /// Whether the model holds exactly what converting the source gives; nil where that was not asked for.
+        /// Whether the model holds exactly what converting the source gives; nil of 4-bit weights where that was not asked for.
         package let isBitExact: Bool?
+
+        /// Dense in the model, but neither what the source holds nor that in another type.
+        package var isChanged: Bool { !isQuantized && isBitExact == false }
 
         package var relativeRMSE: Double { statistics.relativeError }
     }
@@ -29,8 +33,8 @@ package struct RoundtripReport: Sendable {
 
     package var isComplete: Bool { missing.isEmpty && extra.isEmpty && mismatched.isEmpty }
     package var isBitExact: Bool { isComplete && rows.allSatisfy { $0.isBitExact ?? false } }
-    /// The largest error stays inside what the format allows.
-    package var isWithinBound: Bool { rows.allSatisfy { ($0.largestBoundShare ?? 0) <= 1 } }
+    /// The largest error of 4-bit weights stays inside what the format allows, and dense tensors are unchanged.
+    package var isWithinBound: Bool { rows.allSatisfy { ($0.largestBoundShare ?? 0) <= 1 && !$0.isChanged } }
 }
 
 /// Compares a quantized model with its source, streaming both.
@@ -49,70 +53,46 @@ package struct Roundtrip: Sendable {
     }
 
     package func run() throws -> RoundtripReport {
-        let sourceIndex = Dictionary(source.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let matching = TensorMatching(source.tensors, model.tensors, rule: .exactNames)
         var pairs: [TensorPair] = []
-        var extra: [String] = []
         var mismatched: [(name: String, source: Shape, model: Shape)] = []
-        var matched = Set<String>()
-        for tensor in model.tensors {
-            guard let index = sourceIndex[tensor.name] else {
-                extra.append(tensor.name)
-                continue
-            }
-            matched.insert(tensor.name)
-            let original = source.tensors[index]
+        for (first, second) in matching.pairs {
+            let original = source.tensors[first], tensor = model.tensors[second]
             guard original.shape == tensor.shape else {
                 mismatched.append((tensor.name, original.shape, tensor.shape))
                 continue
             }
-            pairs.append(try TensorPair(source: source, original: original, model: model, tensor: tensor, checksBits: checksBits))
+            pairs.append(
+                try TensorPair(source: source, original: original, model: model, tensor: tensor, bits: checksBits ? .conversion : .denseConversion))
         }
-        let missing = source.tensors.map(\.name).filter { !matched.contains($0) }
-        let rows = try compare(pairs)
-        let ordered = zip(pairs, rows).sorted { Self.precedes($0, $1) }.map(\.1.row)
+        let summaries = try PairComparison(pairs: pairs, resources: resources).run()
         var totals = ErrorStatistics()
-        for (pair, row) in zip(pairs, rows) where pair.isQuantized { totals.append(row.statistics) }
+        for (pair, summary) in zip(pairs, summaries) where pair.isQuantized { totals.append(summary.statistics) }
         return RoundtripReport(
-            rows: ordered, quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
-            missing: missing.sorted(by: NaturalOrder.precedes), extra: extra.sorted(by: NaturalOrder.precedes), mismatched: mismatched)
+            rows: zip(pairs, summaries).map(Self.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
+            missing: matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes),
+            extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched)
     }
 
-    private typealias Compared = (row: RoundtripReport.Row, statistics: ErrorStatistics)
-
-    private static func precedes(_ a: (TensorPair, Compared), _ b: (TensorPair, Compared)) -> Bool {
-        if a.0.isQuantized != b.0.isQuantized { return a.0.isQuantized }
-        let (errorA, errorB) = (a.1.row.relativeRMSE, b.1.row.relativeRMSE)
-        // NaN is worse than any number.
-        if errorA.isNaN != errorB.isNaN { return errorA.isNaN }
-        if errorA != errorB, !errorA.isNaN { return errorA > errorB }
-        return NaturalOrder.precedes(a.0.tensor.name, b.0.tensor.name)
+    private static func row(_ pair: TensorPair, _ summary: TensorPair.Summary) -> RoundtripReport.Row {
+        RoundtripReport.Row(
+            name: pair.tensor.name, shape: pair.tensor.shape, typeName: LayerListing.typeName(of: pair.tensor),
+            isQuantized: pair.isQuantized, statistics: summary.statistics.totals, largestBoundShare: summary.largestBoundShare,
+            isBitExact: summary.isBitExact)
     }
 
-    private func compare(_ pairs: [TensorPair]) throws -> [Compared] {
-        struct Job {
-            let pair: Int
-            let chunk: Int
-            let range: Range<Int>
-        }
-        var jobs: [Job] = []
-        var partial: [[TensorPair.Partial?]] = []
-        for (index, pair) in pairs.enumerated() {
-            let ranges = pair.chunks(limit: resources.chunkElementCount)
-            jobs += ranges.enumerated().map { Job(pair: index, chunk: $0, range: $1) }
-            partial.append(Array(repeating: nil, count: ranges.count))
-        }
-        let results = Mutex(partial)
-        let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 6)
-        try resources.pool.forEach(count: jobs.count) { index, worker in
-            let job = jobs[index]
-            let found = try pairs[job.pair].compare(job.range) { slot, byteCount in
-                scratch.buffer(worker: worker, slot: slot, byteCount: byteCount)
-            }
-            results.withLock { $0[job.pair][job.chunk] = found }
-            resources.progress(found.sourceByteCount)
-        }
-        // Chunks are summed up in their order: the same bits for any number of threads.
-        let complete = results.withLock { $0 }
-        return try zip(pairs, complete).map { pair, chunks in try pair.summary(of: chunks.compactMap { $0 }) }
+    private static func precedes(_ a: RoundtripReport.Row, _ b: RoundtripReport.Row) -> Bool {
+        if a.isQuantized != b.isQuantized { return a.isQuantized }
+        if a.isChanged != b.isChanged { return a.isChanged }
+        return ErrorOrder.precedes((a.relativeRMSE, a.name), (b.relativeRMSE, b.name))
+    }
+}
+
+/// The largest relative error first, NaN being worse than any number; equal ones by their names.
+enum ErrorOrder {
+    static func precedes(_ a: (error: Double, name: String), _ b: (error: Double, name: String)) -> Bool {
+        if a.error.isNaN != b.error.isNaN { return a.error.isNaN }
+        if a.error != b.error, !a.error.isNaN { return a.error > b.error }
+        return NaturalOrder.precedes(a.name, b.name)
     }
 }

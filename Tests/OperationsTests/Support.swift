@@ -2,6 +2,7 @@ import ByteIO
 import Checkpoints
 import CheckpointTestSupport
 import Quantization
+import Synchronization
 import TensorCore
 
 @testable import Operations
@@ -22,4 +23,13 @@ func convert(
 /// All tensors of a .qnf but its companion files, by name.
 func weights(at path: String) throws -> [String: StoredTensor] {
     try storedTensors(at: path).filter { !$0.key.hasPrefix(QNFMetadata.filePrefix) }
+}
+
+/// Adds up what is reported from any thread.
+final class Counter: Sendable {
+    private let sum = Mutex(0)
+
+    var value: Int { sum.withLock { $0 } }
+
+    func add(_ count: Int) { sum.withLock { $0 += count } }
 }
