@@ -91,6 +91,15 @@ import Testing
         #expect(refusal == "FOLDER/hparams.json: \(parameters.refusal)")
     }
 
+    /// Found by fuzzing: a table of the variables of 65536 layers took seconds to make.
+    @Test func refusesMoreLayersThanItMakesATableOf() throws {
+        let folder = try Fixture.makeOpenAIFolder()
+        try folder.write(#"{"n_vocab": 5, "n_ctx": 3, "n_embd": 2, "n_head": 1, "n_layer": 1025}"#, to: "hparams.json")
+        #expect(
+            OpeningTests.refusal(in: folder)
+                == "FOLDER/hparams.json: 'n_layer': is 1025, but a whole number from 1 to 1024 is expected")
+    }
+
     static let mismatches: [(parameters: String, refusal: String)] = [
         (
             #"{"n_vocab": 300, "n_ctx": 64, "n_embd": 48, "n_head": 4, "n_layer": 1}"#,
