@@ -11,6 +11,7 @@ QK_INLINE void addOne(qk_error_sums *sums, float reference, float actual) {
     sums->actualSquares[lane] += a * a;
     sums->products[lane] += r * a;
     sums->errorSquares[lane] += square;
+    sums->errorMagnitudes[lane] += magnitude;
     if (magnitude > sums->largestError[lane]) {
         sums->largestError[lane] = magnitude;
         sums->largestErrorIndex[lane] = index;
@@ -20,7 +21,7 @@ QK_INLINE void addOne(qk_error_sums *sums, float reference, float actual) {
 #if defined(__x86_64__)
 /// Four of the eight lanes.
 typedef struct {
-    __m256d referenceSquares, actualSquares, products, errorSquares, largestError;
+    __m256d referenceSquares, actualSquares, products, errorSquares, errorMagnitudes, largestError;
     __m256i largestErrorIndex;
 } sums_avx2;
 
@@ -28,7 +29,8 @@ QK_TARGET_AVX2 QK_INLINE sums_avx2 loadSumsAVX2(const qk_error_sums *sums, size_
     return (sums_avx2){
         _mm256_loadu_pd(sums->referenceSquares + lane), _mm256_loadu_pd(sums->actualSquares + lane),
         _mm256_loadu_pd(sums->products + lane), _mm256_loadu_pd(sums->errorSquares + lane),
-        _mm256_loadu_pd(sums->largestError + lane), _mm256_loadu_si256((const __m256i *)(sums->largestErrorIndex + lane)),
+        _mm256_loadu_pd(sums->errorMagnitudes + lane), _mm256_loadu_pd(sums->largestError + lane),
+        _mm256_loadu_si256((const __m256i *)(sums->largestErrorIndex + lane)),
     };
 }
 
@@ -37,6 +39,7 @@ QK_TARGET_AVX2 QK_INLINE void storeSumsAVX2(qk_error_sums *sums, size_t lane, su
     _mm256_storeu_pd(sums->actualSquares + lane, v.actualSquares);
     _mm256_storeu_pd(sums->products + lane, v.products);
     _mm256_storeu_pd(sums->errorSquares + lane, v.errorSquares);
+    _mm256_storeu_pd(sums->errorMagnitudes + lane, v.errorMagnitudes);
     _mm256_storeu_pd(sums->largestError + lane, v.largestError);
     _mm256_storeu_si256((__m256i *)(sums->largestErrorIndex + lane), v.largestErrorIndex);
 }
@@ -50,7 +53,7 @@ QK_TARGET_AVX2 QK_INLINE sums_avx2 addFourAVX2(sums_avx2 v, const float *referen
     return (sums_avx2){
         _mm256_fmadd_pd(r, r, v.referenceSquares), _mm256_fmadd_pd(a, a, v.actualSquares),
         _mm256_fmadd_pd(r, a, v.products), _mm256_add_pd(v.errorSquares, _mm256_mul_pd(error, error)),
-        _mm256_blendv_pd(v.largestError, magnitude, isLarger), _mm256_castpd_si256(largerIndex),
+        _mm256_add_pd(v.errorMagnitudes, magnitude), _mm256_blendv_pd(v.largestError, magnitude, isLarger), _mm256_castpd_si256(largerIndex),
     };
 }
 
@@ -72,7 +75,7 @@ QK_TARGET_AVX2 static void addVectorsAVX2(qk_error_sums *sums, const float *refe
 QK_TARGET_AVX512 static void addVectorsAVX512(qk_error_sums *sums, const float *reference, const float *actual, size_t count) {
     __m512d referenceSquares = _mm512_loadu_pd(sums->referenceSquares), actualSquares = _mm512_loadu_pd(sums->actualSquares);
     __m512d products = _mm512_loadu_pd(sums->products), errorSquares = _mm512_loadu_pd(sums->errorSquares);
-    __m512d largestError = _mm512_loadu_pd(sums->largestError);
+    __m512d errorMagnitudes = _mm512_loadu_pd(sums->errorMagnitudes), largestError = _mm512_loadu_pd(sums->largestError);
     __m512i largestErrorIndex = _mm512_loadu_si512(sums->largestErrorIndex);
     __m512i index = _mm512_add_epi64(
         _mm512_set1_epi64((long long)sums->count), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
@@ -84,6 +87,7 @@ QK_TARGET_AVX512 static void addVectorsAVX512(qk_error_sums *sums, const float *
         actualSquares = _mm512_fmadd_pd(a, a, actualSquares);
         products = _mm512_fmadd_pd(r, a, products);
         errorSquares = _mm512_add_pd(errorSquares, _mm512_mul_pd(error, error));
+        errorMagnitudes = _mm512_add_pd(errorMagnitudes, magnitude);
         largestError = _mm512_mask_mov_pd(largestError, isLarger, magnitude);
         largestErrorIndex = _mm512_mask_mov_epi64(largestErrorIndex, isLarger, index);
         index = _mm512_add_epi64(index, _mm512_set1_epi64(QK_ERROR_LANES));
@@ -92,6 +96,7 @@ QK_TARGET_AVX512 static void addVectorsAVX512(qk_error_sums *sums, const float *
     _mm512_storeu_pd(sums->actualSquares, actualSquares);
     _mm512_storeu_pd(sums->products, products);
     _mm512_storeu_pd(sums->errorSquares, errorSquares);
+    _mm512_storeu_pd(sums->errorMagnitudes, errorMagnitudes);
     _mm512_storeu_pd(sums->largestError, largestError);
     _mm512_storeu_si512(sums->largestErrorIndex, largestErrorIndex);
     sums->count += count;
@@ -122,6 +127,7 @@ void qk_error_append(qk_error_sums *sums, const qk_error_sums *next) {
         sums->actualSquares[lane] += next->actualSquares[lane];
         sums->products[lane] += next->products[lane];
         sums->errorSquares[lane] += next->errorSquares[lane];
+        sums->errorMagnitudes[lane] += next->errorMagnitudes[lane];
         if (next->largestError[lane] > sums->largestError[lane]) {
             sums->largestError[lane] = next->largestError[lane];
             sums->largestErrorIndex[lane] = sums->count + next->largestErrorIndex[lane];
@@ -137,7 +143,7 @@ static double laneSum(const double v[QK_ERROR_LANES]) {
 qk_error_totals qk_error_total(const qk_error_sums *sums) {
     qk_error_totals totals = {
         laneSum(sums->referenceSquares), laneSum(sums->actualSquares), laneSum(sums->products),
-        laneSum(sums->errorSquares), 0, 0,
+        laneSum(sums->errorSquares), laneSum(sums->errorMagnitudes), 0, 0,
     };
     for (size_t lane = 0; lane < QK_ERROR_LANES; lane++) {
         double error = sums->largestError[lane];

@@ -18,6 +18,9 @@ package struct LayerListing: Sendable {
             shape.elementCount == 0 ? nil : 8 * Double(byteCount) / Double(shape.elementCount)
         }
 
+        /// What it is in its layer, alike in all of them: `self_attn.q_proj`; see `LayerListing.kind`.
+        package var kind: String { LayerListing.kind(of: name, inLayer: layer) }
+
         /// The name without that of its layer.
         package var shortName: String { layer.map { String(name.dropFirst($0.count + 1)) } ?? name }
     }
@@ -43,7 +46,7 @@ package struct LayerListing: Sendable {
     package var byteCount: Int { rows.reduce(0) { $0 + $1.byteCount } }
 
     /// Everything up to the first number among the parts of the name: `transformer.h.3`.
-    static func layer(of name: String) -> String? {
+    package static func layer(of name: String) -> String? {
         let separators: Set<Character> = [".", "/"]
         var end = name.startIndex
         while end < name.endIndex {
@@ -57,6 +60,15 @@ package struct LayerListing: Sendable {
             end = name.index(after: next)
         }
         return nil
+    }
+
+    /// What a tensor is, whichever layer (and expert) it belongs to: the name without its layer's and without a last
+    /// `weight`, other numbers in it as `*`: `mlp.experts.*.down_proj`.
+    package static func kind(of name: String, inLayer layer: String?) -> String {
+        var parts = name.utf8.dropFirst(layer.map { $0.utf8.count + 1 } ?? 0).split { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "/") }
+            .map { String(decoding: $0, as: UTF8.self) }
+        if parts.count > 1, let last = parts.last, ["weight", "w", "kernel"].contains(last) { parts.removeLast() }
+        return parts.map { $0.utf8.allSatisfy { (48...57).contains($0) } ? "*" : $0 }.joined(separator: ".")
     }
 
     static func typeName(of tensor: LogicalTensor) -> String {

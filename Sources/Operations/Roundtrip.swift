@@ -1,8 +1,5 @@
 package import Checkpoints
-import JSONText
-import Parallelism
 package import Quantization
-import Synchronization
 package import TensorCore
 
 /// How far a model is from the source it was made of, tensor by tensor.
@@ -56,88 +53,46 @@ package struct Roundtrip: Sendable {
     }
 
     package func run() throws -> RoundtripReport {
-        let sourceIndex = Dictionary(source.tensors.enumerated().map { (ByteKey($1.name), $0) }, uniquingKeysWith: { first, _ in first })
+        let matching = TensorMatching(source.tensors, model.tensors, rule: .exactNames)
         var pairs: [TensorPair] = []
-        var extra: [String] = []
         var mismatched: [(name: String, source: Shape, model: Shape)] = []
-        var isMatched = [Bool](repeating: false, count: source.tensors.count)
-        for tensor in model.tensors {
-            guard let index = sourceIndex[ByteKey(tensor.name)] else {
-                extra.append(tensor.name)
-                continue
-            }
-            isMatched[index] = true
-            let original = source.tensors[index]
+        for (first, second) in matching.pairs {
+            let original = source.tensors[first], tensor = model.tensors[second]
             guard original.shape == tensor.shape else {
                 mismatched.append((tensor.name, original.shape, tensor.shape))
                 continue
             }
-            pairs.append(try TensorPair(source: source, original: original, model: model, tensor: tensor, checksBits: checksBits))
+            pairs.append(
+                try TensorPair(source: source, original: original, model: model, tensor: tensor, bits: checksBits ? .conversion : .denseConversion))
         }
-        let missing = source.tensors.indices.filter { !isMatched[$0] }.map { source.tensors[$0].name }
-        let rows = try compare(pairs)
-        let ordered = zip(pairs, rows).sorted { Self.precedes($0, $1) }.map(\.1.row)
+        let summaries = try PairComparison(pairs: pairs, resources: resources).run()
         var totals = ErrorStatistics()
-        for (pair, row) in zip(pairs, rows) where pair.isQuantized { totals.append(row.statistics) }
+        for (pair, summary) in zip(pairs, summaries) where pair.isQuantized { totals.append(summary.statistics) }
         return RoundtripReport(
-            rows: ordered, quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
-            missing: missing.sorted(by: NaturalOrder.precedes), extra: extra.sorted(by: NaturalOrder.precedes), mismatched: mismatched)
+            rows: zip(pairs, summaries).map(Self.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
+            missing: matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes),
+            extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched)
     }
 
-    private typealias Compared = (row: RoundtripReport.Row, statistics: ErrorStatistics)
-
-    private static func precedes(_ a: (TensorPair, Compared), _ b: (TensorPair, Compared)) -> Bool {
-        if a.0.isQuantized != b.0.isQuantized { return a.0.isQuantized }
-        if a.1.row.isChanged != b.1.row.isChanged { return a.1.row.isChanged }
-        let (errorA, errorB) = (a.1.row.relativeRMSE, b.1.row.relativeRMSE)
-        // NaN is worse than any number.
-        if errorA.isNaN != errorB.isNaN { return errorA.isNaN }
-        if errorA != errorB, !errorA.isNaN { return errorA > errorB }
-        return NaturalOrder.precedes(a.0.tensor.name, b.0.tensor.name)
+    private static func row(_ pair: TensorPair, _ summary: TensorPair.Summary) -> RoundtripReport.Row {
+        RoundtripReport.Row(
+            name: pair.tensor.name, shape: pair.tensor.shape, typeName: LayerListing.typeName(of: pair.tensor),
+            isQuantized: pair.isQuantized, statistics: summary.statistics.totals, largestBoundShare: summary.largestBoundShare,
+            isBitExact: summary.isBitExact)
     }
 
-    private func compare(_ pairs: [TensorPair]) throws -> [Compared] {
-        let progress = try pairs.map { pair in
-            let ranges = pair.chunks(limit: resources.chunkElementCount)
-            return PairProgress(ranges: ranges, compared: ranges.isEmpty ? try pair.summary(of: []) : nil)
-        }
-        let jobs = progress.indices.flatMap { pair in progress[pair].ranges.indices.map { (pair: pair, chunk: $0) } }
-        let state = Mutex(progress)
-        let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 6)
-        try resources.pool.forEach(count: jobs.count) { index, worker in
-            let (pair, chunk) = jobs[index]
-            let found = try pairs[pair].compare(progress[pair].ranges[chunk]) { slot, byteCount in
-                scratch.buffer(worker: worker, slot: slot, byteCount: byteCount)
-            }
-            // The worker that has the last chunk of a tensor sums it up: constants are held of few tensors at a time.
-            guard let chunks = state.withLock({ $0[pair].add(found, chunk: chunk) }) else { return }
-            let compared = try pairs[pair].summary(of: chunks)
-            state.withLock { $0[pair].compared = compared }
-        }
-        return state.withLock { $0.compactMap(\.compared) }
+    private static func precedes(_ a: RoundtripReport.Row, _ b: RoundtripReport.Row) -> Bool {
+        if a.isQuantized != b.isQuantized { return a.isQuantized }
+        if a.isChanged != b.isChanged { return a.isChanged }
+        return ErrorOrder.precedes((a.relativeRMSE, a.name), (b.relativeRMSE, b.name))
     }
 }
 
-/// What is known of one tensor so far.
-private struct PairProgress: Sendable {
-    let ranges: [Range<Int>]
-    var compared: (row: RoundtripReport.Row, statistics: ErrorStatistics)?
-    private var found: [TensorPair.Partial?]
-    private var pendingCount: Int
-
-    init(ranges: [Range<Int>], compared: (row: RoundtripReport.Row, statistics: ErrorStatistics)?) {
-        self.ranges = ranges
-        self.compared = compared
-        found = Array(repeating: nil, count: ranges.count)
-        pendingCount = ranges.count
-    }
-
-    /// Adds a chunk; with the last one, gives all of them away, in their order: the same bits for any number of threads.
-    mutating func add(_ partial: TensorPair.Partial, chunk: Int) -> [TensorPair.Partial]? {
-        found[chunk] = partial
-        pendingCount -= 1
-        guard pendingCount == 0 else { return nil }
-        defer { found = [] }
-        return found.compactMap { $0 }
+/// The largest relative error first, NaN being worse than any number; equal ones by their names.
+enum ErrorOrder {
+    static func precedes(_ a: (error: Double, name: String), _ b: (error: Double, name: String)) -> Bool {
+        if a.error.isNaN != b.error.isNaN { return a.error.isNaN }
+        if a.error != b.error, !a.error.isNaN { return a.error > b.error }
+        return NaturalOrder.precedes(a.name, b.name)
     }
 }

@@ -5,6 +5,16 @@ import TensorCore
 
 /// A tensor of the source and what became of it in the model, compared chunk by chunk.
 struct TensorPair: Sendable {
+    /// What is asked about bits, beside the error.
+    enum BitCheck: Sendable {
+        /// Whether dense tensors are what converting the source gives.
+        case denseConversion
+        /// Likewise, and whether quantizing the source again gives the same 4-bit weights.
+        case conversion
+        /// Whether both hold the same. NaN and infinities that are equal on both sides are then no error, but counted.
+        case identity
+    }
+
     /// Memory of the calling worker: a slot, and how many bytes.
     typealias Scratch = (_ slot: Int, _ byteCount: Int) -> UnsafeMutableRawBufferPointer
 
@@ -15,25 +25,37 @@ struct TensorPair: Sendable {
         /// Constants of the source's own blocks, for the second quantization; only where bits are checked.
         var absmax: [Float] = []
         var isEqual = true
+        /// Only where identity is checked.
+        var difference = ElementDifference()
         var sourceByteCount = 0
+    }
+
+    /// What all chunks together say.
+    struct Summary: Sendable {
+        let statistics: ErrorStatistics
+        /// Of weights that were quantized on the way from the source to the model.
+        let largestBoundShare: Double?
+        /// Nil where bits were not checked.
+        let isBitExact: Bool?
+        let difference: ElementDifference
     }
 
     let tensor: LogicalTensor
     private let original: LogicalTensor
     private let source: Checkpoint
     private let model: Checkpoint
-    private let checksBits: Bool
+    private let bits: BitCheck
     private let reader: QuantizedReader?
     private let originalReader: QuantizedReader?
     /// Half the widest gap between neighbouring codes: the largest error, as a share of the block's absmax.
     private let halfGap: Double
 
-    init(source: Checkpoint, original: LogicalTensor, model: Checkpoint, tensor: LogicalTensor, checksBits: Bool) throws(FileError) {
+    init(source: Checkpoint, original: LogicalTensor, model: Checkpoint, tensor: LogicalTensor, bits: BitCheck) throws(FileError) {
         self.source = source
         self.original = original
         self.model = model
         self.tensor = tensor
-        self.checksBits = checksBits
+        self.bits = bits
         reader = try tensor.quantized.map { quantized throws(FileError) in try QuantizedReader(source: model.source, tensor: quantized) }
         originalReader = try original.quantized.map { quantized throws(FileError) in
             try QuantizedReader(source: source.source, tensor: quantized)
@@ -44,8 +66,8 @@ struct TensorPair: Sendable {
 
     var isQuantized: Bool { reader != nil }
 
-    /// Whether the elements are walked in the order of [out, in]: needed as soon as one side is 4-bit.
-    private var isTransposed: Bool { tensor.isConv1D && (reader != nil || originalReader != nil) }
+    /// Whether the elements are walked in the order of [out, in]: that of the 4-bit side, where there is one.
+    private var isTransposed: Bool { reader != nil && tensor.isConv1D || originalReader != nil && original.isConv1D }
 
     /// Runs of elements, independent of the number of threads.
     func chunks(limit: Int) -> [Range<Int>] {
@@ -58,7 +80,7 @@ struct TensorPair: Sendable {
     }
 
     /// Floats on both sides; other types are compared as bytes.
-    private var isComparable: Bool { original.scalarType.isQuantizable && tensor.scalarType.isQuantizable }
+    var isComparable: Bool { original.scalarType.isQuantizable && tensor.scalarType.isQuantizable }
 
     func compare(_ range: Range<Int>, scratch: Scratch) throws -> Partial {
         guard isComparable else { return try compareBytes(scratch: scratch) }
@@ -71,10 +93,20 @@ struct TensorPair: Sendable {
             if originalReader == nil {
                 try measureBound(reader, range, reference: reference, actual: actual, partial: &partial)
             }
-            if checksBits { try compareBits(reader, range, raw: raw, codes: codes, scratch: scratch, partial: &partial) }
+            switch bits {
+            case .denseConversion: break
+            case .conversion: try compareConversion(reader, range, raw: raw, codes: codes, scratch: scratch, partial: &partial)
+            case .identity:
+                partial.isEqual = try isSameQuantized(range, codes: codes, scratch: scratch)
+                partial.difference = ElementDifference(takenFrom: reference, actual)
+            }
         } else {
             let stored = try readPlain(tensor, model, range, into: actual, slot: 2, scratch: scratch)
-            partial.isEqual = isSameDense(raw, reference, stored, scratch)
+            if bits == .identity {
+                compareDense(raw, stored, reference: reference, actual: actual, partial: &partial)
+            } else {
+                partial.isEqual = isSameDense(raw, reference, stored, scratch)
+            }
         }
         partial.statistics.add(
             reference: Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))),
@@ -82,18 +114,21 @@ struct TensorPair: Sendable {
         return partial
     }
 
-    /// One tensor's row of the report.
-    func summary(of chunks: [Partial]) throws -> (row: RoundtripReport.Row, statistics: ErrorStatistics) {
+    /// Joins the chunks, all of them and in their order.
+    func summary(of chunks: [Partial]) throws -> Summary {
         var statistics = ErrorStatistics()
-        for chunk in chunks { statistics.append(chunk.statistics) }
-        let totals = statistics.totals
-        var isBitExact = isQuantized && !checksBits ? nil : chunks.allSatisfy(\.isEqual)
-        if isBitExact == true, originalReader == nil, let reader { isBitExact = try hasSameConstants(reader, chunks.flatMap(\.absmax)) }
-        let row = RoundtripReport.Row(
-            name: tensor.name, shape: tensor.shape, typeName: LayerListing.typeName(of: tensor), isQuantized: isQuantized,
-            statistics: totals, largestBoundShare: isQuantized && originalReader == nil ? chunks.map(\.largestBoundShare).max() : nil,
-            isBitExact: isBitExact)
-        return (row, statistics)
+        var difference = ElementDifference()
+        for chunk in chunks {
+            statistics.append(chunk.statistics)
+            difference.append(chunk.difference)
+        }
+        var isBitExact = isQuantized && bits == .denseConversion ? nil : chunks.allSatisfy(\.isEqual)
+        if bits == .conversion, isBitExact == true, originalReader == nil, let reader {
+            isBitExact = try hasSameConstants(reader, chunks.flatMap(\.absmax))
+        }
+        return Summary(
+            statistics: statistics, largestBoundShare: isQuantized && originalReader == nil ? chunks.map(\.largestBoundShare).max() : nil,
+            isBitExact: isBitExact, difference: difference)
     }
 
     // MARK: - Reading
@@ -159,7 +194,7 @@ struct TensorPair: Sendable {
     }
 
     /// Quantizes the source's chunk again and compares its codes; the constants are compared once all are there.
-    private func compareBits(
+    private func compareConversion(
         _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer, scratch: Scratch,
         partial: inout Partial
     ) throws {
@@ -216,6 +251,21 @@ struct TensorPair: Sendable {
         return expected.elementsEqual(stored)
     }
 
+    /// Whether both sides are dense, of one type and the same bytes; and which values they stand for differ.
+    private func compareDense(
+        _ raw: UnsafeRawBufferPointer?, _ stored: UnsafeRawBufferPointer, reference: UnsafeMutableRawBufferPointer,
+        actual: UnsafeMutableRawBufferPointer, partial: inout Partial
+    ) {
+        partial.difference = ElementDifference(takenFrom: reference, actual)
+        guard let raw, original.scalarType == tensor.scalarType else {
+            partial.isEqual = false
+            return
+        }
+        partial.isEqual = raw.elementsEqual(stored)
+        // Two that differ may be the same as float32.
+        if tensor.scalarType == .f64 { partial.difference.differingCount = ElementDifference.count(raw, stored, byteCount: 8) }
+    }
+
     /// Integers and other types: equal bytes or not; counted as one chunk.
     private func compareBytes(scratch: Scratch) throws -> Partial {
         var partial = Partial()
@@ -228,7 +278,10 @@ struct TensorPair: Sendable {
             let first = scratch(0, range.count), second = scratch(1, range.count)
             try source.source.read(tensor: a, atByteOffset: range.lowerBound, into: first)
             try model.source.read(tensor: b, atByteOffset: range.lowerBound, into: second)
-            if !first.elementsEqual(second) { partial.isEqual = false }
+            guard !first.elementsEqual(second) else { continue }
+            partial.isEqual = false
+            partial.difference.differingCount += ElementDifference.count(
+                UnsafeRawBufferPointer(first), UnsafeRawBufferPointer(second), byteCount: max(1, tensor.scalarType.bitCount / 8))
         }
         partial.sourceByteCount = byteCount
         return partial

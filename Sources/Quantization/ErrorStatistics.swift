@@ -29,8 +29,8 @@ package struct ErrorStatistics: Sendable {
         let totals = withUnsafePointer(to: sums) { qk_error_total($0) }
         return Totals(
             elementCount: elementCount, referenceSquareSum: totals.referenceSquares, actualSquareSum: totals.actualSquares,
-            productSum: totals.products, errorSquareSum: totals.errorSquares, largestError: totals.largestError,
-            largestErrorIndex: Int(totals.largestErrorIndex))
+            productSum: totals.products, errorSquareSum: totals.errorSquares, errorMagnitudeSum: totals.errorMagnitudes,
+            largestError: totals.largestError, largestErrorIndex: Int(totals.largestErrorIndex))
     }
 
     package struct Totals: Hashable, Sendable {
@@ -40,6 +40,8 @@ package struct ErrorStatistics: Sendable {
         package let productSum: Double
         /// Of actual - reference.
         package let errorSquareSum: Double
+        /// Of |actual - reference|.
+        package let errorMagnitudeSum: Double
         /// Largest |actual - reference|.
         package let largestError: Double
         /// Of the first element with that error.
@@ -49,6 +51,9 @@ package struct ErrorStatistics: Sendable {
         package var rootMeanSquareError: Double {
             elementCount == 0 ? 0 : (errorSquareSum / Double(elementCount)).squareRoot()
         }
+
+        /// Mean of |actual - reference|; 0 of no elements.
+        package var meanError: Double { elementCount == 0 ? 0 : errorMagnitudeSum / Double(elementCount) }
 
         /// Norm of the error by the norm of the reference: 0 where both are 0, infinite where only the reference is.
         package var relativeError: Double {

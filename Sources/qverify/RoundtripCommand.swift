@@ -77,19 +77,11 @@ private func table(_ report: RoundtripReport, _ shown: [RoundtripReport.Row]) ->
 }
 
 private func writeJSON(_ report: RoundtripReport, failures: [String], _ measures: RunMeasures, _ console: Console) throws {
-    func document(_ totals: ErrorStatistics.Totals) -> JSONObject {
-        JSONObject([
-            "weights": .integer(totals.elementCount), "relative_rmse": .double(totals.relativeError),
-            "rmse": .double(totals.rootMeanSquareError), "max_error": .double(totals.largestError),
-            "max_error_index": .integer(totals.largestErrorIndex), "snr_db": .double(totals.decibels),
-            "cosine": .double(totals.cosineSimilarity),
-        ])
-    }
     let rows = report.rows.map { row -> JSONValue in
         var object = JSONObject([
             "name": .string(row.name), "type": .string(row.typeName), "shape": .array(row.shape.dimensions.map { .integer($0) }),
         ])
-        for member in document(row.statistics).members { object[member.key] = member.value }
+        for member in row.statistics.document.members { object[member.key] = member.value }
         object["share_of_bound"] = row.largestBoundShare.map { .double($0) } ?? .null
         object["bit_exact"] = row.isBitExact.map { .bool($0) } ?? .null
         return .object(object)
@@ -97,7 +89,7 @@ private func writeJSON(_ report: RoundtripReport, failures: [String], _ measures
     try console.writeJSON([
         "ok": .bool(failures.isEmpty), "failures": .strings(failures), "missing": .strings(report.missing),
         "extra": .strings(report.extra), "mismatched": .strings(report.mismatched.map(\.name)),
-        "quantized": report.quantizedTotals.map { .object(document($0)) } ?? .null, "tensors": .array(rows),
+        "quantized": report.quantizedTotals.map { .object($0.document) } ?? .null, "tensors": .array(rows),
         "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
     ])
 }

@@ -41,6 +41,7 @@ struct ErrorTests {
             #expect(totals.largestError == 2)
             #expect(totals.largestErrorIndex == UInt64(first))
             #expect(totals.errorSquares == 8.25)
+            #expect(totals.errorMagnitudes == 4.5)
         }
     }
 

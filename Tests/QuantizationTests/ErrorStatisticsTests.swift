@@ -11,9 +11,11 @@ struct ErrorStatisticsTests {
         #expect(totals.actualSquareSum == 14)
         #expect(totals.productSum == 16)
         #expect(totals.errorSquareSum == 8)
+        #expect(totals.errorMagnitudeSum == 4)
         #expect(totals.largestError == 2)
         #expect(totals.largestErrorIndex == 1)
         #expect(totals.rootMeanSquareError == 2.0.squareRoot())
+        #expect(totals.meanError == 1)
         #expect(totals.relativeError == (8.0 / 26).squareRoot())
         #expect(totals.cosineSimilarity == 16 / (26.0.squareRoot() * 14.0.squareRoot()))
     }
@@ -40,6 +42,7 @@ struct ErrorStatisticsTests {
         first.append(second)
         #expect(first.elementCount == 5)
         #expect(first.totals.errorSquareSum == 10)
+        #expect(first.totals.errorMagnitudeSum == 4)
         #expect(first.totals.largestError == 3)
         #expect(first.totals.largestErrorIndex == 4)
     }

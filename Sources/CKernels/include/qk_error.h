@@ -17,6 +17,7 @@ typedef struct {
     double products[QK_ERROR_LANES];
     /// Of actual - reference.
     double errorSquares[QK_ERROR_LANES];
+    double errorMagnitudes[QK_ERROR_LANES];
     double largestError[QK_ERROR_LANES];
     /// Of the first element with the lane's largest error.
     uint64_t largestErrorIndex[QK_ERROR_LANES];
@@ -31,7 +32,7 @@ void qk_error_add_at(qk_simd level, qk_error_sums *sums, const float *reference,
 void qk_error_append(qk_error_sums *sums, const qk_error_sums *next);
 
 typedef struct {
-    double referenceSquares, actualSquares, products, errorSquares, largestError;
+    double referenceSquares, actualSquares, products, errorSquares, errorMagnitudes, largestError;
     /// First of equals; 0 where there is no error.
     uint64_t largestErrorIndex;
 } qk_error_totals;

@@ -1,0 +1,54 @@
+package import Checkpoints
+import Quantization
+
+/// Compares two models, whatever their formats, streaming both.
+package struct ModelDiff: Sendable {
+    private let first: Checkpoint
+    private let second: Checkpoint
+    private let pattern: NamePattern?
+    private let resources: Resources
+
+    /// - Parameter pattern: only tensors whose name in either model matches.
+    package init(_ first: Checkpoint, _ second: Checkpoint, matching pattern: NamePattern? = nil, resources: Resources) {
+        self.first = first
+        self.second = second
+        self.pattern = pattern
+        self.resources = resources
+    }
+
+    package func run() throws -> ModelDiffReport {
+        let matching = TensorMatching(first.tensors, second.tensors, rule: .optionalPrefixes)
+        var pairs: [(original: LogicalTensor, pair: TensorPair)] = []
+        var mismatched: [ModelDiffReport.Mismatch] = []
+        for (a, b) in matching.pairs where isIncluded(first.tensors[a].name, second.tensors[b].name) {
+            let original = first.tensors[a], tensor = second.tensors[b]
+            if original.shape == tensor.shape {
+                pairs.append((original, try TensorPair(source: first, original: original, model: second, tensor: tensor, bits: .identity)))
+            } else {
+                mismatched.append(.init(first: .init(original), second: .init(tensor)))
+            }
+        }
+        let summaries = try PairComparison(pairs: pairs.map(\.pair), resources: resources).run()
+        let rows = zip(pairs, summaries).map { Self.row($0.original, $0.pair, $1) }
+        func entries(_ indices: [Int], of checkpoint: Checkpoint) -> [ModelDiffReport.Entry] {
+            indices.map { .init(checkpoint.tensors[$0]) }.filter { isIncluded($0.name) }
+                .sorted { NaturalOrder.precedes($0.name, $1.name) }
+        }
+        return ModelDiffReport(
+            rows: rows.sorted { ErrorOrder.precedes(($0.severity, $0.first.name), ($1.severity, $1.first.name)) },
+            onlyInFirst: entries(matching.onlyInFirst, of: first), onlyInSecond: entries(matching.onlyInSecond, of: second),
+            mismatched: mismatched.sorted { NaturalOrder.precedes($0.first.name, $1.first.name) })
+    }
+
+    private func isIncluded(_ names: String...) -> Bool {
+        guard let pattern else { return true }
+        return names.contains(where: pattern.matches)
+    }
+
+    private static func row(_ original: LogicalTensor, _ pair: TensorPair, _ summary: TensorPair.Summary) -> ModelDiffReport.Row {
+        let isCounted = pair.isComparable || original.scalarType == pair.tensor.scalarType
+        return ModelDiffReport.Row(
+            first: .init(original), second: .init(pair.tensor), isIdentical: summary.isBitExact ?? false,
+            statistics: pair.isComparable ? summary.statistics.totals : nil, difference: isCounted ? summary.difference : nil)
+    }
+}

@@ -1,0 +1,58 @@
+import ByteIO
+import Checkpoints
+import JSONText
+import Operations
+import TensorCore
+
+/// Everything a report tells, found out before the first line of it is written.
+struct ReportContent {
+    /// The last part of the path: where a model lies on this machine is nobody's business.
+    let name: String
+    let checkpoint: Checkpoint
+    let listing: LayerListing
+    let bands: LayerBands
+    let integrity: IntegrityReport
+    /// The model against its source, where one was given.
+    let comparison: ModelDiffReport?
+    let sourceName: String?
+    let toolVersion: String
+
+    init(
+        _ checkpoint: Checkpoint, path: String, integrity: IntegrityReport, comparison: ModelDiffReport?, sourcePath: String?,
+        toolVersion: String
+    ) {
+        self.checkpoint = checkpoint
+        self.integrity = integrity
+        self.comparison = comparison
+        self.toolVersion = toolVersion
+        name = FilePath.name(of: path)
+        sourceName = sourcePath.map(FilePath.name(of:))
+        listing = LayerListing(checkpoint, matching: nil)
+        var seen: Set<String> = []
+        bands = LayerBands(listing.rows.compactMap(\.layer).filter { seen.insert($0).inserted })
+    }
+
+    /// Types of storage, the one with most weights first; those beyond what charts tell apart share the last class.
+    var types: [(name: String, rows: [LayerListing.Row])] {
+        Dictionary(grouping: listing.rows, by: \.typeName)
+            .map { (name: $0.key, rows: $0.value) }
+            .sorted { a, b in
+                let (first, second) = (a.rows.reduce(0) { $0 + $1.shape.elementCount }, b.rows.reduce(0) { $0 + $1.shape.elementCount })
+                return (second, a.name) < (first, b.name)
+            }
+    }
+
+    /// Of the files that hold tensors.
+    var fileByteCount: Int { checkpoint.source.files.reduce(0) { $0 + $1.byteCount } }
+
+    var layerCount: Int { bands.bands.reduce(0) { $0 + $1.layers.count } }
+
+    /// The tensors of each band of layers.
+    var rowsByBand: [[LayerListing.Row]] {
+        var rows = [[LayerListing.Row]](repeating: [], count: bands.bands.count)
+        for row in listing.rows {
+            if let band = row.layer.flatMap(bands.index(ofLayer:)) { rows[band].append(row) }
+        }
+        return rows
+    }
+}

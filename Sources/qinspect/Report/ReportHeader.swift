@@ -1,0 +1,90 @@
+import Checkpoints
+import CommandLineKit
+import JSONText
+import Operations
+
+/// What the model is, in a few numbers, and whether its file is whole.
+struct ReportHeader {
+    let content: ReportContent
+
+    private static let problemLimit = 20
+
+    var html: [HTML] {
+        [
+            .tag("h1", [:], .name(content.name)), .tag("p", ["class": "lead"], .text(lead)),
+            .tag(
+                "div", ["class": "tiles"],
+                tiles.map { tile in
+                    .tag(
+                        "div", ["class": "tile", "title": tile.exact], .tag("b", [:], .text(tile.value)),
+                        .tag("span", [:], .text(tile.name)))
+                }),
+            verdict,
+        ]
+    }
+
+    private var lead: String {
+        let packed = content.types.map(\.name).first { $0.contains("/") }
+        return [content.checkpoint.architecture.modelType, content.checkpoint.kind.rawValue, packed].compactMap { $0 }.joined(
+            separator: " · ")
+    }
+
+    private var tiles: [(value: String, name: String, exact: String?)] {
+        let listing = content.listing
+        var tiles: [(String, String, String?)] = [
+            (Self.count(listing.elementCount), "weights", NumberText.grouped(listing.elementCount)),
+            (NumberText.byteCount(content.fileByteCount), "size", NumberText.exactByteCount(content.fileByteCount)),
+        ]
+        if listing.elementCount > 0 {
+            tiles.append(
+                (NumberText.fixed(8 * Double(listing.byteCount) / Double(listing.elementCount), decimals: 2), "bits per weight", nil))
+        }
+        tiles.append((NumberText.grouped(listing.rows.count), "tensors", nil))
+        if content.layerCount > 0 { tiles.append((NumberText.grouped(content.layerCount), "layers", nil)) }
+        if let report = content.comparison, let error = ErrorSum(report.rows.filter { !$0.hasEqualValues }).relativeError {
+            tiles.append((NumberText.percent(error, decimals: 2), "error of changed weights", NumberText.significant(error, digits: 6)))
+        }
+        return tiles
+    }
+
+    private var verdict: HTML {
+        let integrity = content.integrity
+        guard integrity.problems.isEmpty else {
+            let count = integrity.problems.count
+            let listed = integrity.problems.prefix(Self.problemLimit).map { problem in
+                HTML.tag("li", [:], .name(problem.tensor), ": ", .text(problem.message))
+            }
+            let rest: [HTML] = count > listed.count ? [.tag("li", [:], "and \(NumberText.grouped(count - listed.count)) more")] : []
+            return .tag(
+                "div", ["class": "verdict bad", "role": "status"], .tag("b", [:], "✗ Damaged"),
+                .tag(
+                    "div", [:], "\(count) problem\(count == 1 ? "" : "s"); fetch or convert the file again.", .tag("ul", [:], listed + rest)
+                ))
+        }
+        return .tag("div", ["class": "verdict good", "role": "status"], .tag("b", [:], "✓ Sound"), .tag("span", [:], .text(sound)))
+    }
+
+    private var sound: String {
+        let integrity = content.integrity
+        let read =
+            "All \(NumberText.byteCount(integrity.checkedByteCount)) of \(NumberText.grouped(integrity.tensorCount)) stored tensors were read"
+        let covered =
+            switch integrity.checksumCount {
+            case 0: "the format keeps no checksums, so structure and finite values are all that can be checked"
+            case integrity.tensorCount: "every checksum is right"
+            default: "\(NumberText.grouped(integrity.checksumCount)) checksums are right"
+            }
+        guard let first = integrity.oddities.first else { return "\(read); \(covered)." }
+        return "\(read); \(covered). Odd, but possible: \(first.tensor): \(first.message)"
+            + (integrity.oddities.count > 1 ? ", and \(integrity.oddities.count - 1) more such tensors." : ".")
+    }
+
+    /// `1.12 M`, `6.74 B`.
+    private static func count(_ count: Int) -> String {
+        for (unit, scale) in [("T", 1e12), ("B", 1e9), ("M", 1e6)] where Double(count) >= 0.9995 * scale {
+            let value = Double(count) / scale
+            return NumberText.fixed(value, decimals: value < 9.995 ? 2 : value < 99.95 ? 1 : 0) + " " + unit
+        }
+        return NumberText.grouped(count)
+    }
+}
