@@ -67,7 +67,7 @@ package struct QNFMetadata: Sendable {
         }
         self.checksums = checksums
         guard let fingerprint = Fingerprint(try value(Key.fingerprint)) else {
-            throw Self.damage(path, "'\(Key.fingerprint)' is no fingerprint, which is 'sha256:' and 64 lower-case hexadecimal digits")
+            throw Self.damage(path, "'\(Key.fingerprint)' is '\(try value(Key.fingerprint))', which is no fingerprint")
         }
         let computed = Fingerprint(of: file.tensors, checksums: checksums) { !$0.hasPrefix(Self.filePrefix) }
         guard computed == fingerprint else {
