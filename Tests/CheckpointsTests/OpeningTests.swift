@@ -255,8 +255,7 @@ import Testing
         try folder.write(Self.small.safetensors(), to: "model.safetensors")
         try folder.write(config.text, to: "config.json")
         #expect(
-            Self.refusal(in: folder)
-                == "FOLDER/config.json: \(config.refusal); "
+            Self.refusal(in: folder) == "FOLDER/config.json: \(config.refusal); "
                 + "hint: fetch it again: it is cut, or a web page or a Git LFS pointer came in its place")
     }
 

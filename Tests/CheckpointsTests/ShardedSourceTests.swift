@@ -23,8 +23,6 @@ import Testing
 
     static let two = [(name: "a.safetensors", tensors: ["x", "y"]), (name: "b.safetensors", tensors: ["z"])]
 
-    private static let mixed = "; hint: index and shards are not of the same model or revision; fetch all of them again"
-
     private static func map(_ members: String) -> String { "{\"weight_map\": {\(members)}}" }
 
     @Test func servesTheTensorsOfAllShards() throws {
@@ -38,6 +36,8 @@ import Testing
                 StoredTensor("x", [2], [0, 1]), StoredTensor("y", [2], [1, 1]), StoredTensor("z", [2], [0, 1]),
             ])
     }
+
+    private static let mixed = "; hint: index and shards are not of the same model or revision; fetch all of them again"
 
     static let disagreements: [(index: String, refusal: String)] = [
         (
@@ -54,8 +54,7 @@ import Testing
         ),
         (
             map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"z\": \"b.safetensors\", \"l.9\": \"a.safetensors\", \"l.10\": \"b.safetensors\""),
-            "FOLDER/model.safetensors.index.json: tensor 'l.9': should be in 'a.safetensors', but is not there "
-                + "(2 of 5 tensors are missing)" + mixed
+            "FOLDER/model.safetensors.index.json: tensor 'l.9': should be in 'a.safetensors', but is not there (2 of 5 tensors are missing)" + mixed
         ),
         (
             map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"z\": \"b.safetensors\", \"w\": \"c.safetensors\""),
@@ -96,8 +95,8 @@ import Testing
         "../secret.safetensors", "/etc/passwd", "sub/a.safetensors", "..", ".", "", "a\u{0}b", "../\u{301}a.safetensors", "\u{1}/..",
     ]) func refusesShardsOutsideTheFolder(_ name: String) throws {
         let folder = try Self.folder(Self.two, index: Self.map("\"x\": \(JSONValue.string(name).text(.compact))"))
-        let expected = "FOLDER/model.safetensors.index.json: weight_map 'x': '\(name)' is no name of a file in this folder"
-            + "; hint: do not use this index: it would have other files read"
+        let expected = "FOLDER/model.safetensors.index.json: weight_map 'x': '\(name)' is no name of a file in this folder; "
+            + "hint: do not use this index: it would have other files read"
         #expect(OpeningTests.refusal(in: folder) == expected)
     }
 
