@@ -63,13 +63,15 @@ package struct Roundtrip: Sendable {
                 continue
             }
             pairs.append(
-                try TensorPair(source: source, original: original, model: model, tensor: tensor, bits: checksBits ? .conversion : .denseConversion))
+                try TensorPair(
+                    source: source, original: original, model: model, tensor: tensor, bits: checksBits ? .conversion : .denseConversion))
         }
         let summaries = try PairComparison(pairs: pairs, resources: resources).run()
         var totals = ErrorStatistics()
         for (pair, summary) in zip(pairs, summaries) where pair.isQuantized { totals.append(summary.statistics) }
         return RoundtripReport(
-            rows: zip(pairs, summaries).map(Self.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
+            rows: zip(pairs, summaries).map(Self.row).sorted(by: Self.precedes),
+            quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
             missing: matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes),
             extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched)
     }

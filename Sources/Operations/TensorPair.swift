@@ -195,7 +195,8 @@ struct TensorPair: Sendable {
 
     /// Quantizes the source's chunk again and compares its codes; the constants are compared once all are there.
     private func compareConversion(
-        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer, scratch: Scratch,
+        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer,
+        scratch: Scratch,
         partial: inout Partial
     ) throws {
         guard let raw else {
