@@ -251,6 +251,18 @@ import Testing
         #expect(try Self.refusal(tensors) == change.refusal)
     }
 
+    @Test(arguments: [
+        "w.bitsandbytes__nf4", "quant_state.bitsandbytes__nf4", "w.quant_state.bitsandbytes__nf4.x", "w.quant_state.bitsandbytes_nf4",
+    ])
+    func otherNamesAreNoStates(_ name: String) throws {
+        #expect(try Self.refusal([StoredTensor(name, text: "x")]) == "opened as safetensors")
+    }
+
+    @Test func refusesAStateOfNothing() throws {
+        let refusal = try Self.refusal([StoredTensor(".quant_state.bitsandbytes__nf4", text: Self.plainState)])
+        #expect(refusal == "tensor '': has a quant state, but '' is missing")
+    }
+
     @Test func refusesTwoStatesOfOneWeight() throws {
         let second = StoredTensor("w.quant_state.bitsandbytes__fp4", text: Self.plainState.replacing("nf4", with: "fp4"))
         #expect(try Self.refusal(Self.plain() + [second]) == "tensor 'w.quant_state.bitsandbytes__fp4': is a second quant state of 'w'")
