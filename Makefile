@@ -4,20 +4,31 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TOOLS = qconvert qinspect qverify
 SWIFT ?= swift
+PYTHON ?= python3
 BUILD = $(SWIFT) build -c release --static-swift-stdlib
 BIN = .build/release
 OUT = out
+# Scratch for the benchmarks: about 6 GB.
+BENCH ?= /tmp/qnf-bench
+# Of `make fuzz`: readers (all), seconds for each, or executions instead.
+FUZZ_READERS ?=
+FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?=
+FUZZ = .build/fuzz
 
 # Debian packages, and a file of each that tells whether it is there.
 APT_ZLIB = /usr/include/zlib.h
 APT_OPENBLAS = $(firstword $(wildcard /usr/include/*/cblas-openblas.h /usr/include/openblas/cblas.h))
 
-.PHONY: help build test lint bench demo install clean dependencies
+.PHONY: help build test lint fuzz sanitize interop bench demo install clean dependencies
 
 help:
 	@echo "make build      release binaries in $(BIN)"
 	@echo "make test       build and run the whole test suite"
 	@echo "make lint       import layering, warnings as errors, formatting"
+	@echo "make interop    our files against the real Python libraries (PYTHON=...)"
+	@echo "make fuzz       hostile input for every reader, FUZZ_SECONDS ($(FUZZ_SECONDS)) each or FUZZ_RUNS executions"
+	@echo "make sanitize   the test suite under the address, undefined behaviour and thread sanitizers"
 	@echo "make demo       the main job on the samples, results in $(OUT)/"
 	@echo "make bench      timed figures beside their targets"
 	@echo "make install    binaries, completions and man pages under PREFIX ($(PREFIX))"
@@ -45,12 +56,21 @@ lint: dependencies
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 
-bench: dependencies
-	$(BUILD) --product kernelbench
+# Everything stays under $(FUZZ): build, seeds, corpus (taken up again by the next run), logs, findings.
+fuzz: dependencies
+	QNF_FUZZ=1 $(SWIFT) build -c release --product fuzz --scratch-path $(FUZZ)/build
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) sh Sources/fuzz/run.sh $(FUZZ)/build/release/fuzz $(FUZZ) $(FUZZ_READERS)
+
+bench: build
 	$(BIN)/kernelbench
+	@echo
+	$(BIN)/toolbench $(BIN) $(BENCH)
 
 demo: build
 	sh samples/demo.sh $(BIN) $(OUT)
+
+interop: build
+	$(PYTHON) Tests/Interop/interop.py --bin $(BIN)
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \

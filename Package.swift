@@ -1,13 +1,20 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let swiftSettings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .treatAllWarnings(as: .error),
-]
+/// Set by `make fuzz` alone: everything is built for libFuzzer and the address sanitizer then, and can only be fuzzed.
+let isFuzzing = Context.environment["QNF_FUZZ"] != nil
+
+let swiftSettings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .treatAllWarnings(as: .error),
+    ] + (isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])] : [])
+
+let kernelFlags =
+    ["-O3", "-Wall", "-Wextra", "-Werror"] + (isFuzzing ? ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"] : [])
 
 /// A Swift target of ours. Dependencies point down only, in the order of the layers below; `make lint` checks that
 /// nothing else is imported.
@@ -31,14 +38,14 @@ let package = Package(
     targets: [
         // 0: C
         // Kernels are compiled optimised also in debug builds: tests compare millions of values.
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+        .target(name: "CKernels", cSettings: [.unsafeFlags(kernelFlags)]),
         .systemLibrary(name: "CSystem"),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         // 1: bytes
         library("ByteIO", ["CKernels", "CSystem"]),
         library("JSONText"),
-        library("Parallelism"),
+        library("Parallelism", ["CSystem"]),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
         library("Quantization", ["CKernels", "TensorCore"]),
@@ -61,6 +68,8 @@ let package = Package(
         tool("qverify"),
         .executableTarget(
             name: "kernelbench", dependencies: ["CKernels", "Quantization", "TensorCore"], swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "toolbench", dependencies: ["ByteIO", "TensorCore", "SafetensorsFormat", "CommandLineKit"], swiftSettings: swiftSettings),
         // tests
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
@@ -70,5 +79,32 @@ let package = Package(
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
         tests("ToolTests", ["ByteIO", "JSONText", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
+        tests("JSONTextTests", ["JSONText"]),
+        .target(
+            name: "CheckpointTestSupport", dependencies: ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"],
+            path: "Tests/CheckpointTestSupport", swiftSettings: swiftSettings),
+        tests(
+            "CheckpointsTests",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "CheckpointTestSupport"]),
+        tests(
+            "OperationsTests",
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations", "Parallelism",
+                "CheckpointTestSupport",
+            ]),
+        tests("ByteIOTests", ["ByteIO", "CKernels"]),
+        tests("ParallelismTests", ["Parallelism"]),
+        tests("TensorCoreTests", ["TensorCore"]),
     ]
 )
+
+if isFuzzing {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Operations",
+            ],
+            exclude: ["run.sh"], swiftSettings: swiftSettings,
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
+}

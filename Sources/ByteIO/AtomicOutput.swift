@@ -6,39 +6,34 @@ import Glibc
 /// The work happens in a temporary file or folder beside the destination; `commit` brings it to disk and renames it.
 /// Dropped without a commit it is removed, and whatever was at the destination is untouched.
 package struct AtomicOutput: ~Copyable {
-    package let destination: String
+    /// As it was asked for.
+    package var destination: String { target.path }
+    private let target: OutputDestination
     private let temporaryPath: String
     /// Holds the lock on the temporary file or folder.
     private let lock: Int32
-    private let replaces: Bool
 
     /// - Parameters:
+    ///   - destination: where it is a link, what the link leads to is written, and the link stays.
     ///   - isFolder: a folder of files instead of one file.
-    ///   - replaces: what exists at the destination is replaced; otherwise it is an error.
-    ///   - inputs: files that are read; the destination must be none of them.
+    ///   - replaces: what exists at the destination is replaced; otherwise it is an error. Of folders only those are
+    ///     replaced that look like a model.
+    ///   - inputs: files that are read; the destination must be none of them, and hold none of them.
     package init(destination: String, isFolder: Bool = false, replaces: Bool, inputs: [InputFile] = []) throws(FileError) {
-        try Self.checkDestination(destination, isFolder: isFolder, replaces: replaces, inputs: inputs)
-        TemporaryFiles.removeAbandoned(beside: destination)
-        let path = TemporaryFiles.unusedPath(beside: destination)
-        if isFolder {
-            guard mkdir(path, 0o777) == 0 else { throw FileError(destination, "cannot be created: \(systemErrorText(errno))") }
-        } else {
-            let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-            guard descriptor >= 0 else { throw FileError(destination, "cannot be created: \(systemErrorText(errno))") }
-            close(descriptor)
+        let target = try OutputDestination(path: destination, isFolder: isFolder, replaces: replaces, inputs: inputs)
+        TemporaryFiles.removeAbandoned(beside: target.place)
+        do throws(Errno) {
+            (temporaryPath, lock) = try TemporaryFiles.create(beside: target.place, isFolder: isFolder)
+        } catch {
+            throw FileError(destination, "cannot be created: \(systemErrorText(error.code))")
         }
-        TemporaryFiles.register(path)
-        lock = open(path, O_RDONLY | O_CLOEXEC)
-        if lock >= 0 { flock(lock, LOCK_EX | LOCK_NB) }
-        self.destination = destination
-        self.replaces = replaces
-        temporaryPath = path
+        self.target = target
     }
 
     deinit {
-        if lock >= 0 { close(lock) }
-        TemporaryFiles.removeTree(temporaryPath)
+        TemporaryFiles.remove(temporaryPath)
         TemporaryFiles.forget(temporaryPath)
+        close(lock)
     }
 
     /// The file to write, where the output is one file.
@@ -50,64 +45,63 @@ package struct AtomicOutput: ~Copyable {
 
     /// A new file inside the output, where it is a folder.
     package func createFile(named name: String) throws(FileError) -> OutputFile {
+        guard FilePath.isPlainName(name) else { throw FileError(destination, "'\(name)' cannot be the name of a file in it") }
         let shownPath = FilePath.join(destination, name)
-        let descriptor = open(FilePath.join(temporaryPath, name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw FileError(shownPath, "cannot be created: \(systemErrorText(errno))") }
-        return OutputFile(descriptor: descriptor, path: shownPath)
+        do throws(Errno) {
+            let descriptor = try TemporaryFiles.whileUnfinished(temporaryPath) { () throws(Errno) in
+                let descriptor = open(FilePath.join(temporaryPath, name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+                guard descriptor >= 0 else { throw Errno(code: errno) }
+                return descriptor
+            }
+            return OutputFile(descriptor: descriptor, path: shownPath)
+        } catch {
+            throw FileError(shownPath, "cannot be created: \(systemErrorText(error.code))")
+        }
     }
 
     /// Brings `files` to disk and gives the output its final name.
     package consuming func commit(_ files: [OutputFile]) throws(FileError) {
         for file in files { try file.synchronize() }
-        if FilePath.kind(of: temporaryPath) == .folder { Self.synchronizeFolder(temporaryPath) }
-        try moveIntoPlace()
-        Self.synchronizeFolder(FilePath.folder(of: destination))
+        if target.isFolder { Self.synchronizeFolder(temporaryPath) }
+        try target.checkState()
+        do throws(Errno) {
+            try TemporaryFiles.whileUnfinished(temporaryPath) { () throws(Errno) in
+                try Self.move(temporaryPath, to: target.place, replaces: target.replaces)
+            }
+        } catch {
+            guard error.code == EEXIST else { throw FileError(destination, "cannot be put in place: \(systemErrorText(error.code))") }
+            throw FileError(destination, "exists already", hint: "--force replaces it")
+        }
+        Self.synchronizeFolder(FilePath.folder(of: target.place))
     }
 
-    private func moveIntoPlace() throws(FileError) {
+    static func move(_ path: String, to place: String, replaces: Bool) throws(Errno) {
         if !replaces {
             let noReplace: UInt32 = 1
-            if renameat2(AT_FDCWD, temporaryPath, AT_FDCWD, destination, noReplace) == 0 { return }
-            guard errno == EINVAL || errno == ENOSYS else {
-                throw FileError(destination, "cannot be put in place: \(systemErrorText(errno))")
-            }
+            if renameat2(AT_FDCWD, path, AT_FDCWD, place, noReplace) == 0 { return }
+            // Without the flag (NFS, old kernels) the check a moment ago must do.
+            guard errno == EINVAL || errno == ENOSYS else { throw Errno(code: errno) }
         }
-        if rename(temporaryPath, destination) == 0 { return }
-        let code = errno
-        // A folder with files in it cannot be renamed over: old and new swap names in one step, then the old one goes.
-        guard replaces, code == ENOTEMPTY || code == EEXIST else {
-            throw FileError(destination, "cannot be put in place: \(systemErrorText(code))")
-        }
+        if rename(path, place) == 0 { return }
+        // A folder with files in it cannot be renamed over: old and new swap names in one step, and the old one goes
+        // as the temporary one would have gone.
+        guard replaces, errno == ENOTEMPTY || errno == EEXIST else { throw Errno(code: errno) }
         let exchange: UInt32 = 2
-        guard renameat2(AT_FDCWD, temporaryPath, AT_FDCWD, destination, exchange) == 0 else {
-            throw FileError(destination, "cannot be replaced: \(systemErrorText(errno))", hint: "remove it, or choose another output")
-        }
+        if renameat2(AT_FDCWD, path, AT_FDCWD, place, exchange) == 0 { return }
+        guard errno == EINVAL || errno == ENOSYS else { throw Errno(code: errno) }
+        try exchangeInSteps(path, place)
     }
 
-    private static func checkDestination(_ path: String, isFolder: Bool, replaces: Bool, inputs: [InputFile]) throws(FileError) {
-        let kind = FilePath.kind(of: path)
-        if kind == .missing { return }
-        if let identity = FilePath.identity(of: path) {
-            for input in inputs {
-                let isInput = input.identity == identity || FilePath.identity(of: FilePath.folder(of: input.path)) == identity
-                guard !isInput else { throw FileError(path, "is also an input (\(input.path))", hint: "choose another output") }
-            }
+    /// For file systems that cannot swap names (NFS): for a moment there is nothing at `place`.
+    static func exchangeInSteps(_ path: String, _ place: String) throws(Errno) {
+        let aside = path + "-old"
+        guard rename(place, aside) == 0 else { throw Errno(code: errno) }
+        guard rename(path, place) == 0 else {
+            let code = errno
+            rename(aside, place)
+            throw Errno(code: code)
         }
-        guard replaces else { throw FileError(path, "exists already", hint: "--force replaces it") }
-        guard kind == (isFolder ? .folder : .file) else {
-            throw FileError(path, kind == .folder ? "is a folder; a file is to be written" : "is not a folder; a folder is to be written")
-        }
-        if isFolder { try checkReplaceable(path) }
-    }
-
-    /// Only a folder that looks like an earlier export may be replaced: `--force` must never remove anybody's work.
-    private static func checkReplaceable(_ folder: String) throws(FileError) {
-        let names = try FilePath.entries(of: folder)
-        let stranger = names.first { FilePath.kind(of: FilePath.join(folder, $0)) != .file }
-        guard stranger == nil, names.isEmpty || names.contains(where: { $0.hasSuffix(".safetensors") }) else {
-            let reason = stranger.map { "it holds '\($0)'" } ?? "it holds no .safetensors file"
-            throw FileError(folder, "is not replaced: \(reason), so it is no model folder", hint: "choose another output")
-        }
+        rename(aside, path)
     }
 
     private static func synchronizeFolder(_ path: String) {

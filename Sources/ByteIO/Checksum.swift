@@ -19,6 +19,10 @@ package struct CRC32C: Hashable, Sendable, CustomStringConvertible {
         value = qk_crc32c(value, bytes.baseAddress, bytes.count)
     }
 
+    package mutating func append(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { append($0) }
+    }
+
     /// Goes on with a run whose own CRC is known, without its bytes.
     package mutating func append(_ other: CRC32C, byteCount: Int) {
         value = qk_crc32c_combine(value, other.value, UInt64(byteCount))

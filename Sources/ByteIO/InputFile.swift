@@ -12,7 +12,9 @@ package final class InputFile: Sendable {
     private let descriptor: Int32
 
     package init(path: String) throws(FileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard !path.utf8.contains(0) else { throw FileError(path, "cannot be opened: no path holds a NUL character") }
+        // Without O_NONBLOCK, opening a pipe would wait for somebody to write into it; regular files know no difference.
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path, "cannot be opened: \(systemErrorText(errno))") }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {

@@ -1,8 +1,9 @@
 import Glibc
 
-/// The text of an `errno` value, as `perror` would print it.
+/// The text of an `errno` value as `perror` would print it, but in lower case: it stands in the middle of a message.
 func systemErrorText(_ code: Int32) -> String {
-    String(cString: strerror(code))
+    let text = String(cString: strerror(code))
+    return text.prefix(1).lowercased() + text.dropFirst()
 }
 
 /// Device and inode: two paths with the same identity are the same file, whatever links lie between.
@@ -13,5 +14,12 @@ package struct FileIdentity: Hashable, Sendable {
     init(_ status: stat) {
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
+    }
+
+    /// Identity of an open file or folder.
+    init?(descriptor: Int32) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
+        self.init(status)
     }
 }

@@ -63,8 +63,23 @@ uint32_t qk_crc32c_combine(uint32_t crcA, uint32_t crcB, uint64_t byteCountB) {
 
 #define TARGET __attribute__((target("sse4.2")))
 
-/// Streams of this many bytes are run three at a time: the crc32 instruction takes 3 cycles but starts every cycle.
-enum { STRIDE = 4096 };
+/// Streams of this many bytes are run three at a time: the crc32 instruction takes 3 cycles but starts every cycle. Long
+/// ones come first, because memory is prefetched along a stream and not past the next page: 22 GB/s of data in memory
+/// with streams of 32 KiB, 13 with 4 KiB.
+enum { LONG_STREAM = 32768, SHORT_STREAM = 1024 };
+
+/// `shiftFactor` of one and of two streams.
+typedef struct {
+    size_t byteCount;
+    uint32_t one, two;
+} stream_shift;
+
+static stream_shift shifts[2];
+
+__attribute__((constructor)) static void makeShifts(void) {
+    shifts[0] = (stream_shift){LONG_STREAM, shiftFactor(LONG_STREAM), shiftFactor(2 * LONG_STREAM)};
+    shifts[1] = (stream_shift){SHORT_STREAM, shiftFactor(SHORT_STREAM), shiftFactor(2 * SHORT_STREAM)};
+}
 
 TARGET static uint32_t oneStream(uint32_t crc, const uint8_t *p, size_t byteCount) {
     uint64_t state = crc;
@@ -78,30 +93,27 @@ TARGET static uint32_t oneStream(uint32_t crc, const uint8_t *p, size_t byteCoun
     return crc;
 }
 
+/// The three streams that begin at `p`.
+TARGET static uint32_t threeStreams(uint32_t crc, const uint8_t *p, const stream_shift *shift) {
+    const size_t stride = shift->byteCount;
+    uint64_t a = crc, b = 0, c = 0;
+    for (size_t i = 0; i < stride; i += 8) {
+        uint64_t x, y, z;
+        memcpy(&x, p + i, 8);
+        memcpy(&y, p + stride + i, 8);
+        memcpy(&z, p + 2 * stride + i, 8);
+        a = _mm_crc32_u64(a, x);
+        b = _mm_crc32_u64(b, y);
+        c = _mm_crc32_u64(c, z);
+    }
+    return multiply(shift->two, (uint32_t)a) ^ multiply(shift->one, (uint32_t)b) ^ (uint32_t)c;
+}
+
 TARGET static uint32_t crc32c_sse42(uint32_t crc, const uint8_t *p, size_t byteCount) {
-    static uint32_t shiftOne, shiftTwo;   // same values whoever writes them first
     crc = ~crc;
-    if (byteCount >= 3 * STRIDE) {
-        uint32_t one = __atomic_load_n(&shiftOne, __ATOMIC_RELAXED), two = __atomic_load_n(&shiftTwo, __ATOMIC_RELAXED);
-        if (one == 0 || two == 0) {
-            one = shiftFactor(STRIDE);
-            two = shiftFactor(2 * STRIDE);
-            __atomic_store_n(&shiftOne, one, __ATOMIC_RELAXED);
-            __atomic_store_n(&shiftTwo, two, __ATOMIC_RELAXED);
-        }
-        for (; byteCount >= 3 * STRIDE; byteCount -= 3 * STRIDE, p += 3 * STRIDE) {
-            uint64_t a = crc, b = 0, c = 0;
-            for (size_t i = 0; i < STRIDE; i += 8) {
-                uint64_t x, y, z;
-                memcpy(&x, p + i, 8);
-                memcpy(&y, p + STRIDE + i, 8);
-                memcpy(&z, p + 2 * STRIDE + i, 8);
-                a = _mm_crc32_u64(a, x);
-                b = _mm_crc32_u64(b, y);
-                c = _mm_crc32_u64(c, z);
-            }
-            crc = multiply(two, (uint32_t)a) ^ multiply(one, (uint32_t)b) ^ (uint32_t)c;
-        }
+    for (int i = 0; i < 2; i++) {
+        const size_t taken = 3 * shifts[i].byteCount;
+        for (; byteCount >= taken; byteCount -= taken, p += taken) crc = threeStreams(crc, p, &shifts[i]);
     }
     return ~oneStream(crc, p, byteCount);
 }

@@ -32,25 +32,11 @@ enum BitsandbytesLayout {
         of source: any TensorSource, isConv1D: (String) -> Bool
     ) throws(FileError) -> [LogicalTensor] {
         let infos = source.tensors
-        let hasStates = infos.contains { $0.name.contains(statePrefix) }
-        var claimed = Set<Int>()
-        var quantized: [Int: LogicalTensor] = [:]
-        if hasStates {
-            let indexOfName = Dictionary(infos.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
-            for (index, info) in infos.enumerated() {
-                guard let range = info.name.firstRange(of: statePrefix) else { continue }
-                let name = String(info.name[..<range.lowerBound])
-                let tensor = try quantizedTensor(
-                    named: name, typeName: String(info.name[range.upperBound...]), stateBlob: index, source: source, indexOfName: indexOfName)
-                claimed.formUnion(tensor.parts.dropFirst())
-                guard quantized[tensor.codes] == nil else {
-                    throw FileError(source.path, at: "tensor '\(info.name)'", "is a second quant state of '\(name)'")
-                }
-                quantized[tensor.codes] = try logicalTensor(name, tensor, isConv1D: isConv1D(name), path: source.path)
-            }
-        }
+        let quantized = try quantizedTensors(of: source, isConv1D: isConv1D)
+        var isPart = [Bool](repeating: false, count: infos.count)
+        for tensor in quantized.values { for part in tensor.quantized?.parts.dropFirst() ?? [] { isPart[part] = true } }
         var tensors: [LogicalTensor] = []
-        for (index, info) in infos.enumerated() where !claimed.contains(index) {
+        for (index, info) in infos.enumerated() where !isPart[index] {
             if let tensor = quantized[index] {
                 tensors.append(tensor)
             } else {
@@ -61,6 +47,33 @@ enum BitsandbytesLayout {
             }
         }
         return tensors
+    }
+
+    /// The 4-bit weights, by the index of their codes. No stored tensor belongs to two of them.
+    private static func quantizedTensors(
+        of source: any TensorSource, isConv1D: (String) -> Bool
+    ) throws(FileError) -> [Int: LogicalTensor] {
+        let infos = source.tensors
+        let states = infos.indices.filter { infos[$0].name.contains(statePrefix) }
+        guard !states.isEmpty else { return [:] }
+        let indexOfName = Dictionary(infos.enumerated().map { (ByteKey($1.name), $0) }, uniquingKeysWith: { first, _ in first })
+        var result: [Int: LogicalTensor] = [:]
+        var owners: [Int: String] = [:]
+        for index in states {
+            guard let range = infos[index].name.firstRange(of: statePrefix) else { continue }
+            let name = String(infos[index].name[..<range.lowerBound])
+            let tensor = try quantizedTensor(
+                named: name, typeName: String(infos[index].name[range.upperBound...]), stateBlob: index, source: source,
+                indexOfName: indexOfName)
+            for part in tensor.parts {
+                guard let owner = owners.updateValue(name, forKey: part) else { continue }
+                throw FileError(
+                    source.path, at: "tensor '\(infos[owner == name ? index : part].name)'",
+                    owner == name ? "is a second quant state of '\(name)'" : "is a part of two 4-bit weights, '\(owner)' and '\(name)'")
+            }
+            result[tensor.codes] = try logicalTensor(name, tensor, isConv1D: isConv1D(name), path: source.path)
+        }
+        return result
     }
 
     private static func logicalTensor(
@@ -74,10 +87,10 @@ enum BitsandbytesLayout {
     }
 
     private static func quantizedTensor(
-        named name: String, typeName: String, stateBlob: Int, source: any TensorSource, indexOfName: [String: Int]
+        named name: String, typeName: String, stateBlob: Int, source: any TensorSource, indexOfName: [ByteKey: Int]
     ) throws(FileError) -> QuantizedTensor {
         func index(of part: String) throws(FileError) -> Int {
-            guard let index = indexOfName[name + part] else {
+            guard let index = indexOfName[ByteKey(name + part)] else {
                 throw FileError(source.path, at: "tensor '\(name)'", "has a quant state, but '\(name + part)' is missing")
             }
             return index
@@ -95,27 +108,28 @@ enum BitsandbytesLayout {
 
     /// Every part has the type and the length that the quant state asks for.
     private static func checkParts(of tensor: QuantizedTensor, name: String, source: any TensorSource) throws(FileError) {
-        func check(_ index: Int, _ type: ScalarType?, count: Int, what: String) throws(FileError) {
+        let state = tensor.state
+        let weight = "a weight of shape \(state.shape) with blocks of \(state.blockSize) needs"
+        func check(_ index: Int, _ type: ScalarType, count: Int, reason: String) throws(FileError) {
             let info = source.tensors[index]
-            if let type, info.scalarType != type {
+            guard info.scalarType == type else {
                 throw FileError(source.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue), but \(type.rawValue) is expected")
             }
-            let found = type == nil ? info.byteCount : info.elementCount
-            guard found == count else {
-                throw FileError(
-                    source.path, at: "tensor '\(info.name)'",
-                    "has \(found) \(type == nil ? "bytes" : "elements"), but \(what) of shape \(tensor.state.shape) with blocks of "
-                        + "\(tensor.state.blockSize) needs \(count)")
+            guard info.elementCount == count else {
+                throw FileError(source.path, at: "tensor '\(info.name)'", "has \(info.elementCount) elements, but \(reason) \(count)")
             }
         }
-        let state = tensor.state
         // Whatever type the codes are stored under (`quant_storage`), they are the same bytes.
-        try check(tensor.codes, nil, count: state.packedByteCount, what: "a weight")
-        try check(tensor.absmax, state.nested == nil ? .f32 : .u8, count: state.blockCount, what: "a weight")
-        try check(tensor.quantMap, .f32, count: 16, what: "the codebook")
+        let codes = source.tensors[tensor.codes]
+        guard codes.byteCount == state.packedByteCount else {
+            throw FileError(
+                source.path, at: "tensor '\(codes.name)'", "has \(codes.byteCount) bytes, but \(weight) \(state.packedByteCount)")
+        }
+        try check(tensor.absmax, state.nested == nil ? .f32 : .u8, count: state.blockCount, reason: weight)
+        try check(tensor.quantMap, .f32, count: 16, reason: "a codebook has")
         if let nested = tensor.nested {
-            try check(nested.absmax, .f32, count: state.nestedBlockCount, what: "a weight")
-            try check(nested.quantMap, .f32, count: 256, what: "the codebook of the constants")
+            try check(nested.absmax, .f32, count: state.nestedBlockCount, reason: weight)
+            try check(nested.quantMap, .f32, count: 256, reason: "a codebook of constants has")
         }
     }
 

@@ -38,9 +38,8 @@ package struct Checkpoint: Sendable {
     ) throws(FileError) {
         let config = try Self.parseConfig(files, path: path)
         let architecture = Architecture(config: config, tensors: source.tensors)
-        let transposed = metadata.map { Set(($0.settings["transposed"]?.array ?? []).compactMap(\.string)) }
         let logical = try BitsandbytesLayout.logicalTensors(of: source) { name in
-            transposed?.contains(name) ?? architecture.isConv1D(name)
+            metadata?.transposed.contains(ByteKey(name)) ?? architecture.isConv1D(name)
         }
         let hasQuantized = logical.contains { $0.quantized != nil }
         self.path = path
@@ -57,8 +56,13 @@ package struct Checkpoint: Sendable {
     /// Bytes of all stored tensors.
     package var storedByteCount: Int { source.tensors.reduce(0) { $0 + $1.byteCount } }
 
-    /// The files that must not be overwritten while this checkpoint is read.
-    package var inputFiles: [InputFile] { source.files }
+    /// The files that must not be overwritten: those of the weights, and those that ride along.
+    package var inputFiles: [InputFile] {
+        source.files
+            + files.compactMap { file in
+                if case .part(let input, _, _) = file.content { input } else { nil }
+            }
+    }
 
     /// The checksum that the container keeps of a stored tensor; nil where it keeps none.
     package func storedChecksum(ofTensor index: Int) -> CRC32C? {
@@ -67,24 +71,35 @@ package struct Checkpoint: Sendable {
 
     private static func parseConfig(_ files: [CompanionFile], path: String) throws(FileError) -> JSONValue? {
         guard let file = files.first(where: { $0.name == "config.json" }) else { return nil }
+        // Beside the weights it is a file of its own; inside a .qnf it is a part of that one.
+        var (owner, place) = (path, Optional("config.json"))
+        if case .part(let input, _, let byteCount) = file.content, input.byteCount == byteCount { (owner, place) = (input.path, nil) }
         guard file.byteCount <= configByteCountLimit else {
-            throw FileError(path, at: "config.json", "has \(file.byteCount) bytes, but at most \(configByteCountLimit) are parsed")
+            throw FileError(owner, at: place, "has \(file.byteCount) bytes, but at most \(configByteCountLimit) are parsed")
         }
-        do { return try JSONValue(parsing: try file.bytes()) } catch let error as JSONError {
-            throw FileError(path, at: "config.json", error.description)
-        } catch let error as FileError {
-            throw error
-        } catch {
-            throw FileError(path, at: "config.json", String(describing: error))
+        let bytes = try file.bytes()
+        do { return try JSONValue(parsing: bytes) } catch {
+            guard place == nil else { throw FileError(owner, at: place, error.description) }
+            throw FileError(
+                owner, at: "byte \(error.offset)", error.message,
+                hint: "fetch it again: it is cut, or a web page or a Git LFS pointer came in its place")
         }
     }
 
+    /// What config.json says the weights are quantized with, where that is nothing we read; they are taken as plain tensors.
+    package var foreignQuantization: String? { Self.foreignQuantization(config) }
+
+    private static func foreignQuantization(_ config: JSONValue?) -> String? {
+        guard let stated = config?["quantization_config"], let method = stated["quant_method"]?.string else { return nil }
+        if method != "bitsandbytes" { return method }
+        return stated["load_in_8bit"]?.bool == true ? "bitsandbytes 8-bit" : nil
+    }
+
     private static func warnings(config: JSONValue?, hasQuantized: Bool) -> [String] {
-        guard let method = config?["quantization_config"]?["quant_method"]?.string else { return [] }
-        if method != "bitsandbytes" {
+        if let method = foreignQuantization(config) {
             return ["config.json says that the weights are quantized with '\(method)'; they are taken as plain tensors"]
         }
-        if !hasQuantized {
+        if config?["quantization_config"]?["quant_method"] != nil, !hasQuantized {
             return ["config.json has a quantization_config of bitsandbytes, but no tensor is 4-bit"]
         }
         return []

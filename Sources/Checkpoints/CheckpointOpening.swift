@@ -26,8 +26,9 @@ extension Checkpoint {
         case .unsupported, .unknown:
             // Told by its name, a file too damaged to be recognised gets the error of the format it should have.
             if path.hasSuffix(".safetensors") || path.hasSuffix(".qnf"), kind == .unknown { return try openSafetensors(file) }
-            // The parts of a TensorFlow checkpoint that are not its index: the bundle says which one to name instead.
-            if file.name.hasSuffix(".meta") || file.name.contains(".data-"), kind == .unknown { _ = try TensorBundle.open(path: path) }
+            // Parts of a TensorFlow checkpoint, or an index too damaged to be recognised: the bundle says what is wrong.
+            let isBundlePart = file.name.hasSuffix(".meta") || file.name.contains(".data-") || file.name.hasSuffix(".index")
+            if isBundlePart, kind == .unknown { _ = try TensorBundle.open(path: path) }
             throw FileKind.refuse(file, kind)
         }
     }
@@ -54,8 +55,10 @@ extension Checkpoint {
                 content: .part(of: source.file, offset: source.dataStart + entry.dataOffset, byteCount: entry.info.byteCount))
         }
         for file in files {
-            guard !file.name.isEmpty, !file.name.contains("/"), file.name != ".", file.name != "..", !file.name.utf8.contains(0) else {
-                throw FileError(source.path, at: "tensor '\(QNFMetadata.filePrefix)\(file.name)'", "is no name of a file")
+            guard FilePath.isPlainName(file.name) else {
+                throw FileError(
+                    source.path, at: "tensor '\(QNFMetadata.filePrefix)\(file.name)'", "'\(file.name)' is no name of a file in a folder",
+                    hint: "do not use this model: extracting it would write elsewhere")
             }
         }
         return try Checkpoint(path: source.path, kind: .qnf, source: source, files: files.sorted { $0.name < $1.name }, metadata: metadata)
@@ -87,11 +90,7 @@ extension Checkpoint {
         for suffix in [".safetensors.index.json", ".safetensors", ".qnf"] {
             let found = names.filter { $0.hasSuffix(suffix) }
             if found.count == 1 { return try openFile(inside(found[0])) }
-            if found.count > 1 {
-                throw FileError(
-                    path, "holds \(found.count) files ending in '\(suffix)' (\(found.prefix(3).joined(separator: ", "))...)",
-                    hint: "name one of them")
-            }
+            if found.count > 1 { throw severalError(path, found, suffix: suffix) }
         }
         let hasVariables = FilePath.kind(of: inside("variables")) == .folder
         if names.contains("checkpoint") || names.contains(where: { $0.hasSuffix(".index") }) || hasVariables { return try openTensorFlow(folder: path) }
@@ -120,6 +119,15 @@ extension Checkpoint {
             return try Checkpoint(path: path, kind: .gpt2TensorFlow, source: model, files: model.companions, warnings: model.warnings)
         }
         return try Checkpoint(path: path, kind: .tensorFlow, source: bundle, files: [])
+    }
+
+    private static func severalError(_ path: String, _ names: [String], suffix: String) -> FileError {
+        let listed = names.prefix(3).joined(separator: ", ") + (names.count > 3 ? ", ..." : "")
+        // `model-00001-of-00003.safetensors`: without the index nobody knows whether all of them are there.
+        let areShards = names.allSatisfy { $0.contains("-of-") }
+        return FileError(
+            path, "holds \(names.count) files ending in '\(suffix)' (\(listed))",
+            hint: areShards ? "these are shards; fetch the .safetensors.index.json that belongs to them" : "name one of them")
     }
 
     private static func adapterError(_ path: String) -> FileError {

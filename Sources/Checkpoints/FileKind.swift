@@ -1,4 +1,5 @@
 import ByteIO
+import SafetensorsFormat
 
 /// What a file is, told by its first and last bytes and never by its name.
 enum FileKind: Hashable {
@@ -15,20 +16,29 @@ enum FileKind: Hashable {
 
     init(of file: InputFile) throws(FileError) {
         let head = try file.bytes(atOffset: 0, count: min(file.byteCount, 512))
-        if let known = Self.unsupportedKind(head) {
-            self = known
-        } else if head.count > 8, head[8] == UInt8(ascii: "{"), head[4..<8].allSatisfy({ $0 == 0 }) {
+        // First: a header of 640 bytes makes a file begin like a pickle, one of 35615 like a gzip archive.
+        if head.count > 8, head[8] == UInt8(ascii: "{"), head[4..<8].allSatisfy({ $0 == 0 }) {
             self = .safetensors
+        } else if let known = Self.unsupportedKind(head) {
+            self = known
         } else if file.byteCount >= 48, try file.bytes(atOffset: file.byteCount - 8, count: 8) == Self.tableMagic {
             self = .tensorFlowTable
-        } else if head.first(where: { $0 > 0x20 }) == UInt8(ascii: "{") {
+        } else if head.first(where: { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }) == UInt8(ascii: "{") {
             self = .json
         } else {
             self = .unknown
         }
     }
 
-    /// The file, or an error that says what was found instead of what was needed.
+    /// A shard of a checkpoint; one that is known to be something else gets the error that says so.
+    static func openShard(path: String) throws(FileError) -> SafetensorsFile {
+        let file = try InputFile(path: path)
+        let kind = try FileKind(of: file)
+        if case .unsupported = kind { throw refuse(file, kind) }
+        return try SafetensorsFile(file)
+    }
+
+    /// An error that says what was found instead of what was needed.
     static func refuse(_ file: InputFile, _ kind: FileKind) -> FileError {
         if case .unsupported(let name, let hint) = kind { return FileError(file.path, "is \(name)", hint: hint) }
         if file.byteCount == 0 { return FileError(file.path, "is empty", hint: "the download failed; fetch the file again") }

@@ -13,11 +13,16 @@ package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
     /// A text as long as every fingerprint, to set room aside.
     static let placeholder = "sha256:" + String(repeating: "0", count: 64)
 
-    package init(of tensors: [(info: TensorInfo, checksum: CRC32C)]) {
+    /// - Parameter isIncluded: whether a tensor of this name counts; companion files do not.
+    package init(of tensors: [TensorInfo], checksums: [CRC32C], where isIncluded: (String) -> Bool = { _ in true }) {
+        precondition(tensors.count == checksums.count, "every tensor has its checksum")
         var hash = SHA256()
-        for tensor in tensors.sorted(by: { $0.info.name.utf8.lexicographicallyPrecedes($1.info.name.utf8) }) {
-            let dimensions = tensor.info.shape.dimensions.map(String.init).joined(separator: ",")
-            hash.append("\(tensor.info.name)\t\(tensor.info.scalarType.rawValue)\t\(dimensions)\t\(tensor.checksum)\n".utf8)
+        let order = tensors.indices.filter { isIncluded(tensors[$0].name) }
+            .sorted { tensors[$0].name.utf8.lexicographicallyPrecedes(tensors[$1].name.utf8) }
+        for index in order {
+            let tensor = tensors[index]
+            let dimensions = tensor.shape.dimensions.map(String.init).joined(separator: ",")
+            hash.append(Array("\(tensor.name)\t\(tensor.scalarType.rawValue)\t\(dimensions)\t\(checksums[index])\n".utf8))
         }
         description = "sha256:" + hash.finish()
     }

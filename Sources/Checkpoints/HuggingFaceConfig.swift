@@ -6,44 +6,75 @@ package import TensorCore
 package enum HuggingFaceConfig {
     /// The config of a folder whose 4-bit weights are stored: with the `quantization_config` that transformers writes.
     ///
+    /// One that is there already is kept (it knows the type to compute in), but for what the stored weights decide.
+    ///
     /// - Parameters:
     ///   - state: of any of the weights; transformers keeps one setting for all and takes the rest from each quant state.
-    ///   - skippedModules: linear layers that are dense; nil where they are those transformers skips by itself.
-    package static func quantized(_ config: JSONObject, state: QuantState, skippedModules: [String]?) -> JSONValue {
-        let method: JSONValue = .object([
+    ///   - tensors: all of the model.
+    package static func quantized(_ config: JSONObject, state: QuantState, tensors: [LogicalTensor]) -> JSONValue {
+        var method = fourBitMethod(config) ?? JSONObject([
             "_load_in_4bit": .bool(true), "_load_in_8bit": .bool(false),
             "bnb_4bit_compute_dtype": .string(state.scalarType.torchName ?? "float32"),
-            "bnb_4bit_quant_storage": .string("uint8"), "bnb_4bit_quant_type": .string(state.quantType.rawValue),
-            "bnb_4bit_use_double_quant": .bool(state.isDoubleQuantized), "llm_int8_enable_fp32_cpu_offload": .bool(false),
-            "llm_int8_has_fp16_weight": .bool(false), "llm_int8_skip_modules": skippedModules.map { .strings($0) } ?? .null,
+            "bnb_4bit_quant_storage": .null, "bnb_4bit_quant_type": .null, "bnb_4bit_use_double_quant": .null,
+            "llm_int8_enable_fp32_cpu_offload": .bool(false), "llm_int8_has_fp16_weight": .bool(false), "llm_int8_skip_modules": .null,
             "llm_int8_threshold": .double(6), "load_in_4bit": .bool(true), "load_in_8bit": .bool(false),
             "quant_method": .string("bitsandbytes"),
         ])
+        method["bnb_4bit_quant_storage"] = .string("uint8")
+        method["bnb_4bit_quant_type"] = .string(state.quantType.rawValue)
+        method["bnb_4bit_use_double_quant"] = .bool(state.isDoubleQuantized)
+        let stated = method["llm_int8_skip_modules"]?.array?.compactMap(\.string)
+        method["llm_int8_skip_modules"] = skippedModules(in: tensors, stated: stated).map { .strings($0) } ?? .null
         var result = config
-        result["quantization_config"] = method
+        result["quantization_config"] = .object(method)
         return .object(result)
     }
 
-    /// Modules that transformers must leave dense, where they are not just the output head, which it skips by itself.
-    ///
-    /// A list replaces the default one, so it names the head too where that is dense.
-    package static func skippedModules(in tensors: [LogicalTensor]) -> [String]? {
-        var skipped: [String] = []
-        var isDefault = true
-        for tensor in tensors {
-            let role = LinearLayers.role(of: tensor.name, shape: tensor.shape)
-            let isDense = tensor.quantized == nil
-            guard role == .head || role == .linear, tensor.name.hasSuffix(".weight") else { continue }
-            if (role == .head) != isDense { isDefault = false }
-            if isDense { skipped.append(String(tensor.name.dropLast(".weight".count))) }
-        }
-        return isDefault ? nil : skipped.sorted(by: NaturalOrder.precedes)
+    /// The `quantization_config` of a bitsandbytes 4-bit model.
+    private static func fourBitMethod(_ config: JSONObject) -> JSONObject? {
+        guard let method = config["quantization_config"]?.object, method["quant_method"]?.string == "bitsandbytes",
+            method["load_in_8bit"]?.bool != true
+        else { return nil }
+        return method
     }
 
-    /// The config of a dense folder: without a `quantization_config`, with the type of its weights.
+    /// Modules that transformers must leave dense; nil where they are just the output embedding, which it skips by itself.
+    ///
+    /// A list replaces that default. It then names the output embedding too where that is dense, even one that is tied and
+    /// therefore not stored.
+    ///
+    /// - Parameter stated: a list that is kept where it says the same.
+    static func skippedModules(in tensors: [LogicalTensor], stated: [String]?) -> [String]? {
+        var skipped: [String] = []
+        var quantized: [String] = []
+        var isDefault = true
+        for tensor in tensors where tensor.name.hasSuffix(".weight") {
+            let role = LinearLayers.role(of: tensor.name, shape: tensor.shape)
+            guard role == .linear || role == .head else { continue }
+            let module = String(tensor.name.dropLast(".weight".count))
+            let isDense = tensor.quantized == nil
+            if isDense { skipped.append(module) } else { quantized.append(module) }
+            if isDense != LinearLayers.isOutputEmbedding(module) { isDefault = false }
+        }
+        if isDefault { return nil }
+        if !(skipped + quantized).contains(where: LinearLayers.isOutputEmbedding) { skipped.append("lm_head") }
+        if let stated, skipped.allSatisfy({ matches($0, stated) }), !quantized.contains(where: { matches($0, stated) }) { return stated }
+        return skipped.sorted(by: NaturalOrder.precedes)
+    }
+
+    /// Whether transformers finds a module in a list of skipped ones: by its beginning, up to a dot, or by its end.
+    ///
+    /// (It takes the entries for regular expressions besides; one that is more than a name is not understood here.)
+    private static func matches(_ module: String, _ list: [String]) -> Bool {
+        list.contains { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix($0) }
+    }
+
+    /// The config of a dense folder: without the `quantization_config` of a 4-bit one, with the type of its weights.
+    ///
+    /// A `quantization_config` of another kind stays: its weights are written as they are.
     package static func dense(_ config: JSONObject, scalarType: ScalarType?) -> JSONValue {
         var result = config
-        result["quantization_config"] = nil
+        if fourBitMethod(config) != nil { result["quantization_config"] = nil }
         if let scalarType, let name = scalarType.torchName {
             for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = .string(name) }
             if result["dtype"] == nil, result["torch_dtype"] == nil { result["dtype"] = .string(name) }

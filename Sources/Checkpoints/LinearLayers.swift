@@ -2,7 +2,7 @@ package import TensorCore
 
 /// Which tensors are weights of linear layers, told from their names and shapes.
 ///
-/// transformers quantizes every `nn.Linear` and `Conv1D` but the output head (and what is tied to it); embeddings and
+/// transformers quantizes every `nn.Linear` and `Conv1D` but the output embedding (and what is tied to it); embeddings and
 /// norms are other classes and never are. A checkpoint does not store classes, so the same choice is made here by the
 /// names that those classes carry in practice; everything in doubt is a rule of the user's away.
 package enum LinearLayers {
@@ -11,35 +11,67 @@ package enum LinearLayers {
         case linear, embedding, head, other
     }
 
-    private static let headNames: Set<Substring> = [
-        "lm_head", "embed_out", "output_projection", "score", "classifier", "qa_outputs", "output",
+    /// Output embeddings, wherever they stand.
+    private static let outputEmbeddings: Set<Substring> = ["lm_head", "embed_out", "lm_loss", "vocab_projector", "generator_lm_head"]
+    /// Heads where they stand alone; inside a layer, `output` is the second half of an attention or feed-forward block.
+    private static let topLevelHeads: Set<Substring> = [
+        "score", "classifier", "qa_outputs", "output_projection", "output", "head", "proj_out",
     ]
-    /// Attention blocks of BERT's family call their output projection `output.dense`: only a last `output` is a head.
-    private static let embeddingNames: Set<Substring> = ["wte", "wpe", "tok_embeddings", "shared", "relative_attention_bias"]
+    private static let embeddingNames: Set<Substring> = ["wte", "wpe", "shared", "relative_attention_bias", "emb"]
     /// Parts of optimizer states, which TensorFlow checkpoints hold beside the weights.
     private static let optimizerNames: Set<Substring> = ["Adam", "Adam_1", "Momentum", "RMSProp", "Adagrad", "ExponentialMovingAverage"]
 
+    /// What TensorFlow 2 appends to the path of an object.
+    private static let objectSuffix = "/.ATTRIBUTES/VARIABLE_VALUE"
+
     package static func role(of name: String, shape: Shape) -> Role {
         guard shape.dimensions.count == 2, shape.elementCount > 0 else { return .other }
-        let parts = name.split(whereSeparator: { $0 == "." || $0 == "/" })
+        let path = name.hasSuffix(objectSuffix) ? name.dropLast(objectSuffix.count) : name[...]
+        let parts = path.split(whereSeparator: { $0 == "." || $0 == "/" })
         guard let last = parts.last else { return .other }
-        let isOptimizerState = parts.contains { optimizerNames.contains($0) } || name.contains("OPTIMIZER_SLOT")
-        let isWeight = ["weight", "w", "kernel", "weights"].contains(last) || name.hasSuffix("kernel/.ATTRIBUTES/VARIABLE_VALUE")
-        if isOptimizerState { return .other }
+        if parts.contains(where: { optimizerNames.contains($0) || $0 == "OPTIMIZER_SLOT" }) { return .other }
+        let isWeight = ["weight", "w", "kernel", "weights"].contains(last)
         let modules = isWeight ? parts.dropLast() : parts[...]
-        if modules.contains(where: { $0.contains("embed") && $0 != "embed_out" || embeddingNames.contains($0) }) { return .embedding }
         guard let module = modules.last else { return .other }
-        if headNames.contains(module) { return .head }
-        guard isWeight else { return .other }
-        if module.contains("norm") || module.hasPrefix("ln_") { return .other }
-        if isRouter(modules) { return .other }
-        return .linear
+        let parent = modules.dropLast().last
+        if isHead(module, parent: parent) { return .head }
+        if isEmbedding(module) { return .embedding }
+        guard isWeight, !module.contains("norm"), !module.hasPrefix("ln_") else { return .other }
+        return isKeptDense(module, parent: parent) ? .other : .linear
     }
 
-    /// Routers of mixtures of experts are parameters of their own classes, tiny, and decide everything downstream.
-    private static func isRouter(_ modules: ArraySlice<Substring>) -> Bool {
-        guard let module = modules.last else { return false }
-        let parent = modules.dropLast().last
-        return module == "router" || module == "gate" && (parent == "mlp" || parent == "block_sparse_moe")
+    /// Whether a module is what turns hidden states into logits: the one linear layer that transformers always skips.
+    static func isOutputEmbedding(_ module: String) -> Bool {
+        let parts = module.split(separator: ".")
+        guard let last = parts.last else { return false }
+        return outputEmbeddings.contains(last) || isTiedDecoder(last, parent: parts.dropLast().last)
+    }
+
+    private static func isHead(_ module: Substring, parent: Substring?) -> Bool {
+        outputEmbeddings.contains(module) || isTiedDecoder(module, parent: parent) || parent == nil && topLevelHeads.contains(module)
+    }
+
+    /// In BERT's family the head is a transformation followed by `decoder`, which is tied to the embedding.
+    private static func isTiedDecoder(_ module: Substring, parent: Substring?) -> Bool {
+        module == "decoder" && (parent == "predictions" || parent == "lm_head")
+    }
+
+    /// Tables that are looked up; projections of what was looked up (`embeddings_project`) are linear layers.
+    private static func isEmbedding(_ module: Substring) -> Bool {
+        if embeddingNames.contains(module) || module.hasSuffix("_emb") { return true }
+        return module.contains("embed") && !module.contains("proj") && !module.contains("mapping")
+    }
+
+    /// Layers that transformers keeps dense although they are linear.
+    ///
+    /// Routers of mixtures of experts are parameters of their own classes, tiny, and decide everything downstream; the
+    /// outputs of T5's feed-forward blocks overflow in half precision and are named as to be kept.
+    private static func isKeptDense(_ module: Substring, parent: Substring?) -> Bool {
+        switch module {
+        case "router": true
+        case "gate": parent == "mlp" || parent == "block_sparse_moe"
+        case "wo": parent == "DenseReluDense"
+        default: false
+        }
     }
 }

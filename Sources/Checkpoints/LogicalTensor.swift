@@ -8,7 +8,8 @@ package struct LogicalTensor: Sendable {
     package enum Storage: Sendable {
         /// Index into the source's tensors.
         case plain(Int)
-        case quantized(QuantizedTensor)
+        /// Boxed: the others, of which a checkpoint can have 100,000, stay small.
+        indirect case quantized(QuantizedTensor)
     }
 
     package let name: String

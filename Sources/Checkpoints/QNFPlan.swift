@@ -57,7 +57,8 @@ package struct QNFPlan: Sendable {
 
     package init(tensors: [PlannedTensor], files: [CompanionFile]) throws(QuantizationError) {
         var builder = PlanBuilder()
-        for (index, tensor) in tensors.enumerated() { try builder.add(tensor, index: index) }
+        // Parts are added in almost their final order, which makes sorting them cheap.
+        for index in StorageOrder.naturalOrder(of: tensors.map(\.name)) { try builder.add(tensors[index], index: index) }
         for (index, file) in files.enumerated() { try builder.add(file, index: index) }
         self.tensors = tensors
         self.files = files
@@ -83,65 +84,65 @@ private enum Role {
 
 /// Collects stored tensors with what they belong to, then puts them in order.
 private struct PlanBuilder {
-    private struct Item {
-        let info: TensorInfo
-        let role: Role
-        /// Index of the planned tensor or companion file.
-        let owner: Int
-    }
+    // Side by side rather than in one struct: there are six of a weight, and some checkpoints have 100,000 weights.
+    private var infos: [TensorInfo] = []
+    private var roles: [Role] = []
+    /// Index of the planned tensor or companion file.
+    private var owners: [Int] = []
 
-    private var items: [Item] = []
-    private var names: Set<ByteKey> = []
+    private static let codebookShape = Shape([16])
+    private static let nestedCodebookShape = Shape([256])
 
     mutating func add(_ tensor: PlannedTensor, index: Int) throws(QuantizationError) {
         switch tensor.form {
         case .plain(let info):
-            try add(info.name, info.scalarType, info.shape.dimensions, .plain, index)
+            try add(info.name, info.scalarType, info.shape, .plain, index)
         case .quantized(let settings, let scalarType, let shape):
             let state = try QuantState(
                 settings: settings, scalarType: scalarType, shape: shape, offset: settings.isDoubleQuantized ? 0 : nil)
             let name = tensor.name
-            try add(name, .u8, [state.packedByteCount, 1], .codes, index)
-            try add(name + ".absmax", settings.isDoubleQuantized ? .u8 : .f32, [state.blockCount], .absmax, index)
-            try add(name + ".quant_map", .f32, [16], .quantMap, index)
+            try add(name, .u8, Shape([state.packedByteCount, 1]), .codes, index)
+            try add(name + ".absmax", settings.isDoubleQuantized ? .u8 : .f32, Shape([state.blockCount]), .absmax, index)
             if settings.isDoubleQuantized {
-                try add(name + ".nested_absmax", .f32, [state.nestedBlockCount], .nestedAbsmax, index)
-                try add(name + ".nested_quant_map", .f32, [256], .nestedQuantMap, index)
+                try add(name + ".nested_absmax", .f32, Shape([state.nestedBlockCount]), .nestedAbsmax, index)
+                try add(name + ".nested_quant_map", .f32, Self.nestedCodebookShape, .nestedQuantMap, index)
             }
+            try add(name + ".quant_map", .f32, Self.codebookShape, .quantMap, index)
             let length = try QNFPlan.longestState(settings, scalarType: scalarType, shape: shape)
-            try add(name + BitsandbytesLayout.statePrefix + settings.quantType.rawValue, .u8, [length], .stateBlob, index)
+            try add(name + BitsandbytesLayout.statePrefix + settings.quantType.rawValue, .u8, Shape([length]), .stateBlob, index)
         }
     }
 
     mutating func add(_ file: CompanionFile, index: Int) throws(QuantizationError) {
-        try add(QNFMetadata.filePrefix + file.name, .u8, [file.byteCount], .file, index)
+        try add(QNFMetadata.filePrefix + file.name, .u8, Shape([file.byteCount]), .file, index)
     }
 
     private mutating func add(
-        _ name: String, _ type: ScalarType, _ dimensions: [Int], _ role: Role, _ owner: Int
+        _ name: String, _ type: ScalarType, _ shape: Shape?, _ role: Role, _ owner: Int
     ) throws(QuantizationError) {
-        guard let shape = Shape(dimensions), let info = TensorInfo(name: name, scalarType: type, shape: shape) else {
-            throw QuantizationError("tensor '\(name)' of shape \(dimensions) is no possible size")
+        guard let shape, let info = TensorInfo(name: name, scalarType: type, shape: shape) else {
+            throw QuantizationError("tensor '\(name)' has no possible size")
         }
-        guard names.insert(ByteKey(name)).inserted else { throw QuantizationError("two tensors would be named '\(name)'") }
-        items.append(Item(info: info, role: role, owner: owner))
+        infos.append(info)
+        roles.append(role)
+        owners.append(owner)
     }
 
     func layout(tensorCount: Int, fileCount: Int) -> (stored: [TensorInfo], trailingCount: Int, places: [QNFPlan.Place], filePlaces: [Int]) {
-        let rank = StorageOrder.naturalRanks(of: items.map(\.info.name))
-        func key(_ index: Int) -> (Int, Int, Int, Int) {
-            let item = items[index]
-            let isBlob = item.role == .stateBlob
-            return (isBlob ? 1 : 0, isBlob ? 0 : -StorageOrder.alignment(of: item.info), item.role == .file ? 1 : 0, rank[index])
+        var groups = [Int](repeating: 0, count: infos.count)
+        for (index, role) in roles.enumerated() {
+            // Quant states last; otherwise by alignment, greatest first, and weights before companion files.
+            groups[index] = role == .stateBlob ? 1 : -2 * StorageOrder.alignment(of: infos[index]) + (role == .file ? 1 : 0)
         }
-        let order = items.indices.sorted { key($0) < key($1) }
-        let trailingStart = items.count - items.count { $0.role == .stateBlob }
+        let order = StorageOrder.naturalOrder(of: infos.map(\.name)).enumerated()
+            .sorted { (groups[$0.element], $0.offset) < (groups[$1.element], $1.offset) }.map(\.element)
+        let trailingStart = roles.count { $0 != .stateBlob }
         var parts = [QNFPlan.Parts](repeating: .init(), count: tensorCount)
         var plain = [Int?](repeating: nil, count: tensorCount)
         var filePlaces = [Int](repeating: 0, count: fileCount)
         for (position, index) in order.enumerated() {
-            let owner = items[index].owner
-            switch items[index].role {
+            let owner = owners[index]
+            switch roles[index] {
             case .plain: plain[owner] = position
             case .codes: parts[owner].codes = position
             case .absmax: parts[owner].absmax = position
@@ -153,6 +154,6 @@ private struct PlanBuilder {
             }
         }
         let places = (0..<tensorCount).map { plain[$0].map(QNFPlan.Place.plain) ?? .quantized(parts[$0]) }
-        return (order.map { items[$0].info }, items.count - trailingStart, places, filePlaces)
+        return (order.map { infos[$0] }, infos.count - trailingStart, places, filePlaces)
     }
 }

@@ -59,8 +59,8 @@ package struct QNFWriter: Sendable {
             guard let state else { preconditionFailure("a quantized tensor has a quant state") }
             blobs[parts.stateBlob] = Array(state.jsonText.utf8)
         }
-        var fingerprint = Fingerprint.placeholder
-        var header = try writer.finish(trailing: blobs) { tensors in
+        var fingerprint: Fingerprint?
+        try writer.finish(trailing: blobs, checksumKey: QNFMetadata.Key.headerChecksum) { tensors in
             let fixedCount = tensors.count - blobs.count
             let values = tensors.indices.map { index in
                 guard index < fixedCount else { return CRC32C(of: blobs[index - fixedCount]) }
@@ -69,16 +69,12 @@ package struct QNFWriter: Sendable {
                 }
                 return checksum
             }
-            let weights = zip(tensors, values).filter { !$0.0.name.hasPrefix(QNFMetadata.filePrefix) }
-            fingerprint = Fingerprint(of: weights.map { ($0.0, $0.1) }).description
-            return QNFMetadata.members(checksums: values, fingerprint: fingerprint, settings: settings, lineage: lineage)
+            let found = Fingerprint(of: tensors, checksums: values) { !$0.hasPrefix(QNFMetadata.filePrefix) }
+            fingerprint = found
+            return QNFMetadata.members(checksums: values, fingerprint: found.description, settings: settings, lineage: lineage)
         }
-        guard let range = QNFMetadata.headerChecksumRange(in: header), let result = Fingerprint(fingerprint) else {
-            preconditionFailure("a .qnf header has its checksum and fingerprint")
-        }
-        header.replaceSubrange(range, with: Array(CRC32C(of: header).description.utf8))
-        try writer.file.write(Array(header[range]), atOffset: range.lowerBound)
-        return result
+        guard let fingerprint else { preconditionFailure("the metadata is asked for") }
+        return fingerprint
     }
 
     private static func placeholder(_ plan: QNFPlan, settings: JSONValue, lineage: JSONValue) -> [(key: String, value: String)] {

@@ -7,7 +7,9 @@ package struct QuantizedReader: Sendable {
     package let state: QuantState
     private let source: any TensorSource
     private let tensor: QuantizedTensor
-    private let quantMap: QuantMap
+    /// The 16 values that codes stand for, before they are multiplied by their block's constant.
+    package let quantMap: QuantMap
+    private let storedMap: QuantMap
     private let nestedMap: [Float]
 
     /// Reads the codebooks. A value in them that is not finite is refused: it would spread silently.
@@ -16,10 +18,16 @@ package struct QuantizedReader: Sendable {
         self.tensor = tensor
         state = tensor.state
         let values = try source.finiteFloats(ofTensor: tensor.quantMap)
-        let stored = QuantMap([16 of Float] { values[$0] })
+        storedMap = QuantMap([16 of Float] { values[$0] })
         // bitsandbytes' kernel for rows of odd length looks codes up in the stored map, the others know FP4's -0.
-        quantMap = (state.shape.dimensions.last ?? 0) % 2 == 0 ? stored.decodingMap(for: state.quantType) : stored
+        quantMap = (state.shape.dimensions.last ?? 0) % 2 == 0 ? storedMap.decodingMap(for: state.quantType) : storedMap
         nestedMap = try tensor.nested.map { parts throws(FileError) in try source.finiteFloats(ofTensor: parts.quantMap) } ?? []
+    }
+
+    /// Whether the codebooks in the file are, bit for bit, those that our quantizer writes.
+    package var hasStandardMaps: Bool {
+        storedMap == state.quantType.quantMap
+            && (tensor.nested == nil || nestedMap.map(\.bitPattern) == DynamicMap.values.map(\.bitPattern))
     }
 
     /// The constants of the blocks `range`, with double quantization undone.
@@ -39,9 +47,6 @@ package struct QuantizedReader: Sendable {
             count = range.count
         }
     }
-
-    /// The 16 values that codes stand for, before they are multiplied by their block's constant.
-    package var codebook: [Float] { quantMap.values.indices.map { quantMap.values[$0] } }
 
     /// Whether the stored 8-bit codes and nested constants of a doubly quantized weight are these, bit for bit.
     package func hasNestedConstants(codes: [UInt8], absmax: [Float]) throws(FileError) -> Bool {

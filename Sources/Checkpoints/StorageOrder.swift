@@ -8,8 +8,9 @@ package import TensorCore
 package enum StorageOrder {
     /// Indices of `tensors` in the order of the file.
     package static func indices(of tensors: [TensorInfo]) -> [Int] {
-        let rank = naturalRanks(of: tensors.map(\.name))
-        return tensors.indices.sorted { (-alignment(of: tensors[$0]), rank[$0]) < (-alignment(of: tensors[$1]), rank[$1]) }
+        naturalOrder(of: tensors.map(\.name)).enumerated()
+            .sorted { (-alignment(of: tensors[$0.element]), $0.offset) < (-alignment(of: tensors[$1.element]), $1.offset) }
+            .map(\.element)
     }
 
     /// The largest power of two, at most 64, that divides the byte count.
@@ -17,12 +18,8 @@ package enum StorageOrder {
         info.byteCount == 0 ? 64 : min(64, info.byteCount & -info.byteCount)
     }
 
-    /// The position of each name in natural order, found once: comparing walks over both names.
-    static func naturalRanks(of names: [String]) -> [Int] {
-        var ranks = [Int](repeating: 0, count: names.count)
-        for (position, index) in names.indices.sorted(by: { NaturalOrder.precedes(names[$0], names[$1]) }).enumerated() {
-            ranks[index] = position
-        }
-        return ranks
+    /// Indices of `names` in natural order.
+    static func naturalOrder(of names: [String]) -> [Int] {
+        names.indices.sorted { NaturalOrder.precedes(names[$0], names[$1]) }
     }
 }

@@ -121,10 +121,13 @@ package struct JSONScanner: Sendable {
 
     /// A whole number of the range of `Int`, written without fraction or exponent.
     package mutating func readInteger() throws(JSONError) -> Int {
-        _ = try peekKind()
+        try expect(.number)
+        if let short = readShortInteger() { return short }
         let start = position
         let number = try readNumber()
-        guard let integer = number.integer else { throw JSONError(offset: start, "\(number.literal) is not a whole number in range") }
+        guard let integer = number.integer else {
+            throw JSONError(offset: start, "\(JSONError.excerpt(number.literal)) is not a whole number in range")
+        }
         return integer
     }
 
@@ -198,6 +201,25 @@ package struct JSONScanner: Sendable {
         let start = position
         while position < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position]) { position += 1 }
         return position - start
+    }
+
+    /// Reads up to 18 digits that are the whole number: nearly every number of a header. Nil, and nothing read, for others.
+    private mutating func readShortInteger() -> Int? {
+        var end = position
+        var value = 0
+        while end < bytes.count, bytes[end] &- UInt8(ascii: "0") <= 9 {
+            guard end - position < 18 else { return nil }
+            value = value * 10 + Int(bytes[end] - UInt8(ascii: "0"))
+            end += 1
+        }
+        let isZeroLed = end - position > 1 && bytes[position] == UInt8(ascii: "0")
+        guard end > position, end < bytes.count, !isZeroLed else { return nil }
+        switch bytes[end] {
+        case UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E"): return nil
+        default:
+            position = end
+            return value
+        }
     }
 
     private mutating func readWord(_ word: StaticString) throws(JSONError) {

@@ -62,17 +62,25 @@ package struct JSONObject: Hashable, Sendable {
 }
 
 /// A string as a key: equal where the UTF-8 bytes are.
+///
+/// The hash is taken once: a set of 100,000 names that grows would otherwise read all of them again and again.
 package struct ByteKey: Hashable, Sendable {
     package let text: String
+    private let bytesHash: Int
 
-    package init(_ text: String) { self.text = text }
-
-    package static func == (a: ByteKey, b: ByteKey) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
-
-    package func hash(into hasher: inout Hasher) {
+    package init(_ text: String) {
         var text = text
+        var hasher = Hasher()
         text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        self.text = text
+        bytesHash = hasher.finalize()
     }
+
+    package static func == (a: ByteKey, b: ByteKey) -> Bool {
+        a.bytesHash == b.bytesHash && a.text.utf8.elementsEqual(b.text.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(bytesHash) }
 }
 
 /// Any JSON value.
@@ -107,7 +115,7 @@ package enum JSONValue: Hashable, Sendable {
         case .object:
             var object = JSONObject()
             try scanner.readObject { (scanner, key, offset) throws(JSONError) in
-                guard object[key] == nil else { throw JSONError(offset: offset, "key '\(key)' stands here for the second time") }
+                guard object[key] == nil else { throw JSONError(offset: offset, "key '\(JSONError.excerpt(key))' stands here for the second time") }
                 object[key] = try JSONValue(from: &scanner)
             }
             self = .object(object)

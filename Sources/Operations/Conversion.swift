@@ -60,6 +60,8 @@ private final class ConversionRun: Sendable {
         case quantize(item: Int, Range<Int>)
         /// Bytes of a source tensor to a stored tensor of the output.
         case copy(from: Int, to: Int, Range<Int>)
+        /// Likewise, of constants or a codebook in F32: a NaN among them would spread to whole blocks.
+        case copyConstants(from: Int, to: Int, Range<Int>)
         case cast(item: Int, Range<Int>, to: ScalarType)
         /// Bytes that are only counted: those of transposed weights, whose chunks are no runs of the file, and quant states.
         case count(tensor: Int, Range<Int>)
@@ -70,6 +72,7 @@ private final class ConversionRun: Sendable {
         var states: [QuantState?]
         var collectors: [Int: ConstantsCollector] = [:]
         var narrowing = NarrowingCounts()
+        /// Position of the first in the order in which the weight is quantized.
         var nonfinite: [Int: Int] = [:]
     }
 
@@ -97,7 +100,11 @@ private final class ConversionRun: Sendable {
     func narrowing() -> NarrowingCounts { findings.withLock { $0.narrowing } }
 
     func nonfinite() -> [(name: String, index: Int)] {
-        findings.withLock { $0.nonfinite }.sorted { $0.key < $1.key }.map { (plan.items[$0.key].tensor.name, $0.value) }
+        findings.withLock { $0.nonfinite }.sorted { $0.key < $1.key }.map { item, position in
+            let tensor = plan.items[item].tensor
+            let place = Self.place(ofElement: position, in: tensor)
+            return (tensor.name, place[0] * tensor.shape.dimensions[1] + place[1])
+        }
     }
 
     // MARK: - Planning
@@ -130,18 +137,21 @@ private final class ConversionRun: Sendable {
         let limit = resources.chunkElementCount * (isTransposed ? Resources.transposedChunkFactor : 1)
         let unit = Chunks.leastCommonMultiple(reader.granularity, plan.settings.blockSize)
         let ranges = Chunks.ranges(count: source.tensors[tensor].elementCount, limit: limit, unit: unit)
-        findings.withLock { $0.collectors[index] = ConstantsCollector(pendingCount: ranges.count) }
         jobs += ranges.map { .quantize(item: index, $0) }
         if isTransposed { appendCount(of: tensor, to: &jobs) }
     }
 
     private func appendCopies(of quantized: QuantizedTensor, to parts: QNFPlan.Parts, jobs: inout [Job]) {
         appendCopy(from: quantized.codes, to: parts.codes, jobs: &jobs)
-        appendCopy(from: quantized.absmax, to: parts.absmax, jobs: &jobs)
-        appendCopy(from: quantized.quantMap, to: parts.quantMap, jobs: &jobs)
+        var constants = [(quantized.quantMap, parts.quantMap)]
         if let nested = quantized.nested, let absmax = parts.nestedAbsmax, let map = parts.nestedQuantMap {
-            appendCopy(from: nested.absmax, to: absmax, jobs: &jobs)
-            appendCopy(from: nested.quantMap, to: map, jobs: &jobs)
+            appendCopy(from: quantized.absmax, to: parts.absmax, jobs: &jobs)
+            constants += [(nested.absmax, absmax), (nested.quantMap, map)]
+        } else {
+            constants.append((quantized.absmax, parts.absmax))
+        }
+        for (tensor, stored) in constants {
+            jobs += byteRanges(of: tensor).map { .copyConstants(from: tensor, to: stored, $0) }
         }
         appendCount(of: quantized.stateBlob, to: &jobs)
     }
@@ -166,7 +176,10 @@ private final class ConversionRun: Sendable {
         case .copy(let tensor, let stored, let range):
             let buffer = UnsafeRawBufferPointer(try readBytes(of: tensor, range, worker: worker))
             try writer.write(buffer, stored: stored, atByteOffset: range.lowerBound)
-            resources.progress(range.count)
+        case .copyConstants(let tensor, let stored, let range):
+            let buffer = UnsafeRawBufferPointer(try readBytes(of: tensor, range, worker: worker))
+            try requireFinite(buffer, ofTensor: tensor, atByteOffset: range.lowerBound)
+            try writer.write(buffer, stored: stored, atByteOffset: range.lowerBound)
         case .cast(let item, let range, let type): try cast(item, range, to: type, worker: worker)
         case .count(let tensor, let range): _ = try readBytes(of: tensor, range, worker: worker)
         }
@@ -176,7 +189,15 @@ private final class ConversionRun: Sendable {
         let buffer = scratch.buffer(worker: worker, slot: 0, byteCount: range.count)
         try source.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
         checksums.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
+        resources.progress(range.count)
         return buffer
+    }
+
+    private func requireFinite(_ floats: UnsafeRawBufferPointer, ofTensor index: Int, atByteOffset offset: Int) throws {
+        guard !allowsNonfinite, let first = FiniteScan.firstNonfinite(RawSpan(_unsafeBytes: floats), of: .f32) else { return }
+        throw FileError(
+            plan.checkpoint.path, at: "tensor '\(source.tensors[index].name)'", "element \(offset / 4 + first) is not a finite number",
+            hint: "the file is damaged, or was made of a model with such values; --allow-nonfinite copies them")
     }
 
     private func quantize(_ index: Int, _ range: Range<Int>, worker: Int) throws {
@@ -193,6 +214,7 @@ private final class ConversionRun: Sendable {
         if !isTransposed {
             checksums.record(
                 UnsafeRawBufferPointer(values), tensor: tensor, atByteOffset: range.lowerBound * info.scalarType.bitCount / 8)
+            resources.progress(byteCount)
         }
         let codes = scratch.buffer(worker: worker, slot: 2, byteCount: (range.count + 1) / 2)
         let blockSize = plan.settings.blockSize
@@ -205,36 +227,40 @@ private final class ConversionRun: Sendable {
         if let nonfinite { try found(nonfinite: range.lowerBound + nonfinite, in: index) }
         try writer.write(UnsafeRawBufferPointer(codes), stored: parts.codes, atByteOffset: range.lowerBound / 2)
         try collect(absmax, firstBlock: range.lowerBound / plan.settings.blockSize, item: index, parts: parts)
-        resources.progress(byteCount)
     }
 
     private func found(nonfinite position: Int, in index: Int) throws {
         let tensor = plan.items[index].tensor
-        // In the weight's own orientation, which is what a person will look at.
-        let columns = tensor.shape.dimensions[tensor.isConv1D ? 0 : 1]
-        let (outer, inner) = (position / columns, position % columns)
-        let place = tensor.isConv1D ? [inner, outer] : [outer, inner]
-        guard allowsNonfinite else {
+        guard allowsNonfinite, !plan.settings.isDoubleQuantized else {
+            let reason = tensor.scalarType == .f64 ? "is not a finite number of float32" : "is not a finite number"
             throw FileError(
-                plan.checkpoint.path, at: "tensor '\(tensor.name)'", "element \(place) is not a finite number",
-                hint: "--allow-nonfinite quantizes it all the same, as bitsandbytes does")
+                plan.checkpoint.path, at: "tensor '\(tensor.name)'", "element \(Self.place(ofElement: position, in: tensor)) \(reason)",
+                hint: allowsNonfinite
+                    ? "double quantization would spread it to the whole tensor; with --no-double-quant it stays in its block"
+                    : "--allow-nonfinite with --no-double-quant quantizes it all the same, as bitsandbytes does")
         }
-        let flat = place[0] * tensor.shape.dimensions[1] + place[1]
-        findings.withLock { $0.nonfinite[index] = min($0.nonfinite[index] ?? .max, flat) }
+        findings.withLock { $0.nonfinite[index] = min($0.nonfinite[index] ?? .max, position) }
+    }
+
+    /// Row and column in the weight's own orientation, which is what a person will look at.
+    private static func place(ofElement position: Int, in tensor: LogicalTensor) -> [Int] {
+        let (outer, inner) = position.quotientAndRemainder(dividingBy: tensor.shape.dimensions[tensor.isConv1D ? 0 : 1])
+        return tensor.isConv1D ? [inner, outer] : [outer, inner]
     }
 
     /// Adds the constants of a chunk; with the last one, writes those of the whole tensor.
     private func collect(_ absmax: [Float], firstBlock: Int, item index: Int, parts: QNFPlan.Parts) throws {
-        let complete = findings.withLock { findings -> [Float]? in
-            findings.collectors[index]?.add(absmax, firstBlock: firstBlock)
-            guard let collector = findings.collectors[index], collector.isComplete else { return nil }
-            findings.collectors[index] = nil
-            return collector.joined()
-        }
-        guard let complete else { return }
         guard case .quantized(let settings, let scalarType, let shape) = plan.layout.tensors[index].form else {
             preconditionFailure("only a quantized tensor has constants")
         }
+        let blockCount = (shape.elementCount + settings.blockSize - 1) / settings.blockSize
+        let complete = findings.withLock { findings in
+            findings.collectors[index, default: ConstantsCollector()].add(absmax, firstBlock: firstBlock)
+            let complete = findings.collectors[index]?.joined(blockCount: blockCount)
+            if complete != nil { findings.collectors[index] = nil }
+            return complete
+        }
+        guard let complete else { return }
         var offset: Float?
         let codebook = settings.quantType.quantMap.values
         try writer.write(codebook.indices.map { codebook[$0] }, stored: parts.quantMap)
@@ -247,8 +273,14 @@ private final class ConversionRun: Sendable {
         } else {
             try writer.write(complete, stored: parts.absmax)
         }
-        let state = try QuantState(settings: settings, scalarType: scalarType, shape: shape, offset: offset)
-        findings.withLock { $0.states[index] = state }
+        do throws(QuantizationError) {
+            let state = try QuantState(settings: settings, scalarType: scalarType, shape: shape, offset: offset)
+            findings.withLock { $0.states[index] = state }
+        } catch {
+            throw FileError(
+                plan.checkpoint.path, at: "tensor '\(plan.items[index].tensor.name)'", error.message,
+                hint: "its values are too large to be averaged; use --no-double-quant")
+        }
     }
 
     private func cast(_ index: Int, _ range: Range<Int>, to type: ScalarType, worker: Int) throws {
@@ -263,20 +295,22 @@ private final class ConversionRun: Sendable {
         let counts = FloatCast.cast(UnsafeRawBufferPointer(input), from: from, to: type, into: output, widened: wide)
         try writer.write(UnsafeRawBufferPointer(output), stored: stored, atByteOffset: range.lowerBound * newSize)
         findings.withLock { $0.narrowing = $0.narrowing + counts }
-        resources.progress(input.count)
     }
 }
 
 /// The constants of a tensor whose chunks finish in any order.
 private struct ConstantsCollector {
     private var pieces: [(firstBlock: Int, absmax: [Float])] = []
-    private let pendingCount: Int
+    private var collectedCount = 0
 
-    init(pendingCount: Int) { self.pendingCount = pendingCount }
+    mutating func add(_ absmax: [Float], firstBlock: Int) {
+        pieces.append((firstBlock, absmax))
+        collectedCount += absmax.count
+    }
 
-    var isComplete: Bool { pieces.count == pendingCount }
-
-    mutating func add(_ absmax: [Float], firstBlock: Int) { pieces.append((firstBlock, absmax)) }
-
-    func joined() -> [Float] { pieces.sorted { $0.firstBlock < $1.firstBlock }.flatMap(\.absmax) }
+    /// All of them in order; nil while some are missing.
+    func joined(blockCount: Int) -> [Float]? {
+        guard collectedCount == blockCount else { return nil }
+        return pieces.count == 1 ? pieces[0].absmax : pieces.sorted { $0.firstBlock < $1.firstBlock }.flatMap(\.absmax)
+    }
 }

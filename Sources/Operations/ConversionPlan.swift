@@ -43,10 +43,13 @@ package struct ConversionPlan: Sendable {
         toolVersion: String, options: [String]
     ) throws {
         let settings = try Self.settings(of: checkpoint, requested: requested)
+        try Self.checkConvertible(checkpoint)
+        let isQuantized = checkpoint.tensors.contains { $0.quantized != nil }
         var items: [Item] = []
         var planned: [PlannedTensor] = []
         for tensor in checkpoint.tensors {
-            let (step, form) = try Self.step(for: tensor, checkpoint, settings: settings, rules: rules, castingTo: type)
+            let quantizes = rules.action(for: tensor, isQuantizedModel: isQuantized) == .quantize
+            let (step, form) = try Self.step(for: tensor, checkpoint, quantizing: quantizes ? settings : nil, castingTo: type)
             let plannedTensor = PlannedTensor(name: tensor.name, form: form, isConv1D: tensor.isConv1D)
             planned.append(plannedTensor)
             items.append(
@@ -59,7 +62,9 @@ package struct ConversionPlan: Sendable {
         self.settings = settings
         self.toolVersion = toolVersion
         self.options = options
-        layout = try QNFPlan(tensors: planned, files: checkpoint.files)
+        do throws(QuantizationError) { layout = try QNFPlan(tensors: planned, files: checkpoint.files) } catch {
+            throw FileError(checkpoint.path, error.message)
+        }
         let transposed = planned.filter(\.isConv1D).map(\.name).sorted(by: NaturalOrder.precedes)
         settingsDocument = .object([
             "quantizer": .string("bitsandbytes-0.50-cpu"), "quant_type": .string(settings.quantType.rawValue),
@@ -70,8 +75,8 @@ package struct ConversionPlan: Sendable {
 
     package var elementCount: Int { items.reduce(0) { $0 + $1.tensor.elementCount } }
 
-    /// Bytes that a conversion tells `Resources.progress` of, all together.
-    package var inputByteCount: Int { items.reduce(0) { $0 + $1.inputByteCount } }
+    /// Bytes that a conversion tells `Resources.progress` of, all together: every byte of the source is read.
+    package var inputByteCount: Int { checkpoint.storedByteCount }
 
     /// Bytes of the output; a few less where decimal numbers in it turn out shorter than they can be.
     package func outputByteCount() throws(FileError) -> Int {
@@ -94,26 +99,41 @@ package struct ConversionPlan: Sendable {
             quantType: first.quantType, blockSize: first.blockSize, isDoubleQuantized: first.nested != nil)
         guard let requested, requested != existing else { return existing }
         throw OperationError(
-            "\(checkpoint.path) is already quantized as \(existing.summary), but \(requested.summary) is asked for",
+            "\(checkpoint.path) is 4-bit already (\(existing)), but \(requested) is asked for",
             hint: "start from the dense model, or accept a second loss: qconvert to-hf --dequantize first")
     }
 
+    /// Refuses what would give a file that says something else than its source.
+    private static func checkConvertible(_ checkpoint: Checkpoint) throws {
+        if let method = checkpoint.foreignQuantization {
+            throw FileError(
+                checkpoint.path, at: "config.json", "the weights are quantized with '\(method)' and would be taken for plain numbers",
+                hint: "start from the dense model")
+        }
+        if let tensor = checkpoint.tensors.first(where: { $0.name.hasPrefix(QNFMetadata.filePrefix) }) {
+            throw FileError(
+                checkpoint.path, at: "tensor '\(tensor.name)'",
+                "cannot be held by a .qnf, where names that begin with '\(QNFMetadata.filePrefix)' are files")
+        }
+    }
+
+    /// - Parameter settings: how a dense tensor is to be quantized; nil keeps it dense.
     private static func step(
-        for tensor: LogicalTensor, _ checkpoint: Checkpoint, settings: QuantizationSettings, rules: ConversionRules,
-        castingTo type: ScalarType?
+        for tensor: LogicalTensor, _ checkpoint: Checkpoint, quantizing settings: QuantizationSettings?, castingTo type: ScalarType?
     ) throws -> (Step, PlannedTensor.Form) {
         switch tensor.storage {
         case .quantized(let quantized):
             let state = quantized.state
             guard let own = state.settings else {
-                throw OperationError(
-                    "\(checkpoint.path): tensor '\(tensor.name)': its constants are quantized in blocks of "
-                        + "\(state.nested?.blockSize ?? 0), but .qnf holds blocks of \(QuantizationSettings.nestedBlockSize)")
+                throw FileError(
+                    checkpoint.path, at: "tensor '\(tensor.name)'",
+                    "its constants are quantized in blocks of \(state.nested?.blockSize ?? 0), but a .qnf holds blocks of "
+                        + "\(QuantizationSettings.nestedBlockSize)")
             }
             return (.copyQuantized, .quantized(own, scalarType: state.scalarType, shape: state.shape))
         case .plain(let index):
             let info = checkpoint.source.tensors[index]
-            if rules.action(for: tensor) == .quantize {
+            if let settings {
                 let dimensions = tensor.isConv1D ? Array(info.shape.dimensions.reversed()) : info.shape.dimensions
                 guard let shape = Shape(dimensions) else { preconditionFailure("a transposed shape has as many elements") }
                 return (.quantize, .quantized(settings, scalarType: recordedType(of: info.scalarType), shape: shape))
@@ -153,9 +173,4 @@ package struct ConversionPlan: Sendable {
             return state.packedByteCount + constants + 4 * 16 + state.jsonText.utf8.count
         }
     }
-}
-
-extension QuantizationSettings {
-    /// `nf4/64 with 8-bit constants`.
-    fileprivate var summary: String { "\(quantType.rawValue)/\(blockSize) with \(isDoubleQuantized ? "8-bit" : "f32") constants" }
 }

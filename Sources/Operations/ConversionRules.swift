@@ -2,6 +2,8 @@ package import Checkpoints
 import TensorCore
 
 /// Which tensors become 4-bit: the user's rules first, the first that matches wins; then the default of the role.
+///
+/// In a model that is 4-bit already nothing is quantized by default: what is dense there was left dense on purpose.
 package struct ConversionRules: Sendable {
     package enum Action: Sendable, Hashable {
         case keep, quantize
@@ -25,12 +27,14 @@ package struct ConversionRules: Sendable {
         self.quantizesEmbeddings = quantizesEmbeddings
     }
 
-    /// What is to happen to a tensor; one that cannot be 4-bit (not 2-D, not a float, empty) is kept whatever the rules say.
-    package func action(for tensor: LogicalTensor) -> Action {
+    /// What is to happen to a dense tensor; one that cannot be 4-bit (not 2-D, not a float, empty) is kept whatever the rules say.
+    ///
+    /// - Parameter isQuantizedModel: other tensors of the same model are 4-bit already.
+    package func action(for tensor: LogicalTensor, isQuantizedModel: Bool) -> Action {
         guard Self.canBeQuantized(tensor) else { return .keep }
         if let rule = rules.first(where: { $0.pattern.matches(tensor.name) }) { return rule.action }
         switch LinearLayers.role(of: tensor.name, shape: tensor.shape) {
-        case .linear: return .quantize
+        case .linear: return isQuantizedModel ? .keep : .quantize
         case .embedding: return quantizesEmbeddings ? .quantize : .keep
         case .head, .other: return .keep
         }

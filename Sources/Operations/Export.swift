@@ -79,7 +79,7 @@ package struct Export: Sendable {
         let jobs = run.jobs(shards)
         try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }
         _ = try run.checksums.verified()
-        for writer in writers { _ = try writer.finish { _ in metadata } }
+        for writer in writers { try writer.finish { _ in metadata } }
         return run.narrowing()
     }
 
@@ -111,8 +111,7 @@ package struct Export: Sendable {
         case .dense(let type): return HuggingFaceConfig.dense(config, scalarType: type)
         case .quantized:
             guard let state = states.first else { return HuggingFaceConfig.dense(config, scalarType: nil) }
-            return HuggingFaceConfig.quantized(
-                config, state: state, skippedModules: HuggingFaceConfig.skippedModules(in: plan.checkpoint.tensors))
+            return HuggingFaceConfig.quantized(config, state: state, tensors: plan.checkpoint.tensors)
         }
     }
 }
@@ -192,7 +191,6 @@ private final class ExportRun: Sendable {
         case .copy(let tensor, let shard, let position, let range):
             let buffer = UnsafeRawBufferPointer(try readBytes(of: tensor, range, worker: worker))
             try writers[shard].write(buffer, tensor: position, atByteOffset: range.lowerBound)
-            resources.progress(range.count)
         case .cast(let tensor, let shard, let position, let range, let type):
             try cast(tensor, range, to: type, worker: worker) { bytes in
                 try writers[shard].write(bytes, tensor: position, atByteOffset: range.lowerBound * type.bitCount / 8)
@@ -207,6 +205,7 @@ private final class ExportRun: Sendable {
         let buffer = scratch.buffer(worker: worker, slot: 0, byteCount: range.count)
         try source.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
         checksums.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
+        resources.progress(range.count)
         return buffer
     }
 
@@ -221,7 +220,6 @@ private final class ExportRun: Sendable {
         let found = FloatCast.cast(UnsafeRawBufferPointer(input), from: from, to: type, into: output, widened: wide)
         counts.withLock { $0 = $0 + found }
         try write(UnsafeRawBufferPointer(output))
-        resources.progress(input.count)
     }
 
     private func dequantize(

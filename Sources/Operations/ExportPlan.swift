@@ -63,10 +63,8 @@ package struct ExportPlan: Sendable {
         self.expanded = expanded
     }
 
-    /// Bytes that an export tells `Resources.progress` of, all together.
-    package var inputByteCount: Int {
-        checkpoint.tensors.reduce(0) { $0 + ConversionPlan.storedByteCount(of: $1, in: checkpoint.source) }
-    }
+    /// Bytes that an export tells `Resources.progress` of, all together: every byte of the source is read.
+    package var inputByteCount: Int { checkpoint.storedByteCount }
 
     /// transformers has 4-bit versions of linear layers, the output head among them, and of no others.
     static func hasFourBitLayer(_ tensor: LogicalTensor) -> Bool {

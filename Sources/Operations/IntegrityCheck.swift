@@ -15,7 +15,7 @@ package struct IntegrityReport: Sendable {
 
     /// Damage: stored and computed checksums differ, or constants that cannot be.
     package let problems: [Finding]
-    /// Odd, but possible: values that are not finite in a weight that is stored dense.
+    /// Odd, but possible: values that are not finite in a weight that is stored dense, or in constants that a checksum covers.
     package let oddities: [Finding]
     package let checkedByteCount: Int
     package let tensorCount: Int
@@ -36,7 +36,7 @@ package struct IntegrityCheck: Sendable {
     package func run() throws -> IntegrityReport {
         let source = checkpoint.source
         let table = ChecksumTable(tensorCount: source.tensors.count)
-        let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 2)
+        let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 1)
         let jobs = source.tensors.indices.flatMap { tensor in
             Chunks.ranges(count: source.tensors[tensor].byteCount, limit: 4 * resources.chunkElementCount, unit: 8)
                 .map { (tensor: tensor, range: $0) }
@@ -47,8 +47,11 @@ package struct IntegrityCheck: Sendable {
             let (tensor, range) = jobs[index]
             let buffer = scratch.buffer(worker: worker, slot: 0, byteCount: range.count)
             try source.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
-            table.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
-            if let first = firstNonfinite(UnsafeRawBufferPointer(buffer), of: source.tensors[tensor].scalarType, worker, scratch) {
+            if checkpoint.storedChecksum(ofTensor: tensor) != nil {
+                table.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
+            }
+            let bytes = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(buffer))
+            if let first = FiniteScan.firstNonfinite(bytes, of: source.tensors[tensor].scalarType) {
                 let element = range.lowerBound * 8 / source.tensors[tensor].scalarType.bitCount + first
                 nonfinite.withLock { $0[tensor] = min($0[tensor] ?? .max, element) }
             }
@@ -83,49 +86,12 @@ package struct IntegrityCheck: Sendable {
         for (index, element) in nonfinite.sorted(by: { $0.key < $1.key }) {
             let finding = IntegrityReport.Finding(
                 tensor: source.tensors[index].name, message: "element \(element) is not a finite number")
-            if constants.contains(index) { problems.append(finding) } else { oddities.append(finding) }
+            // A checksum that is right says that they were written so (`--allow-nonfinite`).
+            let isDamage = constants.contains(index) && checkpoint.storedChecksum(ofTensor: index) == nil
+            if isDamage { problems.append(finding) } else { oddities.append(finding) }
         }
         return IntegrityReport(
             problems: problems, oddities: oddities, checkedByteCount: checkpoint.storedByteCount, tensorCount: source.tensors.count,
             checksumCount: checksumCount)
-    }
-
-    /// Index of the first NaN or infinity among floats; nil for other types.
-    private func firstNonfinite(
-        _ bytes: UnsafeRawBufferPointer, of type: ScalarType, _ worker: Int, _ scratch: ScratchMemory
-    ) -> Int? {
-        switch type {
-        case .f16: FiniteScan.first16(bytes, exponentMask: 0x7c00)
-        case .bf16: FiniteScan.first16(bytes, exponentMask: 0x7f80)
-        case .f32: FiniteScan.first32(bytes)
-        default: nil
-        }
-    }
-}
-
-/// Looks for floats that are not finite: all bits of the exponent set.
-enum FiniteScan {
-    static func first16(_ bytes: UnsafeRawBufferPointer, exponentMask: UInt16) -> Int? {
-        let values = bytes.bindMemory(to: UInt16.self)
-        // A whole run is looked at without leaving the loop, which the compiler then turns into vectors.
-        for start in stride(from: 0, to: values.count, by: 1024) {
-            let end = min(start + 1024, values.count)
-            var found = false
-            for index in start..<end where values[index] & exponentMask == exponentMask { found = true }
-            if found { return values[start..<end].firstIndex { $0 & exponentMask == exponentMask } }
-        }
-        return nil
-    }
-
-    static func first32(_ bytes: UnsafeRawBufferPointer) -> Int? {
-        let values = bytes.bindMemory(to: UInt32.self)
-        let mask: UInt32 = 0x7f80_0000
-        for start in stride(from: 0, to: values.count, by: 1024) {
-            let end = min(start + 1024, values.count)
-            var found = false
-            for index in start..<end where values[index] & mask == mask { found = true }
-            if found { return values[start..<end].firstIndex { $0 & mask == mask } }
-        }
-        return nil
     }
 }

@@ -38,8 +38,13 @@ package struct Resources: Sendable {
                     hint: "allow more; most of it is the header of the model, the constants of its largest tensor, and the program itself")
             }
         }
-        pool = WorkerPool(threadCount: threads)
-        chunkElementCount = chunk
+        self.init(threadCount: threads, chunkElementCount: chunk, progress: progress)
+    }
+
+    /// Chunks of any size: what comes out must not depend on it.
+    init(threadCount: Int, chunkElementCount: Int, progress: @escaping @Sendable (Int) -> Void = { _ in }) {
+        pool = WorkerPool(threadCount: threadCount)
+        self.chunkElementCount = chunkElementCount
         self.progress = progress
     }
 

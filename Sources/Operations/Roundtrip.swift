@@ -1,4 +1,5 @@
 package import Checkpoints
+import JSONText
 import Parallelism
 package import Quantization
 import Synchronization
@@ -10,11 +11,17 @@ package struct RoundtripReport: Sendable {
         package let name: String
         package let shape: Shape
         package let typeName: String
+        /// 4-bit in the model.
+        package let isQuantized: Bool
         package let statistics: ErrorStatistics.Totals
-        /// Largest error as a share of what the format allows at that element; nil of dense tensors.
+        /// Largest error as a share of what the format allows at that element; nil of dense tensors, and where the source is
+        /// 4-bit too.
         package let largestBoundShare: Double?
-        /// Whether the model holds exactly what converting the source gives; nil where that was not asked for.
+        /// Whether the model holds exactly what converting the source gives; nil of 4-bit weights where that was not asked for.
         package let isBitExact: Bool?
+
+        /// Dense in the model, but neither what the source holds nor that in another type.
+        package var isChanged: Bool { !isQuantized && isBitExact == false }
 
         package var relativeRMSE: Double { statistics.relativeError }
     }
@@ -29,8 +36,8 @@ package struct RoundtripReport: Sendable {
 
     package var isComplete: Bool { missing.isEmpty && extra.isEmpty && mismatched.isEmpty }
     package var isBitExact: Bool { isComplete && rows.allSatisfy { $0.isBitExact ?? false } }
-    /// The largest error stays inside what the format allows.
-    package var isWithinBound: Bool { rows.allSatisfy { ($0.largestBoundShare ?? 0) <= 1 } }
+    /// The largest error of 4-bit weights stays inside what the format allows, and dense tensors are unchanged.
+    package var isWithinBound: Bool { rows.allSatisfy { ($0.largestBoundShare ?? 0) <= 1 && !$0.isChanged } }
 }
 
 /// Compares a quantized model with its source, streaming both.
@@ -49,17 +56,17 @@ package struct Roundtrip: Sendable {
     }
 
     package func run() throws -> RoundtripReport {
-        let sourceIndex = Dictionary(source.tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let sourceIndex = Dictionary(source.tensors.enumerated().map { (ByteKey($1.name), $0) }, uniquingKeysWith: { first, _ in first })
         var pairs: [TensorPair] = []
         var extra: [String] = []
         var mismatched: [(name: String, source: Shape, model: Shape)] = []
-        var matched = Set<String>()
+        var isMatched = [Bool](repeating: false, count: source.tensors.count)
         for tensor in model.tensors {
-            guard let index = sourceIndex[tensor.name] else {
+            guard let index = sourceIndex[ByteKey(tensor.name)] else {
                 extra.append(tensor.name)
                 continue
             }
-            matched.insert(tensor.name)
+            isMatched[index] = true
             let original = source.tensors[index]
             guard original.shape == tensor.shape else {
                 mismatched.append((tensor.name, original.shape, tensor.shape))
@@ -67,7 +74,7 @@ package struct Roundtrip: Sendable {
             }
             pairs.append(try TensorPair(source: source, original: original, model: model, tensor: tensor, checksBits: checksBits))
         }
-        let missing = source.tensors.map(\.name).filter { !matched.contains($0) }
+        let missing = source.tensors.indices.filter { !isMatched[$0] }.map { source.tensors[$0].name }
         let rows = try compare(pairs)
         let ordered = zip(pairs, rows).sorted { Self.precedes($0, $1) }.map(\.1.row)
         var totals = ErrorStatistics()
@@ -81,6 +88,7 @@ package struct Roundtrip: Sendable {
 
     private static func precedes(_ a: (TensorPair, Compared), _ b: (TensorPair, Compared)) -> Bool {
         if a.0.isQuantized != b.0.isQuantized { return a.0.isQuantized }
+        if a.1.row.isChanged != b.1.row.isChanged { return a.1.row.isChanged }
         let (errorA, errorB) = (a.1.row.relativeRMSE, b.1.row.relativeRMSE)
         // NaN is worse than any number.
         if errorA.isNaN != errorB.isNaN { return errorA.isNaN }
@@ -89,30 +97,47 @@ package struct Roundtrip: Sendable {
     }
 
     private func compare(_ pairs: [TensorPair]) throws -> [Compared] {
-        struct Job {
-            let pair: Int
-            let chunk: Int
-            let range: Range<Int>
-        }
-        var jobs: [Job] = []
-        var partial: [[TensorPair.Partial?]] = []
-        for (index, pair) in pairs.enumerated() {
+        let progress = try pairs.map { pair in
             let ranges = pair.chunks(limit: resources.chunkElementCount)
-            jobs += ranges.enumerated().map { Job(pair: index, chunk: $0, range: $1) }
-            partial.append(Array(repeating: nil, count: ranges.count))
+            return PairProgress(ranges: ranges, compared: ranges.isEmpty ? try pair.summary(of: []) : nil)
         }
-        let results = Mutex(partial)
+        let jobs = progress.indices.flatMap { pair in progress[pair].ranges.indices.map { (pair: pair, chunk: $0) } }
+        let state = Mutex(progress)
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 6)
         try resources.pool.forEach(count: jobs.count) { index, worker in
-            let job = jobs[index]
-            let found = try pairs[job.pair].compare(job.range) { slot, byteCount in
+            let (pair, chunk) = jobs[index]
+            let found = try pairs[pair].compare(progress[pair].ranges[chunk]) { slot, byteCount in
                 scratch.buffer(worker: worker, slot: slot, byteCount: byteCount)
             }
-            results.withLock { $0[job.pair][job.chunk] = found }
-            resources.progress(found.sourceByteCount)
+            // The worker that has the last chunk of a tensor sums it up: constants are held of few tensors at a time.
+            guard let chunks = state.withLock({ $0[pair].add(found, chunk: chunk) }) else { return }
+            let compared = try pairs[pair].summary(of: chunks)
+            state.withLock { $0[pair].compared = compared }
         }
-        // Chunks are summed up in their order: the same bits for any number of threads.
-        let complete = results.withLock { $0 }
-        return try zip(pairs, complete).map { pair, chunks in try pair.summary(of: chunks.compactMap { $0 }) }
+        return state.withLock { $0.compactMap(\.compared) }
+    }
+}
+
+/// What is known of one tensor so far.
+private struct PairProgress: Sendable {
+    let ranges: [Range<Int>]
+    var compared: (row: RoundtripReport.Row, statistics: ErrorStatistics)?
+    private var found: [TensorPair.Partial?]
+    private var pendingCount: Int
+
+    init(ranges: [Range<Int>], compared: (row: RoundtripReport.Row, statistics: ErrorStatistics)?) {
+        self.ranges = ranges
+        self.compared = compared
+        found = Array(repeating: nil, count: ranges.count)
+        pendingCount = ranges.count
+    }
+
+    /// Adds a chunk; with the last one, gives all of them away, in their order: the same bits for any number of threads.
+    mutating func add(_ partial: TensorPair.Partial, chunk: Int) -> [TensorPair.Partial]? {
+        found[chunk] = partial
+        pendingCount -= 1
+        guard pendingCount == 0 else { return nil }
+        defer { found = [] }
+        return found.compactMap { $0 }
     }
 }

@@ -38,7 +38,7 @@ struct TensorPair: Sendable {
         originalReader = try original.quantized.map { quantized throws(FileError) in
             try QuantizedReader(source: source.source, tensor: quantized)
         }
-        let codes = reader.map { $0.codebook.sorted() } ?? []
+        let codes = reader.map { reader in reader.quantMap.values.indices.map { reader.quantMap.values[$0] }.sorted() } ?? []
         halfGap = zip(codes, codes.dropFirst()).map { Double($1) - Double($0) }.max().map { $0 / 2 } ?? 0
     }
 
@@ -74,7 +74,7 @@ struct TensorPair: Sendable {
             if checksBits { try compareBits(reader, range, raw: raw, codes: codes, scratch: scratch, partial: &partial) }
         } else {
             let stored = try readPlain(tensor, model, range, into: actual, slot: 2, scratch: scratch)
-            if checksBits { partial.isEqual = isSameDense(raw, stored, count: range.count, scratch) }
+            partial.isEqual = isSameDense(raw, reference, stored, scratch)
         }
         partial.statistics.add(
             reference: Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))),
@@ -87,14 +87,12 @@ struct TensorPair: Sendable {
         var statistics = ErrorStatistics()
         for chunk in chunks { statistics.append(chunk.statistics) }
         let totals = statistics.totals
-        var isBitExact: Bool?
-        if checksBits {
-            isBitExact = chunks.allSatisfy(\.isEqual)
-            if isBitExact == true, originalReader == nil, let reader { isBitExact = try hasSameConstants(reader, chunks.flatMap(\.absmax)) }
-        }
+        var isBitExact = isQuantized && !checksBits ? nil : chunks.allSatisfy(\.isEqual)
+        if isBitExact == true, originalReader == nil, let reader { isBitExact = try hasSameConstants(reader, chunks.flatMap(\.absmax)) }
         let row = RoundtripReport.Row(
-            name: tensor.name, shape: tensor.shape, typeName: LayerListing.typeName(of: tensor), statistics: totals,
-            largestBoundShare: isQuantized && originalReader == nil ? chunks.map(\.largestBoundShare).max() : nil, isBitExact: isBitExact)
+            name: tensor.name, shape: tensor.shape, typeName: LayerListing.typeName(of: tensor), isQuantized: isQuantized,
+            statistics: totals, largestBoundShare: isQuantized && originalReader == nil ? chunks.map(\.largestBoundShare).max() : nil,
+            isBitExact: isBitExact)
         return (row, statistics)
     }
 
@@ -141,19 +139,23 @@ struct TensorPair: Sendable {
         let blockSize = reader.state.blockSize
         let blocks = range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize
         let stored = try reader.absmax(ofBlocks: blocks)
-        let x = reference.bindMemory(to: Float.self), y = actual.bindMemory(to: Float.self)
+        let maxima = BlockMaxima(
+            reference: Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))),
+            actual: Span(_unsafeElements: UnsafeBufferPointer(actual.bindMemory(to: Float.self))), blockSize: blockSize)
         for (number, constant) in stored.enumerated() {
-            let start = number * blockSize, end = min(start + blockSize, range.count)
-            var absmax: Float = 0, largest: Float = 0
-            for index in start..<end {
-                absmax = max(absmax, x[index].magnitude)
-                largest = max(largest, (y[index] - x[index]).magnitude)
-            }
+            let absmax = maxima.absmax[number], largest = maxima.largestError[number]
             // A few roundings to float32 on the way to the value; below 1e-38 blocks are scaled by another rule.
-            let rounding = 4 * Double(absmax) * 0x1p-23 + 1e-38
+            let rounding = (4 * 0x1p-23 + recordedRoundoff) * Double(absmax) + 1e-38
             let bound = halfGap * Double(absmax) + (Double(absmax) - Double(constant)).magnitude + rounding
             partial.largestBoundShare = max(partial.largestBoundShare, Double(largest) / bound)
         }
+    }
+
+    /// Relative error of the source in the type it is recorded to have had when it was quantized: float32 masters are often
+    /// loaded as bfloat16 first.
+    private var recordedRoundoff: Double {
+        guard let recorded = tensor.quantized?.state.scalarType, recorded != original.scalarType else { return 0 }
+        return recorded == .bf16 ? 0x1p-8 : recorded == .f16 ? 0x1p-11 : 0
     }
 
     /// Quantizes the source's chunk again and compares its codes; the constants are compared once all are there.
@@ -179,7 +181,9 @@ struct TensorPair: Sendable {
 
     /// Both sides 4-bit: the same settings, codes and constants.
     private func isSameQuantized(_ range: Range<Int>, codes: UnsafeMutableRawBufferPointer, scratch: Scratch) throws -> Bool {
-        guard let originalReader, let reader, originalReader.state == reader.state else { return false }
+        guard let originalReader, let reader, originalReader.state == reader.state, originalReader.quantMap == reader.quantMap else {
+            return false
+        }
         let other = scratch(4, (range.count + 1) / 2)
         try originalReader.readCodes(range, into: other)
         let blockSize = reader.state.blockSize
@@ -188,8 +192,9 @@ struct TensorPair: Sendable {
         return other.elementsEqual(codes) && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
     }
 
-    /// The constants that quantizing the source gives are those in the model, bit for bit, nested ones included.
+    /// The constants that quantizing the source gives are those in the model, bit for bit, nested ones and codebooks included.
     private func hasSameConstants(_ reader: QuantizedReader, _ absmax: [Float]) throws -> Bool {
+        guard reader.hasStandardMaps, reader.state.scalarType == ConversionPlan.recordedType(of: original.scalarType) else { return false }
         guard let nested = reader.state.nested else {
             return zip(absmax, try reader.absmax(ofBlocks: 0..<absmax.count)).allSatisfy { $0.bitPattern == $1.bitPattern }
         }
@@ -198,14 +203,17 @@ struct TensorPair: Sendable {
         return try reader.hasNestedConstants(codes: expected.codes, absmax: expected.nestedAbsmax)
     }
 
-    /// Equal bytes, or equal after the cast that the model's type asks for.
-    private func isSameDense(_ raw: UnsafeRawBufferPointer?, _ stored: UnsafeRawBufferPointer, count: Int, _ scratch: Scratch) -> Bool {
-        guard let raw else { return false }
-        if original.scalarType == tensor.scalarType { return raw.elementsEqual(stored) }
+    /// Equal bytes, or what the source's values (`raw` where it is dense, `reference` as float32) are in the model's type.
+    private func isSameDense(
+        _ raw: UnsafeRawBufferPointer?, _ reference: UnsafeMutableRawBufferPointer, _ stored: UnsafeRawBufferPointer, _ scratch: Scratch
+    ) -> Bool {
+        if let raw, original.scalarType == tensor.scalarType { return raw.elementsEqual(stored) }
         guard tensor.scalarType.isNarrowable else { return false }
-        let cast = scratch(4, stored.count), wide = scratch(5, 4 * count)
-        _ = FloatCast.cast(raw, from: original.scalarType, to: tensor.scalarType, into: cast, widened: wide)
-        return cast.elementsEqual(stored)
+        let expected = scratch(4, stored.count)
+        var narrowed = MutableRawSpan(_unsafeBytes: expected)
+        FloatConversion.narrow(
+            Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))), to: tensor.scalarType, into: &narrowed)
+        return expected.elementsEqual(stored)
     }
 
     /// Integers and other types: equal bytes or not; counted as one chunk.

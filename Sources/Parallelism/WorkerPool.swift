@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 import Synchronization
 
@@ -5,6 +6,9 @@ import Synchronization
 ///
 /// Iterations are handed out in order, one at a time, to whichever thread is free; each writes only what belongs to
 /// its index, so results do not depend on the number of threads. The calling thread works too.
+///
+/// A pool runs one loop at a time: neither from two threads at once nor from inside of its own loop. A loop inside of
+/// another needs a pool of its own.
 package final class WorkerPool: Sendable {
     package let threadCount: Int
     private let state = PoolState()
@@ -15,7 +19,7 @@ package final class WorkerPool: Sendable {
         let count = max(1, threadCount ?? Self.availableProcessorCount)
         self.threadCount = count
         var started: [pthread_t] = []
-        for worker in 1..<max(count, 1) {
+        for worker in 1..<count {
             let start = Unmanaged.passRetained(WorkerStart(state: state, worker: worker))
             var thread = pthread_t()
             let status = pthread_create(&thread, nil, { argument in
@@ -35,8 +39,8 @@ package final class WorkerPool: Sendable {
         threads.withLock { for thread in $0 { pthread_join(thread, nil) } }
     }
 
-    /// Processors that are online.
-    package static var availableProcessorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+    /// Processors that this process may run on: not more than `taskset`, a batch system or a container leaves it.
+    package static var availableProcessorCount: Int { max(1, Int(processorCount())) }
 
     /// Runs `body(index, worker)` for every index below `count` and returns when all are done.
     ///

@@ -1,5 +1,5 @@
 /// How to quantize weights.
-package struct QuantizationSettings: Hashable, Sendable {
+package struct QuantizationSettings: Hashable, Sendable, CustomStringConvertible {
     package let quantType: QuantType
     /// Consecutive elements that share one absmax.
     package let blockSize: Int
@@ -30,6 +30,11 @@ package struct QuantizationSettings: Hashable, Sendable {
 
     package static func isValid(blockSize: Int) -> Bool {
         (32...4096).contains(blockSize) && blockSize & (blockSize - 1) == 0
+    }
+
+    /// `nf4, blocks of 64, double quantization`.
+    package var description: String {
+        "\(quantType.rawValue), blocks of \(blockSize), \(isDoubleQuantized ? "double" : "no double") quantization"
     }
 
     /// Bits per element of a large tensor, absmax included: 4.127 for the standard settings.

@@ -12,6 +12,7 @@ package struct SafetensorsWriter: Sendable {
     /// Offset of the data section, a multiple of 64.
     package let dataStart: Int
     package let file: OutputFile
+    /// Where each tensor begins in the data section, and where the last one ends.
     private let offsets: [Int]
     private let fixedCount: Int
 
@@ -19,49 +20,70 @@ package struct SafetensorsWriter: Sendable {
     package static let alignment = 64
 
     /// - Parameters:
-    ///   - plan: all tensors in the order of their data; the last `trailingCount` with their greatest length.
+    ///   - plan: all tensors in the order of their data; the last `trailingCount`, bytes in one dimension, with their
+    ///     greatest length.
     ///   - metadata: strings of `__metadata__`, as long as the final ones will be.
+    /// - Throws: where no reader would accept such a file, or the disk has no room for it.
     package init(
         file: OutputFile, plan: [TensorInfo], trailingCount: Int = 0, metadata: [(key: String, value: String)]
     ) throws(FileError) {
+        precondition(plan.suffix(trailingCount).allSatisfy { $0.scalarType == .u8 }, "trailing tensors are bytes")
         self.file = file
         self.plan = plan
         fixedCount = plan.count - trailingCount
-        var offsets: [Int] = []
-        var end = 0
-        for info in plan {
-            offsets.append(end)
-            let (next, overflow) = end.addingReportingOverflow(info.byteCount)
-            guard !overflow else { throw FileError(file.path, "the tensors together are longer than any file can be") }
-            end = next
-        }
-        self.offsets = offsets
-        dataStart = try Self.dataStart(forHeader: Self.header(plan, metadata: metadata), path: file.path)
-        try file.reserve(byteCount: dataStart + (fixedCount < plan.count ? offsets[fixedCount] : end))
+        try Self.checkNames(plan, path: file.path)
+        offsets = try Self.offsets(plan, path: file.path)
+        dataStart = try Self.dataStart(headerByteCount: HeaderEncoder.byteCount(plan, metadata: metadata), path: file.path)
+        try file.reserve(byteCount: dataStart + offsets[fixedCount])
     }
 
     /// Bytes of a file of such a plan, trailing tensors at their greatest.
     package static func byteCount(plan: [TensorInfo], metadata: [(key: String, value: String)]) throws(FileError) -> Int {
-        try dataStart(forHeader: header(plan, metadata: metadata), path: "output") + plan.reduce(0) { $0 + $1.byteCount }
+        let offsets = try offsets(plan, path: "output")
+        let headerByteCount = HeaderEncoder.byteCount(plan, metadata: metadata)
+        return try dataStart(headerByteCount: headerByteCount, path: "output") + offsets[plan.count]
     }
 
     /// Writes bytes of tensor `index` from byte `offset` of the tensor on. May be called from any thread.
     package func write(
         _ bytes: UnsafeRawBufferPointer, tensor index: Int, atByteOffset offset: Int = 0
     ) throws(FileError) {
-        precondition(index < fixedCount && offset + bytes.count <= plan[index].byteCount, "a write leaves its tensor")
+        precondition(
+            index < fixedCount && offset >= 0 && offset + bytes.count <= plan[index].byteCount, "a write leaves its tensor")
         try file.write(bytes, atOffset: dataStart + offsets[index] + offset)
     }
 
     /// Writes the trailing tensors and the header; `metadata` is asked for once the layout is final.
     ///
-    /// - Returns: the bytes before the data section, as written.
+    /// - Parameters:
+    ///   - trailing: the bytes of the tensors at the end of the plan.
+    ///   - checksumKey: a key of the metadata whose value of eight zeros is to become the CRC-32C of everything before
+    ///     the data section, computed with those zeros.
     package func finish(
-        trailing: [[UInt8]] = [], metadata: (_ tensors: [TensorInfo]) -> [(key: String, value: String)]
-    ) throws(FileError) -> [UInt8] {
+        trailing: [[UInt8]] = [], checksumKey: String? = nil, metadata: (_ tensors: [TensorInfo]) -> [(key: String, value: String)]
+    ) throws(FileError) {
+        let tensors = try write(trailing: trailing)
+        var checksum = CRC32C()
+        var position = 8
+        let headerByteCount = dataStart - 8
+        let length = (0..<8).map { UInt8(truncatingIfNeeded: headerByteCount >> (8 * $0)) }
+        try file.write(length, atOffset: 0)
+        checksum.append(length)
+        var encoder = HeaderEncoder(watching: checksumKey) { [file] (bytes) throws(FileError) in
+            try file.write(bytes, atOffset: position)
+            checksum.append(bytes)
+            position += bytes.count
+        }
+        try encoder.encode(tensors, metadata: metadata(tensors))
+        try encoder.pad(toByteCount: headerByteCount)
+        if let offset = encoder.watchedValueOffset { try file.write(Array(checksum.description.utf8), atOffset: 8 + offset) }
+    }
+
+    /// The final tensors: those of the plan, the trailing ones with the lengths they turned out to have.
+    private func write(trailing: [[UInt8]]) throws(FileError) -> [TensorInfo] {
         precondition(trailing.count == plan.count - fixedCount, "every trailing tensor has its bytes")
         var tensors = Array(plan[..<fixedCount])
-        var end = fixedCount < plan.count ? offsets[fixedCount] : (plan.last.map { offsets[plan.count - 1] + $0.byteCount } ?? 0)
+        var end = offsets[fixedCount]
         for (planned, bytes) in zip(plan[fixedCount...], trailing) {
             guard bytes.count <= planned.byteCount, let shape = Shape([bytes.count]),
                 let info = TensorInfo(name: planned.name, scalarType: .u8, shape: shape)
@@ -70,39 +92,42 @@ package struct SafetensorsWriter: Sendable {
             end += bytes.count
             tensors.append(info)
         }
-        var header = Self.header(tensors, metadata: metadata(tensors))
-        precondition(8 + header.count <= dataStart, "the final header is longer than planned")
-        header += [UInt8](repeating: UInt8(ascii: " "), count: dataStart - 8 - header.count)
-        let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
-        try file.write(length + header, atOffset: 0)
-        return length + header
+        return tensors
     }
 
-    private static func dataStart(forHeader header: [UInt8], path: String) throws(FileError) -> Int {
-        let start = (8 + header.count + alignment - 1) / alignment * alignment
+    /// Names come from other containers, where a tensor may be called what here means something else.
+    private static func checkNames(_ plan: [TensorInfo], path: String) throws(FileError) {
+        var names = Set<ByteKey>(minimumCapacity: plan.count + 1)
+        let reserved = ByteKey("__metadata__")
+        names.insert(reserved)
+        for info in plan {
+            let name = ByteKey(info.name)
+            guard !names.insert(name).inserted else { continue }
+            throw FileError(
+                path, at: "tensor '\(JSONError.excerpt(info.name))'",
+                name == reserved ? "the name is reserved in safetensors files" : "two tensors would have this name")
+        }
+    }
+
+    private static func offsets(_ plan: [TensorInfo], path: String) throws(FileError) -> [Int] {
+        var offsets = [0]
+        var end = 0
+        for info in plan {
+            let (next, overflow) = end.addingReportingOverflow(info.byteCount)
+            // Far beyond any disk; half of the range leaves room for the header in every later sum.
+            guard !overflow, next <= Int.max / 2 else { throw FileError(path, "the tensors together are longer than any file can be") }
+            end = next
+            offsets.append(end)
+        }
+        return offsets
+    }
+
+    private static func dataStart(headerByteCount: Int, path: String) throws(FileError) -> Int {
+        let start = (8 + headerByteCount + alignment - 1) / alignment * alignment
         guard start - 8 <= SafetensorsHeader.byteCountLimit else {
             throw FileError(
                 path, "the header would have \(start - 8) bytes, but readers refuse more than \(SafetensorsHeader.byteCountLimit)")
         }
         return start
-    }
-
-    /// The JSON: metadata first, then the tensors in the order of their data.
-    private static func header(_ tensors: [TensorInfo], metadata: [(key: String, value: String)]) -> [UInt8] {
-        var text: [UInt8] = []
-        func append(_ string: String) { text.append(contentsOf: string.utf8) }
-        func quoted(_ string: String) -> String { JSONValue.string(string).text(.compact) }
-        append("{\"__metadata__\":{")
-        append(metadata.map { "\(quoted($0.key)):\(quoted($0.value))" }.joined(separator: ","))
-        append("}")
-        var offset = 0
-        for info in tensors {
-            let dimensions = info.shape.dimensions.map(String.init).joined(separator: ",")
-            append(",\(quoted(info.name)):{\"dtype\":\"\(info.scalarType.rawValue)\",\"shape\":[\(dimensions)],")
-            append("\"data_offsets\":[\(offset),\(offset + info.byteCount)]}")
-            offset += info.byteCount
-        }
-        append("}")
-        return text
     }
 }

@@ -2,7 +2,7 @@
 package enum MatrixTransposition {
     /// - Parameters:
     ///   - input: [rows, columns], row-major.
-    ///   - output: [columns, rows]; must not overlap the input.
+    ///   - output: [columns, rows]; must not overlap the input. Both begin at a multiple of `elementByteCount` in memory.
     package static func transpose(
         _ input: UnsafeRawBufferPointer, rows: Int, columns: Int, elementByteCount: Int, into output: UnsafeMutableRawBufferPointer
     ) {

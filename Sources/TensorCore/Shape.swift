@@ -4,8 +4,12 @@ package struct Shape: Hashable, Sendable, CustomStringConvertible {
     /// The product of the dimensions, known not to overflow.
     package let elementCount: Int
 
-    /// Nil where a dimension is negative or the product does not fit an `Int`.
+    /// Dimensions of a tensor at most: TensorFlow's limit, the highest of the libraries that could read one.
+    package static let rankLimit = 254
+
+    /// Nil where a dimension is negative, there are more than `rankLimit`, or the product does not fit an `Int`.
     package init?(_ dimensions: [Int]) {
+        guard dimensions.count <= Self.rankLimit else { return nil }
         var product = 1
         // A zero anywhere makes the product zero, but the others must still be sane: a product that overflows
         // before the zero is met is refused as every reader would.

@@ -36,7 +36,7 @@ struct Benchmark {
         let report = Report(copyBytesPerSecond: Double(8 * count) / copySeconds)
         let level = ["scalar", "AVX2", "AVX-512"][Int(qk_simd_best().rawValue)]
         print("\(level), \(count) elements, blocks of \(blockSize), one thread, medians of 9 runs")
-        report.line("", "G values/s", "GB/s", "% of copy")
+        report.line("", "G values/s", "target", "GB/s", "% of copy")
         report.print("copy (memcpy)", valueCount: count, bytesPerValue: 8) { copy() }
         quantizing(report)
         dequantizing(report)
@@ -49,13 +49,13 @@ struct Benchmark {
 
     private func quantizing(_ report: Report) {
         let singles = UnsafeRawBufferPointer(values), halves = UnsafeRawBufferPointer(halves)
-        report.print("quantize NF4 + double, from F32", valueCount: count, bytesPerValue: 4.5625) {
+        report.print("quantize NF4 + double, from F32", valueCount: count, bytesPerValue: 4.5625, target: 1.5) {
             quantize(singles, .f32, .nf4, doubly: true)
         }
         report.print("quantize FP4 + double, from F32", valueCount: count, bytesPerValue: 4.5625) {
             quantize(singles, .f32, .fp4, doubly: true)
         }
-        report.print("quantize NF4 + double, from BF16", valueCount: count, bytesPerValue: 2.5625) {
+        report.print("quantize NF4 + double, from BF16", valueCount: count, bytesPerValue: 2.5625, target: 1.5) {
             quantize(halves, .bf16, .nf4, doubly: true)
         }
         report.print("quantize NF4, from BF16", valueCount: count, bytesPerValue: 2.5625) {
@@ -78,7 +78,9 @@ struct Benchmark {
     }
 
     private func dequantizing(_ report: Report) {
-        report.print("dequantize to F32", valueCount: count, bytesPerValue: 4.5625) { dequantize(to: .f32, chunk: count) }
+        report.print("dequantize to F32", valueCount: count, bytesPerValue: 4.5625, target: 2.5) {
+            dequantize(to: .f32, chunk: count)
+        }
         report.print("dequantize to F32, 65536 at a time, reused", valueCount: count, bytesPerValue: 0.5625) {
             dequantize(to: .f32, chunk: 1 << 16)
         }
@@ -112,7 +114,7 @@ struct Benchmark {
             statistics.add(reference: values.span, actual: restored.span)
             precondition(statistics.elementCount == count)
         }
-        report.print("crc32c of bytes", valueCount: 4 * count, bytesPerValue: 1) {
+        report.print("crc32c of bytes", valueCount: 4 * count, bytesPerValue: 1, target: 8) {
             precondition(qk_crc32c(0, values.baseAddress, 4 * count) != 0)
         }
     }

@@ -36,7 +36,7 @@ private let toNF4Command = Command(
         .text("quantize", "REGEX", help: "quantize 2-D tensors whose name matches").repeatable(),
         .choice("embeddings", ["keep", "nf4"], default: "keep", help: "what becomes of embedding tables"),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats that are not quantized"),
-        .flag("allow-nonfinite", help: "quantize NaN and infinities as bitsandbytes does"),
+        .flag("allow-nonfinite", help: "quantize NaN and infinities (with --no-double-quant)"),
         .dryRun,
     ] + common,
     example: "qconvert to-nf4 TinyLlama-1.1B -o tinyllama.qnf", run: toNF4)

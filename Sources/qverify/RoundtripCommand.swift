@@ -42,6 +42,7 @@ private func failures(of report: RoundtripReport, _ arguments: ParsedArguments) 
     add(report.mismatched.map { "\($0.name)' (\($0.source) and \($0.model)) '" }, "differ in shape")
     add(report.rows.filter { $0.relativeRMSE.isNaN }.map(\.name), "hold values that are not finite")
     add(report.rows.filter { ($0.largestBoundShare ?? 0) > 1 }.map(\.name), "have errors beyond what the format allows")
+    add(report.rows.filter(\.isChanged).map(\.name), "are dense but not what the source holds")
     if let limit = arguments.number("max-rel-rmse") {
         add(report.rows.filter { $0.relativeRMSE > limit }.map(\.name), "have a relative RMSE above \(limit)")
     }

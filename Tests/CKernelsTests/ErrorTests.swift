@@ -6,12 +6,7 @@ struct ErrorTests {
         var sums = qk_error_sums()
         var start = 0
         for end in cuts + [reference.count] {
-            reference.withUnsafeBufferPointer { reference in
-                actual.withUnsafeBufferPointer { actual in
-                    qk_error_add_at(
-                        level, &sums, reference.baseAddress! + start, actual.baseAddress! + start, end - start)
-                }
-            }
+            qk_error_add_at(level, &sums, Array(reference[start..<end]), Array(actual[start..<end]), end - start)
             start = end
         }
         return withUnsafeBytes(of: sums) { Array($0.bindMemory(to: UInt64.self)) }

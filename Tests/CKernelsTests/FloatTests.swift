@@ -17,10 +17,10 @@ struct FloatTests {
     @Test(arguments: levels)
     func widensEveryFloat16(_ level: qk_simd) {
         #if !((os(macOS) || targetEnvironment(macCatalyst)) && arch(x86_64))
-        let patterns = (0...UInt16.max).map { $0 }
-        let values = Self.widened(level, QK_F16, patterns)
-        let expected = patterns.map { Float(Float16(bitPattern: $0)) }
-        #expect(difference(values.map(\.bitPattern), expected.map(\.bitPattern)) == nil)
+            let patterns = (0...UInt16.max).map { $0 }
+            let values = Self.widened(level, QK_F16, patterns)
+            let expected = patterns.map { Float(Float16(bitPattern: $0)) }
+            #expect(difference(values.map(\.bitPattern), expected.map(\.bitPattern)) == nil)
         #endif
     }
 
@@ -80,9 +80,9 @@ struct FloatTests {
         var values: [Float] = []
         for pattern in stride(from: UInt32(0), to: .max - 4099, by: 16411) { values.append(Float(bitPattern: pattern)) }
         for pattern in stride(from: UInt16(0), to: .max, by: 3) {
-            let half = UInt32(pattern) << 16 | 0x8000   // a tie of bfloat16
+            let half = UInt32(pattern) << 16 | 0x8000  // a tie of bfloat16
             values += [half - 1, half, half + 1].map { Float(bitPattern: $0) }
-            let magnitude = UInt32(pattern & 0x7fff) << 13 + (112 << 23) | 0x1000   // a tie of float16
+            let magnitude = UInt32(pattern & 0x7fff) << 13 + (112 << 23) | 0x1000  // a tie of float16
             values += [magnitude - 1, magnitude, magnitude + 1].map { Float(bitPattern: $0) }
         }
         let smallest = Float(0x1p-24)
@@ -96,8 +96,8 @@ struct FloatTests {
     @Test(arguments: levels)
     func narrowsToFloat16(_ level: qk_simd) {
         #if !((os(macOS) || targetEnvironment(macCatalyst)) && arch(x86_64))
-        let values = Self.valuesToNarrow
-        #expect(difference(Self.narrowed(level, QK_F16, values), values.map { Float16($0).bitPattern }) == nil)
+            let values = Self.valuesToNarrow
+            #expect(difference(Self.narrowed(level, QK_F16, values), values.map { Float16($0).bitPattern }) == nil)
         #endif
     }
 

@@ -26,7 +26,7 @@ private struct Result {
         var codes: [UInt8] = []
         for start in stride(from: 0, to: values.count, by: blockSize) {
             let block = values[start..<min(start + blockSize, values.count)]
-            let largest = block.contains { $0.isNaN } ? Float.nan : block.map(\.magnitude).max()!
+            let largest = block.contains { $0.isNaN } ? Float.nan : block.reduce(0) { max($0, $1.magnitude) }
             let divisor = largest.isNaN ? largest : max(largest, Float(bitPattern: 0x006ce3ee))
             let isWhole = block.count == blockSize
             absmaxBits.append((isWhole ? largest : divisor).bitPattern)
@@ -41,9 +41,9 @@ private struct Result {
     }
 
     static func naiveCode(_ scaled: Float, _ code: qk_code4) -> UInt8 {
-        let thresholds = qk_quantize4_thresholds(code)!
-        let interval = (0..<15).first { Float(bitPattern: thresholds[$0]) >= scaled } ?? 15
-        return qk_quantize4_codes(code)![interval]
+        let thresholds = UnsafeBufferPointer(start: qk_quantize4_thresholds(code), count: 15)
+        let codes = UnsafeBufferPointer(start: qk_quantize4_codes(code), count: 16)
+        return codes[thresholds.firstIndex { Float(bitPattern: $0) >= scaled } ?? 15]
     }
 }
 

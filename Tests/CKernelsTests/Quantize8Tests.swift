@@ -4,12 +4,13 @@ import Testing
 struct Quantize8Tests {
     /// The reference implementation's means of value(i) = ((i + 1) * 2654435761 mod 2^32 >> 8) * 2^-24; it agrees with
     /// torch on 800 tensors.
-    @Test(arguments: [
-        (1, 0x3f1e3779), (7, 0x3ef1bbce), (8, 0x3f07f9a3), (9, 0x3f08dc7c), (31, 0x3f005ed4), (32, 0x3f029357),
-        (33, 0x3f01af14), (63, 0x3f01dae4), (64, 0x3f020af2), (127, 0x3eff8467), (511, 0x3f001e03), (512, 0x3f00156d),
-        (513, 0x3effb82a), (1000, 0x3f0000ae), (4095, 0x3f0009cc), (16_384, 0x3efffbb8), (65_537, 0x3effffa8),
-        (300_001, 0x3f000006),
-    ] as [(Int, UInt32)])
+    @Test(
+        arguments: [
+            (1, 0x3f1e3779), (7, 0x3ef1bbce), (8, 0x3f07f9a3), (9, 0x3f08dc7c), (31, 0x3f005ed4), (32, 0x3f029357),
+            (33, 0x3f01af14), (63, 0x3f01dae4), (64, 0x3f020af2), (127, 0x3eff8467), (511, 0x3f001e03), (512, 0x3f00156d),
+            (513, 0x3effb82a), (1000, 0x3f0000ae), (4095, 0x3f0009cc), (16_384, 0x3efffbb8), (65_537, 0x3effffa8),
+            (300_001, 0x3f000006),
+        ] as [(Int, UInt32)])
     func meanAddsInTheOrderOfTorch(_ count: Int, _ expected: UInt32) {
         var product: UInt32 = 0
         let values = (0..<count).map { _ in

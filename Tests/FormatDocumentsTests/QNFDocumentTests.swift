@@ -48,7 +48,7 @@ import Testing
         let writer = try SafetensorsWriter(file: file, plan: plan, metadata: [("format", "pt")])
         try weight.withUnsafeBytes { try writer.write($0, tensor: 0) }
         try norm.withUnsafeBytes { try writer.write($0, tensor: 1) }
-        _ = try writer.finish { _ in [("format", "pt")] }
+        try writer.finish { _ in [("format", "pt")] }
         try output.commit([file])
         try folder.write(Array("{\"model_type\": \"example\"}\n".utf8), to: "config.json")
         let checkpoint = try Checkpoint.open(folder.path(of: "model.safetensors"))

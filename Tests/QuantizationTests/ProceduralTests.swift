@@ -16,16 +16,21 @@ struct ProceduralTests {
     }
 
     @Test(arguments: [
-        Expected(count: 65_536, quantType: .nf4, blockSize: 64,
-                 packed: 0x261c0206, absmax: 0x8c9c95f1, dequantized: 0x0d79a0a4),
-        Expected(count: 65_536, quantType: .fp4, blockSize: 64,
-                 packed: 0x7bccabbc, absmax: 0x8c9c95f1, dequantized: 0x4dd7f80e),
-        Expected(count: 1_000_003, quantType: .nf4, blockSize: 64,
-                 packed: 0xdd6374a4, absmax: 0x5399004a, dequantized: 0x6ebcad2b),
-        Expected(count: 1_000_003, quantType: .nf4, blockSize: 128,
-                 packed: 0x3316870c, absmax: 0xa01c327a, dequantized: 0xbb9dcb72),
-        Expected(count: 1_000_003, quantType: .fp4, blockSize: 128,
-                 packed: 0x00f78cfd, absmax: 0xa01c327a, dequantized: 0xbd09e515),
+        Expected(
+            count: 65_536, quantType: .nf4, blockSize: 64,
+            packed: 0x261c0206, absmax: 0x8c9c95f1, dequantized: 0x0d79a0a4),
+        Expected(
+            count: 65_536, quantType: .fp4, blockSize: 64,
+            packed: 0x7bccabbc, absmax: 0x8c9c95f1, dequantized: 0x4dd7f80e),
+        Expected(
+            count: 1_000_003, quantType: .nf4, blockSize: 64,
+            packed: 0xdd6374a4, absmax: 0x5399004a, dequantized: 0x6ebcad2b),
+        Expected(
+            count: 1_000_003, quantType: .nf4, blockSize: 128,
+            packed: 0x3316870c, absmax: 0xa01c327a, dequantized: 0xbb9dcb72),
+        Expected(
+            count: 1_000_003, quantType: .fp4, blockSize: 128,
+            packed: 0x00f78cfd, absmax: 0xa01c327a, dequantized: 0xbd09e515),
     ])
     func matchesTheReference(_ expected: Expected) {
         let quantized = Quantized(

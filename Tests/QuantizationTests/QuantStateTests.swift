@@ -66,24 +66,34 @@ struct QuantStateTests {
 
     /// As found in checkpoints that transformers 5.23 wrote.
     @Test(arguments: [
-        Blob(quantType: .nf4, scalarType: .bf16, shape: [64, 112], offset: 0.21141707, text: """
-            {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [64, 112], "nested_blocksize": 256, \
-            "nested_dtype": "float32", "nested_offset": 0.2114170640707016}
-            """),
-        Blob(quantType: .nf4, scalarType: .bf16, shape: [144, 48], offset: 0.2099609375, text: """
-            {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [144, 48], "nested_blocksize": 256, \
-            "nested_dtype": "float32", "nested_offset": 0.2099609375}
-            """),
-        Blob(quantType: .nf4, scalarType: .f32, shape: [64, 112], offset: 0.21145324, text: """
-            {"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [64, 112], "nested_blocksize": 256, \
-            "nested_dtype": "float32", "nested_offset": 0.21145324409008026}
-            """),
-        Blob(quantType: .fp4, scalarType: .bf16, shape: [112, 64], text: """
-            {"quant_type": "fp4", "blocksize": 64, "dtype": "bfloat16", "shape": [112, 64]}
-            """),
-        Blob(quantType: .fp4, scalarType: .f16, shape: [1, 2], text: """
-            {"quant_type": "fp4", "blocksize": 64, "dtype": "float16", "shape": [1, 2]}
-            """),
+        Blob(
+            quantType: .nf4, scalarType: .bf16, shape: [64, 112], offset: 0.21141707,
+            text: """
+                {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [64, 112], "nested_blocksize": 256, \
+                "nested_dtype": "float32", "nested_offset": 0.2114170640707016}
+                """),
+        Blob(
+            quantType: .nf4, scalarType: .bf16, shape: [144, 48], offset: 0.2099609375,
+            text: """
+                {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [144, 48], "nested_blocksize": 256, \
+                "nested_dtype": "float32", "nested_offset": 0.2099609375}
+                """),
+        Blob(
+            quantType: .nf4, scalarType: .f32, shape: [64, 112], offset: 0.21145324,
+            text: """
+                {"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [64, 112], "nested_blocksize": 256, \
+                "nested_dtype": "float32", "nested_offset": 0.21145324409008026}
+                """),
+        Blob(
+            quantType: .fp4, scalarType: .bf16, shape: [112, 64],
+            text: """
+                {"quant_type": "fp4", "blocksize": 64, "dtype": "bfloat16", "shape": [112, 64]}
+                """),
+        Blob(
+            quantType: .fp4, scalarType: .f16, shape: [1, 2],
+            text: """
+                {"quant_type": "fp4", "blocksize": 64, "dtype": "float16", "shape": [1, 2]}
+                """),
     ])
     func writesTheTextOfTransformers(_ blob: Blob) throws {
         let nested = try blob.offset.map { offset throws(QuantizationError) in try QuantState.Nested(offset: offset) }

@@ -74,7 +74,7 @@ import Testing
         (["to-nf4", "SAMPLES/nothing", "-o", "OUT/a.qnf"], ExitCode.failed, "qconvert: error: SAMPLES/nothing: does not exist\n"),
         (
             ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/folder/a.qnf"], .failed,
-            "qconvert: error: OUT/folder/a.qnf: cannot be created: No such file or directory\n"
+            "qconvert: error: OUT/folder/a.qnf: cannot be created: there is no folder OUT/folder\nhint: create the folder first\n"
         ),
         (
             ["to-nf4", "SAMPLES/README.md", "-o", "OUT/a.qnf"], .failed,
@@ -87,8 +87,8 @@ import Testing
         ),
         (
             ["to-nf4", "SAMPLES/llama-bnb4", "-o", "OUT/a.qnf", "--block-size", "128"], .failed,
-            "qconvert: error: SAMPLES/llama-bnb4 is already quantized as nf4/64 with 8-bit constants, but nf4/128 with 8-bit constants "
-                + "is asked for\nhint: start from the dense model, or accept a second loss: qconvert to-hf --dequantize first\n"
+            "qconvert: error: SAMPLES/llama-bnb4 is 4-bit already (nf4, blocks of 64, double quantization), but nf4, blocks of 128, "
+                + "double quantization is asked for\nhint: start from the dense model, or accept a second loss: qconvert to-hf --dequantize first\n"
         ),
         (
             ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/a.qnf", "--keep", "("], .usage,

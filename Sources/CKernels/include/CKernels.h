@@ -11,6 +11,7 @@
 #include "qk_float.h"
 #include "qk_quantize4.h"
 #include "qk_quantize8.h"
+#include "qk_scan.h"
 #include "qk_simd.h"
 #include "qk_statistics.h"
 #include "qk_statistics4.h"

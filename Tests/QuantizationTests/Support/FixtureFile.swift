@@ -17,10 +17,10 @@ struct FixtureFile {
         let headerLength = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
         var parser = FixtureHeader(text: bytes[8..<8 + headerLength])
         let data = bytes[(8 + headerLength)...]
-        tensors = parser.parse().mapValues { field in
+        tensors = parser.parse().compactMapValues { field in
+            guard let scalarType = ScalarType(rawValue: field.scalarType) else { return nil }
             let start = data.startIndex + field.offsets[0], end = data.startIndex + field.offsets[1]
-            return Entry(
-                scalarType: ScalarType(rawValue: field.scalarType)!, shape: field.shape, bytes: Array(data[start..<end]))
+            return Entry(scalarType: scalarType, shape: field.shape, bytes: Array(data[start..<end]))
         }
     }
 
@@ -118,9 +118,8 @@ private struct FixtureHeader {
     }
 
     private mutating func integers() -> [Int] {
-        let end = text[position...].firstIndex(of: UInt8(ascii: "]"))!
-        let list = String(decoding: text[position + 1..<end], as: UTF8.self)
-        position = end + 1
-        return list.split(separator: ",").compactMap { Int($0) }
+        let list = text[(position + 1)...].prefix { $0 != UInt8(ascii: "]") }
+        position = list.endIndex + 1
+        return String(decoding: list, as: UTF8.self).split(separator: ",").compactMap { Int($0) }
     }
 }

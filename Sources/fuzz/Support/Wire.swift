@@ -1,0 +1,1 @@
+../../../Tests/TensorFlowFormatTests/Support/Wire.swift

@@ -1,0 +1,19 @@
+/// The same numbers in every run (SplitMix64).
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    package init(seed: UInt64) { state = seed }
+
+    package mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var value = state
+        value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
+        value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
+        return value ^ value >> 31
+    }
+
+    /// Roughly normal: the sum of twelve uniform numbers, less 6.
+    package mutating func normals(count: Int, scale: Float = 1) -> [Float] {
+        (0..<count).map { _ in scale * ((0..<12).reduce(Float(-6)) { sum, _ in sum + Float.random(in: 0..<1, using: &self) }) }
+    }
+}

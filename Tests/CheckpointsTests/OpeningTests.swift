@@ -1,0 +1,324 @@
+import ByteIO
+import CheckpointTestSupport
+import Glibc
+import TensorCore
+import Testing
+
+@testable import Checkpoints
+
+/// What lies at a path is told by its content, and what cannot be read is named with the next step to take.
+@Suite struct OpeningTests {
+    /// The whole text of the error of opening `name` in the folder, with `FOLDER` for the folder's path.
+    static func refusal(_ name: String = "", in folder: TemporaryFolder) -> String {
+        do throws(FileError) {
+            let checkpoint = try Checkpoint.open(name.isEmpty ? folder.path : folder.path(name))
+            return "opened as \(checkpoint.kind.rawValue)"
+        } catch {
+            let text = error.hint.map { "\(error.description); hint: \($0)" } ?? error.description
+            return text.replacing(folder.path, with: "FOLDER")
+        }
+    }
+
+    static let small = [StoredTensor("layers.0.weight", [2, 2], [1, 2, 3, 4]), StoredTensor("norm", [1], [5])]
+
+    struct Content: Sendable, CustomTestStringConvertible {
+        let name: String
+        let bytes: [UInt8]
+        let refusal: String
+
+        init(_ name: String, _ bytes: [UInt8], _ refusal: String) {
+            (self.name, self.bytes, self.refusal) = (name, bytes, refusal)
+        }
+
+        init(_ name: String, _ text: String, _ refusal: String) { self.init(name, Array(text.utf8), refusal) }
+
+        var testDescription: String { name }
+    }
+
+    // MARK: - Files
+
+    static let unreadable = [
+        Content(
+            "pointer.safetensors",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n",
+            "is a Git LFS pointer, not the file itself (the real one has 12345 bytes); "
+                + "hint: run 'git lfs pull' in the repository, or download the file itself"),
+        Content(
+            "sizeless", "version https://git-lfs.github.com/spec/v1\n",
+            "is a Git LFS pointer, not the file itself (its size is not given); "
+                + "hint: run 'git lfs pull' in the repository, or download the file itself"),
+        Content(
+            "page.safetensors", "\n <!DOCTYPE html><html><title>404</title>",
+            "is an HTML page, not a model; hint: the download was answered with a web page (a login or an error); fetch the file again"),
+        Content(
+            "page.bin", "<html lang=\"en\">",
+            "is an HTML page, not a model; hint: the download was answered with a web page (a login or an error); fetch the file again"),
+        Content(
+            "denied", "<?xml version=\"1.0\"?><Error>AccessDenied</Error>",
+            "is an XML document, not a model; hint: the download was answered with an error; fetch the file again"),
+        Content(
+            "pytorch_model.bin", "PK\u{3}\u{4}rest",
+            "is a zip archive, as PyTorch writes .bin and .pth files; "
+                + "hint: pickled weights are not read; save the model as safetensors, or download its safetensors files"),
+        Content(
+            "old.pth", [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc],
+            "is a Python pickle, as old PyTorch versions write; hint: pickled weights are not read; save the model as safetensors"),
+        Content(
+            "model.gguf", "GGUF\u{3}\u{0}\u{0}\u{0}",
+            "is a GGUF file; hint: GGUF is not read; start from the safetensors files of the same model"),
+        Content("model.tar.gz", [0x1f, 0x8b, 0x08, 0x00], "is a gzip archive; hint: unpack it first"),
+        Content(
+            "tf_model.h5", [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a],
+            "is an HDF5 file; hint: HDF5 is not read; save the model as safetensors"),
+        Content(
+            "wte.npy", [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 0x01, 0x00],
+            "is a NumPy array; hint: save the arrays as safetensors (safetensors.numpy.save_file)"),
+        Content("nothing", "", "is empty; hint: the download failed; fetch the file again"),
+        Content(
+            "notes.txt", "Dear diary, today",
+            "is no model file of a known kind; hint: known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints"),
+        Content(
+            "weights", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+            "is no model file of a known kind; hint: known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints"),
+        Content("other.json", "{\"a\": 1}", "has no object 'weight_map', so it is no index of safetensors shards"),
+        Content("broken.json", "{\"a\": ", "byte 6: the text ends where a value should be"),
+        Content("nothing.safetensors", "", "has 0 bytes, but a safetensors file has at least 8; hint: the download is incomplete; fetch the file again"),
+        Content(
+            "text.safetensors", "Dear diary, today",
+            "byte 0: the header length is 7019251584754345284, but at most 100000000 is possible; "
+                + "hint: this is no safetensors file, or its beginning is damaged"),
+        Content(
+            "text.qnf", "Dear diary, today",
+            "byte 0: the header length is 7019251584754345284, but at most 100000000 is possible; "
+                + "hint: this is no safetensors file, or its beginning is damaged"),
+    ]
+
+    @Test(arguments: unreadable) func namesWhatAFileIs(_ content: Content) throws {
+        let folder = try TemporaryFolder()
+        try folder.write(content.bytes, to: content.name)
+        #expect(Self.refusal(content.name, in: folder) == "FOLDER/\(content.name): \(content.refusal)")
+    }
+
+    @Test func namesWhatIsMissing() throws {
+        let folder = try TemporaryFolder()
+        #expect(Self.refusal("gone.safetensors", in: folder) == "FOLDER/gone.safetensors: does not exist")
+        #expect(Self.refusal("gone/model", in: folder) == "FOLDER/gone/model: does not exist")
+        #expect(mkfifo(folder.path("pipe"), 0o600) == 0)
+        #expect(Self.refusal("pipe", in: folder) == "FOLDER/pipe: is neither a file nor a folder")
+    }
+
+    /// Every beginning of a file is refused, whatever its name.
+    @Test(arguments: ["model.safetensors", "model"]) func refusesEveryTruncation(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        let whole = Self.small.safetensors()
+        for count in 0..<whole.count {
+            try folder.write(Array(whole[..<count]), to: name)
+            #expect(!Self.refusal(name, in: folder).hasPrefix("opened"), "\(count) bytes")
+        }
+        try folder.write(Array(whole[..<(whole.count - 3)]), to: name)
+        #expect(
+            Self.refusal(name, in: folder)
+                == "FOLDER/\(name): the header describes 20 bytes of data, but 17 follow it (3 missing); "
+                + "hint: the download is incomplete; fetch the file again")
+        try folder.write(whole, to: name)
+        #expect(Self.refusal(name, in: folder) == "opened as safetensors")
+    }
+
+    /// The length of the header decides how a file begins: none may look like another format.
+    @Test func headersOfAnyLengthAreSafetensors() throws {
+        let folder = try TemporaryFolder()
+        let shortest = Self.small.safetensors(metadata: ["k": ""]).count - 20 - 8
+        for length in [0x0280, 0x0380, 0x0480, 0x0580, 0x8b1f, 0x0a0d, 0x3c, 0x200a] where length >= shortest {
+            let padding = String(repeating: "x", count: length - shortest)
+            let bytes = Self.small.safetensors(metadata: ["k": padding])
+            #expect(bytes[0] == UInt8(length & 255) && bytes[1] == UInt8(length >> 8))
+            try folder.write(bytes, to: "model")
+            #expect(Self.refusal("model", in: folder) == "opened as safetensors", "\(length)")
+        }
+    }
+
+    // MARK: - Folders
+
+    @Test func opensWhateverOneFolderHolds() throws {
+        for name in ["model.safetensors", "weights.safetensors", "pruned.qnf"] {
+            let folder = try TemporaryFolder()
+            try folder.write(Self.small.safetensors(), to: name)
+            try folder.write("{\"model_type\": \"x\"}", to: "config.json")
+            try folder.write("text", to: "README.md")
+            let checkpoint = try Checkpoint.open(folder.path)
+            #expect(checkpoint.kind == (name == "model.safetensors" ? .huggingFace : .safetensors))
+            #expect(checkpoint.tensors.map(\.name) == ["layers.0.weight", "norm"])
+            #expect(checkpoint.files.map(\.name) == ["config.json"])
+            #expect(checkpoint.architecture == Architecture(modelType: "x"))
+            #expect(try Checkpoint.open(folder.path + "/").tensors.count == 2)
+        }
+    }
+
+    @Test func companionsTravelWithALoneFile() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Self.small.safetensors(), to: "model.safetensors")
+        try folder.write("[]", to: "tokenizer.json")
+        #expect(try Checkpoint.open(folder.path("model.safetensors")).files.isEmpty)
+        try folder.write("{}", to: "config.json")
+        #expect(try Checkpoint.open(folder.path("model.safetensors")).files.map(\.name) == ["config.json", "tokenizer.json"])
+    }
+
+    @Test func loneShardIsOpenedAsItself() throws {
+        let path = Fixture.checkpoint("llama/dense-f32/model-00002-of-00007.safetensors")
+        let checkpoint = try Checkpoint.open(path)
+        #expect(checkpoint.kind == .safetensors && checkpoint.files.isEmpty)
+        #expect(checkpoint.warnings == ["this is one shard of several; open the folder for the whole model"])
+    }
+
+    static let folders: [(names: [String], refusal: String)] = [
+        ([], "FOLDER: holds no model: it is empty; hint: a model is a .safetensors or .qnf file, or a TensorFlow checkpoint"),
+        (
+            ["a.txt", "b.txt"],
+            "FOLDER: holds no model: it holds a.txt, b.txt; hint: a model is a .safetensors or .qnf file, or a TensorFlow checkpoint"
+        ),
+        (
+            ["1", "2", "3", "4", "5", "6"],
+            "FOLDER: holds no model: it holds 1, 2, 3, 4, 5, ...; hint: a model is a .safetensors or .qnf file, or a TensorFlow checkpoint"
+        ),
+        (
+            ["a.safetensors", "b.safetensors"],
+            "FOLDER: holds 2 files ending in '.safetensors' (a.safetensors, b.safetensors); hint: name one of them"
+        ),
+        (["a.qnf", "b.qnf", "c.qnf", "d.qnf"], "FOLDER: holds 4 files ending in '.qnf' (a.qnf, b.qnf, c.qnf, ...); hint: name one of them"),
+        (
+            ["a.safetensors.index.json", "b.safetensors.index.json"],
+            "FOLDER: holds 2 files ending in '.safetensors.index.json' (a.safetensors.index.json, b.safetensors.index.json); "
+                + "hint: name one of them"
+        ),
+        (
+            ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+            "FOLDER: holds 2 files ending in '.safetensors' (model-00001-of-00002.safetensors, model-00002-of-00002.safetensors); "
+                + "hint: these are shards; fetch the .safetensors.index.json that belongs to them"
+        ),
+        (
+            ["adapter_config.json", "model.safetensors"],
+            "FOLDER: is a PEFT adapter, not a model; hint: an adapter is merged into a base model; name the base here"
+        ),
+        (
+            ["adapter_model.safetensors"],
+            "FOLDER: is a PEFT adapter, not a model; hint: an adapter is merged into a base model; name the base here"
+        ),
+        (["pytorch_model.bin"], "FOLDER/pytorch_model.bin: is empty; hint: the download failed; fetch the file again"),
+        (["model.gguf"], "FOLDER/model.gguf: is empty; hint: the download failed; fetch the file again"),
+    ]
+
+    @Test(arguments: folders) func saysWhyAFolderIsNoModel(_ folder: (names: [String], refusal: String)) throws {
+        let temporary = try TemporaryFolder()
+        for name in folder.names { try temporary.write("", to: name) }
+        #expect(Self.refusal(in: temporary) == folder.refusal)
+    }
+
+    @Test func foldersOfOtherFormatsAreNamedByWhatTheyHold() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("{}", to: "config.json")
+        try folder.write("PK\u{3}\u{4}", to: "pytorch_model.bin")
+        #expect(
+            Self.refusal(in: folder) == "FOLDER/pytorch_model.bin: is a zip archive, as PyTorch writes .bin and .pth files; "
+                + "hint: pickled weights are not read; save the model as safetensors, or download its safetensors files")
+    }
+
+    @Test func adapterFileIsNoModel() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Self.small.safetensors(), to: "adapter_model.safetensors")
+        #expect(
+            Self.refusal("adapter_model.safetensors", in: folder)
+                == "FOLDER/adapter_model.safetensors: is a PEFT adapter, not a model; "
+                + "hint: an adapter is merged into a base model; name the base here")
+    }
+
+    @Test func pointerInAFolderIsNamed() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("version https://git-lfs.github.com/spec/v1\nsize 7\n", to: "model.safetensors")
+        #expect(
+            Self.refusal(in: folder) == "FOLDER/model.safetensors: is a Git LFS pointer, not the file itself (the real one has 7 bytes); "
+                + "hint: run 'git lfs pull' in the repository, or download the file itself")
+    }
+
+    // MARK: - Configuration
+
+    static let configs: [(text: String, refusal: String)] = [
+        ("{\"a\": 1, }", "FOLDER: config.json: byte 9: a value is expected here, but there is '}'"),
+        ("{\"a\": 1, \"a\": 2}", "FOLDER: config.json: byte 9: key 'a' stands here for the second time"),
+        ("", "FOLDER: config.json: byte 0: the text ends where a value should be"),
+    ]
+
+    @Test(arguments: configs) func refusesABrokenConfig(_ config: (text: String, refusal: String)) throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Self.small.safetensors(), to: "model.safetensors")
+        try folder.write(config.text, to: "config.json")
+        #expect(Self.refusal(in: folder) == config.refusal)
+    }
+
+    @Test func refusesAnEndlessConfig() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Self.small.safetensors(), to: "model.safetensors")
+        try folder.write("", to: "config.json")
+        #expect(truncate(folder.path("config.json"), 1 << 24 | 1) == 0)
+        #expect(Self.refusal(in: folder) == "FOLDER: config.json: has 16777217 bytes, but at most 16777216 are parsed")
+        #expect(truncate(folder.path("config.json"), 1 << 28 | 1) == 0)
+        #expect(Self.refusal(in: folder) == "FOLDER/config.json: has 268435457 bytes, but at most 268435456 are carried of such a file")
+    }
+
+    static let methods: [(config: String, warnings: [String])] = [
+        ("{}", []), ("{\"quantization_config\": {}}", []),
+        (
+            "{\"quantization_config\": {\"quant_method\": \"gptq\"}}",
+            ["config.json says that the weights are quantized with 'gptq'; they are taken as plain tensors"]
+        ),
+        (
+            "{\"quantization_config\": {\"quant_method\": \"bitsandbytes\", \"load_in_8bit\": true}}",
+            ["config.json says that the weights are quantized with 'bitsandbytes 8-bit'; they are taken as plain tensors"]
+        ),
+        (
+            "{\"quantization_config\": {\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true}}",
+            ["config.json has a quantization_config of bitsandbytes, but no tensor is 4-bit"]
+        ),
+    ]
+
+    @Test(arguments: methods) func warnsOfOtherQuantization(_ method: (config: String, warnings: [String])) throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Self.small.safetensors(), to: "model.safetensors")
+        try folder.write(method.config, to: "config.json")
+        #expect(try Checkpoint.open(folder.path).warnings == method.warnings)
+    }
+
+    @Test func everyFileOfAModelIsAnInput() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Self.small.safetensors(), to: "model.safetensors")
+        try folder.write("{}", to: "config.json")
+        #expect(try Checkpoint.open(folder.path).inputFiles.map(\.name) == ["model.safetensors", "config.json"])
+        let names = try Checkpoint.open(Fixture.checkpoint("llama/dense-f32")).inputFiles.map(\.name)
+        #expect(names.count == 9 && names.contains("generation_config.json"))
+    }
+
+    // MARK: - Kinds
+
+    @Test(arguments: [
+        ("llama/dense-f32", Checkpoint.Kind.huggingFace, 21), ("llama/dense-bf16", .huggingFace, 21), ("llama/nf4-bf16", .bitsandbytes, 21),
+        ("gpt2/nf4-f32", .bitsandbytes, 28), ("llama/dense-f32/model.safetensors.index.json", .huggingFace, 21),
+        ("gpt2/dense-f32/model.safetensors", .safetensors, 28), ("variants/storage-f32", .bitsandbytes, 12),
+    ]) func kindsOfFixtures(_ name: String, _ kind: Checkpoint.Kind, _ tensorCount: Int) throws {
+        let checkpoint = try Checkpoint.open(Fixture.checkpoint(name))
+        #expect(checkpoint.kind == kind)
+        #expect(checkpoint.tensors.count == tensorCount)
+        #expect(checkpoint.warnings == [])
+    }
+
+    @Test func tensorFlowCheckpointsAreFoundByAnyOfTheirNames() throws {
+        let folder = try Fixture.makeOpenAIFolder()
+        for name in ["", "checkpoint", "model.ckpt", "model.ckpt.index"] {
+            let checkpoint = try Checkpoint.open(name.isEmpty ? folder.path : folder.path(name))
+            #expect(checkpoint.kind == .gpt2TensorFlow)
+            #expect(checkpoint.tensors.count == 28)
+        }
+        folder.remove("hparams.json")
+        let plain = try Checkpoint.open(folder.path)
+        #expect(plain.kind == .tensorFlow && plain.files.isEmpty)
+        #expect(plain.tensors.contains { $0.name == "model/h0/attn/c_attn/w" && $0.shape.dimensions == [1, 48, 144] })
+    }
+}

@@ -1,0 +1,225 @@
+"""Our files and the real libraries: what they read of ours, and what we read of theirs, compared bit for bit.
+
+    python Tests/Interop/interop.py --bin .build/release
+
+Needs numpy; each check also names the libraries it needs (torch, transformers, bitsandbytes, safetensors, tensorflow,
+with the versions in samples/scripts/requirements.txt) and is skipped, with the reason, where they are not installed.
+Exit status 1 where a check fails.
+"""
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# torch sums the mean of the constants in an order that depends on the vector width and the number of threads; this is
+# the one that .qnf files are written in (formats/bitsandbytes-4bit.md).
+os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+CHECKS = []
+
+
+def check(*libraries):
+    """Registers a check that needs these libraries."""
+    return lambda function: CHECKS.append((function, libraries)) or function
+
+
+class Failed(Exception):
+    pass
+
+
+def expect(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+class Tools:
+    """The binaries, and a folder for what they write."""
+
+    def __init__(self, folder, work):
+        self.folder, self.work = Path(folder), Path(work)
+
+    def run(self, tool, *arguments):
+        command = [str(self.folder / tool), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        expect(done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def quantized(self, sample):
+        path = self.work / f"{sample}.qnf"
+        if not path.exists():
+            self.run("qconvert", "to-nf4", SAMPLES / sample, "-o", path)
+        return path
+
+    def exported(self, source, name, *options):
+        path = self.work / name
+        if not path.exists():
+            self.run("qconvert", "to-hf", source, "-o", path, *options)
+        return path
+
+
+def bits(tensor):
+    """The bytes of a torch tensor, whatever its type."""
+    import torch
+
+    return tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def logits(folder):
+    """Logits of fixed ids, in float32."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(1)
+    model = AutoModelForCausalLM.from_pretrained(folder, device_map={"": "cpu"}, attn_implementation="eager").eval()
+    for module in model.modules():
+        # In eval mode bitsandbytes repacks weights on CPUs with AVX512-BF16 and computes something else.
+        if type(module).__name__ == "Linear4bit":
+            module.train()
+    ids = (torch.arange(96).reshape(2, 48) * 37) % model.config.vocab_size
+    with torch.no_grad():
+        return model(input_ids=ids, use_cache=False).logits.float()
+
+
+def same_tensors(ours, theirs):
+    expect(set(ours) == set(theirs), f"names differ: {sorted(set(ours) ^ set(theirs))[:5]}")
+    wrong = [n for n in theirs if ours[n].shape != theirs[n].shape or bits(ours[n]) != bits(theirs[n])]
+    expect(not wrong, f"{len(wrong)} of {len(theirs)} tensors differ, the first is {wrong[:1]}")
+    return len(theirs)
+
+
+@check("safetensors", "torch")
+def safetensors_opens_a_qnf(tools):
+    from safetensors import safe_open
+
+    with safe_open(tools.quantized("llama-hf"), framework="pt") as file:
+        names = list(file.keys())
+        expect(file.metadata()["qnf.version"] == "1", "metadata")
+        config = bytes(file.get_tensor("qnf.file/config.json").numpy())
+    expect(config == (SAMPLES / "llama-hf/config.json").read_bytes(), "config.json came out changed")
+    return f"{len(names)} tensors"
+
+
+@check("transformers", "bitsandbytes", "torch", "safetensors")
+def our_conversion_is_that_of_transformers(tools):
+    """transformers quantizes the model now, on this machine; our folder of the same model holds the same bytes."""
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    torch.set_num_threads(1)
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16)
+    counts = []
+    for sample, source in [("llama-hf", SAMPLES / "llama-hf"),
+                           ("gpt2-tensorflow", tools.exported(SAMPLES / "gpt2-tensorflow", "gpt2-dense"))]:
+        model = AutoModelForCausalLM.from_pretrained(source, quantization_config=settings, device_map={"": "cpu"}, dtype="auto")
+        theirs = tools.work / f"theirs-{sample}"
+        model.save_pretrained(theirs)
+        ours = tools.exported(tools.quantized(sample), f"{sample}-4bit")
+        counts.append(same_tensors(load_file(ours / "model.safetensors"), load_file(theirs / "model.safetensors")))
+        a, b = (json.loads((f / "config.json").read_text())["quantization_config"] for f in (ours, theirs))
+        del a["bnb_4bit_compute_dtype"], b["bnb_4bit_compute_dtype"]
+        expect(a == b, f"quantization_config differs: {a} and {b}")
+    return f"{' + '.join(map(str, counts))} tensors equal, quantization_config too"
+
+
+@check("transformers", "bitsandbytes", "torch")
+def transformers_loads_what_we_export(tools):
+    """Equal logits: exported folder, folder with a link to the .qnf, and the checkpoint transformers wrote."""
+    qnf = tools.quantized("llama-hf")
+    ours = tools.exported(qnf, "llama-hf-4bit")
+    link = tools.work / "llama-link"
+    link.mkdir()
+    (link / "model.safetensors").symlink_to(qnf)
+    (link / "config.json").write_bytes((ours / "config.json").read_bytes())
+    theirs = logits(SAMPLES / "llama-bnb4")
+    for folder in (ours, link):
+        difference = (logits(folder) - theirs).abs().max().item()
+        expect(difference == 0, f"logits of {folder.name} differ by {difference}")
+    dense = tools.exported(qnf, "llama-dense", "--dequantize", "--dtype", "f32")
+    loss = (logits(dense) - theirs).abs().max().item() / theirs.abs().max().item()
+    expect(loss < 0.02, f"dense f32 and 4-bit in bf16 differ by {loss}")
+    return f"difference 0.0 to transformers' own; dense f32 against bf16 arithmetic {loss:.1e} relative"
+
+
+@check("bitsandbytes", "torch", "safetensors")
+def bitsandbytes_dequantizes_to_our_bits(tools):
+    import bitsandbytes.functional as functional
+    from safetensors.torch import load_file
+
+    for sample, dtype in [("llama-hf", "bf16"), ("gpt2-tensorflow", "f32")]:
+        qnf = tools.quantized(sample)
+        path = tools.work / f"{sample}.safetensors"
+        tools.run("qconvert", "to-safetensors", qnf, "-o", path, "--dtype", dtype)
+        stored, dense = load_file(qnf), load_file(path)
+        weights = [n[: -len(".absmax")] for n in stored if n.endswith(".absmax") and "nested" not in n]
+        for name in weights:
+            parts = {n[len(name) + 1:]: t for n, t in stored.items() if n.startswith(name + ".")}
+            state = functional.QuantState.from_dict(parts, device="cpu")
+            theirs = functional.dequantize_4bit(stored[name], state)
+            # A GPT-2 weight lies as [in, out] in the model and as [out, in] in its 4-bit form.
+            ours = dense[name].t() if sample.startswith("gpt2") else dense[name]
+            expect(theirs.shape == ours.shape and bits(theirs) == bits(ours), f"{sample}: {name} differs")
+    return f"{len(weights)} weights of each sample"
+
+
+@check("tensorflow", "torch", "safetensors")
+def tensorflow_reads_the_values_that_we_read(tools):
+    import numpy
+    import tensorflow
+    from safetensors.numpy import load_file
+
+    ours = load_file(tools.exported(SAMPLES / "gpt2-tensorflow", "gpt2-dense") / "model.safetensors")
+    reader = tensorflow.train.load_checkpoint(str(SAMPLES / "gpt2-tensorflow"))
+    renamed = {"ln_1/g": "ln_1.weight", "ln_1/b": "ln_1.bias", "ln_2/g": "ln_2.weight", "ln_2/b": "ln_2.bias"}
+    count = 0
+    for variable in reader.get_variable_to_shape_map():
+        value = reader.get_tensor(variable)
+        parts = variable.removeprefix("model/").split("/")
+        if parts[0].startswith("h"):
+            tail = "/".join(parts[1:])
+            name = renamed.get(tail) or tail.replace("/w", ".weight").replace("/b", ".bias").replace("/", ".")
+            name = f"transformer.h.{parts[0][1:]}.{name}"
+        else:
+            name = "transformer." + {"wte": "wte.weight", "wpe": "wpe.weight"}.get(parts[0], "ln_f." + {"g": "weight", "b": "bias"}.get(parts[-1], ""))
+        expect(name in ours, f"{variable} should be {name}, which is not there")
+        expect(numpy.array_equal(value.reshape(ours[name].shape), ours[name]), f"{variable} differs")
+        count += 1
+    expect(count == len(ours), f"{count} variables, but {len(ours)} tensors")
+    return f"{count} variables"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--bin", default=".build/release", help="folder of the binaries")
+    arguments = parser.parse_args()
+    passed = failed = skipped = 0
+    with tempfile.TemporaryDirectory() as work:
+        tools = Tools(arguments.bin, work)
+        for function, libraries in CHECKS:
+            title = function.__name__.replace("_", " ")
+            missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+            if missing:
+                skipped += 1
+                print(f"skip  {title}: {', '.join(missing)} not installed")
+                continue
+            try:
+                print(f"ok    {title}: {function(tools)}", flush=True)
+                passed += 1
+            except Failed as failure:
+                failed += 1
+                print(f"FAIL  {title}: {failure}")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
