@@ -47,9 +47,16 @@ package struct AtomicOutput: ~Copyable {
     package func createFile(named name: String) throws(FileError) -> OutputFile {
         guard FilePath.isPlainName(name) else { throw FileError(destination, "'\(name)' cannot be the name of a file in it") }
         let shownPath = FilePath.join(destination, name)
-        let descriptor = open(FilePath.join(temporaryPath, name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw FileError(shownPath, "cannot be created: \(systemErrorText(errno))") }
-        return OutputFile(descriptor: descriptor, path: shownPath)
+        do throws(Errno) {
+            let descriptor = try TemporaryFiles.whileUnfinished(temporaryPath) { () throws(Errno) in
+                let descriptor = open(FilePath.join(temporaryPath, name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+                guard descriptor >= 0 else { throw Errno(code: errno) }
+                return descriptor
+            }
+            return OutputFile(descriptor: descriptor, path: shownPath)
+        } catch {
+            throw FileError(shownPath, "cannot be created: \(systemErrorText(error.code))")
+        }
     }
 
     /// Brings `files` to disk and gives the output its final name.
@@ -58,7 +65,9 @@ package struct AtomicOutput: ~Copyable {
         if target.isFolder { Self.synchronizeFolder(temporaryPath) }
         try target.checkState()
         do throws(Errno) {
-            try Self.move(temporaryPath, to: target.place, replaces: target.replaces)
+            try TemporaryFiles.whileUnfinished(temporaryPath) { () throws(Errno) in
+                try Self.move(temporaryPath, to: target.place, replaces: target.replaces)
+            }
         } catch {
             guard error.code == EEXIST else { throw FileError(destination, "cannot be put in place: \(systemErrorText(error.code))") }
             throw FileError(destination, "exists already", hint: "--force replaces it")

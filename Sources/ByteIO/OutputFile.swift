@@ -1,11 +1,16 @@
 import CSystem
 import Glibc
+import Synchronization
 
 /// A file being written at any offset, from any thread; its length is what was written.
 package final class OutputFile: Sendable {
     /// The final name, for messages; the unfinished file has another.
     package let path: String
     private let descriptor: Int32
+    /// Bytes written since the system was last told to begin bringing them to disk.
+    private let lingeringByteCount = Atomic<Int>(0)
+
+    private static let lingeringLimit = 32 << 20
 
     init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
@@ -26,6 +31,7 @@ package final class OutputFile: Sendable {
                 throw FileError(path, at: "byte \(offset + done)", "cannot be written: \(systemErrorText(errno))")
             }
         }
+        beginWriteback(after: buffer.count)
     }
 
     package func write(_ bytes: [UInt8], atOffset offset: Int) throws(FileError) {
@@ -44,10 +50,23 @@ package final class OutputFile: Sendable {
         while fallocate(descriptor, 0, 0, byteCount) != 0 {
             switch errno {
             case EINTR: continue
-            case ENOSPC, EFBIG, EDQUOT: throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(errno))")
+            case EFBIG:
+                throw FileError(
+                    path, "\(byteCount) bytes are needed, but the file system or a limit (ulimit -f) allows fewer in one file",
+                    hint: "choose a folder on another file system, or lift the limit")
+            case ENOSPC, EDQUOT: throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(errno))")
             default: return  // File systems without the call are written to all the same.
             }
         }
+    }
+
+    /// Has the disk work while we do, so that little is left to wait for in `synchronize`.
+    private func beginWriteback(after byteCount: Int) {
+        let lingering = lingeringByteCount.add(byteCount, ordering: .relaxed).newValue
+        guard lingering >= Self.lingeringLimit else { return }
+        lingeringByteCount.store(0, ordering: .relaxed)
+        // A hint: whatever it answers, `synchronize` decides. 2 is SYNC_FILE_RANGE_WRITE; no length means to the end.
+        _ = sync_file_range(descriptor, 0, 0, 2)
     }
 
     /// Returns when all bytes have reached the disk.

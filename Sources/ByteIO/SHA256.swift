@@ -11,11 +11,8 @@ package struct SHA256: Sendable {
 
     package init() {}
 
-    package mutating func append(_ bytes: some Sequence<UInt8>) {
-        // One loop for all callers: a generic loop is not specialised across modules.
-        if bytes.withContiguousStorageIfAvailable({ append(buffer: $0) }) == nil {
-            Array(bytes).withUnsafeBufferPointer { append(buffer: $0) }
-        }
+    package mutating func append(_ bytes: [UInt8]) {
+        bytes.withUnsafeBufferPointer { append(buffer: $0) }
     }
 
     private mutating func append(buffer: UnsafeBufferPointer<UInt8>) {

@@ -7,13 +7,31 @@ import Synchronization
 /// what a killed one left behind from what another is still writing.
 package enum TemporaryFiles {
     private static let marker = ".partial-"
-    private static let live = Mutex<Set<String>>([])
+    private static let live = Mutex(Live())
 
-    /// Removes every unfinished output of this process: to be called before it ends by a signal.
+    private struct Live {
+        var paths: Set<String> = []
+        var isEnding = false
+    }
+
+    /// Removes every unfinished output of this process: to be called before it ends by a signal. From then on there are
+    /// none: threads that still work get errors instead.
     package static func removeAll() {
-        live.withLock { paths in
-            for path in paths { remove(path) }
-            paths.removeAll()
+        live.withLock { live in
+            live.isEnding = true
+            for path in live.paths { remove(path) }
+            live.paths.removeAll()
+        }
+    }
+
+    /// Makes `body` and `removeAll` wait for each other: without that, a folder could be put in place while its files
+    /// are being removed, or get another file that keeps it from being removed.
+    ///
+    /// - Throws: `ENOENT` where the output at `path` has been removed.
+    static func whileUnfinished<Result>(_ path: String, _ body: () throws(Errno) -> Result) throws(Errno) -> Result {
+        try live.withLock { live throws(Errno) in
+            guard live.paths.contains(path) else { throw Errno(code: ENOENT) }
+            return try body()
         }
     }
 
@@ -21,9 +39,12 @@ package enum TemporaryFiles {
     static func create(beside path: String, isFolder: Bool) throws(Errno) -> (path: String, lock: Int32) {
         while true {
             let candidate = randomPath(beside: path)
-            live.withLock { _ = $0.insert(candidate) }
             do throws(Errno) {
-                try make(candidate, isFolder: isFolder)
+                try live.withLock { live throws(Errno) in
+                    guard !live.isEnding else { throw Errno(code: ECANCELED) }
+                    try make(candidate, isFolder: isFolder)
+                    live.paths.insert(candidate)
+                }
                 if let lock = try lock(candidate) { return (candidate, lock) }
             } catch {
                 forget(candidate)
@@ -56,7 +77,7 @@ package enum TemporaryFiles {
 
     /// Stops keeping account of an output that is in place or removed.
     static func forget(_ path: String) {
-        live.withLock { _ = $0.remove(path) }
+        live.withLock { _ = $0.paths.remove(path) }
     }
 
     /// Removes what runs that were killed left beside `path`: unfinished outputs of the same name that nobody locks.

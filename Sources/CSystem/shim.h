@@ -11,6 +11,9 @@ int renameat2(int oldFolder, const char *oldPath, int newFolder, const char *new
 /// fallocate(2); with mode 0 the blocks are reserved and the file is at least offset + byteCount long.
 int fallocate(int descriptor, int mode, long offset, long byteCount);
 
+/// sync_file_range(2); with flag 2 (SYNC_FILE_RANGE_WRITE) writing to disk begins and is not waited for.
+int sync_file_range(int descriptor, long offset, long byteCount, unsigned int flags);
+
 /// Processors that this process may run on (sched_getaffinity(2)), which may be fewer than are online; 0 if that fails.
 static inline int processorCount(void) {
     unsigned long mask[8192 / (8 * sizeof(unsigned long))];

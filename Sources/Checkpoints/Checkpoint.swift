@@ -71,15 +71,18 @@ package struct Checkpoint: Sendable {
 
     private static func parseConfig(_ files: [CompanionFile], path: String) throws(FileError) -> JSONValue? {
         guard let file = files.first(where: { $0.name == "config.json" }) else { return nil }
+        // Beside the weights it is a file of its own; inside a .qnf it is a part of that one.
+        var (owner, place) = (path, Optional("config.json"))
+        if case .part(let input, _, let byteCount) = file.content, input.byteCount == byteCount { (owner, place) = (input.path, nil) }
         guard file.byteCount <= configByteCountLimit else {
-            throw FileError(path, at: "config.json", "has \(file.byteCount) bytes, but at most \(configByteCountLimit) are parsed")
+            throw FileError(owner, at: place, "has \(file.byteCount) bytes, but at most \(configByteCountLimit) are parsed")
         }
-        do { return try JSONValue(parsing: try file.bytes()) } catch let error as JSONError {
-            throw FileError(path, at: "config.json", error.description)
-        } catch let error as FileError {
-            throw error
-        } catch {
-            throw FileError(path, at: "config.json", String(describing: error))
+        let bytes = try file.bytes()
+        do { return try JSONValue(parsing: bytes) } catch {
+            guard place == nil else { throw FileError(owner, at: place, error.description) }
+            throw FileError(
+                owner, at: "byte \(error.offset)", error.message,
+                hint: "fetch it again: it is cut, or a web page or a Git LFS pointer came in its place")
         }
     }
 

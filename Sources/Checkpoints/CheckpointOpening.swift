@@ -26,8 +26,9 @@ extension Checkpoint {
         case .unsupported, .unknown:
             // Told by its name, a file too damaged to be recognised gets the error of the format it should have.
             if path.hasSuffix(".safetensors") || path.hasSuffix(".qnf"), kind == .unknown { return try openSafetensors(file) }
-            // The parts of a TensorFlow checkpoint that are not its index: the bundle says which one to name instead.
-            if file.name.hasSuffix(".meta") || file.name.contains(".data-"), kind == .unknown { _ = try TensorBundle.open(path: path) }
+            // Parts of a TensorFlow checkpoint, or an index too damaged to be recognised: the bundle says what is wrong.
+            let isBundlePart = file.name.hasSuffix(".meta") || file.name.contains(".data-") || file.name.hasSuffix(".index")
+            if isBundlePart, kind == .unknown { _ = try TensorBundle.open(path: path) }
             throw FileKind.refuse(file, kind)
         }
     }
@@ -55,7 +56,9 @@ extension Checkpoint {
         }
         for file in files {
             guard FilePath.isPlainName(file.name) else {
-                throw FileError(source.path, at: "tensor '\(QNFMetadata.filePrefix)\(file.name)'", "is no name of a file")
+                throw FileError(
+                    source.path, at: "tensor '\(QNFMetadata.filePrefix)\(file.name)'", "'\(file.name)' is no name of a file in a folder",
+                    hint: "do not use this model: extracting it would write elsewhere")
             }
         }
         return try Checkpoint(path: source.path, kind: .qnf, source: source, files: files.sorted { $0.name < $1.name }, metadata: metadata)

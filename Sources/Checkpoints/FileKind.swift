@@ -1,4 +1,5 @@
 import ByteIO
+import SafetensorsFormat
 
 /// What a file is, told by its first and last bytes and never by its name.
 enum FileKind: Hashable {
@@ -22,14 +23,22 @@ enum FileKind: Hashable {
             self = known
         } else if file.byteCount >= 48, try file.bytes(atOffset: file.byteCount - 8, count: 8) == Self.tableMagic {
             self = .tensorFlowTable
-        } else if head.first(where: { $0 > 0x20 }) == UInt8(ascii: "{") {
+        } else if head.first(where: { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }) == UInt8(ascii: "{") {
             self = .json
         } else {
             self = .unknown
         }
     }
 
-    /// The file, or an error that says what was found instead of what was needed.
+    /// A shard of a checkpoint; one that is known to be something else gets the error that says so.
+    static func openShard(path: String) throws(FileError) -> SafetensorsFile {
+        let file = try InputFile(path: path)
+        let kind = try FileKind(of: file)
+        if case .unsupported = kind { throw refuse(file, kind) }
+        return try SafetensorsFile(file)
+    }
+
+    /// An error that says what was found instead of what was needed.
     static func refuse(_ file: InputFile, _ kind: FileKind) -> FileError {
         if case .unsupported(let name, let hint) = kind { return FileError(file.path, "is \(name)", hint: hint) }
         if file.byteCount == 0 { return FileError(file.path, "is empty", hint: "the download failed; fetch the file again") }

@@ -128,9 +128,10 @@ private struct HyperParameters {
     let headCount: Int
     let layerCount: Int
 
-    /// GPT-2's largest model has 48 layers and a width of 1600; the limits only keep products far from overflow.
+    /// GPT-2's largest model has 48 layers and a width of 1600; the limits keep products far from overflow, and a few bytes
+    /// from asking for a table of a million variables.
     private static let limit = 1 << 24
-    private static let layerLimit = 1 << 16
+    private static let layerLimit = 1 << 10
 
     init(path: String) throws(FileError) {
         let bytes = try InputFile(path: path).allBytes(limit: 1 << 20)

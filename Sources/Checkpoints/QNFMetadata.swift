@@ -43,7 +43,7 @@ package struct QNFMetadata: Sendable {
     init(of file: SafetensorsFile) throws(FileError) {
         let path = file.path
         func value(_ key: String) throws(FileError) -> String {
-            guard let value = file.metadata(key) else { throw FileError(path, at: "__metadata__", "'\(key)' is missing") }
+            guard let value = file.metadata(key) else { throw Self.damage(path, "'\(key)' is missing") }
             return value
         }
         let stated = try value(Key.version)
@@ -55,33 +55,32 @@ package struct QNFMetadata: Sendable {
         headerChecksum = try Self.checkHeader(of: file, stated: try value(Key.headerChecksum))
         let digits = Array(try value(Key.checksums).utf8)
         guard digits.count == 8 * file.tensors.count else {
-            throw FileError(
-                path, at: "__metadata__",
-                "'\(Key.checksums)' has \(digits.count) digits, but \(file.tensors.count) tensors need \(8 * file.tensors.count)")
+            throw Self.damage(
+                path, "'\(Key.checksums)' has \(digits.count) digits, but \(file.tensors.count) tensors need \(8 * file.tensors.count)")
         }
         var checksums: [CRC32C] = []
         for start in stride(from: 0, to: digits.count, by: 8) {
             guard let checksum = CRC32C(hexadecimal: String(decoding: digits[start..<start + 8], as: UTF8.self)) else {
-                throw FileError(path, at: "__metadata__", "'\(Key.checksums)' is no list of checksums at digit \(start)")
+                throw Self.damage(path, "'\(Key.checksums)' is no list of checksums at digit \(start)")
             }
             checksums.append(checksum)
         }
         self.checksums = checksums
         guard let fingerprint = Fingerprint(try value(Key.fingerprint)) else {
-            throw FileError(path, at: "__metadata__", "'\(Key.fingerprint)' is no fingerprint")
+            throw Self.damage(path, "'\(Key.fingerprint)' is '\(try value(Key.fingerprint))', which is no fingerprint")
         }
         let computed = Fingerprint(of: file.tensors, checksums: checksums) { !$0.hasPrefix(Self.filePrefix) }
         guard computed == fingerprint else {
-            throw FileError(path, at: "__metadata__", "'\(Key.fingerprint)' is \(fingerprint), but the checksums give \(computed)")
+            throw Self.damage(path, "'\(Key.fingerprint)' is \(fingerprint), but the checksums give \(computed)")
         }
         self.fingerprint = fingerprint
         settings = try Self.json(try value(Key.settings), key: Key.settings, path: path)
         guard let names = settings["transposed"]?.array?.map(\.string), !names.contains(nil) else {
-            throw FileError(path, at: "__metadata__", "'\(Key.settings)' has no list of names 'transposed'")
+            throw Self.damage(path, "'\(Key.settings)' has no list of names 'transposed'")
         }
         transposed = Set(names.compactMap { $0.map(ByteKey.init) })
         lineage = try Self.json(try value(Key.lineage), key: Key.lineage, path: path)
-        guard lineage.array != nil else { throw FileError(path, at: "__metadata__", "'\(Key.lineage)' is no list of steps") }
+        guard lineage.array != nil else { throw Self.damage(path, "'\(Key.lineage)' is no list of steps") }
     }
 
     /// Members of `__metadata__`; every value has its final length even while the checksums are not known.
@@ -108,24 +107,33 @@ package struct QNFMetadata: Sendable {
         return nil
     }
 
+    private static let damageHint = "the file is damaged, or another program has changed it; fetch or convert it again"
+
+    private static func damage(_ path: String, _ message: String) -> FileError {
+        FileError(path, at: "__metadata__", message, hint: damageHint)
+    }
+
     private static func checkHeader(of file: SafetensorsFile, stated: String) throws(FileError) -> CRC32C {
         var header = try file.file.bytes(atOffset: 0, count: file.dataStart)
-        guard let checksum = CRC32C(hexadecimal: stated), let range = headerChecksumRange(in: header) else {
-            throw FileError(file.path, at: "__metadata__", "'\(Key.headerChecksum)' is no checksum written by a .qnf writer")
+        guard let checksum = CRC32C(hexadecimal: stated) else {
+            throw damage(file.path, "'\(Key.headerChecksum)' is '\(stated)', but 8 lower-case hexadecimal digits are expected")
+        }
+        guard let range = headerChecksumRange(in: header) else {
+            throw damage(file.path, "'\(Key.headerChecksum)' does not stand in the header as writers of .qnf spell it")
         }
         header.replaceSubrange(range, with: Array(repeating: UInt8(ascii: "0"), count: 8))
         let computed = CRC32C(of: header)
         guard computed == checksum else {
             throw FileError(
                 file.path, at: "header", "its checksum is \(computed), but '\(Key.headerChecksum)' says \(checksum)",
-                hint: "the file is damaged; fetch or convert it again")
+                hint: damageHint)
         }
         return checksum
     }
 
     private static func json(_ text: String, key: String, path: String) throws(FileError) -> JSONValue {
         do { return try JSONValue(parsing: Array(text.utf8)) } catch {
-            throw FileError(path, at: "__metadata__", "'\(key)' is no JSON: \(error.description)")
+            throw Self.damage(path, "'\(key)' is no JSON: \(error.description)")
         }
     }
 }

@@ -15,7 +15,9 @@ extension QuantState {
         guard stated == typeName else {
             throw QuantizationError("quant_type is '\(stated)', but the tensor's name says '\(typeName)'")
         }
-        guard let blockSize = try member("blocksize").integer else { throw QuantizationError("blocksize is no whole number") }
+        guard let blockSize = try member("blocksize").integer else {
+            throw QuantizationError("blocksize \(try member("blocksize").text(.compact)) is no whole number")
+        }
         guard let dtype = try member("dtype").string, let scalarType = Self.scalarType(dtype: dtype) else {
             throw QuantizationError("dtype \(try member("dtype").text(.compact)) is unknown; known are float32, float16 and bfloat16")
         }

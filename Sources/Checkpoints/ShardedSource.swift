@@ -17,6 +17,7 @@ final class ShardedSource: TensorSource {
     let statedByteCount: Int?
 
     private static let indexByteCountLimit = 100_000_000
+    private static let mixedHint = "index and shards are not of the same model or revision; fetch all of them again"
 
     /// - Parameter indexPath: path of the `.index.json`; the shards lie in the same folder.
     init(indexPath: String) throws(FileError) {
@@ -33,16 +34,18 @@ final class ShardedSource: TensorSource {
         var places: [(shard: Int, tensor: Int)] = []
         var holders: [ByteKey: String] = [:]
         for (number, name) in index.shardNames.enumerated() {
-            let shard = try SafetensorsFile(path: FilePath.join(folder, name))
+            let shard = try FileKind.openShard(path: FilePath.join(folder, name))
             for (position, info) in shard.tensors.enumerated() {
                 if let other = holders.updateValue(name, forKey: ByteKey(info.name)) {
-                    throw FileError(shard.path, at: "tensor '\(info.name)'", "is also in shard '\(other)'")
+                    throw FileError(shard.path, at: "tensor '\(info.name)'", "is also in shard '\(other)'", hint: Self.mixedHint)
                 }
                 guard let stated = index.shardOfTensor[ByteKey(info.name)] else {
-                    throw FileError(shard.path, at: "tensor '\(info.name)'", "is not in the index \(FilePath.name(of: indexPath))")
+                    throw FileError(
+                        shard.path, at: "tensor '\(info.name)'", "is not in the index \(FilePath.name(of: indexPath))", hint: Self.mixedHint)
                 }
                 guard stated == name else {
-                    throw FileError(shard.path, at: "tensor '\(info.name)'", "is here, but the index says it is in '\(stated)'")
+                    throw FileError(
+                        shard.path, at: "tensor '\(info.name)'", "is here, but the index says it is in '\(stated)'", hint: Self.mixedHint)
                 }
                 tensors.append(info)
                 places.append((number, position))
@@ -53,7 +56,8 @@ final class ShardedSource: TensorSource {
         if let first = absent.min(by: { NaturalOrder.precedes($0.text, $1.text) }), let stated = index.shardOfTensor[first] {
             throw FileError(
                 indexPath, at: "tensor '\(first.text)'",
-                "should be in '\(stated)', but is not there (\(absent.count) of \(index.shardOfTensor.count) tensors are missing)")
+                "should be in '\(stated)', but is not there (\(absent.count) of \(index.shardOfTensor.count) tensors are missing)",
+                hint: Self.mixedHint)
         }
         path = indexPath
         self.shards = shards
@@ -90,13 +94,19 @@ private struct ShardIndex {
             throw FileError(path, at: "byte \(error.offset)", error.message)
         }
         guard let weightMap = document["weight_map"]?.object else {
-            throw FileError(path, "has no object 'weight_map', so it is no index of safetensors shards")
+            throw FileError(
+                path, "is JSON, but without an object 'weight_map', so it is no index of safetensors shards",
+                hint: "if it came in place of a model, it is the server's answer: look into it, and fetch the file again")
         }
         for member in weightMap.members {
-            guard let shard = member.value.string else { throw FileError(path, at: "weight_map '\(member.key)'", "is no file name") }
+            guard let shard = member.value.string else {
+                throw FileError(path, at: "weight_map '\(member.key)'", "is \(member.value.text(.compact)), but the name of a file is expected")
+            }
             // A name that leads out of the folder would let a downloaded index read any file.
             guard FilePath.isPlainName(shard) else {
-                throw FileError(path, at: "weight_map '\(member.key)'", "'\(shard)' is no name of a file in this folder")
+                throw FileError(
+                    path, at: "weight_map '\(member.key)'", "'\(shard)' is no name of a file in this folder",
+                    hint: "do not use this index: it would have other files read")
             }
             shardOfTensor[ByteKey(member.key)] = shard
         }

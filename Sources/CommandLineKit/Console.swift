@@ -25,6 +25,8 @@ package final class Console: Sendable {
 
     /// Writes of a listing are collected up to this size: a system call per line would dominate a long one.
     private static let bufferLimit = 1 << 16
+    /// Columns that a message takes at most.
+    private static let messageWidth = 1000
     private static let eraseLine = "\r\u{1B}[K"
 
     package init(
@@ -109,6 +111,11 @@ package final class Console: Sendable {
         interrupts.onTermination(cleanup)
     }
 
+    /// Does not return once a signal is ending the process.
+    func passUnlessEnding() {
+        interrupts.passUnlessEnding()
+    }
+
     package var isQuiet: Bool { state.withLock { $0.isQuiet } }
 
     /// What `--quiet` and `--color` ask for; `Tool.run` calls it.
@@ -154,7 +161,9 @@ package final class Console: Sendable {
 
     private func report(_ kind: String, _ emphasis: Style.Emphasis, _ message: String, _ hint: String?) {
         let style = style(for: errorTerminal)
-        var text = "\(toolName): \(style.apply(emphasis, kind + ":")) \(message.terminalSafe)\n"
+        // A name from a file may have megabytes: what happened and with which numbers stands at the two ends.
+        let shown = message.terminalSafe.middleTruncated(to: Self.messageWidth)
+        var text = "\(toolName): \(style.apply(emphasis, kind + ":")) \(shown)\n"
         if let hint { text += "\(style.bold("hint:")) \(hint.terminalSafe)\n" }
         writeError(text)
     }

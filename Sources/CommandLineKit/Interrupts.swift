@@ -42,12 +42,19 @@ package final class Interrupts: Sendable {
         hooks.withLock { $0.cleanups.removeAll { $0.number == number } }
     }
 
-    /// Takes over the signals of this process, and makes writing to a closed pipe an error (EPIPE) instead of a death
-    /// that cleans nothing up. Once per process. Signals that were ignored before (`nohup`, `&`) stay so.
+    /// Once a signal has come and cleanup has begun this does not return: whatever fails because of the cleanup is not
+    /// told, and the process does not exit before the cleanup is done.
+    func passUnlessEnding() {
+        hooks.withLock { _ in }
+    }
+
+    /// Takes over the signals of this process, and makes writing to a closed pipe (EPIPE) or beyond a file size limit
+    /// (EFBIG) an error instead of a death that cleans nothing up. Once per process. Signals that were ignored before (`nohup`, `&`) stay so.
     package func start() {
         let isFirst = pendingSignal.compareExchange(expected: -1, desired: 0, ordering: .sequentiallyConsistent).exchanged
         precondition(isFirst, "the signals of a process can be taken over only once")
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
         _ = wakeUp
         var thread = pthread_t()
         let context = Unmanaged.passRetained(self).toOpaque()

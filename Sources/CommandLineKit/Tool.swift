@@ -53,10 +53,12 @@ package struct Tool: Sendable {
         do {
             let status = try dispatch(line, console)
             try console.flush()
+            console.passUnlessEnding()
             return status
         } catch OutputError.closedPipe {
             return .closedPipe
         } catch {
+            console.passUnlessEnding()
             // What was found before the failure comes first. If it cannot be written either, the first error is the one to tell.
             try? console.flush()
             console.error(error)

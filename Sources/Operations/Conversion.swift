@@ -60,6 +60,8 @@ private final class ConversionRun: Sendable {
         case quantize(item: Int, Range<Int>)
         /// Bytes of a source tensor to a stored tensor of the output.
         case copy(from: Int, to: Int, Range<Int>)
+        /// Likewise, of constants or a codebook in F32: a NaN among them would spread to whole blocks.
+        case copyConstants(from: Int, to: Int, Range<Int>)
         case cast(item: Int, Range<Int>, to: ScalarType)
         /// Bytes that are only counted: those of transposed weights, whose chunks are no runs of the file, and quant states.
         case count(tensor: Int, Range<Int>)
@@ -141,11 +143,15 @@ private final class ConversionRun: Sendable {
 
     private func appendCopies(of quantized: QuantizedTensor, to parts: QNFPlan.Parts, jobs: inout [Job]) {
         appendCopy(from: quantized.codes, to: parts.codes, jobs: &jobs)
-        appendCopy(from: quantized.absmax, to: parts.absmax, jobs: &jobs)
-        appendCopy(from: quantized.quantMap, to: parts.quantMap, jobs: &jobs)
+        var constants = [(quantized.quantMap, parts.quantMap)]
         if let nested = quantized.nested, let absmax = parts.nestedAbsmax, let map = parts.nestedQuantMap {
-            appendCopy(from: nested.absmax, to: absmax, jobs: &jobs)
-            appendCopy(from: nested.quantMap, to: map, jobs: &jobs)
+            appendCopy(from: quantized.absmax, to: parts.absmax, jobs: &jobs)
+            constants += [(nested.absmax, absmax), (nested.quantMap, map)]
+        } else {
+            constants.append((quantized.absmax, parts.absmax))
+        }
+        for (tensor, stored) in constants {
+            jobs += byteRanges(of: tensor).map { .copyConstants(from: tensor, to: stored, $0) }
         }
         appendCount(of: quantized.stateBlob, to: &jobs)
     }
@@ -170,6 +176,10 @@ private final class ConversionRun: Sendable {
         case .copy(let tensor, let stored, let range):
             let buffer = UnsafeRawBufferPointer(try readBytes(of: tensor, range, worker: worker))
             try writer.write(buffer, stored: stored, atByteOffset: range.lowerBound)
+        case .copyConstants(let tensor, let stored, let range):
+            let buffer = UnsafeRawBufferPointer(try readBytes(of: tensor, range, worker: worker))
+            try requireFinite(buffer, ofTensor: tensor, atByteOffset: range.lowerBound)
+            try writer.write(buffer, stored: stored, atByteOffset: range.lowerBound)
         case .cast(let item, let range, let type): try cast(item, range, to: type, worker: worker)
         case .count(let tensor, let range): _ = try readBytes(of: tensor, range, worker: worker)
         }
@@ -181,6 +191,13 @@ private final class ConversionRun: Sendable {
         checksums.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
         resources.progress(range.count)
         return buffer
+    }
+
+    private func requireFinite(_ floats: UnsafeRawBufferPointer, ofTensor index: Int, atByteOffset offset: Int) throws {
+        guard !allowsNonfinite, let first = FiniteScan.firstNonfinite(RawSpan(_unsafeBytes: floats), of: .f32) else { return }
+        throw FileError(
+            plan.checkpoint.path, at: "tensor '\(source.tensors[index].name)'", "element \(offset / 4 + first) is not a finite number",
+            hint: "the file is damaged, or was made of a model with such values; --allow-nonfinite copies them")
     }
 
     private func quantize(_ index: Int, _ range: Range<Int>, worker: Int) throws {

@@ -56,24 +56,30 @@ package struct Resources: Sendable {
 ///
 /// A worker asks only for its own; the pool never runs two iterations of one worker at once.
 final class ScratchMemory: @unchecked Sendable {
-    private var buffers: [[UnsafeMutableRawBufferPointer]]
+    /// Of all workers, one after another. Not an array: to change one element is to write to all of it.
+    private let buffers: UnsafeMutableBufferPointer<UnsafeMutableRawBufferPointer>
+    private let slotCount: Int
 
     /// - Parameter slotCount: buffers that a worker uses at the same time.
     init(workerCount: Int, slotCount: Int) {
-        let empty = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-        buffers = Array(repeating: Array(repeating: empty, count: slotCount), count: workerCount)
+        self.slotCount = slotCount
+        buffers = .allocate(capacity: workerCount * slotCount)
+        buffers.initialize(repeating: UnsafeMutableRawBufferPointer(start: nil, count: 0))
     }
 
     deinit {
-        for slots in buffers { for buffer in slots { buffer.deallocate() } }
+        for buffer in buffers { buffer.deallocate() }
+        buffers.deallocate()
     }
 
     /// `byteCount` bytes, aligned to 64; whatever was in the slot may be gone.
     func buffer(worker: Int, slot: Int, byteCount: Int) -> UnsafeMutableRawBufferPointer {
-        if buffers[worker][slot].count < byteCount {
-            buffers[worker][slot].deallocate()
-            buffers[worker][slot] = .allocate(byteCount: byteCount, alignment: 64)
+        precondition((0..<slotCount).contains(slot), "slot \(slot) of \(slotCount)")
+        let index = worker * slotCount + slot
+        if buffers[index].count < byteCount {
+            buffers[index].deallocate()
+            buffers[index] = .allocate(byteCount: byteCount, alignment: 64)
         }
-        return UnsafeMutableRawBufferPointer(rebasing: buffers[worker][slot][..<byteCount])
+        return UnsafeMutableRawBufferPointer(rebasing: buffers[index][..<byteCount])
     }
 }

@@ -39,8 +39,8 @@ package struct SafetensorsWriter: Sendable {
 
     /// Bytes of a file of such a plan, trailing tensors at their greatest.
     package static func byteCount(plan: [TensorInfo], metadata: [(key: String, value: String)]) throws(FileError) -> Int {
-        let headerByteCount = HeaderEncoder.byteCount(plan, metadata: metadata)
         let offsets = try offsets(plan, path: "output")
+        let headerByteCount = HeaderEncoder.byteCount(plan, metadata: metadata)
         return try dataStart(headerByteCount: headerByteCount, path: "output") + offsets[plan.count]
     }
 
@@ -97,12 +97,15 @@ package struct SafetensorsWriter: Sendable {
 
     /// Names come from other containers, where a tensor may be called what here means something else.
     private static func checkNames(_ plan: [TensorInfo], path: String) throws(FileError) {
-        var names: Set<ByteKey> = [ByteKey("__metadata__")]
-        for info in plan where !names.insert(ByteKey(info.name)).inserted {
-            let isReserved = info.name == "__metadata__"
+        var names = Set<ByteKey>(minimumCapacity: plan.count + 1)
+        let reserved = ByteKey("__metadata__")
+        names.insert(reserved)
+        for info in plan {
+            let name = ByteKey(info.name)
+            guard !names.insert(name).inserted else { continue }
             throw FileError(
                 path, at: "tensor '\(JSONError.excerpt(info.name))'",
-                isReserved ? "the name is reserved in safetensors files" : "two tensors would have this name")
+                name == reserved ? "the name is reserved in safetensors files" : "two tensors would have this name")
         }
     }
 

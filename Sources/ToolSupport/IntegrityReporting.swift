@@ -21,7 +21,7 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
             "bytes": .integer(report.checkedByteCount), "seconds": .double(measures.seconds),
         ])
     } else {
-        for finding in report.problems { try console.writeLine("\(path): tensor '\(finding.tensor.terminalSafe)': \(finding.message)") }
+        for finding in report.problems { try console.writeLine("\(path): tensor '\(finding.tensor.terminalSafe)': \(finding.message.terminalSafe)") }
         for finding in report.oddities { console.warning("\(path): tensor '\(finding.tensor)': \(finding.message)") }
         try console.writeLine(summary(report, path: path, kind: checkpoint.kind.rawValue))
         console.note(measures.summary(byteCount: report.checkedByteCount))
@@ -30,7 +30,8 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
 }
 
 private func summary(_ report: IntegrityReport, path: String, kind: String) -> String {
-    let tensors = "\(NumberText.grouped(report.tensorCount)) tensors, \(NumberText.byteCount(report.checkedByteCount))"
+    let count = "\(NumberText.grouped(report.tensorCount)) tensor\(report.tensorCount == 1 ? "" : "s")"
+    let tensors = "\(count), \(NumberText.byteCount(report.checkedByteCount))"
     guard report.problems.isEmpty else {
         return "\(path): DAMAGED, \(report.problems.count) problem\(report.problems.count == 1 ? "" : "s") in \(tensors); fetch or convert it again"
     }

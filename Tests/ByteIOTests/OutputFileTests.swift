@@ -57,7 +57,8 @@ import Testing
         }
         #expect(
             result.map { String(decoding: $0.standardOutputContent, as: UTF8.self) } == """
-                final/a: 1001 bytes are needed, but file too large
+                final/a: 1001 bytes are needed, but the file system or a limit (ulimit -f) allows fewer in one file
+                hint: choose a folder on another file system, or lift the limit
                 final/a: byte 1000: cannot be written: file too large
 
                 """)

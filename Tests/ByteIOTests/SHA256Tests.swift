@@ -38,17 +38,8 @@ import Testing
         let digest = whole.finish()
         for count in 1...130 {
             var parts = SHA256()
-            for start in stride(from: 0, to: bytes.count, by: count) { parts.append(bytes[start..<min(start + count, bytes.count)]) }
+            for start in stride(from: 0, to: bytes.count, by: count) { parts.append(Array(bytes[start..<min(start + count, bytes.count)])) }
             #expect(parts.finish() == digest, "\(count)")
         }
-        // Of sequences that are no contiguous memory.
-        var lazy = SHA256()
-        lazy.append(bytes.lazy.map { $0 })
-        lazy.append(EmptyCollection<UInt8>())
-        #expect(lazy.finish() == digest)
-        var text = SHA256()
-        text.append("ab".utf8)
-        text.append("c".utf8)
-        #expect(text.finish() == Self.vectors[1].digest)
     }
 }

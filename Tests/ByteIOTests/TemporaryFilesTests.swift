@@ -105,6 +105,38 @@ import Testing
         #expect(try folder.text("a") == "old")
     }
 
+    /// A signal may come in the moment in which a folder gets its final name.
+    @Test func aFolderIsNeverPutInPlaceHalfRemoved() async throws {
+        let folder = try TemporaryFolder()
+        await #expect(processExitsWith: .exitCode(0)) { [path = folder.path as String] in
+            let output = try AtomicOutput(destination: path + "/model", isFolder: true, replaces: false)
+            for number in 0..<2000 { _ = try output.createFile(named: "\(number).json") }
+            let unfinished = try FilePath.join(path, #require(FilePath.entries(of: path).first))
+            var thread = pthread_t()
+            guard pthread_create(&thread, nil, { _ in TemporaryFiles.removeAll(); return nil }, nil) == 0 else { exit(1) }
+            while FilePath.kind(of: unfinished + "/0.json") == .file { usleep(10) }
+            do { try output.commit([]) } catch {
+                guard "\(error)" == "\(path)/model: cannot be put in place: no such file or directory" else { exit(2) }
+            }
+            pthread_join(thread, nil)
+        }
+        #expect(try folder.names() == [])
+    }
+
+    @Test func nothingBeginsOnceTheProcessIsEnding() async throws {
+        let folder = try TemporaryFolder()
+        await #expect(processExitsWith: .exitCode(0)) { [path = folder.path("a") as String] in
+            TemporaryFiles.removeAll()
+            do {
+                _ = try AtomicOutput(destination: path, replaces: false)
+                exit(1)
+            } catch {
+                guard "\(error)" == "\(path): cannot be created: operation canceled" else { exit(2) }
+            }
+        }
+        #expect(try folder.names() == [])
+    }
+
     @Test func anOutputThatWasRemovedCannotBeCommitted() async throws {
         let folder = try TemporaryFolder()
         await #expect(processExitsWith: .exitCode(0)) { [path = folder.path("a") as String] in

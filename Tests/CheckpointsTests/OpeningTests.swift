@@ -118,7 +118,7 @@ import Testing
         try folder.write(Array(whole[..<(whole.count - 3)]), to: name)
         #expect(
             Self.refusal(name, in: folder)
-                == "FOLDER/\(name): the header describes 20 bytes of data, but 17 follow it: 3 bytes are missing; "
+                == "FOLDER/\(name): the header describes 20 bytes of data, but 17 follow it (3 missing); "
                 + "hint: the download is incomplete; fetch the file again")
         try folder.write(whole, to: name)
         #expect(Self.refusal(name, in: folder) == "opened as safetensors")

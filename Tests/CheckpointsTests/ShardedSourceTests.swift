@@ -111,7 +111,7 @@ import Testing
         let folder = try Self.folder(Self.two)
         try folder.write(Array(try folder.bytes("b.safetensors").dropLast(4)), to: "b.safetensors")
         #expect(
-            OpeningTests.refusal(in: folder) == "FOLDER/b.safetensors: the header describes 8 bytes of data, but 4 follow it: "
-                + "4 bytes are missing; hint: the download is incomplete; fetch the file again")
+            OpeningTests.refusal(in: folder) == "FOLDER/b.safetensors: the header describes 8 bytes of data, but 4 follow it "
+                + "(4 missing); hint: the download is incomplete; fetch the file again")
     }
 }

@@ -66,7 +66,7 @@ import Testing
                 source, folder.path("model.qnf"), threadCount: threadCount, chunkElementCount: chunkElementCount)
             return report.rows.map { "\($0)" } + ["\(String(describing: report.quantizedTotals))"]
         }
-        for chunkElementCount in [1, 1000, 1 << 19] {
+        for chunkElementCount in [64, 1000, 1 << 19] {
             let expected = try values(1, chunkElementCount)
             for threadCount in [2, 3, 8] { #expect(try values(threadCount, chunkElementCount) == expected) }
         }

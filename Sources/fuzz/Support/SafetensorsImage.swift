@@ -43,8 +43,8 @@ struct SafetensorsImage {
         guard let header, header.dataByteCount == data.count else { return }
         let checksums = header.entries.map { CRC32C(of: Array(data[$0.dataOffset..<$0.dataOffset + $0.info.byteCount])) }
         replaceValue(of: "qnf.crc32c", with: checksums.map(\.description).joined())
-        let weights = zip(header.entries, checksums).filter { !$0.0.info.name.hasPrefix(QNFMetadata.filePrefix) }
-        replaceValue(of: "qnf.fingerprint", with: Fingerprint(of: weights.map { ($0.0.info, $0.1) }).description)
+        let fingerprint = Fingerprint(of: header.entries.map(\.info), checksums: checksums) { !$0.hasPrefix(QNFMetadata.filePrefix) }
+        replaceValue(of: "qnf.fingerprint", with: fingerprint.description)
         replaceValue(of: "qnf.header_crc32c", with: "00000000")
         let checksum = CRC32C(of: Wire.littleEndian(UInt64(json.count)) + json)
         replaceValue(of: "qnf.header_crc32c", with: checksum.description)

@@ -1,0 +1,631 @@
+#!/usr/bin/env python3
+"""Makes the gallery of broken files: each is a sound file with one trick played on it. Standard library only.
+
+    python3 make_gallery.py                       writes the files beside this script, the same bytes every time
+    python3 make_gallery.py --check               writes nothing, and fails where a file differs
+    python3 make_gallery.py --record QINSPECT     also runs `qinspect check` on each: expected.tsv and README.md
+
+The folder legal/ holds the sound file of every kind that the tricks start from, and files that only look broken.
+"""
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import struct
+import subprocess
+import zipfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Folder: title, and what to do where the tool has no better advice.
+FOLDERS = {
+    "legal": ("Sound files: the ones that the tricks are played on, and some that only look broken", ""),
+    "safetensors": ("safetensors files", "Fetch the file again. If it is the same, the program that wrote it is at fault: write it anew."),
+    "shards": ("Folders of several safetensors files with their index",
+               "Fetch index and shards again, all of the same revision. Never use an index that leads out of its folder."),
+    "bitsandbytes": ("4-bit weights in the layout of bitsandbytes",
+                     "Fetch the file again. If it is the same, quantize the dense model again, with transformers or `qconvert to-nf4`."),
+    "qnf": (".qnf files", "Fetch the file again, or convert the model again. A program that does not know .qnf may have changed it."),
+    "tensorflow": ("TensorFlow checkpoints", "Fetch index and data files again. If they are the same, save the checkpoint anew."),
+    "strangers": ("Files and folders that are something else", "Look into the file, and fetch the model that was meant."),
+}
+
+
+class Gallery:
+    """What to write: paths with the trick played there, and the files that make each of them up."""
+
+    def __init__(self):
+        self.tricks = []
+        self.files = {}
+
+    def add(self, path, trick, content):
+        """A file (bytes), or a folder (a dictionary of names to bytes). `path` may name one file of it after a colon."""
+        folder, _, chosen = path.partition(":")
+        parts = {folder: content} if isinstance(content, bytes) else {f"{folder}/{name}": data for name, data in content.items()}
+        assert not parts.keys() & self.files.keys(), folder
+        self.files.update(parts)
+        self.tricks.append((f"{folder}/{chosen}" if chosen else folder, trick))
+
+
+# safetensors
+
+def f32(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def member(name, dtype, shape, start, end):
+    return f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{start},{end}]}}'
+
+
+def raw(header, data=b"", length=None):
+    """A file of a header text or bytes, which the length field counts right unless another length is given."""
+    text = header if isinstance(header, bytes) else header.encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def packed(tensors, metadata=None):
+    """A sound file of (name, dtype, shape, bytes), its header padded to a multiple of 8."""
+    members, data = [], b""
+    for name, dtype, shape, content in tensors:
+        members.append(member(name, dtype, list(shape), len(data), len(data) + len(content)))
+        data += content
+    if metadata is not None:
+        members.insert(0, '"__metadata__":' + json.dumps(metadata, separators=(",", ":")))
+    text = "{" + ",".join(members) + "}"
+    return raw(text + " " * (-len(text.encode()) % 8), data)
+
+
+A = ("a.weight", "F32", (2, 2), f32(1, -2, 3, -4))
+B = ("b.weight", "F32", (2, 2), f32(5, 6, -7, 8))
+
+
+def two(a=None, b=None, data=None):
+    """A file of two tensors of 16 bytes each, either of them described otherwise."""
+    members = [a or member("a.weight", "F32", [2, 2], 0, 16), b or member("b.weight", "F32", [2, 2], 16, 32)]
+    text = "{" + ",".join(members) + "}"
+    return raw(text + " " * (-len(text.encode()) % 8), A[3] + B[3] if data is None else data)
+
+
+def add_safetensors(gallery):
+    def add(name, trick, content):
+        gallery.add(f"safetensors/{name}.safetensors", trick, content)
+
+    sound = packed([A, B])
+    gallery.add("legal/plain.safetensors", "two tensors, nothing wrong", sound)
+    gallery.add("legal/header-of-75-bytes.safetensors", "header length not a multiple of 8, which nothing demands",
+                raw("{" + member("a.weight", "F32", [2, 2], 0, 16) + "}" + " " * 10, A[3]))
+    gallery.add("legal/no-tensors.safetensors", "an empty header, and no data", raw("{}"))
+    gallery.add("legal/zero-in-shape.safetensors", "tensors without elements, at the same offset",
+                packed([("a.weight", "F32", (0, 4), b""), ("b.weight", "F32", (4, 0), b""), A[:1] * 0 or ("c", "F32", (1,), f32(1))]))
+    gallery.add("legal/escape-in-name.safetensors", "a tensor whose name would clear the screen and turn the line around",
+                packed([("\\u001b[2J\\u001b]0;owned\\u0007\\u202eweight", "F32", (1,), f32(1))]))
+
+    add("empty", "no bytes at all", b"")
+    add("cut-in-length", "ends inside the 8 bytes of the header length", sound[:5])
+    add("cut-in-header", "ends inside the header", sound[:60])
+    add("cut-in-data", "ends inside the data, as a broken download does", sound[:-10])
+    add("trailing-bytes", "7 bytes after the last tensor", sound + b"trailer")
+    add("header-length-2-to-60", "header length 2^60", raw("{}", length=1 << 60))
+    add("header-length-of-99-mb", "header length allowed, but far longer than the file", raw("{}", length=99_000_000))
+    add("header-length-too-short", "header length 10 bytes short", raw(sound[8:-32], sound[-32:], length=len(sound) - 50))
+    add("header-of-spaces", "a header of nothing but spaces", raw(" " * 64))
+    add("header-not-an-object", "the header is a list", raw("[]" + " " * 6))
+    add("header-not-closed", "the header lacks its last brace", raw(sound[8:-32].rstrip()[:-1], sound[-32:]))
+    add("header-and-more", "the header ends, and then goes on", raw("{}{}"))
+    add("header-with-comment", "a comment in the header", raw("{/* no */}"))
+    add("deep-json", "lists in lists, 5000 deep", raw('{"__metadata__":' + "[" * 5000 + "]" * 5000 + "}"))
+    add("deep-json-in-tensor", "a member of a tensor that nobody knows, 5000 deep",
+        raw('{"a":{"x":' + '{"x":' * 5000 + "1" + "}" * 5000 + "}}"))
+    add("metadata-not-strings", "a number in __metadata__, which holds strings only", raw('{"__metadata__":{"epoch":3}}'))
+    add("metadata-key-twice", "a key twice in __metadata__", raw('{"__metadata__":{"format":"pt","format":"tf"}}'))
+    add("name-twice", "the same tensor twice", two(b=member("a.weight", "F32", [2, 2], 16, 32)))
+    add("name-twice-escaped", "the same tensor twice, spelled with an escape",
+        two(b=member("\\u0061.weight", "F32", [2, 2], 16, 32)))
+    add("dtype-twice", "a type twice: readers differ on which counts",
+        two(a='"a.weight":{"dtype":"F32","dtype":"F64","shape":[2,2],"data_offsets":[0,16]}'))
+    add("name-not-utf-8", "a name that is not UTF-8",
+        raw(b"{" + member("a?weight", "F32", [2, 2], 0, 16).encode().replace(b"?", b"\xff") + b"}", A[3]))
+    add("name-overlong", "a name with a slash in overlong UTF-8",
+        raw(b"{" + member("a?weight", "F32", [2, 2], 0, 16).encode().replace(b"?", b"\xc0\xaf") + b"}", A[3]))
+    add("name-lone-surrogate", "half of a surrogate pair in a name", two(a=member("a\\ud800", "F32", [2, 2], 0, 16)))
+    add("name-with-escape-sequence", "a name that would clear the screen when the error is printed",
+        two(a=member("\\u001b[2J\\u001b]0;owned\\u0007\\u202ea", "F32", [2, 2], 0, 20)))
+    add("name-of-20000-characters", "a name that fills the screen when the error is printed", two(a=member("a" * 20000, "F32", [2, 2], 0, 20)))
+    add("name-unescaped-control", "a control character in a name, not escaped", two(a=member("a\x1b[2J", "F32", [2, 2], 0, 16)))
+    add("no-dtype", "a tensor without type", two(a='"a.weight":{"shape":[2,2],"data_offsets":[0,16]}'))
+    add("no-shape", "a tensor without shape", two(a='"a.weight":{"dtype":"F32","data_offsets":[0,16]}'))
+    add("no-offsets", "a tensor without offsets", two(a='"a.weight":{"dtype":"F32","shape":[2,2]}'))
+    add("three-offsets", "three offsets", two(a='"a.weight":{"dtype":"F32","shape":[2,2],"data_offsets":[0,8,16]}'))
+    add("dtype-unknown", "a type that does not exist", two(a=member("a.weight", "Q4_K", [2, 2], 0, 16)))
+    add("dtype-of-another-size", "F32 data under the type F64", two(a=member("a.weight", "F64", [2, 2], 0, 16)))
+    add("dtype-a-number", "a type that is no text", two(a='"a.weight":{"dtype":32,"shape":[2,2],"data_offsets":[0,16]}'))
+    add("half-a-byte", "an odd number of 4-bit elements", raw("{" + member("a.weight", "F4", [3], 0, 2) + "}", b"\0\0"))
+    add("shape-of-another-size", "a shape of fewer elements than the data has", two(a=member("a.weight", "F32", [2, 1], 0, 16)))
+    add("shape-overflows", "a product of dimensions beyond 2^64", two(a=member("a.weight", "F32", [1 << 32, 1 << 32], 0, 16)))
+    add("shape-overflows-in-bytes", "2^62 elements of 4 bytes: the byte count overflows to 0",
+        two(a=member("a.weight", "F32", [1 << 62], 0, 0)))
+    add("shape-overflows-before-zero", "a product that overflows before a dimension of 0",
+        two(a=member("a.weight", "F32", [1 << 62, 8, 0], 0, 0)))
+    add("shape-negative", "a negative dimension", two(a=member("a.weight", "F32", [-2, -2], 0, 16)))
+    add("shape-fraction", "a dimension of 2.5", two(a=member("a.weight", "F32", "[2.5,2]", 0, 16)))
+    add("shape-1e400", "a dimension of 1e400", two(a=member("a.weight", "F32", "[1e400]", 0, 16)))
+    add("shape-of-400-digits", "a dimension of 400 digits", two(a=member("a.weight", "F32", "[" + "9" * 400 + "]", 0, 16)))
+    add("offsets-overlap", "two tensors share 8 bytes", two(b=member("b.weight", "F32", [2, 2], 8, 24), data=b"\0" * 24))
+    add("offsets-equal", "two tensors of the same bytes", two(b=member("b.weight", "F32", [2, 2], 0, 16), data=A[3]))
+    add("offsets-gap", "4 bytes that belong to no tensor", two(b=member("b.weight", "F32", [2, 2], 20, 36), data=b"\0" * 36))
+    add("offsets-gap-at-start", "the first tensor does not begin where the data begins",
+        two(a=member("a.weight", "F32", [2, 2], 32, 48), b=member("b.weight", "F32", [2, 2], 16, 32), data=b"\0" * 48))
+    add("offsets-reversed", "offsets that end before they begin", two(a=member("a.weight", "F32", [2, 2], 16, 0)))
+    add("offsets-negative", "a negative offset", two(a=member("a.weight", "F32", [2, 2], -16, 0)))
+    add("offsets-beyond-end", "a tensor that goes on past the end of the file",
+        two(b=member("b.weight", "F32", [2, 200], 16, 1616)))
+    add("offsets-2-to-60", "a sound chain of offsets up to 2^60", two(b=member("b.weight", "U8", [(1 << 60) - 16], 16, 1 << 60)))
+    add("offsets-sum-overflows", "two tensors whose bytes together overflow",
+        two(a=member("a.weight", "U8", [(1 << 63) - 1], 0, (1 << 63) - 1),
+            b=member("b.weight", "U8", [(1 << 63) - 1], (1 << 63) - 1, (1 << 64) - 2)))
+
+
+# Shards
+
+def index(weight_map, **more):
+    return json.dumps({"metadata": {"total_size": 32}, "weight_map": weight_map} | more, indent=1).encode() + b"\n"
+
+
+def add_shards(gallery):
+    names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    mapped = {"a.weight": names[0], "b.weight": names[1]}
+    config = json.dumps({"model_type": "llama"}).encode()
+
+    def add(name, trick, folder="shards", **changes):
+        files = {"index": index(mapped), "first": packed([A]), "second": packed([B]), "config": config} | changes
+        place = {"index": "model.safetensors.index.json", "first": names[0], "second": names[1], "config": "config.json"}
+        gallery.add(f"{folder}/{name}", trick, {place[key]: data for key, data in files.items() if data is not None})
+
+    add("shards", "two shards with their index", folder="legal")
+    add("missing-shard", "the index names a shard that is not there", second=None)
+    add("missing-tensor", "the index names a tensor that its shard does not hold", index=index(mapped | {"c.weight": names[1]}))
+    add("unlisted-tensor", "a shard holds a tensor that the index does not name", index=index({"a.weight": names[0], "c": names[1]}))
+    add("tensor-in-another-shard", "the index swaps two shards", index=index({"a.weight": names[1], "b.weight": names[0]}))
+    add("name-in-two-shards", "two shards hold a tensor of the same name", second=packed([B, A]))
+    add("path-out-of-the-folder", "the index leads to ../../etc/passwd", index=index(mapped | {"b.weight": "../../etc/passwd"}))
+    add("absolute-path", "the index leads to /etc/passwd", index=index(mapped | {"b.weight": "/etc/passwd"}))
+    add("slash-with-accent", "a slash that carries an accent: one character, but still a slash to the system",
+        index=index(mapped | {"b.weight": "..\u002f\u0301etc"}))
+    add("nul-in-path", "a NUL character in the name of a shard", index=index(mapped | {"b.weight": names[1] + "\0.safetensors"}))
+    add("shard-cut", "the second shard ends too early", second=packed([B])[:-3])
+    add("shard-is-lfs-pointer", "the second shard is a Git LFS pointer", second=lfs_pointer())
+    add("shard-is-html", "the second shard is a web page", second=HTML)
+    add("shard-is-empty", "the second shard is empty", second=b"")
+    add("index-empty", "an index without tensors", index=index({}))
+    add("index-without-map", "an index without weight_map", index=b'{"metadata":{}}')
+    add("index-of-numbers", "numbers for names of shards", index=index({"a.weight": 1}))
+    add("index-key-twice", "a tensor twice in the index",
+        index=f'{{"weight_map":{{"a.weight":"{names[0]}","a.weight":"{names[1]}"}}}}'.encode())
+    add("index-deep", "an index of lists in lists, 5000 deep", index=b'{"weight_map":' + b"[" * 5000 + b"]" * 5000 + b"}")
+    add("index-cut", "an index that ends too early", index=index(mapped)[:-20])
+    add("config-is-html", "a config.json that is a web page", config=HTML)
+    add("config-cut", "a config.json that ends too early", config=config[:-3])
+
+
+# bitsandbytes
+
+NF4 = struct.pack("<16I", *(int(word, 16) for word in (
+    "bf800000 bf3239b1 bf066b30 beca32a0 be91a24d be3d353f bdba7871 00000000 "
+    "3da2faff 3e24cae3 3e7c04dd 3ead033a 3ee1a4b8 3f1007ab 3f3913b3 3f800000").split()))
+
+
+def four_bit(name="a.weight", nested=False, state=None, replace=None, drop=(), extra=()):
+    """A weight [2, 64] in NF4, two blocks; `replace` puts other tensors in the place of parts, `drop` leaves parts out."""
+    described = {"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [2, 64]}
+    if nested:
+        described |= {"nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.5}
+    blob = state if isinstance(state, bytes) else json.dumps(described | (state or {})).encode()
+    parts = {
+        "": ("U8", (64, 1), bytes(range(64))),
+        ".absmax": ("U8", (2,), b"\x20\xd0") if nested else ("F32", (2,), f32(1, 2)),
+        ".quant_map": ("F32", (16,), NF4),
+        ".quant_state.bitsandbytes__nf4": ("U8", (len(blob),), blob),
+    }
+    if nested:
+        parts[".nested_absmax"] = ("F32", (1,), f32(0.25))
+        parts[".nested_quant_map"] = ("F32", (256,), f32(*((i - 127) / 128 for i in range(256))))
+    parts |= replace or {}
+    return packed([(name + suffix, *part) for suffix, part in parts.items() if suffix not in drop] + list(extra))
+
+
+def add_bitsandbytes(gallery):
+    state_name = ".quant_state.bitsandbytes__nf4"
+
+    def add(name, trick, **changes):
+        gallery.add(f"bitsandbytes/{name}.safetensors", trick, four_bit(**changes))
+
+    gallery.add("legal/four-bit.safetensors", "a 4-bit weight", four_bit())
+    gallery.add("legal/four-bit-nested.safetensors", "a 4-bit weight with 8-bit constants", four_bit(nested=True))
+    add("blocksize-48", "a block size that is no power of two", state={"blocksize": 48})
+    add("blocksize-128", "a block size that the number of constants does not fit", state={"blocksize": 128})
+    add("blocksize-2-to-60", "a block size of 2^60", state={"blocksize": 1 << 60})
+    add("blocksize-text", "a block size that is no number", state={"blocksize": "64"})
+    add("shape-too-large", "a quant state for a larger weight than is stored", state={"shape": [4, 64]})
+    add("shape-overflows", "a quant state whose shape overflows", state={"shape": [1 << 40, 1 << 40]})
+    add("shape-2-to-60", "a quant state for 2^60 elements", state={"shape": [1 << 30, 1 << 30]})
+    add("shape-of-one-dimension", "a quant state for a vector", state={"shape": [128]})
+    add("shape-negative", "a negative dimension in the quant state", state={"shape": [-2, -64]})
+    add("absmax-too-short", "one constant for two blocks", replace={".absmax": ("F32", (1,), f32(1))})
+    add("absmax-wrong-type", "constants in F16", replace={".absmax": ("F16", (2,), struct.pack("<2e", 1, 2))})
+    add("absmax-nan", "a constant that is NaN", replace={".absmax": ("F32", (2,), f32(1, float("nan")))})
+    add("absmax-missing", "no constants", drop=[".absmax"])
+    add("codes-missing", "a quant state without its weight", drop=[""])
+    add("codes-too-short", "fewer codes than the shape needs", replace={"": ("U8", (63, 1), bytes(63))})
+    add("quant-map-missing", "no codebook", drop=[".quant_map"])
+    add("quant-map-of-15", "a codebook of 15 values", replace={".quant_map": ("F32", (15,), NF4[:60])})
+    add("quant-map-nan", "a codebook with a NaN", replace={".quant_map": ("F32", (16,), NF4[:60] + f32(float("nan")))})
+    add("type-unknown", "a quant type that does not exist", state={"quant_type": "int4"})
+    add("type-of-another-name", "FP4 under the name of NF4", state={"quant_type": "fp4"})
+    add("dtype-unknown", "a type that bitsandbytes does not quantize", state={"dtype": "float64"})
+    add("state-incomplete", "a quant state without block size", state=b'{"quant_type":"nf4","dtype":"float32","shape":[2,64]}')
+    add("state-not-json", "a quant state that is no JSON", state=b"nf4, 64, float32")
+    add("state-deep", "a quant state of lists in lists, 2000 deep", state=b"[" * 2000 + b"]" * 2000)
+    add("state-too-long", "a quant state of 5000 bytes", state=b" " * 5000)
+    add("state-not-bytes", "a quant state in F32", replace={state_name: ("F32", (2,), f32(1, 2))})
+    add("state-twice", "two quant states for one weight",
+        extra=[("a.weight.quant_state.bitsandbytes__fp4", "U8", (73,),
+                b'{"quant_type":"fp4","blocksize":64,"dtype":"float32","shape":[2,64]}     ')])
+    add("nested-offset-nan", "a NaN for the offset, as Python writes it", nested=True,
+        state=json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [2, 64], "nested_blocksize": 256,
+                          "nested_dtype": "float32", "nested_offset": float("nan")}).encode())
+    add("nested-offset-1e999", "an offset beyond all numbers", nested=True,
+        state=b'{"quant_type":"nf4","blocksize":64,"dtype":"float32","shape":[2,64],"nested_blocksize":256,'
+              b'"nested_dtype":"float32","nested_offset":1e999}')
+    add("nested-blocksize-0", "blocks of 0 constants", nested=True, state={"nested_blocksize": 0})
+    add("nested-dtype", "8-bit constants of another type", nested=True, state={"nested_dtype": "float16"})
+    add("nested-absmax-missing", "8-bit constants without their own constants", nested=True, drop=[".nested_absmax"])
+    add("nested-map-short", "a codebook of 255 values for the constants", nested=True,
+        replace={".nested_quant_map": ("F32", (255,), bytes(255 * 4))})
+
+
+# .qnf
+
+def crc32c_table():
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82f63b78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+CRC_TABLE = crc32c_table()
+
+
+def crc32c(data):
+    value = 0xffffffff
+    for byte in data:
+        value = CRC_TABLE[(value ^ byte) & 0xff] ^ value >> 8
+    return value ^ 0xffffffff
+
+
+def qnf(tensors=None, metadata=None, drop=(), header_crc=None, break_header=None):
+    """A .qnf of a dense tensor and a config.json; `metadata` replaces values, `break_header` acts after the checksum."""
+    tensors = tensors or [A, ("qnf.file/config.json", "U8", (24,), b'{"model_type": "llama"}\n')]
+    sums = [f"{crc32c(content):08x}" for _, _, _, content in tensors]
+    lines = [f"{name}\t{dtype}\t{','.join(map(str, shape))}\t{checksum}\n"
+             for (name, dtype, shape, _), checksum in zip(tensors, sums) if not name.startswith("qnf.file/")]
+    settings = {"quantizer": "bitsandbytes-0.50-cpu", "quant_type": "nf4", "blocksize": 64, "double_quant": True,
+                "nested_blocksize": 256, "transposed": []}
+    members = {
+        "format": "pt", "qnf.version": "1", "qnf.header_crc32c": "00000000",
+        "qnf.fingerprint": "sha256:" + hashlib.sha256("".join(sorted(lines)).encode()).hexdigest(),
+        "qnf.settings": json.dumps(settings, separators=(",", ":")), "qnf.lineage": "[]", "qnf.crc32c": "".join(sums)}
+    members = {key: value for key, value in (members | (metadata or {})).items() if key not in drop}
+    descriptions, data = [], b""
+    for name, dtype, shape, content in tensors:
+        descriptions.append(member(name, dtype, list(shape), len(data), len(data) + len(content)))
+        data += content
+    text = '{"__metadata__":' + json.dumps(members, separators=(",", ":")) + "," + ",".join(descriptions) + "}"
+    head = raw(text + " " * (-(8 + len(text.encode())) % 64))
+    digits = f"{crc32c(head):08x}" if header_crc is None else header_crc
+    head = head.replace(b'"qnf.header_crc32c":"00000000"', f'"qnf.header_crc32c":"{digits}"'.encode())
+    return (break_header(head) if break_header else head) + data
+
+
+def add_qnf(gallery):
+    def add(name, trick, content=None, **changes):
+        gallery.add(f"qnf/{name}.qnf", trick, content or qnf(**changes))
+
+    def with_file(name, content=b"{}"):
+        return [A, (f"qnf.file/{name}", "U8", (len(content),), content)]
+
+    sound = qnf()
+    gallery.add("legal/sound.qnf", "a dense tensor and a config.json", sound)
+    add("tensor-bit-flipped", "one bit of a weight is another", sound[:-30] + bytes([sound[-30] ^ 1]) + sound[-29:])
+    add("file-bit-flipped", "one bit of config.json is another: `lmama`",
+        sound[:-6] + bytes([sound[-6] ^ 1]) + sound[-5:])
+    add("header-bit-flipped", "one byte of the padding in the header is another", break_header=lambda head: head[:-1] + b"\t")
+    add("header-checksum-wrong", "a checksum of the header that is not its own", header_crc="deadbeef")
+    add("header-checksum-no-number", "a checksum of the header that is none", header_crc="DEADBEEF")
+    add("header-checksum-missing", "no checksum of the header", drop=["qnf.header_crc32c"])
+    add("version-2", "a version that is not known yet", metadata={"qnf.version": "2"})
+    add("version-missing", "our keys, but no version", drop=["qnf.version"])
+    add("checksums-missing", "no checksums of the tensors", drop=["qnf.crc32c"])
+    add("checksums-too-few", "one checksum for two tensors", metadata={"qnf.crc32c": "0" * 8})
+    add("checksums-no-numbers", "checksums that are none", metadata={"qnf.crc32c": "z" * 16})
+    add("fingerprint-wrong", "a fingerprint that the checksums do not give", metadata={"qnf.fingerprint": "sha256:" + "0" * 64})
+    add("fingerprint-no-number", "a fingerprint that is none", metadata={"qnf.fingerprint": "md5:0"})
+    add("settings-not-json", "settings that are no JSON", metadata={"qnf.settings": "nf4"})
+    add("lineage-not-json", "a lineage that is no JSON", metadata={"qnf.lineage": "[{]"})
+    add("file-leads-out", "a companion file named ../evil", tensors=with_file("../evil"))
+    add("file-named-dots", "a companion file named ..", tensors=with_file(".."))
+    add("file-without-name", "a companion file without a name", tensors=with_file(""))
+    add("file-with-nul", "a NUL character in the name of a companion file", tensors=with_file("evil\\u0000.json"))
+    add("config-not-json", "a config.json that is no JSON", tensors=with_file("config.json", b"<html>"))
+    add("config-huge-number", "a config.json with a number of 500 digits and a key twice",
+        tensors=with_file("config.json", b'{"n":' + b"9" * 500 + b',"n":1}'))
+    add("cut-in-data", "ends inside the data", sound[:-10])
+
+
+# TensorFlow
+
+def varint(value):
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7f | 0x80)
+        value >>= 7
+    return bytes(encoded) + bytes([value])
+
+
+def field(number, value):
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3) + varint(value & (1 << 64) - 1)
+
+
+def masked(data):
+    value = crc32c(data)
+    return ((value >> 15 | value << 17) + 0xa282ead8) & 0xffffffff
+
+
+def sealed(block, kind=0):
+    return block + bytes([kind]) + struct.pack("<I", masked(block + bytes([kind])))
+
+
+def block(pairs):
+    """Entries without shared prefixes, one restart."""
+    text = b"".join(b"\0" + varint(len(key)) + varint(len(value)) + key + value for key, value in pairs)
+    return text + struct.pack("<II", 0, 1)
+
+
+def handle(offset, contents):
+    return varint(offset) + varint(len(contents) - 5)
+
+
+def table(data, last_key, footer=None):
+    """A table of one sealed data block."""
+    meta = sealed(block([]))
+    places = sealed(block([(last_key, handle(0, data))]))
+    ends = handle(len(data), meta) + handle(len(data) + len(meta), places)
+    return data + meta + places + (footer or ends + bytes(40 - len(ends)) + bytes.fromhex("57fb808b247547db"))
+
+
+def entry(shape=(2, 2), kind=1, shard=0, offset=0, size=16, checksum=None, data=None, slices=()):
+    content = bytes(16) if data is None else data
+    value = field(1, kind) + field(2, b"".join(field(2, field(1, length)) for length in shape))
+    value += (field(3, shard) if shard else b"") + (field(4, offset) if offset else b"") + (field(5, size) if size else b"")
+    value += varint(6 << 3 | 5) + struct.pack("<I", masked(content) if checksum is None else checksum)
+    return value + b"".join(field(7, b"".join(field(1, field(1, start) + field(2, length)) for start, length in part))
+                            for part in slices)
+
+
+HEADER = field(1, 1) + field(3, field(1, 1))
+
+
+def bundle(header=HEADER, entries=None, data=A[3] + B[3], index=None, change=None, **more):
+    """A checkpoint of one data file with tensors a and b."""
+    pairs = [(b"", header)] + (entries if entries is not None else [
+        (b"a", entry(data=A[3])), (b"b", entry(offset=16, data=B[3]))])
+    made = index or table(sealed(block(pairs)), pairs[-1][0])
+    files = {"model.ckpt.index": change(made) if change else made}
+    if data is not None:
+        files["model.ckpt.data-00000-of-00001"] = data
+    return files | more
+
+
+def add_tensorflow(gallery):
+    def add(name, trick, content=None, at="model.ckpt.index", **changes):
+        gallery.add(f"tensorflow/{name}" + (f":{at}" if at else ""), trick, content or bundle(**changes))
+
+    def flipped(offset):
+        return lambda data: data[:offset] + bytes([data[offset] ^ 0x40]) + data[offset + 1:]
+
+    a, b = (b"a", entry(data=A[3])), (b"b", entry(offset=16, data=B[3]))
+    gallery.add("legal/tensorflow:model.ckpt.index", "a checkpoint of two tensors", bundle())
+    gallery.add("legal/tensorflow-with-strings:model.ckpt.index", "a string tensor, which is listed but not read",
+                bundle(entries=[a, (b"s", entry(shape=(1,), kind=7, offset=16, size=16, data=B[3]))]))
+    add("block-bit-flipped", "one bit of a block of the index is another", change=flipped(20))
+    add("tensor-bit-flipped", "one bit of a tensor is another", data=A[3] + B[3][:-1] + bytes([B[3][-1] ^ 1]))
+    add("index-cut", "an index that ends too early", change=lambda data: data[:-30])
+    add("index-of-9-bytes", "an index of 9 bytes", change=lambda data: data[:9])
+    add("footer-padding", "a bit in the padding of the footer, which no checksum covers", change=flipped(-20))
+    add("no-data-file", "the index alone", data=None)
+    add("data-cut", "a data file that ends too early", data=(A[3] + B[3])[:-5])
+    add("no-index", "the data file alone", {"model.ckpt.data-00000-of-00001": A[3]}, at="model.ckpt.data-00000-of-00001")
+    add("key-length-2-to-60", "a key of 2^60 bytes",
+        index=table(sealed(b"\0" + varint(1 << 60) + b"\0" + struct.pack("<II", 0, 1)), b"a"))
+    add("shared-prefix-2-to-60", "a key that shares 2^60 bytes with the one before it",
+        index=table(sealed(varint(1 << 60) + b"\0\0" + struct.pack("<II", 0, 1)), b"a"))
+    add("restarts-2-to-31", "a block of 2^31 restarts", index=table(sealed(b"\0\0\0" + struct.pack("<II", 0, 1 << 31)), b"a"))
+    add("snappy-bomb", "a compressed block of 12 bytes that declares 2^30", index=table(sealed(varint(1 << 30) + bytes(7), kind=1), b"a"))
+    add("block-handle-2-to-60", "a footer that leads to byte 2^60",
+        change=lambda data: data[:-48] + (varint(1 << 60) + varint(8) + varint(1 << 60) + varint(8)).ljust(40, b"\0") + data[-8:])
+    add("keys-not-sorted", "keys that do not increase", entries=[b, a])
+    add("key-twice", "a tensor twice", entries=[a, a])
+    add("name-not-utf-8", "a name that is not UTF-8", entries=[(b"a\xff", a[1])])
+    add("name-with-escape-sequence", "a name that would clear the screen when the error is printed",
+        entries=[(b"a\x1b[2J\x1b]0;owned\x07", entry(shape=(3,), data=A[3]))])
+    add("shape-overflows", "a product of dimensions beyond 2^64", entries=[(b"a", entry(shape=(1 << 40, 1 << 40)))])
+    add("shape-of-another-size", "a shape of more elements than the bytes hold", entries=[(b"a", entry(shape=(3, 3), data=A[3]))])
+    add("shape-negative", "a negative dimension", entries=[(b"a", entry(shape=(-2, 2), data=A[3]))])
+    add("size-2-to-60", "a tensor of 2^60 bytes", entries=[(b"a", entry(shape=(1 << 58,), size=1 << 60))])
+    add("tensors-overlap", "two tensors share 8 bytes", entries=[a, (b"b", entry(offset=8, data=bytes(16)))])
+    add("type-unknown", "a type that does not exist", entries=[(b"a", entry(kind=99, data=A[3]))])
+    add("shard-of-none", "a tensor in data file 7 of 1", entries=[(b"a", entry(shard=7, data=A[3]))])
+    add("shards-2-to-31", "a checkpoint of 2^31 - 1 data files", header=field(1, (1 << 31) - 1),
+        entries=[(b"a", entry(shard=5, data=A[3]))])
+    add("slices-with-gap", "slices that do not cover their tensor",
+        entries=[(b"\0p\0\x01\x01\x01\x80\x82", entry(shape=(2,), kind=4, size=2, data=b"\x01\x02")),
+                 (b"p", entry(shape=(4,), kind=4, size=0, checksum=0, slices=[[(0, 2)]]))], data=b"\x01\x02")
+    add("big-endian", "a checkpoint of a big-endian machine", header=field(1, 1) + field(2, 1))
+    add("newer-version", "a checkpoint that asks for a newer reader", header=field(1, 1) + field(3, field(1, 9) + field(2, 9)))
+    add("version-1", "the format before 2017", index=table(sealed(block([(b"", b"\x0a\x02\x12\x00"), (b"\0a", b"x")])), b"\0a"), data=None)
+    add("checkpoint-leads-out", "a file `checkpoint` that leads to ../../etc/passwd",
+        checkpoint=b'model_checkpoint_path: "../../etc/passwd"\n', at="checkpoint")
+    parameters = {"n_vocab": 4, "n_ctx": 4, "n_embd": 2, "n_head": 1, "n_layer": 1}
+    wte = [(b"model/wte", entry(data=A[3]))]
+    add("gpt2-layers-2-to-60", "an hparams.json with 2^60 layers", entries=wte, at="",
+        **{"hparams.json": json.dumps(parameters | {"n_layer": 1 << 60}).encode()})
+    add("gpt2-of-another-shape", "an hparams.json of another model", entries=wte, at="", **{"hparams.json": json.dumps(parameters).encode()})
+    add("gpt2-incomplete", "an embedding, and nothing of the layers", entries=wte, at="",
+        **{"hparams.json": json.dumps(parameters | {"n_vocab": 2}).encode()})
+
+
+# Strangers
+
+HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in to download.</body></html>\n"
+
+
+def lfs_pointer():
+    return (b"version https://git-lfs.github.com/spec/v1\noid sha256:" + hashlib.sha256(b"model").hexdigest().encode()
+            + b"\nsize 548105171\n")
+
+
+def pytorch_zip():
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(zipfile.ZipInfo("archive/data.pkl"), b"\x80\x02}q\x00.")
+    return archive.getvalue()
+
+
+def add_strangers(gallery):
+    def add(name, trick, content):
+        gallery.add(f"strangers/{name}", trick, content)
+
+    add("lfs-pointer.safetensors", "a Git LFS pointer", lfs_pointer())
+    add("lfs-pointer-in-folder", "a folder cloned without Git LFS",
+        {"model.safetensors": lfs_pointer(), "config.json": b'{"model_type":"llama"}'})
+    add("html-page.safetensors", "the page that asks to sign in", HTML)
+    add("xml-error.safetensors", "a cloud's answer that access is denied",
+        b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>\n')
+    add("json-error.safetensors", "a server's answer in JSON", b'{"error":"Repository not found"}')
+    add("text.txt", "some text", b"This is not a model.\n")
+    add("pytorch.bin", "a zip archive, as PyTorch writes", pytorch_zip())
+    add("pytorch-folder", "a folder with PyTorch's weights alone",
+        {"pytorch_model.bin": pytorch_zip(), "config.json": b'{"model_type":"llama"}'})
+    add("pickle.pt", "a Python pickle", b"\x80\x02}q\x00.")
+    add("model.gguf", "a GGUF file", b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+    add("model.safetensors.gz", "a compressed file", gzip.compress(packed([A]), mtime=0))
+    add("weights.h5", "an HDF5 file", b"\x89HDF\r\n\x1a\n" + bytes(8))
+    add("array.npy", "a NumPy array", b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".ljust(128) + f32(1))
+    add("adapter", "the folder of a LoRA adapter, without its base",
+        {"adapter_config.json": b'{"peft_type":"LORA","r":8}', "adapter_model.safetensors": packed([("lora_A.weight", "F32", (1,), f32(1))])})
+    add("config-alone", "a folder without weights", {"config.json": b'{"model_type":"llama"}'})
+    add("two-models", "a folder with two files that might be meant", {"one.safetensors": packed([A]), "two.safetensors": packed([B])})
+    add("shards-without-index", "shards whose index was not downloaded",
+        {"model-00001-of-00002.safetensors": packed([A]), "model-00002-of-00002.safetensors": packed([B])})
+
+
+def make():
+    gallery = Gallery()
+    for step in (add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_strangers):
+        step(gallery)
+    return gallery
+
+
+def write(gallery):
+    for folder in FOLDERS:
+        shutil.rmtree(os.path.join(HERE, folder), ignore_errors=True)
+    for path, content in gallery.files.items():
+        place = os.path.join(HERE, path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place, "wb") as file:
+            file.write(content)
+    print(f"{len(gallery.tricks)} tricks, {len(gallery.files)} files, {sum(map(len, gallery.files.values()))} bytes")
+
+
+def record(gallery, tool):
+    """Runs the tool where the repository begins, so that the texts are those that a user sees there."""
+    rows = []
+    for path, _ in gallery.tricks:
+        run = subprocess.run([tool, "check", f"samples/hostile/{path}"], cwd=os.path.join(HERE, "..", ".."), capture_output=True,
+                             text=True, check=False)
+        lines = (run.stderr if run.returncode == 2 else run.stdout).splitlines()
+        rows.append((path, run.returncode, lines[0], lines[1].removeprefix("hint: ") if run.returncode == 2 and lines[1:] else ""))
+    with open(os.path.join(HERE, "expected.tsv"), "w", encoding="utf-8", newline="\n") as file:
+        file.writelines("\t".join(map(str, row)) + "\n" for row in rows)
+    with open(os.path.join(HERE, "README.md"), "w", encoding="utf-8", newline="\n") as file:
+        file.write(readme(gallery, rows))
+
+
+README = """# Broken files
+
+{count} files and folders, {size} bytes together, each with one trick that a model file can play, by accident or on purpose. For each
+of the broken ones every tool must end with one error that says which file, where and what, write nothing, and never crash.
+`Tests/ToolTests/HostileGalleryTests.swift` holds the tools to it: to the texts of `expected.tsv` (path, exit status, first line,
+hint) with `qinspect check`, and to the same answer with `qinspect layers` and `qconvert to-nf4`.
+
+Exit status 2: it cannot be read as a model. 1: the structure is sound, but `check` finds damage in the data. 0: nothing is wrong.
+
+All of this is made by `make_gallery.py`, byte for byte the same each time; this page and `expected.tsv` are what
+`make_gallery.py --record QINSPECT` writes. Who changes a message runs it again and reads the difference.
+"""
+
+
+def readme(gallery, rows):
+    text = README.format(count=len(gallery.tricks), size=f"{sum(map(len, gallery.files.values())):,}")
+    for folder, (title, advice) in FOLDERS.items():
+        text += f"\n## {folder}/: {title}\n\n"
+        if advice:
+            text += f"{advice} That is what to do wherever the last column is empty.\n\n"
+        is_legal = folder == "legal"
+        text += "| file | what is special | answer |\n|---|---|---|\n" if is_legal else \
+            "| file | trick | status | error | what to do |\n|---|---|---|---|---|\n"
+        for (path, trick), (_, status, line, hint) in zip(gallery.tricks, rows):
+            if not path.startswith(folder + "/"):
+                continue
+            said = line.removeprefix("qinspect: error: ").removeprefix(f"samples/hostile/{path}").lstrip(":/ ").replace("samples/hostile/", "")
+            shown = said if len(said) < 300 else said[:140] + " ... " + said[-60:]
+            cells = [f"`{path[len(folder) + 1:]}`", trick] + ([] if is_legal else [str(status)]) + [f"`{shown}`"]
+            text += "| " + " | ".join(cells + ([] if is_legal else [hint])).replace("\n", " ").rstrip() + " |\n"
+    return text
+
+
+def check(gallery):
+    """The paths whose bytes are not what the script makes."""
+    different = []
+    for path, content in gallery.files.items():
+        try:
+            with open(os.path.join(HERE, path), "rb") as file:
+                same = file.read() == content
+        except OSError:
+            same = False
+        if not same:
+            different.append(path)
+    return different
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    parser.add_argument("--record", metavar="QINSPECT", help="the tool to ask what it says")
+    options = parser.parse_args()
+    gallery = make()
+    if options.check:
+        different = check(gallery)
+        raise SystemExit(f"not as they are made: {', '.join(different)}" if different else 0)
+    write(gallery)
+    if options.record:
+        record(gallery, os.path.abspath(options.record))
+
+
+if __name__ == "__main__":
+    main()
