@@ -113,7 +113,8 @@ enum BitsandbytesLayout {
         func check(_ index: Int, _ type: ScalarType, count: Int, reason: String) throws(FileError) {
             let info = source.tensors[index]
             guard info.scalarType == type else {
-                throw FileError(source.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue), but \(type.rawValue) is expected")
+                throw FileError(
+                    source.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue), but \(type.rawValue) is expected")
             }
             guard info.elementCount == count else {
                 throw FileError(source.path, at: "tensor '\(info.name)'", "has \(info.elementCount) elements, but \(reason) \(count)")

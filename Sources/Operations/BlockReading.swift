@@ -66,7 +66,9 @@ struct BlockReading {
         let range = number * blockSize..<min((number + 1) * blockSize, reader.state.elementCount)
         let (packed, values) = try wholeBlocks(range)
         var code: [UInt8] = [0]
-        if tensor.nested != nil { try code.fill { buffer throws(FileError) in try source.read(tensor: tensor.absmax, atByteOffset: number, into: buffer) } }
+        if tensor.nested != nil {
+            try code.fill { buffer throws(FileError) in try source.read(tensor: tensor.absmax, atByteOffset: number, into: buffer) }
+        }
         return TensorSlice.Block(
             number: number, firstPlace: place(of: range.lowerBound), lastPlace: place(of: range.upperBound - 1),
             absmax: try reader.absmax(ofBlocks: number..<number + 1)[0], nestedCode: tensor.nested == nil ? nil : code[0],

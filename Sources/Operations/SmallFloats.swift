@@ -23,7 +23,8 @@ enum SmallFloats {
     /// - Parameters:
     ///   - bytes: whole bytes, which `destination.count` elements fill.
     ///   - values: of all patterns of a type of `bitCount` bits.
-    static func decode(_ bytes: UnsafeRawBufferPointer, bitCount: Int, values: [Float], into destination: UnsafeMutableBufferPointer<Float>) {
+    static func decode(_ bytes: UnsafeRawBufferPointer, bitCount: Int, values: [Float], into destination: UnsafeMutableBufferPointer<Float>)
+    {
         precondition(bytes.count * 8 == destination.count * bitCount, "source and destination differ in length")
         values.withUnsafeBufferPointer { values in
             let mask = (1 << bitCount) - 1

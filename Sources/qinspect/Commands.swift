@@ -58,7 +58,7 @@ private let tensorCommand = Command(
         .integer("bins", short: "b", in: 1...1000, default: 16, help: "bins of the histogram"),
         .threads, .maxMemory, .json,
     ],
-    example: "qinspect tensor model.qnf model.layers.0.mlp.up_proj.weight --rows -4: --columns 0:16", run: tensor)
+    example: "qinspect tensor model.qnf model.embed_tokens.weight --rows -4: --columns 0:16", run: tensor)
 
 private let metadataCommand = Command(
     "metadata", summary: "show configuration, settings, fingerprint and lineage",

@@ -40,7 +40,8 @@ private func table(_ listing: LayerListing) -> Table {
     for run in runs {
         if isGrouped, let first = run.first {
             table.addGroup([
-                .init(first.layer ?? "outside of layers"), .init(NumberText.grouped(run.reduce(0) { $0 + $1.shape.elementCount })), .init(""),
+                .init(first.layer ?? "outside of layers"), .init(NumberText.grouped(run.reduce(0) { $0 + $1.shape.elementCount })),
+                .init(""),
                 .init(bits(run)), .init(NumberText.grouped(run.reduce(0) { $0 + $1.byteCount })),
             ])
         }

@@ -21,7 +21,8 @@ struct SliceText {
         for first in stride(from: 0, to: slice.columns.count, by: perPart) {
             let part = first..<min(first + perPart, slice.columns.count)
             if rank > 0 {
-                text += Self.padded("", labelWidth) + part.map { Self.padded(String(slice.columns.lowerBound + $0), cellWidth) }.joined() + "\n"
+                text +=
+                    Self.padded("", labelWidth) + part.map { Self.padded(String(slice.columns.lowerBound + $0), cellWidth) }.joined() + "\n"
             }
             for (row, index) in slice.rows.enumerated() {
                 text += Self.padded(rank > 1 ? String(index) : "", labelWidth)
@@ -46,7 +47,9 @@ struct SliceText {
             let format = NumberFormat(fitting: values, width: 8)
             return values.map(format.text)
         case .complex(let values):
-            return values.map { "\(numberText($0.0, digits: 3))\($0.1.sign == .minus ? "-" : "+")\(numberText($0.1.magnitude, digits: 3))i" }
+            return values.map {
+                "\(numberText($0.0, digits: 3))\($0.1.sign == .minus ? "-" : "+")\(numberText($0.1.magnitude, digits: 3))i"
+            }
         }
     }
 

@@ -64,7 +64,8 @@ private func elementTable(_ report: StatisticsReport) -> Table {
     let hasNonfinite = report.tensors.contains { ($0.reals?.summary.nonfiniteCount ?? 0) > 0 }
     var table = Table(
         [
-            .init("tensor", canShrink: true), .init("min", .decimal), .init("max", .decimal), .init("mean", .decimal), .init("std", .decimal),
+            .init("tensor", canShrink: true), .init("min", .decimal), .init("max", .decimal), .init("mean", .decimal),
+            .init("std", .decimal),
             .init("zeros", .right), .init(">6 std", .right),
         ] + (hasNonfinite ? [.init("NaN/Inf", .right)] : []))
     addRows(report.tensors, to: &table) { elementCells($0) + (hasNonfinite ? [nonfiniteCell([$0])] : []) }

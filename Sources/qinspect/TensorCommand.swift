@@ -63,7 +63,10 @@ private func write(_ statistics: TensorStatistics, _ slice: TensorSlice?, path: 
     try console.writeLine("\(type), shape \(row.shape), \(NumberText.exactByteCount(row.byteCount))")
     if let slice {
         try console.writeLine()
-        try console.write(SliceText(slice, rank: row.shape.dimensions.count, width: console.outputTerminal.isTerminal ? console.outputTerminal.width : nil).text)
+        try console.write(
+            SliceText(
+                slice, rank: row.shape.dimensions.count, width: console.outputTerminal.isTerminal ? console.outputTerminal.width : nil
+            ).text)
         for block in slice.blocks {
             try console.writeLine()
             try console.write(BlockText(block).text)
@@ -72,7 +75,8 @@ private func write(_ statistics: TensorStatistics, _ slice: TensorSlice?, path: 
     try console.writeLine()
     for line in summaryLines(statistics) { try console.writeLine(line) }
     if let blocks = statistics.blocks {
-        try console.writeLine("\n\(console.style.bold("codes")), \(NumberText.fixed(blocks.entropy, decimals: 3)) bits of information in each")
+        try console.writeLine(
+            "\n\(console.style.bold("codes")), \(NumberText.fixed(blocks.entropy, decimals: 3)) bits of information in each")
         try console.write(Drawing.table(blocks))
     }
     if let histogram = statistics.reals?.histogram {
@@ -103,7 +107,8 @@ private func summaryLines(_ statistics: TensorStatistics) -> [String] {
         guard let range = integers.range else { return ["no elements"] }
         lines.append("min \(range.lowerBound), max \(range.upperBound)")
         lines.append("\(counted(count, "element")): \(countText(integers.zeroCount, of: count, "zero", "zeros"))")
-    case .complex: lines.append("\(counted(statistics.row.shape.elementCount, "element")): complex numbers have no order, so there is no range")
+    case .complex:
+        lines.append("\(counted(statistics.row.shape.elementCount, "element")): complex numbers have no order, so there is no range")
     case .damaged: break
     }
     if let blocks = statistics.blocks, let absmax = blocks.absmax {

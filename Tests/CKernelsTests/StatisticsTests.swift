@@ -36,9 +36,11 @@ struct StatisticsTests {
         }
     }
 
-    @Test("agrees with exact sums", arguments: [
-        (0, 1), (1, 0.1), (1000, 0.01), (-1e6, 1), (3, 1e-5),
-    ])
+    @Test(
+        "agrees with exact sums",
+        arguments: [
+            (0, 1), (1, 0.1), (1000, 0.01), (-1e6, 1), (3, 1e-5),
+        ])
     func isAccurate(mean: Float, spread: Float) {
         var random = RandomValues(seed: 2)
         let values = random.unitValues(50_001).map { mean + spread * $0 }

@@ -98,7 +98,8 @@ import Testing
     }
 
     /// Whatever type the codes are stored under, they are the same bytes.
-    @Test(arguments: [(ScalarType.bf16, 49), (.i8, 98), (.f16, 49)]) func acceptsAnyStorageOfCodes(_ type: ScalarType, _ count: Int) throws {
+    @Test(arguments: [(ScalarType.bf16, 49), (.i8, 98), (.f16, 49)]) func acceptsAnyStorageOfCodes(_ type: ScalarType, _ count: Int) throws
+    {
         var tensors = Self.plain()
         tensors[0] = StoredTensor("w", type, [count, 1], tensors[0].bytes)
         #expect(try Self.refusal(tensors) == Self.kind)
@@ -184,7 +185,8 @@ import Testing
                 == "tensor 'w.quant_state.bitsandbytes__nf4': is U8 with 4097 bytes, but a quant state is U8 with at most 4096")
         tensors[3] = StoredTensor(tensors[3].name, .i8, [1], [32])
         #expect(
-            try Self.refusal(tensors) == "tensor 'w.quant_state.bitsandbytes__nf4': is I8 with 1 bytes, but a quant state is U8 with at most 4096")
+            try Self.refusal(tensors)
+                == "tensor 'w.quant_state.bitsandbytes__nf4': is I8 with 1 bytes, but a quant state is U8 with at most 4096")
     }
 
     // MARK: - Refusing parts
@@ -260,7 +262,8 @@ import Testing
         tensors += [
             StoredTensor("w.absmax.absmax", [1], [1]), StoredTensor("w.absmax.quant_map", [16], Array(repeating: 0, count: 16)),
             StoredTensor(
-                "w.absmax.quant_state.bitsandbytes__nf4", text: #"{"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [2, 4]}"#),
+                "w.absmax.quant_state.bitsandbytes__nf4",
+                text: #"{"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [2, 4]}"#),
         ]
         #expect(try Self.refusal(tensors) == "tensor 'w.absmax': is a part of two 4-bit weights, 'w' and 'w.absmax'")
     }

@@ -1,6 +1,6 @@
+import CheckpointTestSupport
 import Checkpoints
 import JSONText
-import CheckpointTestSupport
 import Quantization
 import TensorCore
 import Testing
