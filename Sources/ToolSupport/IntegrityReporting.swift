@@ -21,7 +21,9 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
             "bytes": .integer(report.checkedByteCount), "seconds": .double(measures.seconds),
         ])
     } else {
-        for finding in report.problems { try console.writeLine("\(path): tensor '\(finding.tensor.terminalSafe)': \(finding.message.terminalSafe)") }
+        for finding in report.problems {
+            try console.writeLine("\(path): tensor '\(finding.tensor.terminalSafe)': \(finding.message.terminalSafe)")
+        }
         for finding in report.oddities { console.warning("\(path): tensor '\(finding.tensor)': \(finding.message)") }
         try console.writeLine(summary(report, path: path, kind: checkpoint.kind.rawValue))
         console.note(measures.summary(byteCount: report.checkedByteCount))
@@ -33,7 +35,8 @@ private func summary(_ report: IntegrityReport, path: String, kind: String) -> S
     let count = "\(NumberText.grouped(report.tensorCount)) tensor\(report.tensorCount == 1 ? "" : "s")"
     let tensors = "\(count), \(NumberText.byteCount(report.checkedByteCount))"
     guard report.problems.isEmpty else {
-        return "\(path): DAMAGED, \(report.problems.count) problem\(report.problems.count == 1 ? "" : "s") in \(tensors); fetch or convert it again"
+        return
+            "\(path): DAMAGED, \(report.problems.count) problem\(report.problems.count == 1 ? "" : "s") in \(tensors); fetch or convert it again"
     }
     let covered =
         switch report.checksumCount {
