@@ -28,12 +28,15 @@ struct PairComparison: Sendable {
     let pairs: [TensorPair]
     let resources: Resources
 
+    /// Both sides as f32 are looked at several times: they should stay in the second-level cache meanwhile.
+    private static let chunkElementCount = 1 << 17
+
     /// What `row` makes of each pair, in their order; a summary is not kept longer than that takes.
     func run<Row: Sendable>(_ row: @Sendable (TensorPair, TensorPair.Summary) -> Row) throws -> [Row] {
         var jobs: [Job] = []
         var pending: [Pending] = []
         for (index, pair) in pairs.enumerated() {
-            let ranges = pair.chunks(limit: resources.chunkElementCount)
+            let ranges = pair.chunks(limit: min(resources.chunkElementCount, Self.chunkElementCount))
             jobs += ranges.enumerated().map { Job(pair: index, chunk: $0, range: $1) }
             pending.append(Pending(missingCount: ranges.count))
         }

@@ -194,10 +194,11 @@ struct TensorPair: Sendable {
         let maxima = BlockMaxima(
             reference: Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))),
             actual: Span(_unsafeElements: UnsafeBufferPointer(actual.bindMemory(to: Float.self))), blockSize: blockSize)
+        // A few roundings to float32 on the way to the value; below 1e-38 blocks are scaled by another rule.
+        let roundoff = 4 * 0x1p-23 + recordedRoundoff
         for (number, constant) in stored.enumerated() {
             let absmax = maxima.absmax[number], largest = maxima.largestError[number]
-            // A few roundings to float32 on the way to the value; below 1e-38 blocks are scaled by another rule.
-            let rounding = (4 * 0x1p-23 + recordedRoundoff) * Double(absmax) + 1e-38
+            let rounding = roundoff * Double(absmax) + 1e-38
             let bound = halfGap * Double(absmax) + (Double(absmax) - Double(constant)).magnitude + rounding
             partial.largestBoundShare = max(partial.largestBoundShare, Double(largest) / bound)
         }
@@ -228,7 +229,7 @@ struct TensorPair: Sendable {
         _ = BlockQuantizer.quantize(
             RawSpan(_unsafeBytes: raw), of: original.scalarType, as: reader.state.quantType, blockSize: blockSize, packed: &packed,
             absmax: &constants)
-        partial.isEqual = again.elementsEqual(codes)
+        partial.isEqual = hasSameBytes(again, codes)
         partial.absmax = absmax
     }
 
@@ -242,7 +243,7 @@ struct TensorPair: Sendable {
         let blockSize = reader.state.blockSize
         let blocks = range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize
         let (a, b) = (try reader.absmax(ofBlocks: blocks), try originalReader.absmax(ofBlocks: blocks))
-        return other.elementsEqual(codes) && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
+        return hasSameBytes(other, codes) && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
     }
 
     /// The constants that quantizing the source gives are those in the model, bit for bit, nested ones and codebooks included.
@@ -260,13 +261,13 @@ struct TensorPair: Sendable {
     private func isSameDense(
         _ raw: UnsafeRawBufferPointer?, _ reference: UnsafeMutableRawBufferPointer, _ stored: UnsafeRawBufferPointer, _ scratch: Scratch
     ) -> Bool {
-        if let raw, original.scalarType == tensor.scalarType { return raw.elementsEqual(stored) }
+        if let raw, original.scalarType == tensor.scalarType { return hasSameBytes(raw, stored) }
         guard tensor.scalarType.isNarrowable else { return false }
         let expected = scratch(4, stored.count)
         var narrowed = MutableRawSpan(_unsafeBytes: expected)
         FloatConversion.narrow(
             Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))), to: tensor.scalarType, into: &narrowed)
-        return expected.elementsEqual(stored)
+        return hasSameBytes(UnsafeRawBufferPointer(expected), stored)
     }
 
     /// Whether both sides are dense, of one type and the same bytes; and which values they stand for differ.
@@ -279,7 +280,7 @@ struct TensorPair: Sendable {
             partial.isEqual = false
             return
         }
-        partial.isEqual = raw.elementsEqual(stored)
+        partial.isEqual = hasSameBytes(raw, stored)
         // Two that differ may be the same as float32.
         if tensor.scalarType == .f64 { partial.difference.differingCount = ElementDifference.count(raw, stored, byteCount: 8) }
     }
@@ -296,7 +297,7 @@ struct TensorPair: Sendable {
             let first = scratch(0, range.count), second = scratch(1, range.count)
             try source.read(tensor: a, atByteOffset: range.lowerBound, into: first)
             try model.read(tensor: b, atByteOffset: range.lowerBound, into: second)
-            guard !first.elementsEqual(second) else { continue }
+            guard !hasSameBytes(first, second) else { continue }
             partial.isEqual = false
             partial.difference.differingCount += ElementDifference.count(
                 UnsafeRawBufferPointer(first), UnsafeRawBufferPointer(second), byteCount: max(1, tensor.scalarType.bitCount / 8))
