@@ -36,7 +36,7 @@ package struct QuantizedReader: Sendable {
             return try source.floats(ofTensor: tensor.absmax, range)
         }
         let firstNested = range.lowerBound / nested.blockSize
-        let endNested = (range.upperBound + nested.blockSize - 1) / nested.blockSize
+        let endNested = range.isEmpty ? firstNested : (range.upperBound - 1) / nested.blockSize + 1
         let nestedAbsmax = try source.floats(ofTensor: parts.absmax, firstNested..<endNested)
         let codes = try source.bytes(ofTensor: tensor.absmax, range)
         return [Float](unsafeUninitializedCapacity: range.count) { buffer, count in
