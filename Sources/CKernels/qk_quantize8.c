@@ -109,8 +109,12 @@ void qk_dequantize8(
     const float map[256], const uint8_t *codes, const float *nestedAbsmax, float offset, size_t start, size_t count,
     size_t blockSize, float *values
 ) {
-    for (size_t i = 0; i < count; i++) {
-        float product = map[codes[i]] * nestedAbsmax[(start + i) / blockSize];
-        values[i] = product + offset;
+    for (size_t i = 0; i < count;) {
+        const size_t left = blockSize - (start + i) % blockSize, end = left < count - i ? i + left : count;
+        const float nested = nestedAbsmax[(start + i) / blockSize];
+        for (; i < end; i++) {
+            const float product = map[codes[i]] * nested;
+            values[i] = product + offset;
+        }
     }
 }

@@ -157,9 +157,8 @@ QK_INLINE void extendRange(const qk_blocks4 *b, const qk_group *group, qk_lane_s
     }
 }
 
-QK_INLINE qk_summary summarizeRun4(const qk_blocks4 *b, uint64_t *codes) {
+QK_INLINE qk_summary summarizeRun4(const qk_blocks4 *b, qk_map map, uint64_t *codes) {
     const qk_lane_sums empty = {.minimum = INFINITY, .maximum = -INFINITY};
-    const qk_map map = mapOf(b->quantMap);
     const size_t groupSize = CELL_COUNT * cellSizeOf(b->blockSize);
     qk_lane_sums s = empty;
     qk_group group;
@@ -226,7 +225,9 @@ QK_INLINE void addGroupsToBins(const qk_blocks4 *b, qk_bins bins, uint64_t *coun
 }
 
 #define QK_DEFINE_LEVEL(level, target) \
-    target static qk_summary summarizeRun##level(qk_blocks4 b, uint64_t *codes) { return summarizeRun4(&b, codes); } \
+    target static qk_summary summarizeRun##level(qk_blocks4 b, qk_map map, uint64_t *codes) { \
+        return summarizeRun4(&b, map, codes); \
+    } \
     target static uint64_t countFar##level(qk_blocks4 b, double mean, double distance) { \
         return countFarOfGroups(&b, mean, distance); \
     } \
@@ -250,13 +251,14 @@ QK_DEFINE_LEVEL(AVX512, QK_TARGET_POPCOUNT)
 #endif
 
 void qk_summarize4_at(qk_simd level, qk_blocks4 blocks, uint64_t *codes, qk_summary *runs) {
+    const qk_map map = mapOf(blocks.quantMap);
     for (size_t start = 0; start < blocks.count; start += QK_RUN4) {
         const size_t left = blocks.count - start;
         const qk_blocks4 run = {
             blocks.quantMap, blocks.packed + start / 2, blocks.absmax + start / blocks.blockSize, left < QK_RUN4 ? left : QK_RUN4,
             blocks.blockSize,
         };
-        *runs++ = QK_AT_LEVEL(summarizeRun, level, run, codes);
+        *runs++ = QK_AT_LEVEL(summarizeRun, level, run, map, codes);
     }
 }
 

@@ -1,3 +1,6 @@
+import Quantization
+import TensorCore
+
 /// Values at given places of a sorted set, found without sorting a large one.
 package struct Percentiles: Sendable, Hashable {
     /// In percent; 0 is the smallest value, 50 the median, 100 the largest.
@@ -16,109 +19,123 @@ package struct Percentiles: Sendable, Hashable {
         return values[index]
     }
 
-    /// Of the finite numbers among `values`; nil where there are none.
-    init?(of values: [Float]) {
-        let buckets = Buckets(of: values)
-        let count = buckets.count
+    /// Of the finite numbers among the values of all pieces; nil where there are none.
+    init?(of pieces: [[Float]]) {
+        let summary = Self.summary(of: pieces)
+        let count = summary.finiteCount
         guard count > 0 else { return nil }
         let ranks = Self.places.map { place in
-            // Of 1000 values, 99.9 percent are 999 and not 1000, which 99.9 / 100 * 1000 rounded up would be.
-            let rank = (place * Double(count) / 100).rounded(.up)
-            return max(0, min(count, Int(rank)) - 1)
+            // Not place / 100 * count: of 1000 values, 99.9 percent are 999 and not, rounded up, 1000.
+            max(0, min(count, Int((place * Double(count) / 100).rounded(.up))) - 1)
         }
-        self.values = buckets.values(atRanks: ranks)
+        values = Self.values(of: summary.nonfiniteCount == 0 ? pieces : pieces.map { $0.filter(\.isFinite) }, atRanks: ranks)
+    }
+
+    /// The values that would stand at `ranks`, which ascend, were all joined and sorted. None is NaN or infinite.
+    ///
+    /// Values are dealt out to buckets of equal width; only those that a rank falls into are collected and dealt out again.
+    /// That takes two passes over all, and over the few that are left next to nothing.
+    private static func values(of pieces: [[Float]], atRanks ranks: [Int]) -> [Float] {
+        let summary = summary(of: pieces)
+        guard summary.finiteCount > 64, let smallest = summary.minimum, let largest = summary.maximum,
+            let buckets = Buckets(Float(smallest), Float(largest))
+        else {
+            let sorted = pieces.joined().sorted()
+            return ranks.map { sorted[$0] }
+        }
+        let wanted = WantedBuckets(ranks, buckets.counts(of: pieces))
+        return zip(buckets.members(of: pieces, in: wanted), wanted.ranks).flatMap { values(of: [$0], atRanks: $1) }
+    }
+
+    private static func summary(of pieces: [[Float]]) -> ElementSummary {
+        var summary = ElementSummary()
+        for piece in pieces {
+            piece.withUnsafeBytes { bytes in
+                for run in ElementSummary.runs(of: bytes, type: .f32) { summary.append(run) }
+            }
+        }
+        return summary
     }
 }
 
-/// Floats by their upper 16 bits: one pass tells in which bucket a rank falls, a second one collects those buckets, and
-/// only within them values are compared.
+/// Buckets of equal width between two values.
 private struct Buckets {
-    /// Finite values.
-    let count: Int
-    private let values: [Float]
-    /// Finite values in buckets up to this one.
-    private let countsUpTo: [Int]
+    static let count = 4096
+    private let smallest: Float
+    private let perUnit: Float
 
-    init(of values: [Float]) {
-        var counts = [UInt32](repeating: 0, count: 1 << 16)
-        values.withUnsafeBufferPointer { values in
-            counts.withUnsafeMutableBufferPointer { counts in
-                for value in values where value.isFinite { counts[Self.bucket(of: value)] &+= 1 }
-            }
-        }
-        var sum = 0
-        countsUpTo = counts.map { count in
-            sum += Int(count)
-            return sum
-        }
-        count = sum
-        self.values = values
+    /// Nil where the values are equal, or too close or too far apart for float32. Different ones are in different buckets.
+    init?(_ smallest: Float, _ largest: Float) {
+        let width = largest - smallest
+        self.smallest = smallest
+        perUnit = Float(Self.count - 1) / width
+        guard width > 0, width.isFinite, perUnit.isFinite else { return nil }
     }
 
-    /// The values that would stand at `ranks`, which ascend, were all sorted.
-    func values(atRanks ranks: [Int]) -> [Float] {
-        let buckets = ranks.map { rank in countsUpTo.firstPosition { $0 > rank } }
-        // Position of a wanted bucket among the wanted ones, from 1 on.
-        var positions = [UInt8](repeating: 0, count: 1 << 16)
-        var members: [[Float]] = []
-        for bucket in buckets where positions[bucket] == 0 {
-            members.append([])
-            members[members.count - 1].reserveCapacity(countsUpTo[bucket] - (bucket > 0 ? countsUpTo[bucket - 1] : 0))
-            positions[bucket] = UInt8(members.count)
-        }
-        values.withUnsafeBufferPointer { values in
-            positions.withUnsafeBufferPointer { positions in
-                for value in values where value.isFinite {
-                    let position = Int(positions[Self.bucket(of: value)])
-                    if position > 0 { members[position - 1].append(value) }
+    /// Never falls as values grow: every operation is rounded the same way.
+    private func index(of value: Float) -> Int { Int(Int32((value - smallest) * perUnit)) }
+
+    /// How many values are in each bucket.
+    func counts(of pieces: [[Float]]) -> [UInt32] {
+        // Two counters of each in turn: neighbours are often in the same bucket, and one would wait for the other.
+        var counts = [UInt32](repeating: 0, count: 2 * Self.count)
+        counts.withUnsafeMutableBufferPointer { counts in
+            for piece in pieces {
+                piece.withUnsafeBufferPointer { values in
+                    for position in values.indices { counts[2 * index(of: values[position]) + position & 1] &+= 1 }
                 }
             }
         }
-        return zip(ranks, buckets).map { rank, bucket in
-            let first = bucket > 0 ? countsUpTo[bucket - 1] : 0
-            return members[Int(positions[bucket]) - 1].takeValue(atRank: rank - first)
-        }
+        return (0..<Self.count).map { counts[2 * $0] + counts[2 * $0 + 1] }
     }
 
-    /// Upper half of bits that are ordered as finite floats are.
-    private static func bucket(of value: Float) -> Int {
-        let bits = value.bitPattern
-        return Int((bits & 0x8000_0000 == 0 ? bits | 0x8000_0000 : ~bits) >> 16)
-    }
-}
-
-extension [Int] {
-    /// Index of the first element for which the condition holds; it holds for the last and for all after the first.
-    fileprivate func firstPosition(where holds: (Int) -> Bool) -> Int {
-        var low = 0, high = count - 1
-        while low < high {
-            let middle = (low + high) / 2
-            if holds(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
-    }
-}
-
-extension [Float] {
-    /// The value at `rank` of the sorted elements (Hoare's selection); leaves them in another order.
-    fileprivate mutating func takeValue(atRank rank: Int) -> Float {
-        withUnsafeMutableBufferPointer { values in
-            var low = 0, high = values.count - 1
-            while low < high {
-                let pivot = values[(low + high) / 2]
-                var i = low, j = high
-                while i <= j {
-                    while values[i] < pivot { i += 1 }
-                    while values[j] > pivot { j -= 1 }
-                    if i <= j {
-                        values.swapAt(i, j)
-                        i += 1
-                        j -= 1
+    /// The values in each of the wanted buckets.
+    func members(of pieces: [[Float]], in wanted: WantedBuckets) -> [[Float]] {
+        var ends: [Int] = []
+        for count in wanted.counts { ends.append((ends.last ?? 0) + count) }
+        var starts = [0] + ends.dropLast()
+        let members = [Float](unsafeUninitializedCapacity: ends.last ?? 0) { members, initializedCount in
+            wanted.positions.withUnsafeBufferPointer { positions in
+                for piece in pieces {
+                    piece.withUnsafeBufferPointer { values in
+                        for value in values {
+                            let position = Int(positions[index(of: value)])
+                            guard position >= 0 else { continue }
+                            members.initializeElement(at: starts[position], to: value)
+                            starts[position] += 1
+                        }
                     }
                 }
-                if rank <= j { high = j } else if rank >= i { low = i } else { break }
             }
-            return values[rank]
+            initializedCount = ends.last ?? 0
+        }
+        return zip([0] + ends.dropLast(), ends).map { Array(members[$0..<$1]) }
+    }
+}
+
+/// The buckets that some ranks fall into, in ascending order.
+private struct WantedBuckets {
+    /// For each of all buckets its position among the wanted ones, or -1.
+    private(set) var positions = [Int8](repeating: -1, count: Buckets.count)
+    /// Values in each wanted bucket.
+    private(set) var counts: [Int] = []
+    /// The ranks in each wanted bucket, counted from its own first value on.
+    private(set) var ranks: [[Int]] = []
+
+    /// - Parameter counts: of values in all buckets.
+    init(_ ranks: [Int], _ counts: [UInt32]) {
+        var bucket = 0, first = 0
+        for rank in ranks {
+            while rank - first >= counts[bucket] {
+                first += Int(counts[bucket])
+                bucket += 1
+            }
+            if positions[bucket] < 0 {
+                positions[bucket] = Int8(self.counts.count)
+                self.counts.append(Int(counts[bucket]))
+                self.ranks.append([])
+            }
+            self.ranks[self.ranks.count - 1].append(rank - first)
         }
     }
 }

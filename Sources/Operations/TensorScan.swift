@@ -111,15 +111,15 @@ struct TensorScan: Sendable {
         case .complex: return statistics(row, .complex)
         case .damaged(let error): return statistics(row, .damaged(error))
         case .blocks(let reader):
-            let summary = Self.total(of: runs), absmax = partials.flatMap(\.absmax)
+            let summary = Self.total(of: runs), absmax = partials.map(\.absmax)
             let outliers = try countOutliers(summary) { mean, distance in
-                try countOutliers(reader, absmax: absmax, mean: mean, distance: distance, scratch: scratch)
+                try countOutliers(reader, among: runs, absmax: absmax, mean: mean, distance: distance, scratch: scratch)
             }
             var codeCounts = [UInt64](repeating: 0, count: 16)
             for partial in partials { for code in codeCounts.indices { codeCounts[code] += partial.codeCounts[code] } }
             let blocks = BlockStatistics(
-                codeCounts: codeCounts, codebook: Self.codebook(reader), blockCount: absmax.count, absmax: Percentiles(of: absmax),
-                nonfiniteCount: absmax.count { !$0.isFinite })
+                codeCounts: codeCounts, codebook: Self.codebook(reader), blockCount: reader.state.blockCount,
+                absmax: Percentiles(of: absmax))
             return statistics(row, .real(.init(summary: summary, outlierCount: outliers, histogram: nil)), blocks)
         }
     }
@@ -141,11 +141,15 @@ struct TensorScan: Sendable {
         return try count(mean, TensorStatistics.Reals.outlierDistance * deviation)
     }
 
+    /// Runs, by their number, that may hold outliers.
+    private static func candidates(_ runs: [ElementSummary], mean: Double, distance: Double) -> [Int] {
+        runs.indices.filter { runs[$0].mayHold(furtherFrom: mean, than: distance) }
+    }
+
     private func countOutliers(
         among runs: [ElementSummary], mean: Double, distance: Double, scratch: Scratch
     ) throws -> Int {
-        let length = ElementSummary.runLength
-        let candidates = runs.indices.filter { runs[$0].mayHold(furtherFrom: mean, than: distance) }
+        let length = ElementSummary.runLength, candidates = Self.candidates(runs, mean: mean, distance: distance)
         return try candidates.stretches(gap: 0, limit: Self.longestStretch / length).reduce(0) { count, stretch in
             let range = stretch.lowerBound * length..<min(stretch.upperBound * length, tensor.elementCount)
             let (bytes, type) = try readReals(range, scratch: scratch)
@@ -154,15 +158,21 @@ struct TensorScan: Sendable {
     }
 
     private func countOutliers(
-        _ reader: QuantizedReader, absmax: [Float], mean: Double, distance: Double, scratch: Scratch
+        _ reader: QuantizedReader, among runs: [ElementSummary], absmax pieces: [[Float]], mean: Double, distance: Double, scratch: Scratch
     ) throws -> Int {
+        let candidates = Self.candidates(runs, mean: mean, distance: distance)
+        guard !candidates.isEmpty else { return 0 }
+        let absmax = Array(pieces.joined())
         let codebook = Self.codebook(reader), blockSize = reader.state.blockSize
         let lowest = codebook.min() ?? 0, highest = codebook.max() ?? 0
-        let candidates = absmax.indices.filter { block in
-            // Rounding a product never changes the order of two, so no element of the block lies beyond these.
-            (Double(lowest * absmax[block]) - mean).magnitude > distance || (Double(highest * absmax[block]) - mean).magnitude > distance
+        let blocksPerRun = ElementSummary.quantizedRunLength / blockSize
+        let blocks = candidates.flatMap { run in
+            (run * blocksPerRun..<min((run + 1) * blocksPerRun, absmax.count)).filter { block in
+                // Rounding a product never changes the order of two, so no element of the block lies beyond these.
+                (Double(lowest * absmax[block]) - mean).magnitude > distance || (Double(highest * absmax[block]) - mean).magnitude > distance
+            }
         }
-        return try candidates.stretches(gap: Self.gap, limit: Self.longestStretch / blockSize).reduce(0) { count, stretch in
+        return try blocks.stretches(gap: Self.gap, limit: Self.longestStretch / blockSize).reduce(0) { count, stretch in
             let range = stretch.lowerBound * blockSize..<min(stretch.upperBound * blockSize, tensor.elementCount)
             let blocks = try readBlocks(range, reader, absmax: absmax[stretch], scratch: scratch)
             return count + ElementSummary.count(in: blocks, furtherFrom: mean, than: distance)

@@ -68,8 +68,6 @@ package struct BlockStatistics: Sendable, Hashable {
     package let blockCount: Int
     /// Of the constants that are finite numbers; nil where there are none.
     package let absmax: Percentiles?
-    /// Constants that are NaN or infinite.
-    package let nonfiniteCount: Int
 
     /// Bits of information in a code, from 0 (one code for all) to 4 (all codes equally often).
     package var entropy: Double { CodeUsage.entropy(of: codeCounts) }

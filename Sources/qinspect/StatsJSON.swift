@@ -78,7 +78,7 @@ private func document(_ blocks: BlockStatistics) -> JSONObject {
     return JSONObject([
         "count": .integer(blocks.blockCount), "codes": .array(blocks.codeCounts.map { .integer(Int($0)) }),
         "codebook": .array(blocks.codebook.map { .double(Double($0)) }), "entropy_bits": .double(blocks.entropy),
-        "zero_code_share": .double(blocks.zeroCodeShare), "nonfinite_absmax": .integer(blocks.nonfiniteCount),
+        "zero_code_share": .double(blocks.zeroCodeShare),
         "absmax_percentiles": .object(percentiles),
     ])
 }
