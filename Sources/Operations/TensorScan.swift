@@ -113,7 +113,7 @@ struct TensorScan: Sendable {
             var codeCounts = [UInt64](repeating: 0, count: 16)
             for partial in partials { for code in codeCounts.indices { codeCounts[code] += partial.codeCounts[code] } }
             let blocks = BlockStatistics(
-                codeCounts: codeCounts, codebook: reader.codebook, blockCount: absmax.count, absmax: Percentiles(of: absmax),
+                codeCounts: codeCounts, codebook: Self.codebook(reader), blockCount: absmax.count, absmax: Percentiles(of: absmax),
                 nonfiniteCount: absmax.count { !$0.isFinite })
             return statistics(row, .real(.init(summary: summary, outlierCount: outliers, histogram: nil)), blocks)
         }
@@ -151,7 +151,7 @@ struct TensorScan: Sendable {
     private func countOutliers(
         _ reader: QuantizedReader, absmax: [Float], mean: Double, distance: Double, scratch: Scratch
     ) throws -> Int {
-        let codebook = reader.codebook, blockSize = reader.state.blockSize
+        let codebook = Self.codebook(reader), blockSize = reader.state.blockSize
         let lowest = codebook.min() ?? 0, highest = codebook.max() ?? 0
         let candidates = absmax.indices.filter { block in
             // Rounding a product never changes the order of two, so no element of the block lies beyond these.
@@ -209,10 +209,14 @@ struct TensorScan: Sendable {
     ) throws(FileError) -> QuantizedBlocks {
         let codes = scratch(0, (range.count + 1) / 2)
         try reader.readCodes(range, into: codes)
-        let codebook = reader.codebook
         return QuantizedBlocks(
-            codes: UnsafeRawBufferPointer(codes), absmax: absmax, quantMap: QuantMap([16 of Float] { codebook[$0] }),
-            elementCount: range.count, blockSize: reader.state.blockSize)
+            codes: UnsafeRawBufferPointer(codes), absmax: absmax, quantMap: reader.quantMap, elementCount: range.count,
+            blockSize: reader.state.blockSize)
+    }
+
+    private static func codebook(_ reader: QuantizedReader) -> [Float] {
+        let values = reader.quantMap.values
+        return values.indices.map { values[$0] }
     }
 
     private static func blocks(of range: Range<Int>, _ reader: QuantizedReader) -> Range<Int> {

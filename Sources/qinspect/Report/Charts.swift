@@ -57,10 +57,14 @@ enum Charts {
                     height: height * part.value / top, part)
             }
         }
-        let labels = labelled(columns.map(\.label)).map { index in
+        let always = labelled(columns.map(\.label), room: 48)
+        let labels = labelled(columns.map(\.label), room: 120).union(always).sorted().map { index in
             HTML.tag(
-                "text", ["x": percent(width * (Double(index) + 0.5)), "y": pixels(height + 18), "text-anchor": "middle"],
-                .text(columns[index].label))
+                "text",
+                [
+                    "class": always.contains(index) ? nil : "wide", "x": percent(width * (Double(index) + 0.5)), "y": pixels(height + 18),
+                    "text-anchor": "middle",
+                ], .text(columns[index].label))
         }
         return .tag(
             "div", ["class": "plot"],
@@ -95,12 +99,12 @@ enum Charts {
         return (0...Int((largest / step).rounded(.up))).map { Double($0) * step }
     }
 
-    /// At most seven of many labels, evenly spaced, so that they do not run into each other.
-    private static func labelled(_ labels: [String]) -> [Int] {
+    /// Of many labels some, evenly spaced, so that they do not run into each other where there is room for so many characters.
+    private static func labelled(_ labels: [String], room: Int) -> Set<Int> {
         let longest = labels.map(\.displayWidth).max() ?? 0
-        let count = max(2, min(9, 48 / (longest + 2)))
+        let count = max(1, room / (longest + 2))
         let step = max(1, (labels.count + count - 1) / count)
-        return Array(stride(from: 0, to: labels.count, by: step))
+        return Set(stride(from: 0, to: labels.count, by: step))
     }
 
     private static func rectangle(x: Double, width: Double, y: Double, height: Double?, _ part: Part) -> HTML {
@@ -114,7 +118,8 @@ enum Charts {
     private static func percent(_ share: Double) -> String { trimmed(NumberText.fixed(100 * share, decimals: 2)) + "%" }
     private static func pixels(_ value: Double) -> String { trimmed(NumberText.fixed(value, decimals: 1)) }
 
-    private static func trimmed(_ text: String) -> String {
+    /// Without zeros at the end of a fraction.
+    static func trimmed(_ text: String) -> String {
         guard text.contains(".") else { return text }
         let short = text.reversed().drop { $0 == "0" }
         return String((short.first == "." ? short.dropFirst() : short).reversed())
