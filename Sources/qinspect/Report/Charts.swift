@@ -57,14 +57,16 @@ enum Charts {
                     height: height * part.value / top, part)
             }
         }
-        let always = labelled(columns.map(\.label), room: 48)
-        let labels = labelled(columns.map(\.label), room: 120).union(always).sorted().map { index in
+        let names = columns.map(\.label)
+        let wide = labelStep(names, room: 120)
+        let narrow = (labelStep(names, room: 48) + wide - 1) / wide * wide
+        let labels = stride(from: 0, to: columns.count, by: wide).map { index in
             HTML.tag(
                 "text",
                 [
-                    "class": always.contains(index) ? nil : "wide", "x": percent(width * (Double(index) + 0.5)), "y": pixels(height + 18),
+                    "class": index % narrow == 0 ? nil : "wide", "x": percent(width * (Double(index) + 0.5)), "y": pixels(height + 18),
                     "text-anchor": "middle",
-                ], .text(columns[index].label))
+                ], .text(names[index]))
         }
         return .tag(
             "div", ["class": "plot"],
@@ -99,12 +101,11 @@ enum Charts {
         return (0...Int((largest / step).rounded(.up))).map { Double($0) * step }
     }
 
-    /// Of many labels some, evenly spaced, so that they do not run into each other where there is room for so many characters.
-    private static func labelled(_ labels: [String], room: Int) -> Set<Int> {
+    /// Every how many labels one is shown, so that they do not run into each other where there is room for so many characters.
+    private static func labelStep(_ labels: [String], room: Int) -> Int {
         let longest = labels.map(\.displayWidth).max() ?? 0
         let count = max(1, room / (longest + 2))
-        let step = max(1, (labels.count + count - 1) / count)
-        return Set(stride(from: 0, to: labels.count, by: step))
+        return max(1, (labels.count + count - 1) / count)
     }
 
     private static func rectangle(x: Double, width: Double, y: Double, height: Double?, _ part: Part) -> HTML {

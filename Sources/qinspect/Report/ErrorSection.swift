@@ -63,7 +63,7 @@ struct ErrorSection {
         let caption = "Relative error (RMSE) in percent, by layer and kind of weight"
         return [
             .tag("h3", [:], "By layer and kind"), legend(heat),
-            .scrolling(caption, .tag("table", ["class": "heat"], head, .tag("tbody", [:], rows))),
+            .scrolling(caption, .tag("table", ["class": rows.count > 40 ? "heat dense" : "heat"], head, .tag("tbody", [:], rows))),
         ] + heat.remarks.map { .tag("p", ["class": "note"], .text($0)) }
     }
 

@@ -63,6 +63,8 @@ enum ReportStyle {
         .heat th,.heat td{border:0;padding:.28rem .55rem;text-align:center}
         .heat tbody th,.heat thead th:first-child{position:sticky;left:0;background:var(--card);text-align:left;padding-left:0;z-index:1}
         .heat td{border-radius:.25rem;min-width:5rem}
+        .dense{font-size:.8rem;border-spacing:1px}
+        .dense th,.dense td{padding:.02rem .5rem}
         .legend{display:flex;flex-wrap:wrap;gap:.25rem .9rem;align-items:center;font-size:.87rem;color:var(--muted);margin:.4rem 0}
         .swatch{display:inline-block;width:.85em;height:.85em;border-radius:.2em;margin-right:.45em;vertical-align:-.08em}
         .scale{display:flex;border-radius:.25rem;overflow:hidden}
