@@ -95,6 +95,7 @@ let package = Package(
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("TensorCoreTests", ["TensorCore"]),
+        tests("SafetensorsFormatTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CheckpointTestSupport"]),
     ]
 )
 

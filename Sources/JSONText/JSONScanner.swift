@@ -237,7 +237,9 @@ package struct JSONScanner: Sendable {
     }
 
     private func validated(_ slice: ArraySlice<UInt8>, at offset: Int) throws(JSONError) -> String {
-        guard let text = String(validating: slice, as: UTF8.self) else { throw JSONError(offset: offset, "the string that begins here is not UTF-8") }
+        guard let text = String(validating: slice, as: UTF8.self) else {
+            throw JSONError(offset: offset, "the string that begins here is not UTF-8")
+        }
         return text
     }
 

@@ -6,6 +6,8 @@ package struct JSONNumber: Hashable, Sendable {
 
     package init(_ value: Int) { literal = String(value) }
 
+    package init(_ value: UInt64) { literal = String(value) }
+
     /// The shortest decimal that reads back as the same `Double`, as Python's `repr` writes it.
     ///
     /// - Precondition: finite; JSON has no spelling for anything else.
@@ -14,8 +16,8 @@ package struct JSONNumber: Hashable, Sendable {
         literal = pythonRepresentation(of: value)
     }
 
-    /// Nil where the literal has a fraction or an exponent, or is out of range.
-    package var integer: Int? { Int(literal) }
+    /// Nil where the literal has a fraction or an exponent, is out of range, or is a negative zero, which no `Int` is.
+    package var integer: Int? { literal == "-0" ? nil : Int(literal) }
 
     /// The nearest `Double`; infinite where the literal exceeds it.
     package var double: Double { Double(literal) ?? .nan }
@@ -115,7 +117,9 @@ package enum JSONValue: Hashable, Sendable {
         case .object:
             var object = JSONObject()
             try scanner.readObject { (scanner, key, offset) throws(JSONError) in
-                guard object[key] == nil else { throw JSONError(offset: offset, "key '\(JSONError.excerpt(key))' stands here for the second time") }
+                guard object[key] == nil else {
+                    throw JSONError(offset: offset, "key '\(JSONError.excerpt(key))' stands here for the second time")
+                }
                 object[key] = try JSONValue(from: &scanner)
             }
             self = .object(object)

@@ -58,15 +58,20 @@ package struct Statistics: Sendable {
         self.resources = resources
     }
 
-    /// Bytes of the tensors to look at.
-    package var byteCount: Int { tensors.reduce(0) { $0 + $1.row.byteCount } }
+    /// Bytes of the tensors to look at, constants included.
+    package static func byteCount(of checkpoint: Checkpoint, where isIncluded: (String) -> Bool = { _ in true }) -> Int {
+        checkpoint.tensors.reduce(0) { sum, tensor in
+            isIncluded(tensor.name) ? sum + ConversionPlan.storedByteCount(of: tensor, in: checkpoint.source) : sum
+        }
+    }
 
     package func run() throws -> StatisticsReport {
-        let scans = try tensors.map { try TensorScan(checkpoint, $0.tensor) }
+        let scans = tensors.map { TensorScan(checkpoint, $0.tensor) }
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 2)
         let found = try addHistograms(to: try scan(scans, scratch), scans, scratch)
         return StatisticsReport(
-            tensors: found.sorted { NaturalOrder.precedes($0.row.name, $1.row.name) }, unreadable: unreadable, byteCount: byteCount)
+            tensors: found.sorted { NaturalOrder.precedes($0.row.name, $1.row.name) }, unreadable: unreadable,
+            byteCount: tensors.reduce(0) { $0 + $1.row.byteCount })
     }
 
     private struct Job {

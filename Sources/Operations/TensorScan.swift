@@ -25,6 +25,8 @@ struct TensorScan: Sendable {
         case integers(ScalarType)
         case complex
         case blocks(QuantizedReader)
+        /// 4-bit with a codebook that cannot be.
+        case damaged(FileError)
     }
 
     private let source: any TensorSource
@@ -34,13 +36,15 @@ struct TensorScan: Sendable {
     private let kind: Kind
 
     /// Reads the codebooks of a 4-bit tensor.
-    init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor) throws(FileError) {
+    init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor) {
         source = checkpoint.source
         self.tensor = tensor
         switch tensor.storage {
         case .quantized(let quantized):
             stored = quantized.codes
-            kind = .blocks(try QuantizedReader(source: checkpoint.source, tensor: quantized))
+            do throws(FileError) { kind = .blocks(try QuantizedReader(source: checkpoint.source, tensor: quantized)) } catch {
+                kind = .damaged(error)
+            }
         case .plain(let index):
             stored = index
             if tensor.scalarType.isQuantizable {
@@ -56,7 +60,7 @@ struct TensorScan: Sendable {
     /// Runs of elements, in the order of the file.
     func chunks(limit: Int) -> [Range<Int>] {
         switch kind {
-        case .complex: []
+        case .complex, .damaged: []
         case .blocks: Chunks.ranges(count: tensor.elementCount, limit: limit, unit: ElementSummary.quantizedRunLength)
         case .floats, .smallFloats, .integers:
             // As many bytes as 2-byte elements of the limit: a worker's share of the second-level cache.
@@ -83,7 +87,7 @@ struct TensorScan: Sendable {
             let blocks = try readBlocks(range, reader, absmax: partial.absmax[...], scratch: scratch)
             partial.runs = ElementSummary.runs(of: blocks, codeCounts: &partial.codeCounts)
             partial.byteCount = blocks.codes.count
-        case .complex: break
+        case .complex, .damaged: break
         }
         return partial
     }
@@ -105,6 +109,7 @@ struct TensorScan: Sendable {
             let found = partials.reduce(into: IntegerScan.Found()) { $0.append($1.integers) }
             return statistics(row, .integer(.init(range: found.range, zeroCount: found.zeroCount)))
         case .complex: return statistics(row, .complex)
+        case .damaged(let error): return statistics(row, .damaged(error))
         case .blocks(let reader):
             let summary = Self.total(of: runs), absmax = partials.flatMap(\.absmax)
             let outliers = try countOutliers(summary) { mean, distance in
@@ -180,7 +185,7 @@ struct TensorScan: Sendable {
         case .blocks(let reader):
             let absmax = try reader.absmax(ofBlocks: Self.blocks(of: range, reader))
             histogram.add(try readBlocks(range, reader, absmax: absmax[...], scratch: scratch))
-        case .integers, .complex: break
+        case .integers, .complex, .damaged: break
         }
     }
 

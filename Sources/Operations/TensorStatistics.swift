@@ -1,3 +1,4 @@
+package import ByteIO
 package import Quantization
 package import TensorCore
 
@@ -9,6 +10,8 @@ package struct TensorStatistics: Sendable {
         case integer(Integers)
         /// Complex numbers: they have no order, so nothing is counted.
         case complex
+        /// 4-bit elements whose codebook cannot be read: damage, which is for `IntegrityCheck` to judge.
+        case damaged(FileError)
     }
 
     /// Floating-point elements; 4-bit ones dequantized to float32.

@@ -22,12 +22,14 @@ package final class WorkerPool: Sendable {
         for worker in 1..<count {
             let start = Unmanaged.passRetained(WorkerStart(state: state, worker: worker))
             var thread = pthread_t()
-            let status = pthread_create(&thread, nil, { argument in
-                guard let argument else { return nil }
-                let start = Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
-                start.state.serve(worker: start.worker)
-                return nil
-            }, start.toOpaque())
+            let status = pthread_create(
+                &thread, nil,
+                { argument in
+                    guard let argument else { return nil }
+                    let start = Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
+                    start.state.serve(worker: start.worker)
+                    return nil
+                }, start.toOpaque())
             // Fewer threads than asked for do the same work: the caller and those that started take every index.
             if status == 0 { started.append(thread) } else { start.release() }
         }

@@ -92,7 +92,8 @@ struct HeaderParser {
         guard let info = TensorInfo(name: name, scalarType: scalarType, shape: shape) else {
             let (bitCount, overflow) = shape.elementCount.multipliedReportingOverflow(by: scalarType.bitCount)
             return .failure(
-                Refusal("shape \(shape) of \(typeName) is \(overflow ? "2^63 bits or more" : "\(bitCount) bits, no whole number of bytes")"))
+                Refusal("shape \(shape) of \(typeName) is \(overflow ? "2^63 bits or more" : "\(bitCount) bits, no whole number of bytes")")
+            )
         }
         guard offsets.count == 2 else { return .failure(Refusal("data_offsets \(offsets) are \(offsets.count) numbers, but must be 2")) }
         guard offsets[0] >= 0 else { return .failure(Refusal("data_offsets \(offsets) begin before the data")) }

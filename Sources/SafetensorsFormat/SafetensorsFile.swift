@@ -21,7 +21,8 @@ package final class SafetensorsFile: TensorSource {
             let difference = abs(header.dataByteCount - found)
             let isShort = found < header.dataByteCount
             throw FileError(
-                file.path, "the header describes \(header.dataByteCount) bytes of data, but \(found) follow it "
+                file.path,
+                "the header describes \(header.dataByteCount) bytes of data, but \(found) follow it "
                     + "(\(difference) \(isShort ? "missing" : "too many"))",
                 hint: isShort ? "the download is incomplete; fetch the file again" : nil)
         }

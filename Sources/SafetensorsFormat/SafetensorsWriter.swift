@@ -122,7 +122,7 @@ package struct SafetensorsWriter: Sendable {
         return offsets
     }
 
-    private static func dataStart(headerByteCount: Int, path: String) throws(FileError) -> Int {
+    static func dataStart(headerByteCount: Int, path: String) throws(FileError) -> Int {
         let start = (8 + headerByteCount + alignment - 1) / alignment * alignment
         guard start - 8 <= SafetensorsHeader.byteCountLimit else {
             throw FileError(

@@ -27,7 +27,7 @@ func layers(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     return .done
 }
 
-private func modelType(_ checkpoint: Checkpoint) -> String {
+func modelType(_ checkpoint: Checkpoint) -> String {
     checkpoint.architecture.modelType.map { ", \($0.terminalSafe)" } ?? ""
 }
 
@@ -102,7 +102,7 @@ private func writeJSON(_ listing: LayerListing, _ checkpoint: Checkpoint, isDiff
 
 extension Array {
     /// The longest stretches whose neighbours belong together.
-    fileprivate func runs(_ belongTogether: (Element, Element) -> Bool) -> [ArraySlice<Element>] {
+    func runs(_ belongTogether: (Element, Element) -> Bool) -> [ArraySlice<Element>] {
         var runs: [ArraySlice<Element>] = []
         var start = startIndex
         for index in indices where index + 1 == endIndex || !belongTogether(self[index], self[index + 1]) {

@@ -98,7 +98,8 @@ func writeOutputFolder(
     @Test func replacesOnlyWhenAsked() throws {
         let folder = try TemporaryFolder()
         let old = try InputFile(path: folder.write("old", to: "m.qnf"))
-        #expect(report(in: folder) { try writeOutput("new", to: "m.qnf", in: folder) } == "m.qnf: exists already\nhint: --force replaces it")
+        #expect(
+            report(in: folder) { try writeOutput("new", to: "m.qnf", in: folder) } == "m.qnf: exists already\nhint: --force replaces it")
         #expect(try folder.text("m.qnf") == "old")
         try writeOutput("new", to: "m.qnf", in: folder, replaces: true)
         #expect(try folder.text("m.qnf") == "new")
@@ -155,7 +156,9 @@ func writeOutputFolder(
         for name in ["../config.json", "/tmp/config.json", "a/b", "..", ".", "", "config.json\u{0}"] {
             #expect(message(name) == "model: '\(name)' cannot be the name of a file in it")
         }
-        #expect(message(String(repeating: "n", count: 256)) == "model/\(String(repeating: "n", count: 256)): cannot be created: file name too long")
+        #expect(
+            message(String(repeating: "n", count: 256))
+                == "model/\(String(repeating: "n", count: 256)): cannot be created: file name too long")
     }
 
     @Test func whatAppearsDuringTheWorkIsNotReplacedUnasked() throws {

@@ -4,11 +4,13 @@ import Testing
 
 @Suite struct ChecksumTests {
     /// From RFC 3720 (iSCSI), B.4, and the check value that every CRC-32C is known by.
-    @Test("gives known values", arguments: [
-        ([], 0), (Array("123456789".utf8), 0xe306_9283), (Array("a".utf8), 0xc1d0_4330),
-        (Array(repeating: 0, count: 32), 0x8a91_36aa), (Array(repeating: 0xff, count: 32), 0x62a8_ab43),
-        (Array(0..<32), 0x46dd_794e), (Array((0..<32).reversed()), 0x113f_db5c),
-    ] as [([UInt8], UInt32)])
+    @Test(
+        "gives known values",
+        arguments: [
+            ([], 0), (Array("123456789".utf8), 0xe306_9283), (Array("a".utf8), 0xc1d0_4330),
+            (Array(repeating: 0, count: 32), 0x8a91_36aa), (Array(repeating: 0xff, count: 32), 0x62a8_ab43),
+            (Array(0..<32), 0x46dd_794e), (Array((0..<32).reversed()), 0x113f_db5c),
+        ] as [([UInt8], UInt32)])
     func givesKnownValues(bytes: [UInt8], expected: UInt32) {
         #expect(CRC32C(of: bytes).value == expected)
     }

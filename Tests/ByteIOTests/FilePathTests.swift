@@ -4,11 +4,13 @@ import Testing
 @testable import ByteIO
 
 @Suite struct FilePathTests {
-    @Test("takes paths apart", arguments: [
-        ("a", ".", "a"), ("a/b", "a", "b"), ("/a", "/", "a"), ("/a/b/", "/a", "b"), ("a//b", "a", "b"), ("a/b///", "a", "b"),
-        ("/", "/", "/"), ("//", "/", "/"), ("///a", "/", "a"), (".", ".", "."), ("..", ".", ".."), ("a/..", "a", ".."), ("", ".", ""),
-        ("./a", ".", "a"), ("é/ü", "é", "ü"), ("a.b/c.d", "a.b", "c.d"), ("a /b ", "a ", "b "),
-    ])
+    @Test(
+        "takes paths apart",
+        arguments: [
+            ("a", ".", "a"), ("a/b", "a", "b"), ("/a", "/", "a"), ("/a/b/", "/a", "b"), ("a//b", "a", "b"), ("a/b///", "a", "b"),
+            ("/", "/", "/"), ("//", "/", "/"), ("///a", "/", "a"), (".", ".", "."), ("..", ".", ".."), ("a/..", "a", ".."), ("", ".", ""),
+            ("./a", ".", "a"), ("é/ü", "é", "ü"), ("a.b/c.d", "a.b", "c.d"), ("a /b ", "a ", "b "),
+        ])
     func takesPathsApart(path: String, folder: String, name: String) {
         #expect(FilePath.folder(of: path) == folder)
         #expect(FilePath.name(of: path) == name)
@@ -29,10 +31,12 @@ import Testing
         #expect(FilePath.join(".", "b") == "./b")
     }
 
-    @Test("knows what can be the name of a file", arguments: [
-        ("a", true), ("a.b", true), ("...", true), (".a", true), (" ", true), ("a\\b", true), ("é", true),
-        ("", false), (".", false), ("..", false), ("/", false), ("a/b", false), ("a/", false), ("../a", false), ("a\u{0}", false),
-    ])
+    @Test(
+        "knows what can be the name of a file",
+        arguments: [
+            ("a", true), ("a.b", true), ("...", true), (".a", true), (" ", true), ("a\\b", true), ("é", true),
+            ("", false), (".", false), ("..", false), ("/", false), ("a/b", false), ("a/", false), ("../a", false), ("a\u{0}", false),
+        ])
     func knowsFileNames(name: String, isPlainName: Bool) {
         #expect(FilePath.isPlainName(name) == isPlainName)
     }
@@ -75,7 +79,9 @@ import Testing
         #expect(try folder.names() == [".hidden", "B", "a10", "a2", "b", "z", "é", "\u{1f600}"])
         try folder.makeFolder("empty")
         #expect(try folder.names("empty") == [])
-        #expect(report(in: folder) { _ = try FilePath.entries(of: folder.path("nothing")) } == "nothing: cannot be listed: no such file or directory")
+        #expect(
+            report(in: folder) { _ = try FilePath.entries(of: folder.path("nothing")) }
+                == "nothing: cannot be listed: no such file or directory")
         #expect(report(in: folder) { _ = try FilePath.entries(of: folder.path("b")) } == "b: cannot be listed: not a directory")
     }
 }

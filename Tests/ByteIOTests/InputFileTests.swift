@@ -24,13 +24,16 @@ import Testing
         #expect(try file.allBytes(limit: 10) == text)
     }
 
-    @Test("refuses what is no file that can be opened", arguments: [
-        ("nothing", "nothing: cannot be opened: no such file or directory"), ("folder", "folder: is a folder, not a file"),
-        ("file/below", "file/below: cannot be opened: not a directory"), ("dangling", "dangling: cannot be opened: no such file or directory"),
-        ("loop", "loop: cannot be opened: too many levels of symbolic links"), ("pipe", "pipe: is not a regular file"),
-        ("to-folder", "to-folder: is a folder, not a file"),
-        ("file\u{0}.safetensors", "file\u{0}.safetensors: cannot be opened: no path holds a NUL character"),
-    ])
+    @Test(
+        "refuses what is no file that can be opened",
+        arguments: [
+            ("nothing", "nothing: cannot be opened: no such file or directory"), ("folder", "folder: is a folder, not a file"),
+            ("file/below", "file/below: cannot be opened: not a directory"),
+            ("dangling", "dangling: cannot be opened: no such file or directory"),
+            ("loop", "loop: cannot be opened: too many levels of symbolic links"), ("pipe", "pipe: is not a regular file"),
+            ("to-folder", "to-folder: is a folder, not a file"),
+            ("file\u{0}.safetensors", "file\u{0}.safetensors: cannot be opened: no path holds a NUL character"),
+        ])
     func refuses(name: String, message: String) throws {
         let folder = try TemporaryFolder()
         try folder.write("x", to: "file")
@@ -48,9 +51,11 @@ import Testing
         #expect(report { _ = try InputFile(path: "") } == ": cannot be opened: no such file or directory")
     }
 
-    @Test("refuses reads outside the file", arguments: [
-        (-1, 1), (0, 11), (5, 6), (10, 1), (11, 0), (Int.max, 1), (Int.min, 1), (1, Int.max), (Int.max, Int.max),
-    ])
+    @Test(
+        "refuses reads outside the file",
+        arguments: [
+            (-1, 1), (0, 11), (5, 6), (10, 1), (11, 0), (Int.max, 1), (Int.min, 1), (1, Int.max), (Int.max, Int.max),
+        ])
     func refusesReadsOutside(offset: Int, count: Int) throws {
         let folder = try TemporaryFolder()
         let file = try InputFile(path: folder.write("0123456789", to: "digits"))

@@ -15,17 +15,19 @@ import Testing
         return message
     }
 
-    @Test("refuses places where nothing can be made", arguments: [
-        ("missing/a", "missing/a: cannot be created: there is no folder missing\nhint: create the folder first"),
-        ("missing/b/a", "missing/b/a: cannot be created: there is no folder missing/b\nhint: create the folder first"),
-        ("file/a", "file/a: cannot be created: file is not a folder"),
-        ("pipe/a", "pipe/a: cannot be created: pipe is not a folder"),
-        ("file/b/a", "file/b/a: cannot be created: there is no folder file/b\nhint: create the folder first"),
-        ("dangling", "dangling: is a link that leads nowhere\nhint: remove the link, or choose another output"),
-        ("loop", "loop: is a link that leads nowhere\nhint: remove the link, or choose another output"),
-        ("empty/..", "empty/..: is no name for an output"), ("empty/.", "empty/.: is no name for an output"),
-        ("a\u{0}b", "a\u{0}b: is no name for an output"),
-    ])
+    @Test(
+        "refuses places where nothing can be made",
+        arguments: [
+            ("missing/a", "missing/a: cannot be created: there is no folder missing\nhint: create the folder first"),
+            ("missing/b/a", "missing/b/a: cannot be created: there is no folder missing/b\nhint: create the folder first"),
+            ("file/a", "file/a: cannot be created: file is not a folder"),
+            ("pipe/a", "pipe/a: cannot be created: pipe is not a folder"),
+            ("file/b/a", "file/b/a: cannot be created: there is no folder file/b\nhint: create the folder first"),
+            ("dangling", "dangling: is a link that leads nowhere\nhint: remove the link, or choose another output"),
+            ("loop", "loop: is a link that leads nowhere\nhint: remove the link, or choose another output"),
+            ("empty/..", "empty/..: is no name for an output"), ("empty/.", "empty/.: is no name for an output"),
+            ("a\u{0}b", "a\u{0}b: is no name for an output"),
+        ])
     func refusesPlaces(name: String, message: String) throws {
         let folder = try TemporaryFolder()
         try folder.write("x", to: "file")
@@ -91,24 +93,26 @@ import Testing
         }
     }
 
-    @Test("never replaces a folder that is no model", arguments: [
-        Stranger("a file of another kind", "it holds 'thesis.tex'") { try $0.write("x", to: "out/thesis.tex") },
-        Stranger("a program", "it holds 'train.py'") { try $0.write("x", to: "out/train.py") },
-        Stranger("a file without a kind", "it holds 'Makefile'") { try $0.write("x", to: "out/Makefile") },
-        Stranger("a hidden file", "it holds '.bashrc'") { try $0.write("x", to: "out/.bashrc") },
-        Stranger("a folder", "it holds 'sub'") { try $0.makeFolder("out/sub") },
-        Stranger("a repository", "it holds '.git'") { try $0.makeFolder("out/.git") },
-        Stranger("a folder with a model's name", "it holds 'a.safetensors'") { try $0.makeFolder("out/a.safetensors") },
-        Stranger("a link to a folder", "it holds 'a.json'") { try $0.link("out/a.json", to: "/tmp") },
-        Stranger("a link that leads nowhere", "it holds 'a.json'") { try $0.link("out/a.json", to: "gone") },
-        Stranger("a pipe", "it holds 'a.json'") { try #require(mkfifo($0.path("out/a.json"), 0o600) == 0) },
-        Stranger("nothing but text", "it holds neither config.json nor a .safetensors file") {
-            unlink($0.path("out/config.json"))
-            unlink($0.path("out/model.safetensors"))
-            try $0.write("x", to: "out/notes.txt")
-            try $0.write("x", to: "out/data.json")
-        },
-    ])
+    @Test(
+        "never replaces a folder that is no model",
+        arguments: [
+            Stranger("a file of another kind", "it holds 'thesis.tex'") { try $0.write("x", to: "out/thesis.tex") },
+            Stranger("a program", "it holds 'train.py'") { try $0.write("x", to: "out/train.py") },
+            Stranger("a file without a kind", "it holds 'Makefile'") { try $0.write("x", to: "out/Makefile") },
+            Stranger("a hidden file", "it holds '.bashrc'") { try $0.write("x", to: "out/.bashrc") },
+            Stranger("a folder", "it holds 'sub'") { try $0.makeFolder("out/sub") },
+            Stranger("a repository", "it holds '.git'") { try $0.makeFolder("out/.git") },
+            Stranger("a folder with a model's name", "it holds 'a.safetensors'") { try $0.makeFolder("out/a.safetensors") },
+            Stranger("a link to a folder", "it holds 'a.json'") { try $0.link("out/a.json", to: "/tmp") },
+            Stranger("a link that leads nowhere", "it holds 'a.json'") { try $0.link("out/a.json", to: "gone") },
+            Stranger("a pipe", "it holds 'a.json'") { try #require(mkfifo($0.path("out/a.json"), 0o600) == 0) },
+            Stranger("nothing but text", "it holds neither config.json nor a .safetensors file") {
+                unlink($0.path("out/config.json"))
+                unlink($0.path("out/model.safetensors"))
+                try $0.write("x", to: "out/notes.txt")
+                try $0.write("x", to: "out/data.json")
+            },
+        ])
     func neverReplacesAStranger(stranger: Stranger) throws {
         let folder = try TemporaryFolder()
         try folder.makeFolder("out")

@@ -63,7 +63,8 @@ import Testing
     @Test func onlyWhatLooksLikeALeftoverIsRemoved() throws {
         let folder = try TemporaryFolder()
         let kept = [
-            ".m.partial-0123456", ".m.partial-012345678", ".m.partial-saved_it", ".m.partial-0123456X", ".m.partial-ABCDEF01", "m.partial-01234567",
+            ".m.partial-0123456", ".m.partial-012345678", ".m.partial-saved_it", ".m.partial-0123456X", ".m.partial-ABCDEF01",
+            "m.partial-01234567",
             ".n.partial-01234567", ".m.partial-\u{e9}12345", ".m.partial-01234567.qnf",
         ]
         for name in kept { try folder.write("x", to: name) }

@@ -9,6 +9,9 @@ package enum Fixture {
 
     package static func tensorFlow(_ name: String) -> String { "\(repository)/Tests/Fixtures/tensorflow/\(name)" }
 
+    /// `llama-hf`: a trained sample model.
+    package static func sample(_ name: String) -> String { "\(repository)/samples/\(name)" }
+
     /// Lines of a table of tab-separated fields.
     package static func table(_ name: String) throws -> [[String]] {
         let bytes = try InputFile(path: checkpoint(name)).allBytes(limit: 1 << 20)

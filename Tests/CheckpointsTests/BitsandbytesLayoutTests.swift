@@ -121,7 +121,7 @@ import Testing
         (#""blocksize": 64"#, #""blocksize": 8192"#, "block size 8192 is not a power of two from 32 to 4096"),
         (#""blocksize": 64"#, #""blocksize": 0"#, "block size 0 is not a power of two from 32 to 4096"),
         (#""blocksize": 64"#, #""blocksize": -64"#, "block size -64 is not a power of two from 32 to 4096"),
-        (#""blocksize": 64"#, #""blocksize": 64.0"#, "blocksize is no whole number"),
+        (#""blocksize": 64"#, #""blocksize": 64.0"#, "blocksize 64.0 is no whole number"),
         (#""blocksize": 64, "#, "", "the quant state has no 'blocksize'"),
         (#""quant_type": "nf4", "#, "", "the quant state has no 'quant_type'"),
         (#""dtype": "bfloat16", "#, "", "the quant state has no 'dtype'"),

@@ -104,15 +104,16 @@ import Testing
     ]
 
     /// Quoted bytes that are no UTF-8, plain and after an escape.
-    static let encodings: [Refusal] = ([
-        [0x80], [0xff], [0xc0, 0xaf], [0xe0, 0x80, 0xaf], [0xf0, 0x80, 0x80, 0xaf], [0xc3], [0xe2, 0x82], [0xf0, 0x9f, 0x92],
-        [0xed, 0xa0, 0x80], [0xed, 0xbf, 0xbf], [0xf4, 0x90, 0x80, 0x80], [0xf8, 0x88, 0x80, 0x80, 0x80], [0xc3, 0x28],
-    ] as [[UInt8]]).flatMap { bytes in
-        [
-            Refusal(bytes: [0x22] + bytes + [0x22], "byte 1: the string that begins here is not UTF-8"),
-            Refusal(bytes: [0x22, 0x5c, 0x6e] + bytes + [0x22], "byte 1: the string that begins here is not UTF-8"),
-        ]
-    }
+    static let encodings: [Refusal] =
+        ([
+            [0x80], [0xff], [0xc0, 0xaf], [0xe0, 0x80, 0xaf], [0xf0, 0x80, 0x80, 0xaf], [0xc3], [0xe2, 0x82], [0xf0, 0x9f, 0x92],
+            [0xed, 0xa0, 0x80], [0xed, 0xbf, 0xbf], [0xf4, 0x90, 0x80, 0x80], [0xf8, 0x88, 0x80, 0x80, 0x80], [0xc3, 0x28],
+        ] as [[UInt8]]).flatMap { bytes in
+            [
+                Refusal(bytes: [0x22] + bytes + [0x22], "byte 1: the string that begins here is not UTF-8"),
+                Refusal(bytes: [0x22, 0x5c, 0x6e] + bytes + [0x22], "byte 1: the string that begins here is not UTF-8"),
+            ]
+        }
 
     @Test("refuses what is no JSON, saying where and why", arguments: structures + numbers + strings + encodings)
     func refuses(refusal: Refusal) throws {
@@ -130,13 +131,16 @@ import Testing
         #expect(error?.description == refusal.message)
     }
 
-    @Test("reads strings", arguments: [
-        (#""""#, ""), (#""plain""#, "plain"), (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"), (#""\u0041\u00e9\u20AC""#, "A\u{e9}\u{20ac}"),
-        (#""\ud83d\ude00 \uD83D\uDE00""#, "\u{1f600} \u{1f600}"), (#""\udbff\udfff""#, "\u{10ffff}"), (#""\ud800\udc00""#, "\u{10000}"),
-        (#""\u0000""#, "\u{0}"), (#""\uffff\ud7ff\ue000""#, "\u{ffff}\u{d7ff}\u{e000}"),
-        ("\"\u{7f}\u{80}\u{e9}\u{20ac}\u{1f600}\u{10ffff}\"", "\u{7f}\u{80}\u{e9}\u{20ac}\u{1f600}\u{10ffff}"),
-        ("\"e\u{301}\"", "e\u{301}"), (#""a\u0301""#, "a\u{301}"), (#""line\u2028separator""#, "line\u{2028}separator"),
-    ])
+    @Test(
+        "reads strings",
+        arguments: [
+            (#""""#, ""), (#""plain""#, "plain"), (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"),
+            (#""\u0041\u00e9\u20AC""#, "A\u{e9}\u{20ac}"),
+            (#""\ud83d\ude00 \uD83D\uDE00""#, "\u{1f600} \u{1f600}"), (#""\udbff\udfff""#, "\u{10ffff}"), (#""\ud800\udc00""#, "\u{10000}"),
+            (#""\u0000""#, "\u{0}"), (#""\uffff\ud7ff\ue000""#, "\u{ffff}\u{d7ff}\u{e000}"),
+            ("\"\u{7f}\u{80}\u{e9}\u{20ac}\u{1f600}\u{10ffff}\"", "\u{7f}\u{80}\u{e9}\u{20ac}\u{1f600}\u{10ffff}"),
+            ("\"e\u{301}\"", "e\u{301}"), (#""a\u0301""#, "a\u{301}"), (#""line\u2028separator""#, "line\u{2028}separator"),
+        ])
     func readsStrings(text: String, expected: String) throws {
         var scanner = JSONScanner(Array(text.utf8))
         let read = try scanner.readString()
@@ -144,10 +148,12 @@ import Testing
         #expect(Array(read.utf8) == Array(expected.utf8))
     }
 
-    @Test("reads whole numbers", arguments: [
-        ("0", 0), ("-0", 0), ("7", 7), (" 12 ", 12), ("-1", -1), ("999999999999999999", 999_999_999_999_999_999),
-        ("1000000000000000000", 1_000_000_000_000_000_000), ("9223372036854775807", Int.max), ("-9223372036854775808", Int.min),
-    ])
+    @Test(
+        "reads whole numbers",
+        arguments: [
+            ("0", 0), ("7", 7), (" 12 ", 12), ("-1", -1), ("999999999999999999", 999_999_999_999_999_999),
+            ("1000000000000000000", 1_000_000_000_000_000_000), ("9223372036854775807", Int.max), ("-9223372036854775808", Int.min),
+        ])
     func readsIntegers(text: String, expected: Int) throws {
         for suffix in ["", " ", "\n"] {
             var scanner = JSONScanner(Array((text + suffix).utf8))
@@ -160,15 +166,19 @@ import Testing
         #expect(values == [expected, expected])
     }
 
-    @Test("refuses numbers that are no whole numbers in range", arguments: [
-        ("1.0", "byte 0: 1.0 is not a whole number in range"), (" 1e3", "byte 1: 1e3 is not a whole number in range"),
-        ("1E3 ", "byte 0: 1E3 is not a whole number in range"), ("-0.5", "byte 0: -0.5 is not a whole number in range"),
-        ("9223372036854775808", "byte 0: 9223372036854775808 is not a whole number in range"),
-        ("-9223372036854775809", "byte 0: -9223372036854775809 is not a whole number in range"),
-        ("18446744073709551616", "byte 0: 18446744073709551616 is not a whole number in range"),
-        ("007 ", "byte 0: a number here begins with a superfluous zero"), ("1.", "byte 2: a digit is expected here, but the text ends"),
-        ("\"1\"", "byte 0: a number is expected here, but there is a string"), ("null", "byte 0: a number is expected here, but there is null"),
-    ])
+    @Test(
+        "refuses numbers that are no whole numbers in range",
+        arguments: [
+            ("1.0", "byte 0: 1.0 is not a whole number in range"), ("-0", "byte 0: -0 is not a whole number in range"),
+            (" 1e3", "byte 1: 1e3 is not a whole number in range"),
+            ("1E3 ", "byte 0: 1E3 is not a whole number in range"), ("-0.5", "byte 0: -0.5 is not a whole number in range"),
+            ("9223372036854775808", "byte 0: 9223372036854775808 is not a whole number in range"),
+            ("-9223372036854775809", "byte 0: -9223372036854775809 is not a whole number in range"),
+            ("18446744073709551616", "byte 0: 18446744073709551616 is not a whole number in range"),
+            ("007 ", "byte 0: a number here begins with a superfluous zero"), ("1.", "byte 2: a digit is expected here, but the text ends"),
+            ("\"1\"", "byte 0: a number is expected here, but there is a string"),
+            ("null", "byte 0: a number is expected here, but there is null"),
+        ])
     func refusesOtherNumbers(text: String, message: String) throws {
         let error = #expect(throws: JSONError.self) {
             var scanner = JSONScanner(Array(text.utf8))
@@ -188,9 +198,11 @@ import Testing
         #expect(key?.description == "byte 1000006: key '\(digits.prefix(200))...' stands here for the second time")
     }
 
-    @Test("says what it found instead", arguments: [
-        ("{}", "an object"), ("[]", "an array"), ("\"\"", "a string"), ("0", "a number"), ("true", "a boolean"), ("null", "null"),
-    ])
+    @Test(
+        "says what it found instead",
+        arguments: [
+            ("{}", "an object"), ("[]", "an array"), ("\"\"", "a string"), ("0", "a number"), ("true", "a boolean"), ("null", "null"),
+        ])
     func namesKinds(text: String, name: String) throws {
         var scanner = JSONScanner(Array("  \(text)".utf8))
         #expect(try scanner.peekKind().name == name)

@@ -11,12 +11,14 @@ import Testing
         #expect(object["b"] == nil)
     }
 
-    @Test("refuses a key that stands twice", arguments: [
-        (#"{"a":1,"a":1}"#, "byte 7: key 'a' stands here for the second time"),
-        (#"{"a":1,"b":2,"\u0061":3}"#, "byte 13: key 'a' stands here for the second time"),
-        (#"[{"":1,"":2}]"#, "byte 7: key '' stands here for the second time"),
-        (#"{"x":{"é":1,"é":2}}"#, "byte 13: key 'é' stands here for the second time"),
-    ])
+    @Test(
+        "refuses a key that stands twice",
+        arguments: [
+            (#"{"a":1,"a":1}"#, "byte 7: key 'a' stands here for the second time"),
+            (#"{"a":1,"b":2,"\u0061":3}"#, "byte 13: key 'a' stands here for the second time"),
+            (#"[{"":1,"":2}]"#, "byte 7: key '' stands here for the second time"),
+            (#"{"x":{"é":1,"é":2}}"#, "byte 13: key 'é' stands here for the second time"),
+        ])
     func refusesRepeatedKeys(text: String, message: String) {
         let error = #expect(throws: JSONError.self) { try parse(text) }
         #expect(error?.description == message)
@@ -69,7 +71,7 @@ import Testing
     }
 
     static let numbers: [(literal: String, integer: Int?, double: Double)] = [
-        ("0", 0, 0.0), ("-0", 0, -0.0), ("1.0", nil, 1), ("1e2", nil, 100), ("1E+02", nil, 100), ("-2.50", nil, -2.5),
+        ("0", 0, 0.0), ("-0", nil, -0.0), ("1.0", nil, 1), ("1e2", nil, 100), ("1E+02", nil, 100), ("-2.50", nil, -2.5),
         ("9223372036854775807", .max, 0x1p63), ("9223372036854775808", nil, 0x1p63), ("1e999", nil, .infinity), ("-1e999", nil, -.infinity),
         ("1e-999", nil, 0), ("4.9e-324", nil, .leastNonzeroMagnitude), ("0.1", nil, 0.1),
         ("123456789012345678901234567890", nil, 0x1.8EE90FF6C373Ep+96),

@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct JSONWriterTests {
     private let value: JSONValue = .object([
-        "a": .integer(1), "b": .array([.integer(2), .double(0.5), .array([])]), "c": .object([:]), "d": .object(["e": .null, "f": .bool(false)]),
+        "a": .integer(1), "b": .array([.integer(2), .double(0.5), .array([])]), "c": .object([:]),
+        "d": .object(["e": .null, "f": .bool(false)]),
     ])
 
     @Test func writesCompactText() {
@@ -37,7 +38,8 @@ import Testing
 
     @Test func escapesWhatMustBeEscaped() {
         let text = "\"\\/\n\r\t\u{0}\u{8}\u{c}\u{1f}\u{7f}\u{80}é\u{2028}\u{1f600}"
-        #expect(JSONValue.string(text).text(.compact) == "\"\\\"\\\\/\\n\\r\\t\\u0000\\u0008\\u000c\\u001f\\u007f\u{80}é\u{2028}\u{1f600}\"")
+        #expect(
+            JSONValue.string(text).text(.compact) == "\"\\\"\\\\/\\n\\r\\t\\u0000\\u0008\\u000c\\u001f\\u007f\u{80}é\u{2028}\u{1f600}\"")
         #expect(JSONValue.object(["\n": .null]).text(.compact) == #"{"\n":null}"#)
     }
 
@@ -60,7 +62,8 @@ import Testing
         (1e-5, "1e-05"), (1.5e-7, "1.5e-07"), (123456.789, "123456.789"), (1e15, "1000000000000000.0"), (0x1p53, "9007199254740992.0"),
         (0x1p53 + 2, "9007199254740994.0"), (-0x1p53 - 2, "-9007199254740994.0"), (9999999999999998, "9999999999999998.0"),
         (1e16, "1e+16"), (0x1p54, "1.8014398509481984e+16"), (1e22, "1e+22"), (1.7976931348623157e308, "1.7976931348623157e+308"),
-        (.leastNonzeroMagnitude, "5e-324"), (2.2250738585072014e-308, "2.2250738585072014e-308"), (-1.1754945054449876e-38, "-1.1754945054449876e-38"),
+        (.leastNonzeroMagnitude, "5e-324"), (2.2250738585072014e-308, "2.2250738585072014e-308"),
+        (-1.1754945054449876e-38, "-1.1754945054449876e-38"),
         (Double(Float(0.1)), "0.10000000149011612"),
     ]
 

@@ -48,6 +48,13 @@ import Testing
         #expect(try weights(at: folder.path("model.qnf")) == expected)
     }
 
+    /// A trained model, three shards, with weights of more than 256 blocks.
+    @Test func sampleGivesEveryByteOfItsTwin() throws {
+        let folder = try TemporaryFolder()
+        try convert(Fixture.sample("llama-hf"), to: folder.path("model.qnf"))
+        #expect(try weights(at: folder.path("model.qnf")) == storedTensors(at: Fixture.sample("llama-bnb4/model.safetensors")))
+    }
+
     static let quantizedFolders = [
         "llama/nf4-f32", "llama/nf4-bf16", "llama/fp4-plain-bf16", "gpt2/nf4-f32", "gpt2/nf4-bf16", "variants/block128", "variants/skipped",
     ]

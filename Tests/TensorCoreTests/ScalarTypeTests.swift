@@ -19,18 +19,22 @@ import Testing
         for name in ["", "f32", "F32 ", "FLOAT32", "F128", "U4", "I4", "C128", "\u{212a}"] { #expect(ScalarType(rawValue: name) == nil) }
     }
 
-    @Test("counts bytes", arguments: [
-        (ScalarType.f32, 0, 0), (.f32, 3, 12), (.bool, 5, 5), (.c64, 2, 16), (.bf16, 7, 14), (.f4, 0, 0), (.f4, 2, 1), (.f4, 256, 128),
-        (.f6e2m3, 4, 3), (.f6e3m2, 8, 6), (.u8, Int.max >> 3, Int.max >> 3), (.f64, Int.max >> 6, (Int.max >> 6) * 8),
-    ])
+    @Test(
+        "counts bytes",
+        arguments: [
+            (ScalarType.f32, 0, 0), (.f32, 3, 12), (.bool, 5, 5), (.c64, 2, 16), (.bf16, 7, 14), (.f4, 0, 0), (.f4, 2, 1), (.f4, 256, 128),
+            (.f6e2m3, 4, 3), (.f6e3m2, 8, 6), (.u8, Int.max >> 3, Int.max >> 3), (.f64, Int.max >> 6, (Int.max >> 6) * 8),
+        ])
     func countsBytes(type: ScalarType, elementCount: Int, byteCount: Int) {
         #expect(type.byteCount(elementCount: elementCount) == byteCount)
     }
 
-    @Test("has no count of bytes", arguments: [
-        (ScalarType.f4, 1), (.f4, 3), (.f6e2m3, 1), (.f6e2m3, 2), (.f6e3m2, 3), (.f6e3m2, 6), (.f32, -1), (.u8, -8), (.f4, -2),
-        (.u8, Int.max), (.u8, (Int.max >> 3) + 1), (.f64, (Int.max >> 6) + 1), (.f4, Int.max), (.f32, Int.min),
-    ])
+    @Test(
+        "has no count of bytes",
+        arguments: [
+            (ScalarType.f4, 1), (.f4, 3), (.f6e2m3, 1), (.f6e2m3, 2), (.f6e3m2, 3), (.f6e3m2, 6), (.f32, -1), (.u8, -8), (.f4, -2),
+            (.u8, Int.max), (.u8, (Int.max >> 3) + 1), (.f64, (Int.max >> 6) + 1), (.f4, Int.max), (.f32, Int.min),
+        ])
     func hasNoByteCount(type: ScalarType, elementCount: Int) {
         #expect(type.byteCount(elementCount: elementCount) == nil)
     }

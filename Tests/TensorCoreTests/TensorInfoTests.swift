@@ -16,9 +16,11 @@ import Testing
         #expect(empty.byteCount == 0)
     }
 
-    @Test("refuses what has no count of bytes", arguments: [
-        (ScalarType.f4, [3]), (.f6e3m2, [2, 3]), (.u8, [Int.max]), (.f64, [1 << 60]), (.f32, [1 << 30, 1 << 30]),
-    ])
+    @Test(
+        "refuses what has no count of bytes",
+        arguments: [
+            (ScalarType.f4, [3]), (.f6e3m2, [2, 3]), (.u8, [Int.max]), (.f64, [1 << 60]), (.f32, [1 << 30, 1 << 30]),
+        ])
     func refuses(type: ScalarType, dimensions: [Int]) throws {
         let shape = try #require(Shape(dimensions))
         #expect(TensorInfo(name: "w", scalarType: type, shape: shape) == nil)

@@ -16,14 +16,16 @@ final class Thread: Sendable {
     init(_ body: @escaping @Sendable () -> Bool) {
         let work = Work(body)
         var thread = pthread_t()
-        pthread_create(&thread, nil, { argument in
-            if let argument {
-                let work = Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
-                let answer = work.body()
-                work.answer.withLock { $0 = answer }
-            }
-            return nil
-        }, Unmanaged.passRetained(work).toOpaque())
+        pthread_create(
+            &thread, nil,
+            { argument in
+                if let argument {
+                    let work = Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
+                    let answer = work.body()
+                    work.answer.withLock { $0 = answer }
+                }
+                return nil
+            }, Unmanaged.passRetained(work).toOpaque())
         self.work = work
         self.thread = thread
     }
