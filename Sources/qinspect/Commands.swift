@@ -105,7 +105,8 @@ private let reportCommand = Command(
     "report", summary: "write one HTML page about a model",
     discussion: """
         What the model is, where its bytes are, how its weights are distributed, whether the file is whole, and with SOURCE what was lost \
-        against it, layer by layer. The page needs no network and no script. Exit status 1 where the file is damaged; the page then says so.
+        against it, layer by layer. The page needs no network and no script. Exit status 1 where the file is damaged: the page \
+        then says so, and nothing of its values.
         """,
     arguments: [fileArgument, Argument("source", .optional, help: "the model before quantization, in any format")],
     options: [.output.required(), .force, .threads, .maxMemory],

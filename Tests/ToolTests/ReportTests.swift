@@ -38,7 +38,7 @@ import Testing
         let text = try Self.report(of: sample)
         let page = try PageReader(text)
         let ids = page.elements.compactMap { $0.attributes["id"] }
-        #expect(Set(ids).count == ids.count && ids == ["sizes", "error", "origin", "files", "tensors"])
+        #expect(Set(ids).count == ids.count && ids == ["sizes", "error", "values", "origin", "files", "tensors"])
         #expect(page.elements.compactMap { $0.attributes["href"] } == ids.map { "#\($0)" })
         for name in ["script", "img", "link", "iframe", "object", "form", "base"] { #expect(!page.elements.contains { $0.name == name }) }
         for name in ["src", "style", "onclick", "onload", "xlink:href"] { #expect(!page.elements.contains { $0.attributes[name] != nil }) }
@@ -137,6 +137,15 @@ import Testing
         #expect(!text.unicodeScalars.contains { (0x202A...0x202E).contains($0.value) || (0x2066...0x2069).contains($0.value) })
     }
 
+    @Test("reports whatever opens, damaged or not", arguments: HostileGalleryTests.entries.filter { $0.status != 2 })
+    func reportsWhateverOpens(entry: HostileEntry) throws {
+        let folder = try TemporaryFolder()
+        let page = folder.file("page.html")
+        let run = ToolRunner(qinspect, ["report", entry.fullPath, entry.fullPath, "-o", page, "--quiet"])
+        #expect(run.status.rawValue == entry.status)
+        _ = try PageReader(try Self.text(page))
+    }
+
     @Test("reports a model without anything in it", arguments: [true, false])
     func reportsEmptyModels(hasTensor: Bool) throws {
         let page = try PageReader(try Self.report { image in if hasTensor { image.add("nothing", "F32", [0, 3], [Float]()) } })
@@ -182,7 +191,9 @@ import Testing
         let run = ToolRunner(qinspect, ["report", model, "-o", page, "--quiet"])
         #expect(run.status == .no)
         #expect(run.errors == "qinspect: warning: \(model): is damaged, 1 problem\nhint: 'qinspect check' lists all\n")
-        #expect(try PageReader(try Self.text(page)).texts(in: "b").contains("✗ Damaged"))
+        let reader = try PageReader(try Self.text(page))
+        #expect(reader.texts(in: "b").contains("✗ Damaged"))
+        #expect(reader.elements.compactMap { $0.attributes["id"] } == ["sizes", "origin", "files", "tensors"])
     }
 
     @Test func neverReplacesUnaskedOrItsInputs() throws {

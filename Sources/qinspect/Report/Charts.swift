@@ -57,10 +57,16 @@ enum Charts {
                     height: height * part.value / top, part)
             }
         }
-        let labels = labelled(columns.map(\.label)).map { index in
+        let names = columns.map(\.label)
+        let wide = labelStep(names, room: 120)
+        let narrow = (labelStep(names, room: 48) + wide - 1) / wide * wide
+        let labels = stride(from: 0, to: columns.count, by: wide).map { index in
             HTML.tag(
-                "text", ["x": percent(width * (Double(index) + 0.5)), "y": pixels(height + 18), "text-anchor": "middle"],
-                .text(columns[index].label))
+                "text",
+                [
+                    "class": index % narrow == 0 ? nil : "wide", "x": percent(width * (Double(index) + 0.5)), "y": pixels(height + 18),
+                    "text-anchor": "middle",
+                ], .text(names[index]))
         }
         return .tag(
             "div", ["class": "plot"],
@@ -95,12 +101,11 @@ enum Charts {
         return (0...Int((largest / step).rounded(.up))).map { Double($0) * step }
     }
 
-    /// At most seven of many labels, evenly spaced, so that they do not run into each other.
-    private static func labelled(_ labels: [String]) -> [Int] {
+    /// Every how many labels one is shown, so that they do not run into each other where there is room for so many characters.
+    private static func labelStep(_ labels: [String], room: Int) -> Int {
         let longest = labels.map(\.displayWidth).max() ?? 0
-        let count = max(2, min(9, 48 / (longest + 2)))
-        let step = max(1, (labels.count + count - 1) / count)
-        return Array(stride(from: 0, to: labels.count, by: step))
+        let count = max(1, room / (longest + 2))
+        return max(1, (labels.count + count - 1) / count)
     }
 
     private static func rectangle(x: Double, width: Double, y: Double, height: Double?, _ part: Part) -> HTML {
@@ -114,7 +119,8 @@ enum Charts {
     private static func percent(_ share: Double) -> String { trimmed(NumberText.fixed(100 * share, decimals: 2)) + "%" }
     private static func pixels(_ value: Double) -> String { trimmed(NumberText.fixed(value, decimals: 1)) }
 
-    private static func trimmed(_ text: String) -> String {
+    /// Without zeros at the end of a fraction.
+    static func trimmed(_ text: String) -> String {
         guard text.contains(".") else { return text }
         let short = text.reversed().drop { $0 == "0" }
         return String((short.first == "." ? short.dropFirst() : short).reversed())

@@ -8,8 +8,7 @@ struct ErrorSection {
     let sourceName: String
     let report: ModelDiffReport
 
-    /// Columns of the heat map, and tensors in the list of the worst.
-    private static let kindLimit = 24
+    /// Tensors in the list of the worst.
     private static let worstLimit = 10
 
     var html: HTML {
@@ -64,7 +63,7 @@ struct ErrorSection {
         let caption = "Relative error (RMSE) in percent, by layer and kind of weight"
         return [
             .tag("h3", [:], "By layer and kind"), legend(heat),
-            .scrolling(caption, .tag("table", ["class": "heat"], head, .tag("tbody", [:], rows))),
+            .scrolling(caption, .tag("table", ["class": rows.count > 40 ? "heat dense" : "heat"], head, .tag("tbody", [:], rows))),
         ] + heat.remarks.map { .tag("p", ["class": "note"], .text($0)) }
     }
 
@@ -90,23 +89,20 @@ struct ErrorSection {
 
     private var worst: [HTML] {
         let rows = report.rows.filter { !$0.hasEqualValues }.prefix(Self.worstLimit).map { row in
-            guard let error = row.statistics else {
-                return HTML.row(.name(row.second.name), cells: ["\(row.first.typeName) → \(row.second.typeName)", "-", "-", "-", "-"])
-            }
+            let type = row.hasSameType ? row.first.typeName : "\(row.first.typeName) → \(row.second.typeName)"
+            guard let error = row.statistics else { return HTML.row(.name(row.second.name), cells: ["-", "-", "-", "-", type]) }
             return HTML.row(
                 .name(row.second.name),
                 cells: [
-                    row.hasSameType ? row.first.typeName : "\(row.first.typeName) → \(row.second.typeName)",
-                    Self.percent(error.relativeError),
-                    NumberText.significant(error.largestError, digits: 3), NumberText.significant(error.meanError, digits: 3),
-                    NumberText.fixed(error.cosineSimilarity, decimals: 6),
+                    Self.percent(error.relativeError), NumberText.significant(error.largestError, digits: 3),
+                    NumberText.significant(error.meanError, digits: 3), NumberText.fixed(error.cosineSimilarity, decimals: 6), type,
                 ])
         }
         guard !rows.isEmpty else { return [] }
         return [
             .tag("h3", [:], "Where most"),
             .table(
-                "Tensors with the largest relative error", ["tensor", "type", "relative error", "largest", "mean", "cosine"], Array(rows)),
+                "Tensors with the largest relative error", ["tensor", "relative error", "largest", "mean", "cosine", "type"], Array(rows)),
         ]
     }
 

@@ -12,17 +12,20 @@ struct ReportContent {
     let listing: LayerListing
     let bands: LayerBands
     let integrity: IntegrityReport
-    /// The model against its source, where one was given.
+    /// Nil of a damaged model.
+    let values: ReportValues?
+    /// The model against its source, where one was given; nil as well of a damaged model.
     let comparison: ModelDiffReport?
     let sourceName: String?
     let toolVersion: String
 
     init(
-        _ checkpoint: Checkpoint, path: String, integrity: IntegrityReport, comparison: ModelDiffReport?, sourcePath: String?,
-        toolVersion: String
+        _ checkpoint: Checkpoint, path: String, integrity: IntegrityReport, values: ReportValues?, comparison: ModelDiffReport?,
+        sourcePath: String?, toolVersion: String
     ) {
         self.checkpoint = checkpoint
         self.integrity = integrity
+        self.values = values
         self.comparison = comparison
         self.toolVersion = toolVersion
         name = FilePath.name(of: path)

@@ -58,7 +58,8 @@ struct ReportHeader {
             return .tag(
                 "div", ["class": "verdict bad", "role": "status"], .tag("b", [:], "✗ Damaged"),
                 .tag(
-                    "div", [:], "\(count) problem\(count == 1 ? "" : "s"); fetch or convert the file again.", .tag("ul", [:], listed + rest)
+                    "div", [:], "\(count) problem\(count == 1 ? "" : "s"); fetch or convert the file again. ",
+                    "What its weights hold was not measured.", .tag("ul", [:], listed + rest)
                 ))
         }
         return .tag("div", ["class": "verdict good", "role": "status"], .tag("b", [:], "✓ Sound"), .tag("span", [:], .text(sound)))

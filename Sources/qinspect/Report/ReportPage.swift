@@ -30,6 +30,7 @@ struct ReportPage {
         if let report = content.comparison, let source = content.sourceName {
             chapters.append(("error", "Error", ErrorSection(content: content, sourceName: source, report: report).html))
         }
+        if let values = content.values { chapters.append(("values", "Values", DistributionSection(values: values).html)) }
         if let metadata = content.checkpoint.metadata { chapters.append(("origin", "Origin", OriginSection(metadata: metadata).html)) }
         chapters.append(("files", "Files", FilesSection(content: content).html))
         chapters.append(("tensors", "Tensors", TensorSection(content: content).html))

@@ -11,7 +11,7 @@ enum ReportStyle {
             \(tables)
             \(charts)
             \(steps)
-            \(printed)
+            \(surroundings)
 
             """
     }
@@ -63,6 +63,8 @@ enum ReportStyle {
         .heat th,.heat td{border:0;padding:.28rem .55rem;text-align:center}
         .heat tbody th,.heat thead th:first-child{position:sticky;left:0;background:var(--card);text-align:left;padding-left:0;z-index:1}
         .heat td{border-radius:.25rem;min-width:5rem}
+        .dense{font-size:.8rem;border-spacing:1px}
+        .dense th,.dense td{padding:.02rem .5rem}
         .legend{display:flex;flex-wrap:wrap;gap:.25rem .9rem;align-items:center;font-size:.87rem;color:var(--muted);margin:.4rem 0}
         .swatch{display:inline-block;width:.85em;height:.85em;border-radius:.2em;margin-right:.45em;vertical-align:-.08em}
         .scale{display:flex;border-radius:.25rem;overflow:hidden}
@@ -91,10 +93,15 @@ enum ReportStyle {
         return (heat + types + [".exact{color:var(--muted);border:1px dashed var(--line)}"]).joined(separator: "\n")
     }
 
-    private static let printed = """
-        @media print{body{font-size:10pt}nav{display:none}section{break-inside:avoid-page;border-color:var(--line)}\
-        .heat td,.swatch,.scale span,.bar,.meter,.verdict,svg{print-color-adjust:exact;-webkit-print-color-adjust:exact}.scroll{overflow:visible}}
-        @media (max-width:30rem){section{padding:1rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}header,main,footer{padding-left:.8rem;\
-        padding-right:.8rem}}
+    /// Narrow screens, and paper: there, nothing is cut off, and colours that mean something are printed.
+    private static let surroundings = """
+        @media screen and (max-width:30rem){section{padding:1rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}
+        header,main,footer{padding-left:.8rem;padding-right:.8rem}}
+        @media screen and (max-width:48rem){.wide{display:none}tbody th{white-space:normal;overflow-wrap:anywhere;min-width:8.5rem}
+        .heat tbody th{min-width:0}}
+        @media print{body{background:none;font-size:9pt}nav,summary{display:none}header{padding-top:0}.scroll{overflow:visible}
+        section{border:0;border-radius:0;padding:0;margin:1.6rem 0}h2,h3,.caption,.legend{break-after:avoid}
+        figure,tr,.plot,.verdict,.tile{break-inside:avoid}
+        *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
         """
 }

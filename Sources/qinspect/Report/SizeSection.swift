@@ -75,7 +75,7 @@ struct SizeSection {
         }
         return [
             .tag("h3", [:], "By layer"), .tag("div", ["class": "legend"], legend),
-            Charts.columns(columns, height: 150, label: "Bytes of each layer, by type") { NumberText.byteCount(Int($0)) },
+            Charts.columns(columns, height: 150, label: "Bytes of each layer, by type") { Self.tick(Int($0)) },
             .folded(
                 "The same as a table", .table(nil, [content.bands.prefix ?? "layer", "weights", "bytes", "share", "bits/weight"], rows)),
         ]
@@ -100,6 +100,12 @@ struct SizeSection {
 
     private func share(_ rows: Rows) -> String {
         NumberText.percent(Double(Self.byteCount(rows)) / Double(max(1, content.listing.byteCount)), decimals: 1)
+    }
+
+    /// `50 kB` rather than `50.0 kB`.
+    private static func tick(_ byteCount: Int) -> String {
+        let parts = NumberText.byteCount(byteCount).split(separator: " ").map(String.init)
+        return ([Charts.trimmed(parts[0])] + parts.dropFirst()).joined(separator: " ")
     }
 
     private static func byteCount(_ rows: Rows) -> Int { rows.reduce(0) { $0 + $1.byteCount } }
