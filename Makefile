@@ -61,6 +61,15 @@ fuzz: dependencies
 	QNF_FUZZ=1 $(SWIFT) build -c release --product fuzz --scratch-path $(FUZZ)/build
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) sh Sources/fuzz/run.sh $(FUZZ)/build/release/fuzz $(FUZZ) $(FUZZ_READERS)
 
+# swiftc has no undefined behaviour sanitizer on Linux; what it would find in Swift traps anyway. The C code has it.
+sanitize: dependencies
+	@echo "address sanitizer, and undefined behaviour sanitizer for C"
+	UBSAN_OPTIONS=print_stacktrace=1 $(SWIFT) test --disable-xctest --sanitize=address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
+		-Xswiftc -use-ld=lld --scratch-path .build/sanitize-address
+	@echo "thread sanitizer, but for what is inside a Mutex (Tests/thread-sanitizer.supp says why)"
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/thread-sanitizer.supp $(SWIFT) test --disable-xctest --sanitize=thread \
+		-Xswiftc -use-ld=lld --scratch-path .build/sanitize-thread
+
 bench: build
 	$(BIN)/kernelbench
 	@echo
