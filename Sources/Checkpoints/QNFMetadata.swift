@@ -66,8 +66,12 @@ package struct QNFMetadata: Sendable {
             checksums.append(checksum)
         }
         self.checksums = checksums
-        guard let fingerprint = Fingerprint(try value(Key.fingerprint)) else {
-            throw Self.damage(path, "'\(Key.fingerprint)' is '\(try value(Key.fingerprint))', which is no fingerprint")
+        let statedFingerprint = try value(Key.fingerprint)
+        guard let fingerprint = Fingerprint(statedFingerprint) else {
+            throw Self.damage(
+                path,
+                "'\(Key.fingerprint)' is '\(JSONError.excerpt(statedFingerprint))', "
+                    + "but 'sha256:' and 64 lower-case hexadecimal digits are expected")
         }
         let computed = Fingerprint(of: file.tensors, checksums: checksums) { !$0.hasPrefix(Self.filePrefix) }
         guard computed == fingerprint else {

@@ -80,8 +80,10 @@ import Testing
         Content(
             "weights", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
             "is no model file of a known kind; hint: known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints"),
-        Content("other.json", "{\"a\": 1}", "is JSON, but without an object 'weight_map', so it is no index of safetensors shards; "
-            + "hint: if it came in place of a model, it is the server's answer: look into it, and fetch the file again"),
+        Content(
+            "other.json", "{\"a\": 1}",
+            "is JSON, but without an object 'weight_map', so it is no index of safetensors shards; "
+                + "hint: if it came in place of a model, it is the server's answer: look into it, and fetch the file again"),
         Content("broken.json", "{\"a\": ", "byte 6: the text ends where a value should be"),
         Content("nothing.safetensors", "", "has 0 bytes, but a safetensors file has at least 8; hint: the download is incomplete; fetch the file again"),
         Content(
@@ -243,16 +245,18 @@ import Testing
     // MARK: - Configuration
 
     static let configs: [(text: String, refusal: String)] = [
-        ("{\"a\": 1, }", "FOLDER/config.json: byte 9: a value is expected here, but there is '}'; hint: fetch it again: it is cut, or a web page or a Git LFS pointer came in its place"),
-        ("{\"a\": 1, \"a\": 2}", "FOLDER/config.json: byte 9: key 'a' stands here for the second time; hint: fetch it again: it is cut, or a web page or a Git LFS pointer came in its place"),
-        ("", "FOLDER/config.json: byte 0: the text ends where a value should be; hint: fetch it again: it is cut, or a web page or a Git LFS pointer came in its place"),
+        ("{\"a\": 1, }", "byte 9: a value is expected here, but there is '}'"),
+        ("{\"a\": 1, \"a\": 2}", "byte 9: key 'a' stands here for the second time"),
+        ("", "byte 0: the text ends where a value should be"),
     ]
 
     @Test(arguments: configs) func refusesABrokenConfig(_ config: (text: String, refusal: String)) throws {
         let folder = try TemporaryFolder()
         try folder.write(Self.small.safetensors(), to: "model.safetensors")
         try folder.write(config.text, to: "config.json")
-        #expect(Self.refusal(in: folder) == config.refusal)
+        #expect(
+            Self.refusal(in: folder) == "FOLDER/config.json: \(config.refusal); "
+                + "hint: fetch it again: it is cut, or a web page or a Git LFS pointer came in its place")
     }
 
     @Test func refusesAnEndlessConfig() throws {

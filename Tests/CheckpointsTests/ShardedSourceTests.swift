@@ -37,6 +37,8 @@ import Testing
             ])
     }
 
+    private static let mixed = "; hint: index and shards are not of the same model or revision; fetch all of them again"
+
     static let disagreements: [(index: String, refusal: String)] = [
         (
             map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\""),
@@ -44,15 +46,15 @@ import Testing
         ),
         (
             map("\"x\": \"a.safetensors\", \"z\": \"b.safetensors\""),
-            "FOLDER/a.safetensors: tensor 'y': is not in the index model.safetensors.index.json; hint: index and shards are not of the same model or revision; fetch all of them again"
+            "FOLDER/a.safetensors: tensor 'y': is not in the index model.safetensors.index.json" + mixed
         ),
         (
             map("\"x\": \"a.safetensors\", \"y\": \"b.safetensors\", \"z\": \"b.safetensors\""),
-            "FOLDER/a.safetensors: tensor 'y': is here, but the index says it is in 'b.safetensors'; hint: index and shards are not of the same model or revision; fetch all of them again"
+            "FOLDER/a.safetensors: tensor 'y': is here, but the index says it is in 'b.safetensors'" + mixed
         ),
         (
             map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"z\": \"b.safetensors\", \"l.9\": \"a.safetensors\", \"l.10\": \"b.safetensors\""),
-            "FOLDER/model.safetensors.index.json: tensor 'l.9': should be in 'a.safetensors', but is not there (2 of 5 tensors are missing); hint: index and shards are not of the same model or revision; fetch all of them again"
+            "FOLDER/model.safetensors.index.json: tensor 'l.9': should be in 'a.safetensors', but is not there (2 of 5 tensors are missing)" + mixed
         ),
         (
             map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"z\": \"b.safetensors\", \"w\": \"c.safetensors\""),
@@ -68,8 +70,11 @@ import Testing
         ),
         (map(""), "FOLDER/model.safetensors.index.json: lists no tensors"),
         (map("\"x\": 3"), "FOLDER/model.safetensors.index.json: weight_map 'x': is 3, but the name of a file is expected"),
-        ("{\"weight_map\": []}", "FOLDER/model.safetensors.index.json: is JSON, but without an object 'weight_map', so it is no index of safetensors shards; "
-            + "hint: if it came in place of a model, it is the server's answer: look into it, and fetch the file again"),
+        (
+            "{\"weight_map\": []}",
+            "FOLDER/model.safetensors.index.json: is JSON, but without an object 'weight_map', so it is no index of safetensors shards; "
+                + "hint: if it came in place of a model, it is the server's answer: look into it, and fetch the file again"
+        ),
         ("[1]", "FOLDER/model.safetensors.index.json: is no model file of a known kind; "
             + "hint: known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints"),
     ]
@@ -82,7 +87,7 @@ import Testing
     @Test func refusesATensorInTwoShards() throws {
         let shards = [(name: "a.safetensors", tensors: ["x", "y"]), (name: "b.safetensors", tensors: ["y"])]
         let folder = try Self.folder(shards, index: Self.map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"q\": \"b.safetensors\""))
-        #expect(OpeningTests.refusal(in: folder) == "FOLDER/b.safetensors: tensor 'y': is also in shard 'a.safetensors'; hint: index and shards are not of the same model or revision; fetch all of them again")
+        #expect(OpeningTests.refusal(in: folder) == "FOLDER/b.safetensors: tensor 'y': is also in shard 'a.safetensors'" + Self.mixed)
     }
 
     /// A slash that carries a combining mark is one character and no "/" to Swift, but one to the system.

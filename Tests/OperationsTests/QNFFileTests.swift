@@ -113,41 +113,60 @@ import Testing
         let refusal: String
         var testDescription: String { "\(old) -> \(new)" }
 
-        init(_ old: String, _ new: String, _ refusal: String) { (self.old, self.new, self.refusal) = (old, new, refusal) }
+        /// - Parameter isDamage: with the hint that other programs may have changed the file.
+        init(_ old: String, _ new: String, _ refusal: String, isDamage: Bool = true) {
+            (self.old, self.new, self.refusal) = (old, new, isDamage ? "__metadata__: " + refusal + QNFFileTests.damageHint : refusal)
+        }
+
+        /// A companion file under another name.
+        init(file name: String, shown: String? = nil) {
+            let shown = shown ?? name
+            self.init(
+                "\"qnf.file/LICENSE\"", "\"qnf.file/\(name)\"",
+                "tensor 'qnf.file/\(shown)': '\(shown)' is no name of a file in a folder; "
+                    + "hint: do not use this model: extracting it would write elsewhere", isDamage: false)
+        }
     }
+
+    static let damageHint = "; hint: the file is damaged, or another program has changed it; fetch or convert it again"
 
     static let edits = [
         Edit(
             #""qnf.version":"1""#, #""qnf.version":"2""#,
-            "__metadata__: 'qnf.version' is '2', but this program reads version 1; hint: a newer version of the tools may have written it"),
+            "__metadata__: 'qnf.version' is '2', but this program reads version 1; hint: a newer version of the tools may have written it",
+            isDamage: false),
         Edit(
             #""qnf.version":"1""#, #""qnf.version":"1.0""#,
-            "__metadata__: 'qnf.version' is '1.0', but this program reads version 1; hint: a newer version of the tools may have written it"),
-        Edit(#""qnf.version":"1","#, "", "__metadata__: 'qnf.version' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.header_crc32c":""#, #""other":""#, "__metadata__: 'qnf.header_crc32c' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.header_crc32c":""#, #""qnf.header_crc32c": ""#, "__metadata__: 'qnf.header_crc32c' does not stand in the header as writers of .qnf spell it; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.crc32c":""#, #""other":""#, "__metadata__: 'qnf.crc32c' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.crc32c":""#, #""qnf.crc32c":"0"#, "__metadata__: 'qnf.crc32c' has 89 digits, but 11 tensors need 88; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.fingerprint":""#, #""other":""#, "__metadata__: 'qnf.fingerprint' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.fingerprint":"sha256"#, #""qnf.fingerprint":"sha512"#, "__metadata__: 'qnf.fingerprint' is 'sha512:" + "171866a10531e7f371a2f9ab5de65e0a41cd5ed28bebf81f20cf4183bd8f333e', which is no fingerprint; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.settings":""#, #""other":""#, "__metadata__: 'qnf.settings' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+            "__metadata__: 'qnf.version' is '1.0', but this program reads version 1; hint: a newer version of the tools may have written it",
+            isDamage: false),
+        Edit(#""qnf.version":"1","#, "", "'qnf.version' is missing"),
+        Edit(#""qnf.header_crc32c":""#, #""other":""#, "'qnf.header_crc32c' is missing"),
+        Edit(#""qnf.header_crc32c":""#, #""qnf.header_crc32c": ""#, "'qnf.header_crc32c' does not stand in the header as writers of .qnf spell it"),
+        Edit(#""qnf.crc32c":""#, #""other":""#, "'qnf.crc32c' is missing"),
+        Edit(#""qnf.crc32c":""#, #""qnf.crc32c":"0"#, "'qnf.crc32c' has 89 digits, but 11 tensors need 88"),
+        Edit(#""qnf.fingerprint":""#, #""other":""#, "'qnf.fingerprint' is missing"),
+        Edit(
+            #""qnf.fingerprint":""#, #""qnf.fingerprint":"-"#,
+            "'qnf.fingerprint' is '-sha256:171866a10531e7f371a2f9ab5de65e0a41cd5ed28bebf81f20cf4183bd8f333e', "
+                + "but 'sha256:' and 64 lower-case hexadecimal digits are expected"),
+        Edit(#""qnf.settings":""#, #""other":""#, "'qnf.settings' is missing"),
         Edit(
             #""qnf.settings":"{"#, #""qnf.settings":"{{"#,
-            "__metadata__: 'qnf.settings' is no JSON: byte 1: a string is expected here, but there is an object; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#"\"transposed\":["#, #"\"other\":["#, "__metadata__: 'qnf.settings' has no list of names 'transposed'; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#"\"transposed\":["#, #"\"transposed\":[3,"#, "__metadata__: 'qnf.settings' has no list of names 'transposed'; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.lineage":""#, #""other":""#, "__metadata__: 'qnf.lineage' is missing; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit(#""qnf.lineage":""#, #""qnf.lineage":"x"#, "__metadata__: 'qnf.lineage' is no JSON: byte 0: a value is expected here, but there is 'x'; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
+            "'qnf.settings' is no JSON: byte 1: a string is expected here, but there is an object"),
+        Edit(#"\"transposed\":["#, #"\"other\":["#, "'qnf.settings' has no list of names 'transposed'"),
+        Edit(#"\"transposed\":["#, #"\"transposed\":[3,"#, "'qnf.settings' has no list of names 'transposed'"),
+        Edit(#""qnf.lineage":""#, #""other":""#, "'qnf.lineage' is missing"),
+        Edit(#""qnf.lineage":""#, #""qnf.lineage":"x"#, "'qnf.lineage' is no JSON: byte 0: a value is expected here, but there is 'x'"),
         Edit(
             #""qnf.lineage":"["#, #""qnf.lineage":"{},["#,
-            "__metadata__: 'qnf.lineage' is no JSON: byte 2: the end of the text is expected here, but there is ','; hint: the file is damaged, or another program has changed it; fetch or convert it again"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/../LICENSE\"", "tensor 'qnf.file/../LICENSE': '../LICENSE' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/\"", "tensor 'qnf.file/': '' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/.\"", "tensor 'qnf.file/.': '.' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/..\"", "tensor 'qnf.file/..': '..' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file//etc/passwd\"", "tensor 'qnf.file//etc/passwd': '/etc/passwd' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/a\\u0000b\"", "tensor 'qnf.file/a\u{0}b': 'a\u{0}b' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
-        Edit("\"qnf.file/LICENSE\"", "\"qnf.file/../\u{301}a\"", "tensor 'qnf.file/../\u{301}a': '../\u{301}a' is no name of a file in a folder; hint: do not use this model: extracting it would write elsewhere"),
+            "'qnf.lineage' is no JSON: byte 2: the end of the text is expected here, but there is ','"),
+        Edit(file: "../LICENSE"),
+        Edit(file: ""),
+        Edit(file: "."),
+        Edit(file: ".."),
+        Edit(file: "/etc/passwd"),
+        Edit(file: "a\\u0000b", shown: "a\u{0}b"),
+        Edit(file: "../\u{301}a"),
     ]
 
     @Test(arguments: edits) func refusesMetadataThatIsWrong(_ edit: Edit) throws {
@@ -190,7 +209,7 @@ import Testing
             let parts = text.split(separator: "\"qnf.crc32c\":\"", maxSplits: 1)
             return parts[0] + "\"qnf.crc32c\":\"" + parts[1].prefix(8) + "0000000G" + parts[1].dropFirst(16)
         }
-        #expect(refusal == "__metadata__: 'qnf.crc32c' is no list of checksums at digit 8; hint: the file is damaged, or another program has changed it; fetch or convert it again")
+        #expect(refusal == "__metadata__: 'qnf.crc32c' is no list of checksums at digit 8" + Self.damageHint)
     }
 
     // MARK: - Damage by name

@@ -170,10 +170,11 @@ import Testing
         for output in ["model/model.safetensors", "model/config.json", "model"] {
             let path = folder.path(output)
             let input = output == "model" ? "model/model.safetensors" : output
+            let relation = output == "model" ? "holds an input" : "is also an input"
             #expect {
                 try convert(folder.path("model"), to: path, replaces: true)
             } throws: { error in
-                (error as? FileError)?.description == "\(path): \(output == "model" ? "holds" : "is also") an input (\(folder.path(input)))"
+                (error as? FileError)?.description == "\(path): \(relation) (\(folder.path(input)))"
             }
         }
         #expect(try FilePath.entries(of: folder.path("model")) == ["config.json", "model.safetensors"])
@@ -209,7 +210,8 @@ import Testing
             signal(SIGXFSZ, handler)
         }
         let text = try Self.refusal("m.safetensors", in: folder)
-        #expect(text == "OUTPUT: 268436288 bytes are needed, but the file system or a limit (ulimit -f) allows fewer in one file; "
+        #expect(
+            text == "OUTPUT: 268436288 bytes are needed, but the file system or a limit (ulimit -f) allows fewer in one file; "
                 + "hint: choose a folder on another file system, or lift the limit")
     }
 
