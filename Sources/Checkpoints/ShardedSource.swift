@@ -43,7 +43,8 @@ final class ShardedSource: TensorSource {
                 }
                 guard let stated = index.shardOfTensor[ByteKey(info.name)] else {
                     throw FileError(
-                        shard.path, at: "tensor '\(info.name)'", "is not in the index \(FilePath.name(of: indexPath))", hint: Self.mixedHint)
+                        shard.path, at: "tensor '\(info.name)'", "is not in the index \(FilePath.name(of: indexPath))",
+                        hint: Self.mixedHint)
                 }
                 guard stated == name else {
                     throw FileError(
@@ -103,7 +104,8 @@ private struct ShardIndex {
         }
         for member in weightMap.members {
             guard let shard = member.value.string else {
-                throw FileError(path, at: "weight_map '\(member.key)'", "is \(member.value.text(.compact)), but the name of a file is expected")
+                throw FileError(
+                    path, at: "weight_map '\(member.key)'", "is \(member.value.text(.compact)), but the name of a file is expected")
             }
             // A name that leads out of the folder would let a downloaded index read any file.
             guard FilePath.isPlainName(shard) else {

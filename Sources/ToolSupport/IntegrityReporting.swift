@@ -19,9 +19,12 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
             "problems": .array(report.problems.map(document)), "oddities": .array(report.oddities.map(document)),
             "tensors": .integer(report.tensorCount), "checksums": .integer(report.checksumCount),
             "bytes": .integer(report.checkedByteCount), "seconds": .double(measures.seconds),
+            "peak_memory": .integer(measures.peakMemory),
         ])
     } else {
-        for finding in report.problems { try console.writeLine("\(path): tensor '\(finding.tensor.terminalSafe)': \(finding.message.terminalSafe)") }
+        for finding in report.problems {
+            try console.writeLine("\(path): tensor '\(finding.tensor.terminalSafe)': \(finding.message.terminalSafe)")
+        }
         for finding in report.oddities { console.warning("\(path): tensor '\(finding.tensor)': \(finding.message)") }
         try console.writeLine(summary(report, path: path, kind: checkpoint.kind.rawValue))
         console.note(measures.summary(byteCount: report.checkedByteCount))

@@ -25,7 +25,9 @@ struct HostileEntry: CustomTestStringConvertible, Sendable {
 
     init(_ row: Substring) throws {
         let fields = row.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-        guard fields.count == 4, let status = Int32(fields[1]) else { throw FileError("expected.tsv", "has a line of another form: \(row)") }
+        guard fields.count == 4, let status = Int32(fields[1]) else {
+            throw FileError("expected.tsv", "has a line of another form: \(row)")
+        }
         (path, self.status, line, hint) = (fields[0], status, fields[2], fields[3])
     }
 
@@ -92,7 +94,9 @@ struct HostileEntry: CustomTestStringConvertible, Sendable {
         }
         #expect(listed.count > 150)
         #expect(Set(Self.entries.map { $0.path.split(separator: "/").prefix(2).joined(separator: "/") }) == listed)
-        #expect(Self.entries.filter { !readme.contains("| `\($0.path.split(separator: "/").dropFirst().joined(separator: "/"))` |") }.isEmpty)
+        for entry in Self.entries {
+            #expect(readme.contains("| `\(entry.path.split(separator: "/").dropFirst().joined(separator: "/"))` |"))
+        }
     }
 
     @Test func onlyTheLegalOnesAreSound() {
