@@ -24,6 +24,21 @@ enum BitsandbytesLayout {
         case nestedQuantMap = ".nested_quant_map"
     }
 
+    /// The name of a quant state: `WEIGHT.quant_state.bitsandbytes__TYPE`.
+    private struct StateName {
+        let weight: String
+        let typeName: String
+
+        /// Nil for other names. Looks at the last component only, by its bytes: a header may hold 100,000 names.
+        init?(_ name: String) {
+            guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) else { return nil }
+            let last = name[dot...]
+            guard last.utf8.starts(with: ".bitsandbytes__".utf8), name[..<dot].hasSuffix(".quant_state") else { return nil }
+            weight = String(name[..<dot].dropLast(".quant_state".count))
+            typeName = String(last.dropFirst(".bitsandbytes__".count))
+        }
+    }
+
     /// Longest quant state that is read; a real one has about 170 bytes.
     private static let stateByteCountLimit = 4096
 
@@ -54,17 +69,15 @@ enum BitsandbytesLayout {
         of source: any TensorSource, isConv1D: (String) -> Bool
     ) throws(FileError) -> [Int: LogicalTensor] {
         let infos = source.tensors
-        let states = infos.indices.filter { infos[$0].name.contains(statePrefix) }
+        let states = infos.indices.compactMap { index in StateName(infos[index].name).map { (index: index, name: $0) } }
         guard !states.isEmpty else { return [:] }
         let indexOfName = Dictionary(infos.enumerated().map { (ByteKey($1.name), $0) }, uniquingKeysWith: { first, _ in first })
         var result: [Int: LogicalTensor] = [:]
         var owners: [Int: String] = [:]
-        for index in states {
-            guard let range = infos[index].name.firstRange(of: statePrefix) else { continue }
-            let name = String(infos[index].name[..<range.lowerBound])
+        for (index, state) in states {
+            let name = state.weight
             let tensor = try quantizedTensor(
-                named: name, typeName: String(infos[index].name[range.upperBound...]), stateBlob: index, source: source,
-                indexOfName: indexOfName)
+                named: name, typeName: state.typeName, stateBlob: index, source: source, indexOfName: indexOfName)
             for part in tensor.parts {
                 guard let owner = owners.updateValue(name, forKey: part) else { continue }
                 throw FileError(
@@ -113,7 +126,8 @@ enum BitsandbytesLayout {
         func check(_ index: Int, _ type: ScalarType, count: Int, reason: String) throws(FileError) {
             let info = source.tensors[index]
             guard info.scalarType == type else {
-                throw FileError(source.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue), but \(type.rawValue) is expected")
+                throw FileError(
+                    source.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue), but \(type.rawValue) is expected")
             }
             guard info.elementCount == count else {
                 throw FileError(source.path, at: "tensor '\(info.name)'", "has \(info.elementCount) elements, but \(reason) \(count)")

@@ -93,7 +93,9 @@ extension Checkpoint {
             if found.count > 1 { throw severalError(path, found, suffix: suffix) }
         }
         let hasVariables = FilePath.kind(of: inside("variables")) == .folder
-        if names.contains("checkpoint") || names.contains(where: { $0.hasSuffix(".index") }) || hasVariables { return try openTensorFlow(folder: path) }
+        if names.contains("checkpoint") || names.contains(where: { $0.hasSuffix(".index") }) || hasVariables {
+            return try openTensorFlow(folder: path)
+        }
         for suffix in [".gguf", ".bin", ".pth", ".pt", ".ckpt", ".h5"] {
             if let name = names.first(where: { $0.hasSuffix(suffix) }) {
                 let file = try InputFile(path: inside(name))

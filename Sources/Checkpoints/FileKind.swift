@@ -57,7 +57,8 @@ enum FileKind: Hashable {
         }
         if visible.hasPrefix("<!doctype html") || visible.hasPrefix("<html") {
             return .unsupported(
-                name: "an HTML page, not a model", hint: "the download was answered with a web page (a login or an error); fetch the file again")
+                name: "an HTML page, not a model",
+                hint: "the download was answered with a web page (a login or an error); fetch the file again")
         }
         if visible.hasPrefix("<?xml") {
             return .unsupported(name: "an XML document, not a model", hint: "the download was answered with an error; fetch the file again")

@@ -44,13 +44,15 @@ struct GPT2TensorFlow: TensorSource {
         for (index, info) in bundle.tensors.enumerated() {
             guard let variable = expected.removeValue(forKey: info.name) else {
                 throw FileError(
-                    bundle.path, at: "tensor '\(info.name)'", "is no variable of a GPT-2 with \(parameters.layerCount) layers as hparams.json describes it")
+                    bundle.path, at: "tensor '\(info.name)'",
+                    "is no variable of a GPT-2 with \(parameters.layerCount) layers as hparams.json describes it")
             }
             guard info.shape.dimensions == variable.storedShape else {
                 throw FileError(
                     bundle.path, at: "tensor '\(info.name)'", "has shape \(info.shape), but by hparams.json it is \(variable.storedShape)")
             }
-            guard let shape = Shape(variable.shape), let renamed = TensorInfo(name: variable.name, scalarType: info.scalarType, shape: shape)
+            guard let shape = Shape(variable.shape),
+                let renamed = TensorInfo(name: variable.name, scalarType: info.scalarType, shape: shape)
             else { preconditionFailure("dropping a leading 1 keeps a shape possible") }
             tensors.append(renamed)
             places.append(index)

@@ -12,14 +12,16 @@ package enum HuggingFaceConfig {
     ///   - state: of any of the weights; transformers keeps one setting for all and takes the rest from each quant state.
     ///   - tensors: all of the model.
     package static func quantized(_ config: JSONObject, state: QuantState, tensors: [LogicalTensor]) -> JSONValue {
-        var method = fourBitMethod(config) ?? JSONObject([
-            "_load_in_4bit": .bool(true), "_load_in_8bit": .bool(false),
-            "bnb_4bit_compute_dtype": .string(state.scalarType.torchName ?? "float32"),
-            "bnb_4bit_quant_storage": .null, "bnb_4bit_quant_type": .null, "bnb_4bit_use_double_quant": .null,
-            "llm_int8_enable_fp32_cpu_offload": .bool(false), "llm_int8_has_fp16_weight": .bool(false), "llm_int8_skip_modules": .null,
-            "llm_int8_threshold": .double(6), "load_in_4bit": .bool(true), "load_in_8bit": .bool(false),
-            "quant_method": .string("bitsandbytes"),
-        ])
+        var method =
+            fourBitMethod(config)
+            ?? JSONObject([
+                "_load_in_4bit": .bool(true), "_load_in_8bit": .bool(false),
+                "bnb_4bit_compute_dtype": .string(state.scalarType.torchName ?? "float32"),
+                "bnb_4bit_quant_storage": .null, "bnb_4bit_quant_type": .null, "bnb_4bit_use_double_quant": .null,
+                "llm_int8_enable_fp32_cpu_offload": .bool(false), "llm_int8_has_fp16_weight": .bool(false), "llm_int8_skip_modules": .null,
+                "llm_int8_threshold": .double(6), "load_in_4bit": .bool(true), "load_in_8bit": .bool(false),
+                "quant_method": .string("bitsandbytes"),
+            ])
         method["bnb_4bit_quant_storage"] = .string("uint8")
         method["bnb_4bit_quant_type"] = .string(state.quantType.rawValue)
         method["bnb_4bit_use_double_quant"] = .bool(state.isDoubleQuantized)

@@ -128,7 +128,8 @@ private struct PlanBuilder {
         owners.append(owner)
     }
 
-    func layout(tensorCount: Int, fileCount: Int) -> (stored: [TensorInfo], trailingCount: Int, places: [QNFPlan.Place], filePlaces: [Int]) {
+    func layout(tensorCount: Int, fileCount: Int) -> (stored: [TensorInfo], trailingCount: Int, places: [QNFPlan.Place], filePlaces: [Int])
+    {
         var groups = [Int](repeating: 0, count: infos.count)
         for (index, role) in roles.enumerated() {
             // Quant states last; otherwise by alignment, greatest first, and weights before companion files.

@@ -33,7 +33,8 @@ extension QuantState {
         guard let offset = document["nested_offset"] else { return nil }
         guard let value = offset.double else { throw QuantizationError("nested_offset \(offset.text(.compact)) is no number") }
         guard document["nested_dtype"]?.string == "float32" else {
-            throw QuantizationError("nested_dtype is \(document["nested_dtype"]?.text(.compact) ?? "missing"), but only \"float32\" is known")
+            throw QuantizationError(
+                "nested_dtype is \(document["nested_dtype"]?.text(.compact) ?? "missing"), but only \"float32\" is known")
         }
         guard let blockSize = document["nested_blocksize"]?.integer else {
             throw QuantizationError("nested_blocksize is \(document["nested_blocksize"]?.text(.compact) ?? "missing"), no whole number")

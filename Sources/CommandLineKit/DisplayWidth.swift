@@ -31,10 +31,11 @@ extension String {
 
     private static func fitting(_ characters: some Sequence<Character>, into width: Int) -> [Character] {
         var used = 0
-        return Array(characters.prefix { character in
-            used += character.displayWidth
-            return used <= width
-        })
+        return Array(
+            characters.prefix { character in
+                used += character.displayWidth
+                return used <= width
+            })
     }
 }
 

@@ -9,10 +9,12 @@ enum HelpText {
         var text = "usage: \(tool.name) COMMAND [ARGUMENT...] [options]\n\n"
         text += wrapped(sentence(tool.summary))
         text += "\ncommands:\n" + commandList(tool)
-        text += "\noptions:\n" + entries([
-            ("-h, --help", "print this help and exit; after a command, that command's"),
-            ("    --version", "print the version and exit"),
-        ])
+        text +=
+            "\noptions:\n"
+            + entries([
+                ("-h, --help", "print this help and exit; after a command, that command's"),
+                ("    --version", "print the version and exit"),
+            ])
         text += "\nexit status:\n" + entries(exitStatus)
         if let example = tool.commands.first?.example { text += "\nexample:\n" + indented(example) }
         return text

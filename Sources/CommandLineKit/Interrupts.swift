@@ -58,10 +58,12 @@ package final class Interrupts: Sendable {
         _ = wakeUp
         var thread = pthread_t()
         let context = Unmanaged.passRetained(self).toOpaque()
-        let failure = pthread_create(&thread, nil, { context in
-            if let context { Unmanaged<Interrupts>.fromOpaque(context).takeRetainedValue().waitForSignal() }
-            return nil
-        }, context)
+        let failure = pthread_create(
+            &thread, nil,
+            { context in
+                if let context { Unmanaged<Interrupts>.fromOpaque(context).takeRetainedValue().waitForSignal() }
+                return nil
+            }, context)
         // Without the thread the signals keep ending the process, only without cleanup.
         guard failure == 0 else { return }
         pthread_detach(thread)

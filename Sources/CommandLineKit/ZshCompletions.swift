@@ -8,7 +8,7 @@ struct ZshCompletions {
             lines += arguments(command)
         } else {
             lines += [
-                "local -a commands=(",
+                "local -a commands=("
             ]
             lines += tool.commands.map { "    " + Shell.zsh.quoted("\($0.name ?? ""):\($0.summary)") }
             lines += [
@@ -37,9 +37,10 @@ struct ZshCompletions {
     /// A call of `_arguments` with one specification per option and argument.
     private func arguments(_ command: Command) -> [String] {
         let specifications = command.options.flatMap(specifications) + command.arguments.map(specification)
-        return ["_arguments -S \\"] + specifications.enumerated().map { index, specification in
-            "    " + Shell.zsh.quoted(specification) + (index + 1 < specifications.count ? " \\" : "")
-        }
+        return ["_arguments -S \\"]
+            + specifications.enumerated().map { index, specification in
+                "    " + Shell.zsh.quoted(specification) + (index + 1 < specifications.count ? " \\" : "")
+            }
     }
 
     /// One for each spelling; a spelling excludes the others unless the option is repeatable.

@@ -6,6 +6,8 @@ package struct JSONNumber: Hashable, Sendable {
 
     package init(_ value: Int) { literal = String(value) }
 
+    package init(_ value: UInt64) { literal = String(value) }
+
     /// The shortest decimal that reads back as the same `Double`, as Python's `repr` writes it.
     ///
     /// - Precondition: finite; JSON has no spelling for anything else.

@@ -37,7 +37,8 @@ package struct Export: Sendable {
         let narrowing = try write(shards, files: [file])
         try output.commit([file])
         return ExportReport(
-            files: [.init(name: FilePath.name(of: path), byteCount: try InputFile(path: path).byteCount)], narrowing: narrowing, warnings: [])
+            files: [.init(name: FilePath.name(of: path), byteCount: try InputFile(path: path).byteCount)], narrowing: narrowing,
+            warnings: [])
     }
 
     /// Writes a folder: weights in shards, configuration, tokenizer; complete or not at all.
@@ -242,7 +243,8 @@ private final class ExportRun: Sendable {
 
     /// Rows of [out, in] are columns of the stored [in, out]: transposed here, written one segment a row.
     private func writePanel(
-        _ values: UnsafeRawBufferPointer, of tensor: LogicalTensor, _ range: Range<Int>, _ size: Int, worker: Int, writer: SafetensorsWriter,
+        _ values: UnsafeRawBufferPointer, of tensor: LogicalTensor, _ range: Range<Int>, _ size: Int, worker: Int,
+        writer: SafetensorsWriter,
         position: Int
     ) throws {
         let (inputs, outputs) = (tensor.shape.dimensions[0], tensor.shape.dimensions[1])

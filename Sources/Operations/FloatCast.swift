@@ -22,7 +22,9 @@ package enum FloatCast {
         var narrowed = MutableRawSpan(_unsafeBytes: output)
         FloatConversion.narrow(values.span, to: type, into: &narrowed)
         var counts = NarrowingCounts()
-        if from == .f64 || type != .f32 { counts = self.counts(input, from: from, floats: floats, output: output, type: type, count: count) }
+        if from == .f64 || type != .f32 {
+            counts = self.counts(input, from: from, floats: floats, output: output, type: type, count: count)
+        }
         return counts
     }
 

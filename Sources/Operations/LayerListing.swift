@@ -34,16 +34,18 @@ package struct LayerListing: Sendable {
         rows = checkpoint.tensors
             .filter { pattern?.matches($0.name) ?? true }
             .sorted { NaturalOrder.precedes($0.name, $1.name) }
-            .map { tensor in
-                Row(
-                    name: tensor.name, layer: Self.layer(of: tensor.name), shape: tensor.shape, typeName: Self.typeName(of: tensor),
-                    byteCount: ConversionPlan.storedByteCount(of: tensor, in: checkpoint.source))
-            }
+            .map { Self.row(of: $0, in: checkpoint) }
         unreadable = checkpoint.source.unreadableTensors.filter { pattern?.matches($0.name) ?? true }
     }
 
     package var elementCount: Int { rows.reduce(0) { $0 + $1.shape.elementCount } }
     package var byteCount: Int { rows.reduce(0) { $0 + $1.byteCount } }
+
+    static func row(of tensor: LogicalTensor, in checkpoint: Checkpoint) -> Row {
+        Row(
+            name: tensor.name, layer: layer(of: tensor.name), shape: tensor.shape, typeName: typeName(of: tensor),
+            byteCount: ConversionPlan.storedByteCount(of: tensor, in: checkpoint.source))
+    }
 
     /// Everything up to the first number among the parts of the name: `transformer.h.3`.
     package static func layer(of name: String) -> String? {

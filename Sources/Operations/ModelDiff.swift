@@ -18,18 +18,18 @@ package struct ModelDiff: Sendable {
 
     package func run() throws -> ModelDiffReport {
         let matching = TensorMatching(first.tensors, second.tensors, rule: .optionalPrefixes)
-        var pairs: [(original: LogicalTensor, pair: TensorPair)] = []
+        var pairs: [TensorPair] = []
         var mismatched: [ModelDiffReport.Mismatch] = []
         for (a, b) in matching.pairs where isIncluded(first.tensors[a].name, second.tensors[b].name) {
             let original = first.tensors[a], tensor = second.tensors[b]
             if original.shape == tensor.shape {
-                pairs.append((original, try TensorPair(source: first, original: original, model: second, tensor: tensor, bits: .identity)))
+                pairs.append(
+                    try TensorPair(source: first.source, original: original, model: second.source, tensor: tensor, bits: .identity))
             } else {
                 mismatched.append(.init(first: .init(original), second: .init(tensor)))
             }
         }
-        let summaries = try PairComparison(pairs: pairs.map(\.pair), resources: resources).run()
-        let rows = zip(pairs, summaries).map { Self.row($0.original, $0.pair, $1) }
+        let rows = try PairComparison(pairs: pairs, resources: resources).run(Self.row)
         func entries(_ indices: [Int], of checkpoint: Checkpoint) -> [ModelDiffReport.Entry] {
             indices.map { .init(checkpoint.tensors[$0]) }.filter { isIncluded($0.name) }
                 .sorted { NaturalOrder.precedes($0.name, $1.name) }
@@ -45,10 +45,10 @@ package struct ModelDiff: Sendable {
         return names.contains(where: pattern.matches)
     }
 
-    private static func row(_ original: LogicalTensor, _ pair: TensorPair, _ summary: TensorPair.Summary) -> ModelDiffReport.Row {
-        let isCounted = pair.isComparable || original.scalarType == pair.tensor.scalarType
+    @Sendable private static func row(_ pair: TensorPair, _ summary: TensorPair.Summary) -> ModelDiffReport.Row {
+        let isCounted = pair.isComparable || pair.original.scalarType == pair.tensor.scalarType
         return ModelDiffReport.Row(
-            first: .init(original), second: .init(pair.tensor), isIdentical: summary.isBitExact ?? false,
+            first: .init(pair.original), second: .init(pair.tensor), isIdentical: summary.isBitExact ?? false,
             statistics: pair.isComparable ? summary.statistics.totals : nil, difference: isCounted ? summary.difference : nil)
     }
 }

@@ -28,8 +28,8 @@ struct PairComparison: Sendable {
     let pairs: [TensorPair]
     let resources: Resources
 
-    /// One summary for each pair, in their order.
-    func run() throws -> [TensorPair.Summary] {
+    /// What `row` makes of each pair, in their order; a summary is not kept longer than that takes.
+    func run<Row: Sendable>(_ row: @Sendable (TensorPair, TensorPair.Summary) -> Row) throws -> [Row] {
         var jobs: [Job] = []
         var pending: [Pending] = []
         for (index, pair) in pairs.enumerated() {
@@ -37,7 +37,7 @@ struct PairComparison: Sendable {
             jobs += ranges.enumerated().map { Job(pair: index, chunk: $0, range: $1) }
             pending.append(Pending(missingCount: ranges.count))
         }
-        let results = Mutex((pending: pending, summaries: [TensorPair.Summary?](repeating: nil, count: pairs.count)))
+        let results = Mutex((pending: pending, rows: [Row?](repeating: nil, count: pairs.count)))
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 6)
         try resources.pool.forEach(count: jobs.count) { index, worker in
             let job = jobs[index]
@@ -45,13 +45,12 @@ struct PairComparison: Sendable {
                 scratch.buffer(worker: worker, slot: slot, byteCount: byteCount)
             }
             resources.progress(found.sourceByteCount)
-            let complete = results.withLock { $0.pending[job.pair].add(found, chunk: job.chunk) }
-            guard let complete else { return }
-            let summary = try pairs[job.pair].summary(of: complete)
-            results.withLock { $0.summaries[job.pair] = summary }
+            guard let chunks = results.withLock({ $0.pending[job.pair].add(found, chunk: job.chunk) }) else { return }
+            let compared = row(pairs[job.pair], try pairs[job.pair].summary(of: chunks))
+            results.withLock { $0.rows[job.pair] = compared }
         }
-        let summaries = results.withLock { $0.summaries }
+        let rows = results.withLock { $0.rows }
         // Without elements there are no chunks, and nothing differs.
-        return try zip(pairs, summaries).map { pair, summary in try summary ?? pair.summary(of: []) }
+        return try zip(pairs, rows).map { pair, compared in try compared ?? row(pair, pair.summary(of: [])) }
     }
 }

@@ -63,13 +63,17 @@ package struct Roundtrip: Sendable {
                 continue
             }
             pairs.append(
-                try TensorPair(source: source, original: original, model: model, tensor: tensor, bits: checksBits ? .conversion : .denseConversion))
+                try TensorPair(
+                    source: source.source, original: original, model: model.source, tensor: tensor,
+                    bits: checksBits ? .conversion : .denseConversion))
         }
-        let summaries = try PairComparison(pairs: pairs, resources: resources).run()
+        let compared = try PairComparison(pairs: pairs, resources: resources).run { pair, summary in
+            (row: Self.row(pair, summary), statistics: pair.isQuantized ? [summary.statistics] : [])
+        }
         var totals = ErrorStatistics()
-        for (pair, summary) in zip(pairs, summaries) where pair.isQuantized { totals.append(summary.statistics) }
+        for statistics in compared.lazy.flatMap(\.statistics) { totals.append(statistics) }
         return RoundtripReport(
-            rows: zip(pairs, summaries).map(Self.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
+            rows: compared.map(\.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
             missing: matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes),
             extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched)
     }

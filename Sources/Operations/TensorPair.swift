@@ -40,34 +40,51 @@ struct TensorPair: Sendable {
         let difference: ElementDifference
     }
 
+    /// In a box: of dense tensors, which may be very many, there is none.
+    private indirect enum Weight: Sendable {
+        case quantized(QuantizedReader)
+    }
+
+    let original: LogicalTensor
     let tensor: LogicalTensor
-    private let original: LogicalTensor
-    private let source: Checkpoint
-    private let model: Checkpoint
+    private let source: any TensorSource
+    private let model: any TensorSource
     private let bits: BitCheck
-    private let reader: QuantizedReader?
-    private let originalReader: QuantizedReader?
+    private let originalWeight: Weight?
+    private let weight: Weight?
     /// Half the widest gap between neighbouring codes: the largest error, as a share of the block's absmax.
     private let halfGap: Double
 
-    init(source: Checkpoint, original: LogicalTensor, model: Checkpoint, tensor: LogicalTensor, bits: BitCheck) throws(FileError) {
+    init(
+        source: any TensorSource, original: LogicalTensor, model: any TensorSource, tensor: LogicalTensor, bits: BitCheck
+    ) throws(FileError) {
         self.source = source
         self.original = original
         self.model = model
         self.tensor = tensor
         self.bits = bits
-        reader = try tensor.quantized.map { quantized throws(FileError) in try QuantizedReader(source: model.source, tensor: quantized) }
-        originalReader = try original.quantized.map { quantized throws(FileError) in
-            try QuantizedReader(source: source.source, tensor: quantized)
+        func open(_ tensor: LogicalTensor, _ source: any TensorSource) throws(FileError) -> Weight? {
+            guard let quantized = tensor.quantized else { return nil }
+            return .quantized(try QuantizedReader(source: source, tensor: quantized))
         }
-        let codes = reader.map { reader in reader.quantMap.values.indices.map { reader.quantMap.values[$0] }.sorted() } ?? []
+        originalWeight = try open(original, source)
+        weight = try open(tensor, model)
+        let codes = Self.reader(weight).map { reader in reader.quantMap.values.indices.map { reader.quantMap.values[$0] }.sorted() } ?? []
         halfGap = zip(codes, codes.dropFirst()).map { Double($1) - Double($0) }.max().map { $0 / 2 } ?? 0
     }
 
-    var isQuantized: Bool { reader != nil }
+    var isQuantized: Bool { weight != nil }
+
+    private var reader: QuantizedReader? { Self.reader(weight) }
+    private var originalReader: QuantizedReader? { Self.reader(originalWeight) }
+
+    private static func reader(_ weight: Weight?) -> QuantizedReader? {
+        guard case .quantized(let reader) = weight else { return nil }
+        return reader
+    }
 
     /// Whether the elements are walked in the order of [out, in]: that of the 4-bit side, where there is one.
-    private var isTransposed: Bool { reader != nil && tensor.isConv1D || originalReader != nil && original.isConv1D }
+    private var isTransposed: Bool { weight != nil && tensor.isConv1D || originalWeight != nil && original.isConv1D }
 
     /// Runs of elements, independent of the number of threads.
     func chunks(limit: Int) -> [Range<Int>] {
@@ -149,11 +166,11 @@ struct TensorPair: Sendable {
     }
 
     private func readPlain(
-        _ tensor: LogicalTensor, _ checkpoint: Checkpoint, _ range: Range<Int>, into floats: UnsafeMutableRawBufferPointer, slot: Int,
+        _ tensor: LogicalTensor, _ source: any TensorSource, _ range: Range<Int>, into floats: UnsafeMutableRawBufferPointer, slot: Int,
         scratch: Scratch
     ) throws -> UnsafeRawBufferPointer {
         guard case .plain(let index) = tensor.storage else { preconditionFailure("only a dense tensor is read as such") }
-        let reader = WeightReader(source: checkpoint.source, tensor: index, isTransposed: isTransposed)
+        let reader = WeightReader(source: source, tensor: index, isTransposed: isTransposed)
         let raw = scratch(slot, range.count * tensor.scalarType.bitCount / 8)
         let spare = isTransposed ? scratch(5, raw.count) : raw
         try reader.read(range, into: raw, scratch: spare)
@@ -195,7 +212,8 @@ struct TensorPair: Sendable {
 
     /// Quantizes the source's chunk again and compares its codes; the constants are compared once all are there.
     private func compareConversion(
-        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer, scratch: Scratch,
+        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer,
+        scratch: Scratch,
         partial: inout Partial
     ) throws {
         guard let raw else {
@@ -273,11 +291,11 @@ struct TensorPair: Sendable {
             partial.isEqual = false
             return partial
         }
-        let byteCount = source.source.tensors[a].byteCount
+        let byteCount = source.tensors[a].byteCount
         for range in Chunks.ranges(count: byteCount, limit: 1 << 20, unit: 1) {
             let first = scratch(0, range.count), second = scratch(1, range.count)
-            try source.source.read(tensor: a, atByteOffset: range.lowerBound, into: first)
-            try model.source.read(tensor: b, atByteOffset: range.lowerBound, into: second)
+            try source.read(tensor: a, atByteOffset: range.lowerBound, into: first)
+            try model.read(tensor: b, atByteOffset: range.lowerBound, into: second)
             guard !first.elementsEqual(second) else { continue }
             partial.isEqual = false
             partial.difference.differingCount += ElementDifference.count(

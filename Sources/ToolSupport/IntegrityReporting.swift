@@ -36,7 +36,8 @@ private func summary(_ report: IntegrityReport, path: String, kind: String) -> S
     let count = "\(NumberText.grouped(report.tensorCount)) tensor\(report.tensorCount == 1 ? "" : "s")"
     let tensors = "\(count), \(NumberText.byteCount(report.checkedByteCount))"
     guard report.problems.isEmpty else {
-        return "\(path): DAMAGED, \(report.problems.count) problem\(report.problems.count == 1 ? "" : "s") in \(tensors); fetch or convert it again"
+        return
+            "\(path): DAMAGED, \(report.problems.count) problem\(report.problems.count == 1 ? "" : "s") in \(tensors); fetch or convert it again"
     }
     let covered =
         switch report.checksumCount {

@@ -32,9 +32,11 @@ func customMutator(_ bytes: UnsafeMutablePointer<UInt8>, _ byteCount: Int, _ lim
     Driver.mutate(bytes, byteCount, limit: limit, seed: seed)
 }
 
+// swift-format-ignore: AlwaysUseLowerCamelCase
 @_silgen_name("LLVMFuzzerMutate")
 private func LLVMFuzzerMutate(_ bytes: UnsafeMutablePointer<UInt8>, _ byteCount: Int, _ limit: Int) -> Int
 
+// swift-format-ignore: AlwaysUseLowerCamelCase
 @_silgen_name("LLVMFuzzerRunDriver")
 private func LLVMFuzzerRunDriver(
     _ count: UnsafeMutablePointer<Int32>, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,

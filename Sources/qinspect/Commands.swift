@@ -4,7 +4,9 @@ import ToolSupport
 /// The tool: what is inside a model file.
 package let qinspect = Tool(
     "qinspect", summary: "show what is inside a model file or folder", version: toolVersion,
-    commands: [layersCommand, metadataCommand, filesCommand, checkCommand, diffCommand, reportCommand])
+    commands: [
+        layersCommand, statsCommand, tensorCommand, diffCommand, reportCommand, metadataCommand, filesCommand, checkCommand,
+    ])
 
 private let fileArgument = Argument(
     "file", help: "model: .qnf or .safetensors file or index, Hugging Face folder, TensorFlow checkpoint, bitsandbytes 4-bit folder")
@@ -17,6 +19,46 @@ private let layersCommand = Command(
         """,
     arguments: [fileArgument], options: [.match, .diffable, .json],
     example: "qinspect layers model.qnf --match 'layers\\.0\\.'", run: layers)
+
+private let statsCommand = Command(
+    "stats", summary: "show range, mean, deviation, zeros and outliers of every tensor",
+    discussion: """
+        Reads every element once, streaming. 4-bit weights are counted as what they dequantize to, in float32. min, max, mean and std are of the \
+        elements that are finite, std of all of them as the whole population; zeros is their share; >6 std counts those more than \
+        6 standard deviations from the mean. A column NaN/Inf counts what is not finite, where there is any. Of whole numbers only \
+        range and zeros are shown, of complex numbers nothing.
+
+        4-bit tensors have a second table: the information in a code (4 bits where all 16 are equally frequent), the share of the \
+        codes that stand for zero, and the distribution of the blocks' constants: smallest, median, 99th percentile, largest.
+
+        --json has all of it with every digit: NaN, infinities of both signs and absmax, the count of each code, and percentiles. \
+        The digits do not depend on the number of threads.
+        """,
+    arguments: [fileArgument], options: [.match, .diffable, .threads, .maxMemory, .json],
+    example: "qinspect stats model.qnf --match 'mlp.*weight'", run: stats)
+
+private let tensorCommand = Command(
+    "tensor", summary: "show elements, statistics and a histogram of one tensor",
+    discussion: """
+        Ranges are Python's: half open, counted from the end where negative, either end may be left out; a single number is one row or \
+        column. Without them the first 8 rows and columns are shown, in the weight's own orientation. A tensor of one dimension is one \
+        row, whose elements --columns selects. Of more than two dimensions the last two are rows and columns; --index fixes those \
+        before them, all at 0 by default.
+
+        Of a 4-bit weight the elements are what it dequantizes to, in float32; the first two blocks that they lie in are taken apart \
+        into the constant, the codes in hexadecimal, and the value of each. Histograms are drawn of floats only.
+
+        --json has every digit, and the blocks, percentiles and counts of 'qinspect stats'.
+        """,
+    arguments: [fileArgument, Argument("name", isPath: false, help: "name of the tensor, as 'qinspect layers' lists it")],
+    options: [
+        .text("rows", short: "r", "A:B", defaultText: "0:8", help: "rows to show"),
+        .text("columns", short: "c", "A:B", defaultText: "0:8", help: "columns to show"),
+        .text("index", short: "i", "I,J,...", defaultText: "all 0", help: "indices of the dimensions before rows and columns"),
+        .integer("bins", short: "b", in: 1...1000, default: 16, help: "bins of the histogram"),
+        .threads, .maxMemory, .json,
+    ],
+    example: "qinspect tensor model.qnf model.embed_tokens.weight --rows -4: --columns 0:16", run: tensor)
 
 private let metadataCommand = Command(
     "metadata", summary: "show configuration, settings, fingerprint and lineage",

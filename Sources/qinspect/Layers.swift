@@ -27,7 +27,7 @@ func layers(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     return .done
 }
 
-private func modelType(_ checkpoint: Checkpoint) -> String {
+func modelType(_ checkpoint: Checkpoint) -> String {
     checkpoint.architecture.modelType.map { ", \($0.terminalSafe)" } ?? ""
 }
 
@@ -40,7 +40,8 @@ private func table(_ listing: LayerListing) -> Table {
     for run in runs {
         if isGrouped, let first = run.first {
             table.addGroup([
-                .init(first.layer ?? "outside of layers"), .init(NumberText.grouped(run.reduce(0) { $0 + $1.shape.elementCount })), .init(""),
+                .init(first.layer ?? "outside of layers"), .init(NumberText.grouped(run.reduce(0) { $0 + $1.shape.elementCount })),
+                .init(""),
                 .init(bits(run)), .init(NumberText.grouped(run.reduce(0) { $0 + $1.byteCount })),
             ])
         }
@@ -102,7 +103,7 @@ private func writeJSON(_ listing: LayerListing, _ checkpoint: Checkpoint, isDiff
 
 extension Array {
     /// The longest stretches whose neighbours belong together.
-    fileprivate func runs(_ belongTogether: (Element, Element) -> Bool) -> [ArraySlice<Element>] {
+    func runs(_ belongTogether: (Element, Element) -> Bool) -> [ArraySlice<Element>] {
         var runs: [ArraySlice<Element>] = []
         var start = startIndex
         for index in indices where index + 1 == endIndex || !belongTogether(self[index], self[index + 1]) {

@@ -114,7 +114,13 @@ import Testing
             for number in 0..<2000 { _ = try output.createFile(named: "\(number).json") }
             let unfinished = try FilePath.join(path, #require(FilePath.entries(of: path).first))
             var thread = pthread_t()
-            guard pthread_create(&thread, nil, { _ in TemporaryFiles.removeAll(); return nil }, nil) == 0 else { exit(1) }
+            guard
+                pthread_create(
+                    &thread, nil,
+                    { _ in
+                        TemporaryFiles.removeAll(); return nil
+                    }, nil) == 0
+            else { exit(1) }
             while FilePath.kind(of: unfinished + "/0.json") == .file { usleep(10) }
             do { try output.commit([]) } catch {
                 guard "\(error)" == "\(path)/model: cannot be put in place: no such file or directory" else { exit(2) }

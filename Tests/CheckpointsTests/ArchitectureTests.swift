@@ -8,7 +8,8 @@ import Testing
 @Suite struct ArchitectureTests {
     @Test(arguments: [
         ("h.0.attn.c_attn.weight", true), ("transformer.h.11.mlp.c_proj.weight", true), ("h.0.crossattention.q_attn.weight", true),
-        ("h.0.mlp.c_fc.bias", false), ("wte.weight", false), ("lm_head.weight", false), ("score.weight", false), ("c_fc", false), ("weight", false),
+        ("h.0.mlp.c_fc.bias", false), ("wte.weight", false), ("lm_head.weight", false), ("score.weight", false), ("c_fc", false),
+        ("weight", false),
     ]) func conv1DLayersOfGPT2(_ name: String, _ isConv1D: Bool) {
         #expect(Architecture(modelType: "gpt2").isConv1D(name) == isConv1D)
         #expect(!Architecture(modelType: "gpt_bigcode").isConv1D(name))

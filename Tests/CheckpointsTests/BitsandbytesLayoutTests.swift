@@ -98,7 +98,8 @@ import Testing
     }
 
     /// Whatever type the codes are stored under, they are the same bytes.
-    @Test(arguments: [(ScalarType.bf16, 49), (.i8, 98), (.f16, 49)]) func acceptsAnyStorageOfCodes(_ type: ScalarType, _ count: Int) throws {
+    @Test(arguments: [(ScalarType.bf16, 49), (.i8, 98), (.f16, 49)]) func acceptsAnyStorageOfCodes(_ type: ScalarType, _ count: Int) throws
+    {
         var tensors = Self.plain()
         tensors[0] = StoredTensor("w", type, [count, 1], tensors[0].bytes)
         #expect(try Self.refusal(tensors) == Self.kind)
@@ -184,7 +185,8 @@ import Testing
                 == "tensor 'w.quant_state.bitsandbytes__nf4': is U8 with 4097 bytes, but a quant state is U8 with at most 4096")
         tensors[3] = StoredTensor(tensors[3].name, .i8, [1], [32])
         #expect(
-            try Self.refusal(tensors) == "tensor 'w.quant_state.bitsandbytes__nf4': is I8 with 1 bytes, but a quant state is U8 with at most 4096")
+            try Self.refusal(tensors)
+                == "tensor 'w.quant_state.bitsandbytes__nf4': is I8 with 1 bytes, but a quant state is U8 with at most 4096")
     }
 
     // MARK: - Refusing parts
@@ -249,6 +251,18 @@ import Testing
         #expect(try Self.refusal(tensors) == change.refusal)
     }
 
+    @Test(arguments: [
+        "w.bitsandbytes__nf4", "quant_state.bitsandbytes__nf4", "w.quant_state.bitsandbytes__nf4.x", "w.quant_state.bitsandbytes_nf4",
+    ])
+    func otherNamesAreNoStates(_ name: String) throws {
+        #expect(try Self.refusal([StoredTensor(name, text: "x")]) == "opened as safetensors")
+    }
+
+    @Test func refusesAStateOfNothing() throws {
+        let refusal = try Self.refusal([StoredTensor(".quant_state.bitsandbytes__nf4", text: Self.plainState)])
+        #expect(refusal == "tensor '': has a quant state, but '' is missing")
+    }
+
     @Test func refusesTwoStatesOfOneWeight() throws {
         let second = StoredTensor("w.quant_state.bitsandbytes__fp4", text: Self.plainState.replacing("nf4", with: "fp4"))
         #expect(try Self.refusal(Self.plain() + [second]) == "tensor 'w.quant_state.bitsandbytes__fp4': is a second quant state of 'w'")
@@ -260,7 +274,8 @@ import Testing
         tensors += [
             StoredTensor("w.absmax.absmax", [1], [1]), StoredTensor("w.absmax.quant_map", [16], Array(repeating: 0, count: 16)),
             StoredTensor(
-                "w.absmax.quant_state.bitsandbytes__nf4", text: #"{"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [2, 4]}"#),
+                "w.absmax.quant_state.bitsandbytes__nf4",
+                text: #"{"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [2, 4]}"#),
         ]
         #expect(try Self.refusal(tensors) == "tensor 'w.absmax': is a part of two 4-bit weights, 'w' and 'w.absmax'")
     }

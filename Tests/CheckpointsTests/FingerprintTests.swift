@@ -24,7 +24,8 @@ import Testing
 
     @Test func everyFieldMatters() throws {
         let infos = [
-            try Self.info("a", .f32, [2, 3]), try Self.info("A", .f32, [2, 3]), try Self.info("a", .i32, [2, 3]), try Self.info("a", .f32, [3, 2]),
+            try Self.info("a", .f32, [2, 3]), try Self.info("A", .f32, [2, 3]), try Self.info("a", .i32, [2, 3]),
+            try Self.info("a", .f32, [3, 2]),
             try Self.info("a", .f32, [6]),
         ]
         var found = Set(infos.map { Fingerprint(of: [$0], checksums: [CRC32C(value: 1)]) })
@@ -33,7 +34,9 @@ import Testing
         #expect(found.count == 7)
     }
 
-    @Test(arguments: ["", "sha256:", "sha256:" + String(repeating: "0", count: 63), "sha256:" + String(repeating: "A", count: 64), "sha512:00"])
+    @Test(arguments: [
+        "", "sha256:", "sha256:" + String(repeating: "0", count: 63), "sha256:" + String(repeating: "A", count: 64), "sha512:00",
+    ])
     func refusesOtherTexts(_ text: String) {
         #expect(Fingerprint(text) == nil)
     }
@@ -61,7 +64,8 @@ import Testing
 
     @Test func storageOrderIsByAlignmentThenName() throws {
         let infos = [
-            try Self.info("b.10", .f32, [16]), try Self.info("b.9", .f32, [16]), try Self.info("odd", .u8, [3]), try Self.info("a", .f32, [1]),
+            try Self.info("b.10", .f32, [16]), try Self.info("b.9", .f32, [16]), try Self.info("odd", .u8, [3]),
+            try Self.info("a", .f32, [1]),
             try Self.info("empty", .f32, [0]), try Self.info("half", .f16, [1]), try Self.info("large", .f32, [160]),
         ]
         #expect(StorageOrder.indices(of: infos).map { infos[$0].name } == ["b.9", "b.10", "empty", "large", "a", "half", "odd"])

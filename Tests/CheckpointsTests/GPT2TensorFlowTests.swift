@@ -33,7 +33,9 @@ import Testing
             let isOurs = ["quantization_config", "transformers_version"].contains(member.key)
             if let value = config[member.key], !isOurs { #expect(value == member.value, "\(member.key)") }
         }
-        for key in ["model_type", "architectures", "vocab_size", "n_positions", "n_embd", "n_head", "n_layer", "activation_function", "dtype"] {
+        for key in [
+            "model_type", "architectures", "vocab_size", "n_positions", "n_embd", "n_head", "n_layer", "activation_function", "dtype",
+        ] {
             #expect(config[key] == expected[key] && config[key] != nil, "\(key)")
         }
         #expect(checkpoint.architecture == Architecture(modelType: "gpt2"))
@@ -63,7 +65,10 @@ import Testing
     }
 
     static let parameters: [(text: String, refusal: String)] = [
-        (#"{"n_vocab": 300, "n_ctx": 64, "n_embd": 48, "n_head": 4}"#, "'n_layer': is missing, but a whole number from 1 to 1024 is expected"),
+        (
+            #"{"n_vocab": 300, "n_ctx": 64, "n_embd": 48, "n_head": 4}"#,
+            "'n_layer': is missing, but a whole number from 1 to 1024 is expected"
+        ),
         (
             #"{"n_vocab": 0, "n_ctx": 64, "n_embd": 48, "n_head": 4, "n_layer": 2}"#,
             "'n_vocab': is 0, but a whole number from 1 to 16777216 is expected"
@@ -80,7 +85,8 @@ import Testing
             #"{"n_vocab": 300, "n_ctx": 64, "n_embd": 48, "n_head": 5, "n_layer": 2}"#,
             "n_embd is 48, which is no multiple of n_head, 5"
         ),
-        ("{", "byte 1: the text ends where a value should be"), ("[]", "'n_vocab': is missing, but a whole number from 1 to 16777216 is expected"),
+        ("{", "byte 1: the text ends where a value should be"),
+        ("[]", "'n_vocab': is missing, but a whole number from 1 to 16777216 is expected"),
     ]
 
     @Test(arguments: parameters) func refusesWrongParameters(_ parameters: (text: String, refusal: String)) throws {

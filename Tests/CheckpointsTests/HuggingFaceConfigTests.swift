@@ -15,7 +15,8 @@ import Testing
         let quantized = QuantizedTensor(state: state, codes: 0, absmax: 1, quantMap: 2, stateBlob: 3, nested: nil)
         return names.map { name in
             LogicalTensor(
-                name: name.hasPrefix("*") ? String(name.dropFirst()) : name, storage: name.hasPrefix("*") ? .quantized(quantized) : .plain(0),
+                name: name.hasPrefix("*") ? String(name.dropFirst()) : name,
+                storage: name.hasPrefix("*") ? .quantized(quantized) : .plain(0),
                 scalarType: .f32, shape: shape, isConv1D: false)
         }
     }
@@ -37,7 +38,9 @@ import Testing
         Skip(names: ["*a.weight", "classifier.weight"], expected: ["classifier", "lm_head"]),
         // A list that says the same is kept: by ends, by beginnings.
         Skip(names: ["*h.0.a.weight", "h.0.b.weight", "lm_head.weight"], stated: ["lm_head", "b"], expected: ["lm_head", "b"]),
-        Skip(names: ["*g.0.a.weight", "h.0.b.weight", "h.1.c.weight", "lm_head.weight"], stated: ["lm_head", "h"], expected: ["lm_head", "h"]),
+        Skip(
+            names: ["*g.0.a.weight", "h.0.b.weight", "h.1.c.weight", "lm_head.weight"], stated: ["lm_head", "h"],
+            expected: ["lm_head", "h"]),
         // One that does not is not: it leaves out a dense layer, takes in a 4-bit one, or leaves out the head.
         Skip(names: ["*h.0.a.weight", "h.0.b.weight", "lm_head.weight"], stated: ["lm_head", "c"], expected: ["h.0.b", "lm_head"]),
         Skip(names: ["*h.0.a.weight", "h.0.b.weight", "lm_head.weight"], stated: ["lm_head", "h.0"], expected: ["h.0.b", "lm_head"]),

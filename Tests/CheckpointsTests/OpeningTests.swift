@@ -85,7 +85,9 @@ import Testing
             "is JSON, but without an object 'weight_map', so it is no index of safetensors shards; "
                 + "hint: if it came in place of a model, it is the server's answer: look into it, and fetch the file again"),
         Content("broken.json", "{\"a\": ", "byte 6: the text ends where a value should be"),
-        Content("nothing.safetensors", "", "has 0 bytes, but a safetensors file has at least 8; hint: the download is incomplete; fetch the file again"),
+        Content(
+            "nothing.safetensors", "",
+            "has 0 bytes, but a safetensors file has at least 8; hint: the download is incomplete; fetch the file again"),
         Content(
             "text.safetensors", "Dear diary, today",
             "byte 0: the header length is 7019251584754345284, but at most 100000000 is possible; "
@@ -187,7 +189,10 @@ import Testing
             ["a.safetensors", "b.safetensors"],
             "FOLDER: holds 2 files ending in '.safetensors' (a.safetensors, b.safetensors); hint: name one of them"
         ),
-        (["a.qnf", "b.qnf", "c.qnf", "d.qnf"], "FOLDER: holds 4 files ending in '.qnf' (a.qnf, b.qnf, c.qnf, ...); hint: name one of them"),
+        (
+            ["a.qnf", "b.qnf", "c.qnf", "d.qnf"],
+            "FOLDER: holds 4 files ending in '.qnf' (a.qnf, b.qnf, c.qnf, ...); hint: name one of them"
+        ),
         (
             ["a.safetensors.index.json", "b.safetensors.index.json"],
             "FOLDER: holds 2 files ending in '.safetensors.index.json' (a.safetensors.index.json, b.safetensors.index.json); "

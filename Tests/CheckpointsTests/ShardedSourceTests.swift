@@ -53,8 +53,11 @@ import Testing
             "FOLDER/a.safetensors: tensor 'y': is here, but the index says it is in 'b.safetensors'" + mixed
         ),
         (
-            map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"z\": \"b.safetensors\", \"l.9\": \"a.safetensors\", \"l.10\": \"b.safetensors\""),
-            "FOLDER/model.safetensors.index.json: tensor 'l.9': should be in 'a.safetensors', but is not there (2 of 5 tensors are missing)" + mixed
+            map(
+                "\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"z\": \"b.safetensors\", \"l.9\": \"a.safetensors\", \"l.10\": \"b.safetensors\""
+            ),
+            "FOLDER/model.safetensors.index.json: tensor 'l.9': should be in 'a.safetensors', but is not there (2 of 5 tensors are missing)"
+                + mixed
         ),
         (
             map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"z\": \"b.safetensors\", \"w\": \"c.safetensors\""),
@@ -75,8 +78,11 @@ import Testing
             "FOLDER/model.safetensors.index.json: is JSON, but without an object 'weight_map', so it is no index of safetensors shards; "
                 + "hint: if it came in place of a model, it is the server's answer: look into it, and fetch the file again"
         ),
-        ("[1]", "FOLDER/model.safetensors.index.json: is no model file of a known kind; "
-            + "hint: known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints"),
+        (
+            "[1]",
+            "FOLDER/model.safetensors.index.json: is no model file of a known kind; "
+                + "hint: known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints"
+        ),
     ]
 
     @Test(arguments: disagreements) func refusesAnIndexThatDisagrees(_ disagreement: (index: String, refusal: String)) throws {
@@ -86,7 +92,8 @@ import Testing
 
     @Test func refusesATensorInTwoShards() throws {
         let shards = [(name: "a.safetensors", tensors: ["x", "y"]), (name: "b.safetensors", tensors: ["y"])]
-        let folder = try Self.folder(shards, index: Self.map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"q\": \"b.safetensors\""))
+        let folder = try Self.folder(
+            shards, index: Self.map("\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"q\": \"b.safetensors\""))
         #expect(OpeningTests.refusal(in: folder) == "FOLDER/b.safetensors: tensor 'y': is also in shard 'a.safetensors'" + Self.mixed)
     }
 
@@ -95,7 +102,8 @@ import Testing
         "../secret.safetensors", "/etc/passwd", "sub/a.safetensors", "..", ".", "", "a\u{0}b", "../\u{301}a.safetensors", "\u{1}/..",
     ]) func refusesShardsOutsideTheFolder(_ name: String) throws {
         let folder = try Self.folder(Self.two, index: Self.map("\"x\": \(JSONValue.string(name).text(.compact))"))
-        let expected = "FOLDER/model.safetensors.index.json: weight_map 'x': '\(name)' is no name of a file in this folder; "
+        let expected =
+            "FOLDER/model.safetensors.index.json: weight_map 'x': '\(name)' is no name of a file in this folder; "
             + "hint: do not use this index: it would have other files read"
         #expect(OpeningTests.refusal(in: folder) == expected)
     }
@@ -108,7 +116,9 @@ import Testing
 
     @Test func warnsOfAWrongTotal() throws {
         let members = "\"weight_map\": {\"x\": \"a.safetensors\", \"y\": \"a.safetensors\", \"z\": \"b.safetensors\"}"
-        for (size, warnings) in [("24", []), ("25", ["the index says that the tensors have 25 bytes together, but they have 24"]), ("2.4e1", [])] {
+        for (size, warnings) in [
+            ("24", []), ("25", ["the index says that the tensors have 25 bytes together, but they have 24"]), ("2.4e1", []),
+        ] {
             let folder = try Self.folder(Self.two, index: "{\"metadata\": {\"total_size\": \(size)}, \(members)}")
             #expect(try Checkpoint.open(folder.path).warnings == warnings)
         }

@@ -12,22 +12,23 @@ import Testing
 
     @Test func appliesDefaults() {
         let run = DemoTool.run(["quantize", "in", "-o", "out"])
-        #expect(run.output == """
-            input in
-            output out
-            type nf4
-            layout -
-            block-size 64
-            first -
-            threshold 0.01
-            bias -
-            rules \("")
-            max-memory -
-            threads -
-            force false
-            dry-run false
+        #expect(
+            run.output == """
+                input in
+                output out
+                type nf4
+                layout -
+                block-size 64
+                first -
+                threshold 0.01
+                bias -
+                rules \("")
+                max-memory -
+                threads -
+                force false
+                dry-run false
 
-            """)
+                """)
         #expect(run.errors == "qdemo: note: nothing was written\n")
     }
 
@@ -66,36 +67,43 @@ import Testing
         #expect(DemoTool.run(["merge"] + words).output == expected)
     }
 
-    @Test(arguments: [
-        (["quantize", "in", "--blok-size", "64"], "unknown option '--blok-size'", "did you mean '--block-size'?"),
-        (["quantize", "in", "--block_size=64"], "unknown option '--block_size'", "did you mean '--block-size'?"),
-        (["quantize", "in", "--thr"], "unknown option '--thr'", "did you mean '--threshold'?"),
-        (["quantize", "in", "-output", "x"], "unknown option '-output'", "did you mean '--output'?"),
-        (["quantize", "in", "-oout"], "unknown option '-oout'", "one letter each, apart from its value: '-o out'"),
-        (["quantize", "in", "-o=out"], "unknown option '-o=out'", "one letter each, apart from its value: '-o out'"),
-        (["quantize", "in", "-fn"], "unknown option '-fn'", "one letter each, apart from its value: '-f -n'"),
-        (["quantize", "in", "-x"], "unknown option '-x'", "see 'qdemo quantize --help'"),
-        (["quantize", "in", "--frobnicate"], "unknown option '--frobnicate'", "see 'qdemo quantize --help'"),
-        (["quantize", "in", "-o", "--force"], "-o needs a value OUTPUT, but '--force' follows",
-         "a value that starts with a dash is written '--output=--force'"),
-        (["quantize", "in", "-o"], "-o needs a value OUTPUT", "see 'qdemo quantize --help'"),
-        (["quantize", "in", "--output", "--", "x"], "--output needs a value OUTPUT", "see 'qdemo quantize --help'"),
-        (["quantize", "in", "--output="], "--output is empty", "is a shell variable unset?"),
-        (["quantize", "", "-o", "out"], "argument INPUT is empty", "is a shell variable unset?"),
-        (["quantize", "in", "--force=yes"], "--force takes no value, not 'yes'", "see 'qdemo quantize --help'"),
-        (["quantize", "in", "-o", "a", "--output", "b"], "--output is given twice, but can be given only once",
-         "see 'qdemo quantize --help'"),
-        (["quantize", "in", "-f", "-f"], "-f is given twice, but can be given only once", "see 'qdemo quantize --help'"),
-        (["quantize", "in"], "missing option -o OUTPUT", "usage: qdemo quantize INPUT -o OUTPUT [options]"),
-        (["quantize", "-o", "out"], "missing argument INPUT", "usage: qdemo quantize INPUT -o OUTPUT [options]"),
-        (["quantize", "a", "b", "-o", "out"], "unexpected argument 'b'", "usage: qdemo quantize INPUT -o OUTPUT [options]"),
-        (["layers"], "missing argument INPUT", "usage: qdemo layers INPUT... [options]"),
-        (["merge", "x"], "missing argument OUTPUT", "usage: qdemo merge BASE [ADAPTER...] OUTPUT [options]"),
-        (["quantize", "in", "--type", "nf5"], "--type must be one of nf4, fp4, not 'nf5'", "did you mean 'nf4'?"),
-        (["quantize", "in", "--max-memory", "lots"], "--max-memory needs an amount of bytes, not 'lots'",
-         "bytes, or as 512M, 1.5GiB, 2GB"),
-        (["layers", "a\u{FFFD}b"], "argument 2 is not valid UTF-8: 'a\u{FFFD}b'", nil),
-    ] as [([String], String, String?)])
+    @Test(
+        arguments: [
+            (["quantize", "in", "--blok-size", "64"], "unknown option '--blok-size'", "did you mean '--block-size'?"),
+            (["quantize", "in", "--block_size=64"], "unknown option '--block_size'", "did you mean '--block-size'?"),
+            (["quantize", "in", "--thr"], "unknown option '--thr'", "did you mean '--threshold'?"),
+            (["quantize", "in", "-output", "x"], "unknown option '-output'", "did you mean '--output'?"),
+            (["quantize", "in", "-oout"], "unknown option '-oout'", "one letter each, apart from its value: '-o out'"),
+            (["quantize", "in", "-o=out"], "unknown option '-o=out'", "one letter each, apart from its value: '-o out'"),
+            (["quantize", "in", "-fn"], "unknown option '-fn'", "one letter each, apart from its value: '-f -n'"),
+            (["quantize", "in", "-x"], "unknown option '-x'", "see 'qdemo quantize --help'"),
+            (["quantize", "in", "--frobnicate"], "unknown option '--frobnicate'", "see 'qdemo quantize --help'"),
+            (
+                ["quantize", "in", "-o", "--force"], "-o needs a value OUTPUT, but '--force' follows",
+                "a value that starts with a dash is written '--output=--force'"
+            ),
+            (["quantize", "in", "-o"], "-o needs a value OUTPUT", "see 'qdemo quantize --help'"),
+            (["quantize", "in", "--output", "--", "x"], "--output needs a value OUTPUT", "see 'qdemo quantize --help'"),
+            (["quantize", "in", "--output="], "--output is empty", "is a shell variable unset?"),
+            (["quantize", "", "-o", "out"], "argument INPUT is empty", "is a shell variable unset?"),
+            (["quantize", "in", "--force=yes"], "--force takes no value, not 'yes'", "see 'qdemo quantize --help'"),
+            (
+                ["quantize", "in", "-o", "a", "--output", "b"], "--output is given twice, but can be given only once",
+                "see 'qdemo quantize --help'"
+            ),
+            (["quantize", "in", "-f", "-f"], "-f is given twice, but can be given only once", "see 'qdemo quantize --help'"),
+            (["quantize", "in"], "missing option -o OUTPUT", "usage: qdemo quantize INPUT -o OUTPUT [options]"),
+            (["quantize", "-o", "out"], "missing argument INPUT", "usage: qdemo quantize INPUT -o OUTPUT [options]"),
+            (["quantize", "a", "b", "-o", "out"], "unexpected argument 'b'", "usage: qdemo quantize INPUT -o OUTPUT [options]"),
+            (["layers"], "missing argument INPUT", "usage: qdemo layers INPUT... [options]"),
+            (["merge", "x"], "missing argument OUTPUT", "usage: qdemo merge BASE [ADAPTER...] OUTPUT [options]"),
+            (["quantize", "in", "--type", "nf5"], "--type must be one of nf4, fp4, not 'nf5'", "did you mean 'nf4'?"),
+            (
+                ["quantize", "in", "--max-memory", "lots"], "--max-memory needs an amount of bytes, not 'lots'",
+                "bytes, or as 512M, 1.5GiB, 2GB"
+            ),
+            (["layers", "a\u{FFFD}b"], "argument 2 is not valid UTF-8: 'a\u{FFFD}b'", nil),
+        ] as [([String], String, String?)])
     func refuses(line: [String], message: String, hint: String?) {
         let hintLine = hint.map { "hint: \($0)\n" } ?? ""
         #expect(DemoTool.run(line) == .init(status: .usage, output: "", errors: "qdemo: error: \(message)\n" + hintLine))

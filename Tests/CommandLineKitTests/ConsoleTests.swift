@@ -41,8 +41,10 @@ import Testing
 
     @Test(arguments: [
         (OutputError.closedPipe, ExitCode.closedPipe, "qdemo: note: nothing was written\n"),
-        (.failed(stream: "standard output", code: 28), .failed,
-         "qdemo: note: nothing was written\nqdemo: error: standard output: cannot write: no space left on device\n"),
+        (
+            .failed(stream: "standard output", code: 28), .failed,
+            "qdemo: note: nothing was written\nqdemo: error: standard output: cannot write: no space left on device\n"
+        ),
     ])
     func failureToWriteEndsTheTool(error: OutputError, status: ExitCode, messages: String) {
         let errors = RecordingSink()

@@ -72,8 +72,9 @@ enum DemoTool {
         ],
         example: "qdemo merge gpt2 alpaca out"
     ) { arguments, console in
-        try console.writeLine("\(arguments.positional(always: "base")) + \(arguments.positionals("adapter")) -> "
-            + arguments.positional(always: "output"))
+        try console.writeLine(
+            "\(arguments.positional(always: "base")) + \(arguments.positionals("adapter")) -> "
+                + arguments.positional(always: "output"))
         return .done
     }
 

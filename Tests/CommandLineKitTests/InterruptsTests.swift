@@ -83,13 +83,15 @@ import Testing
             pipe(&ends)
             dup2(ends[1], 1)
             var thread = pthread_t()
-            pthread_create(&thread, nil, { _ in
-                usleep(100_000)
-                kill(getpid(), SIGTERM)
-                // Reached only when the first signal did not end the process.
-                usleep(1_000_000)
-                _exit(9)
-            }, nil)
+            pthread_create(
+                &thread, nil,
+                { _ in
+                    usleep(100_000)
+                    kill(getpid(), SIGTERM)
+                    // Reached only when the first signal did not end the process.
+                    usleep(1_000_000)
+                    _exit(9)
+                }, nil)
             exit(Self.endless.run(["qendless"]))
         }
     }

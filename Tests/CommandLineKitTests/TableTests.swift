@@ -19,33 +19,35 @@ import Testing
     }
 
     @Test func alignsByDisplayWidthAndDecimalPoint() {
-        #expect(table.text(width: nil, style: plain) == """
-            tensor                dtype    bytes  max error
-            h.0 and everything that belongs to the first layer
-              attn.c_attn.weight  nf4    884,736     0.0123
-              日本語.weight                   96    12.5
-            h.1                                1
-              a\\u{1b}[2J          f32          7   nan
-              short row
-            --------------------         -------
-            4 tensors                    884,839
+        #expect(
+            table.text(width: nil, style: plain) == """
+                tensor                dtype    bytes  max error
+                h.0 and everything that belongs to the first layer
+                  attn.c_attn.weight  nf4    884,736     0.0123
+                  日本語.weight                   96    12.5
+                h.1                                1
+                  a\\u{1b}[2J          f32          7   nan
+                  short row
+                --------------------         -------
+                4 tensors                    884,839
 
-            """)
+                """)
     }
 
     @Test func cutsNamesToTheTerminal() {
-        #expect(table.text(width: 40, style: plain) == """
-            tensor         dtype    bytes  max error
-            h.0 and everything t… to the first layer
-              attn…weight  nf4    884,736     0.0123
-              日本…weight              96    12.5
-            h.1                         1
-              a\\u{1b}[2J   f32          7   nan
-              short row
-            -------------         -------
-            4 tensors             884,839
+        #expect(
+            table.text(width: 40, style: plain) == """
+                tensor         dtype    bytes  max error
+                h.0 and everything t… to the first layer
+                  attn…weight  nf4    884,736     0.0123
+                  日本…weight              96    12.5
+                h.1                         1
+                  a\\u{1b}[2J   f32          7   nan
+                  short row
+                -------------         -------
+                4 tensors             884,839
 
-            """)
+                """)
     }
 
     @Test func keepsEightColumnsOfANameHoweverNarrowTheTerminal() {
@@ -58,12 +60,13 @@ import Testing
         var table = Table([.init("a", .right), .init("b")])
         table.addRow([.init("1", .red), "x"])
         table.addRow(["22", .init("y", .green)])
-        #expect(table.text(width: nil, style: Style(isEnabled: true)) == """
-             \u{1B}[1ma\u{1B}[0m  \u{1B}[1mb\u{1B}[0m
-             \u{1B}[31m1\u{1B}[0m  x
-            22  \u{1B}[32my\u{1B}[0m
+        #expect(
+            table.text(width: nil, style: Style(isEnabled: true)) == """
+                 \u{1B}[1ma\u{1B}[0m  \u{1B}[1mb\u{1B}[0m
+                 \u{1B}[31m1\u{1B}[0m  x
+                22  \u{1B}[32my\u{1B}[0m
 
-            """)
+                """)
     }
 
     @Test func titlesMayBeLeftOut() {
@@ -76,14 +79,15 @@ import Testing
     @Test func longDecimalsMakeTheColumnWider() {
         var table = Table([.init("error", .decimal), .init("x")])
         for error in ["1", "22.5", "0.125", "-3.0625"] { table.addRow([.init(error), "|"]) }
-        #expect(table.text(width: nil, style: plain) == """
-              error  x
-             1       |
-            22.5     |
-             0.125   |
-            -3.0625  |
+        #expect(
+            table.text(width: nil, style: plain) == """
+                  error  x
+                 1       |
+                22.5     |
+                 0.125   |
+                -3.0625  |
 
-            """)
+                """)
     }
 
     @Test func consoleCutsOnlyOnATerminal() throws {

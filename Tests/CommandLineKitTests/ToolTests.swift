@@ -48,23 +48,31 @@ import Testing
     }
 
     @Test func withoutArgumentsSaysHowToGoOn() {
-        #expect(DemoTool.run([]) == .init(status: .usage, output: "", errors: """
-            usage: qdemo COMMAND [ARGUMENT...] [options]
+        #expect(
+            DemoTool.run([])
+                == .init(
+                    status: .usage, output: "",
+                    errors: """
+                        usage: qdemo COMMAND [ARGUMENT...] [options]
 
-            commands:
-              quantize  quantize a model to 4 bits
-              layers    list the tensors of models
-              merge     merge adapters
-              fail      fail in the way that is asked for
+                        commands:
+                          quantize  quantize a model to 4 bits
+                          layers    list the tensors of models
+                          merge     merge adapters
+                          fail      fail in the way that is asked for
 
-            see 'qdemo --help' or 'qdemo COMMAND --help'
+                        see 'qdemo --help' or 'qdemo COMMAND --help'
 
-            """))
-        #expect(DemoTool.run([], tool: DemoTool.single) == .init(status: .usage, output: "", errors: """
-            usage: qmerge BASE ADAPTER -o OUTPUT [options]
-            see 'qmerge --help'
+                        """))
+        #expect(
+            DemoTool.run([], tool: DemoTool.single)
+                == .init(
+                    status: .usage, output: "",
+                    errors: """
+                        usage: qmerge BASE ADAPTER -o OUTPUT [options]
+                        see 'qmerge --help'
 
-            """))
+                        """))
     }
 
     @Test func toolWithoutCommandsTakesArgumentsDirectly() {

@@ -98,7 +98,8 @@ import Testing
         try output.commit([file])
         let conversion = try ConversionPlan(
             try Checkpoint.open(folder.path(of: "dense.safetensors")),
-            settings: QuantizationSettings(quantType: .nf4, blockSize: 32, isDoubleQuantized: false), rules: ConversionRules(), castingTo: nil,
+            settings: QuantizationSettings(quantType: .nf4, blockSize: 32, isDoubleQuantized: false), rules: ConversionRules(),
+            castingTo: nil,
             toolVersion: "0.1.0", options: [])
         _ = try Conversion(conversion, resources: Resources(threadCount: 1), allowsNonfinite: false)
             .run(path: folder.path(of: "model.qnf"), replaces: false)

@@ -1,5 +1,5 @@
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import Quantization
 import TensorCore
 import Testing
@@ -84,7 +84,8 @@ import Testing
 
     /// What the quant state records, and that the codes are those of the values as float32.
     @Test(arguments: [
-        (ScalarType.f32, "float32"), (.f16, "float16"), (.bf16, "bfloat16"), (.f64, "float32"), (.f8e4m3, "bfloat16"), (.f8e5m2, "bfloat16"),
+        (ScalarType.f32, "float32"), (.f16, "float16"), (.bf16, "bfloat16"), (.f64, "float32"), (.f8e4m3, "bfloat16"),
+        (.f8e5m2, "bfloat16"),
     ]) func everyFloatIsQuantizedByItsValue(_ type: ScalarType, _ recorded: String) throws {
         let values: [Float] = (0..<200).map { Float($0 % 17 - 8) / 4 }
         let bytes: [UInt8] =
@@ -115,7 +116,8 @@ import Testing
     /// Multiples of a quarter up to 2, by hand: a sign, four bits of exponent with bias 7, three of mantissa.
     private static func e4m3(_ value: Float) -> UInt8 {
         guard value != 0 else { return 0 }
-        let exponent = Int(value.exponent), mantissa = UInt8((value.magnitude / Float(sign: .plus, exponent: exponent, significand: 1) - 1) * 8)
+        let exponent = Int(value.exponent),
+            mantissa = UInt8((value.magnitude / Float(sign: .plus, exponent: exponent, significand: 1) - 1) * 8)
         return (value < 0 ? 0x80 : 0) | UInt8(exponent + 7) << 3 | mantissa
     }
 }

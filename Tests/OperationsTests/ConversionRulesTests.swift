@@ -1,5 +1,5 @@
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import Quantization
 import TensorCore
 import Testing
@@ -10,7 +10,8 @@ import Testing
 @Suite struct ConversionRulesTests {
     /// Steps of a plan, by name.
     static func steps(
-        _ source: String, _ rules: ConversionRules = ConversionRules(), settings: QuantizationSettings? = nil, castingTo type: ScalarType? = nil
+        _ source: String, _ rules: ConversionRules = ConversionRules(), settings: QuantizationSettings? = nil,
+        castingTo type: ScalarType? = nil
     ) throws -> [String: String] {
         let plan = try ConversionPlan(
             try Checkpoint.open(source), settings: settings, rules: rules, castingTo: type, toolVersion: "1", options: [])
@@ -68,7 +69,9 @@ import Testing
         let folder = try TemporaryFolder()
         try convert(source, to: folder.path("m.qnf"), rules: Self.rules([(.quantize, "down_proj")]))
         var all = try storedTensors(at: Fixture.checkpoint("variants/storage-bf16/model.safetensors"))
-        for (key, tensor) in all where all[key + ".absmax"] != nil { all[key] = StoredTensor(key, .u8, [tensor.bytes.count, 1], tensor.bytes) }
+        for (key, tensor) in all where all[key + ".absmax"] != nil {
+            all[key] = StoredTensor(key, .u8, [tensor.bytes.count, 1], tensor.bytes)
+        }
         #expect(try weights(at: folder.path("m.qnf")) == all)
     }
 
@@ -76,7 +79,8 @@ import Testing
     @Test func whatCannotBeQuantizedIsKept() throws {
         let folder = try TemporaryFolder()
         let tensors = [
-            StoredTensor("scalar.weight", [], [1]), StoredTensor("vector.weight", [3], [1, 2, 3]), StoredTensor("cube.weight", [1, 1, 2], [1, 2]),
+            StoredTensor("scalar.weight", [], [1]), StoredTensor("vector.weight", [3], [1, 2, 3]),
+            StoredTensor("cube.weight", [1, 1, 2], [1, 2]),
             StoredTensor("empty.weight", [0, 4], []), StoredTensor("integers.weight", .i32, [1, 1], [1, 2, 3, 4]),
             StoredTensor("bytes.weight", .u8, [1, 2], [1, 2]), StoredTensor("flags.weight", .bool, [1, 1], [1]),
             StoredTensor("scales.weight", .f8e8m0, [1, 1], [1]), StoredTensor("packed.weight", .f4, [1, 2], [1]),

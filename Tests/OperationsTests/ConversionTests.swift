@@ -1,6 +1,6 @@
+import CheckpointTestSupport
 import Checkpoints
 import JSONText
-import CheckpointTestSupport
 import Quantization
 import TensorCore
 import Testing
@@ -46,6 +46,22 @@ import Testing
         try convert(source.path, to: folder.path("model.qnf"))
         let expected = try storedTensors(at: Fixture.checkpoint("gpt2-tensorflow/nf4-f32/model.safetensors"))
         #expect(try weights(at: folder.path("model.qnf")) == expected)
+    }
+
+    /// The published GPT-2 has bare names; without a config it is known by its shapes.
+    @Test func gpt2WithBareNamesGivesTheSame() throws {
+        let prefix = "transformer."
+        let folder = try TemporaryFolder()
+        let dense = try Checkpoint.open(Fixture.checkpoint("gpt2/dense-f32")).source.storedTensors()
+        func bare(_ tensor: StoredTensor) -> StoredTensor {
+            var tensor = tensor
+            tensor.name = String(tensor.name.dropFirst(prefix.count))
+            return tensor
+        }
+        try folder.write(dense.map(bare).safetensors(), to: "model.safetensors")
+        try convert(folder.path("model.safetensors"), to: folder.path("model.qnf"))
+        let expected = try storedTensors(at: Fixture.checkpoint("gpt2/nf4-f32/model.safetensors")).values.map(bare)
+        #expect(try Set(weights(at: folder.path("model.qnf")).values) == Set(expected))
     }
 
     /// A trained model, three shards, with weights of more than 256 blocks.

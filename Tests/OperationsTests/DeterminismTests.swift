@@ -1,6 +1,6 @@
 import ByteIO
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import JSONText
 import Quantization
 import TensorCore
@@ -69,7 +69,8 @@ import Testing
         let folder = try TemporaryFolder()
         let checkpoint = try Checkpoint.open(Fixture.checkpoint("gpt2/dense-bf16"))
         let settings = try QuantizationSettings(quantType: .nf4, blockSize: 64, isDoubleQuantized: false)
-        let plan = try ConversionPlan(checkpoint, settings: settings, rules: ConversionRules(), castingTo: nil, toolVersion: "1", options: [])
+        let plan = try ConversionPlan(
+            checkpoint, settings: settings, rules: ConversionRules(), castingTo: nil, toolVersion: "1", options: [])
         let report = try Conversion(plan, resources: Resources(threadCount: 1), allowsNonfinite: false)
             .run(path: folder.path("m.qnf"), replaces: false)
         #expect(try plan.outputByteCount() - report.outputByteCount == 2 * report.quantizedCount)

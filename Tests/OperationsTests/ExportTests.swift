@@ -1,6 +1,6 @@
 import ByteIO
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import JSONText
 import SafetensorsFormat
 import TensorCore
@@ -171,7 +171,8 @@ import Testing
 
     static let skipping = [
         Skipping(source: "llama/dense-bf16", rules: [], expected: nil),
-        Skipping(source: "llama/dense-bf16", rules: [(.keep, "layers\\.1\\..*down")], expected: ["lm_head", "model.layers.1.mlp.down_proj"]),
+        Skipping(
+            source: "llama/dense-bf16", rules: [(.keep, "layers\\.1\\..*down")], expected: ["lm_head", "model.layers.1.mlp.down_proj"]),
         Skipping(source: "llama/dense-bf16", rules: [(.quantize, "lm_head")], expected: []),
         // The head of this one is tied and not stored: a list that did not name it would have it made 4-bit.
         Skipping(source: "gpt2/dense-bf16", rules: [(.keep, "h\\.0\\.mlp.c_fc")], expected: ["lm_head", "transformer.h.0.mlp.c_fc"]),
@@ -196,7 +197,8 @@ import Testing
         let embeddings = ["transformer.wpe.weight", "transformer.wte.weight"]
         let plan = try ExportPlan(checkpoint, form: .quantized)
         #expect(plan.expanded == embeddings)
-        _ = try Export(plan, resources: Resources(threadCount: 2)).run(folder: folder.path("hf"), maximumShardByteCount: .max, replaces: false)
+        _ = try Export(plan, resources: Resources(threadCount: 2)).run(
+            folder: folder.path("hf"), maximumShardByteCount: .max, replaces: false)
         let tensors = try storedTensors(at: folder.path("hf/model.safetensors"))
         let expected = try storedTensors(at: Fixture.checkpoint("gpt2/nf4-f32/model.safetensors"))
         #expect(tensors.keys == expected.keys)
@@ -234,8 +236,11 @@ import Testing
             if weights.count > 1 { #expect(file.name == "model-\(digits[0])-of-\(digits[1]).safetensors") }
             let tensors = try storedTensors(at: folder.path("hf/\(file.name)"))
             // The parts of a weight are together; a shard is larger only where it holds nothing else.
-            let owners = Set(tensors.keys.map { name in expected.keys.first { name.hasPrefix($0 + ".") && expected[$0 + ".absmax"] != nil } ?? name })
-            for owner in owners { #expect(expected.keys.filter { $0 == owner || $0.hasPrefix(owner + ".") }.allSatisfy { tensors[$0] != nil }) }
+            let owners = Set(
+                tensors.keys.map { name in expected.keys.first { name.hasPrefix($0 + ".") && expected[$0 + ".absmax"] != nil } ?? name })
+            for owner in owners {
+                #expect(expected.keys.filter { $0 == owner || $0.hasPrefix(owner + ".") }.allSatisfy { tensors[$0] != nil })
+            }
             #expect(tensors.values.reduce(0) { $0 + $1.bytes.count } <= limit || owners.count == 1)
         }
         #expect(weights.count == [1: 21, 20_000: 5, 60_000: 3, 150_000: 1][limit])
@@ -273,7 +278,9 @@ import Testing
 
     @Test func progressAddsUpToWhatWasAnnounced() throws {
         let folder = try TemporaryFolder()
-        for (name, form) in [("gpt2/nf4-f32", ExportPlan.Form.dense(.bf16)), ("gpt2/nf4-f32", .quantized), ("gpt2/dense-f32", .dense(.f16))] {
+        for (name, form) in [
+            ("gpt2/nf4-f32", ExportPlan.Form.dense(.bf16)), ("gpt2/nf4-f32", .quantized), ("gpt2/dense-f32", .dense(.f16)),
+        ] {
             let counter = Counter()
             let plan = try ExportPlan(try Checkpoint.open(Fixture.checkpoint(name)), form: form)
             let resources = Resources(threadCount: 2, chunkElementCount: 1000) { counter.add($0) }

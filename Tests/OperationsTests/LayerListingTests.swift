@@ -1,5 +1,5 @@
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import Quantization
 import TensorCore
 import Testing

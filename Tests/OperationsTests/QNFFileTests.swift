@@ -1,6 +1,6 @@
 import ByteIO
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import Glibc
 import JSONText
 import Quantization
@@ -105,7 +105,9 @@ import Testing
         }
     }
 
-    private static func replacing(_ old: String, _ new: String) -> (String) -> String { { $0.replacing(old, with: new, maxReplacements: 1) } }
+    private static func replacing(_ old: String, _ new: String) -> (String) -> String {
+        { $0.replacing(old, with: new, maxReplacements: 1) }
+    }
 
     struct Edit: Sendable, CustomTestStringConvertible {
         let old: String
@@ -141,7 +143,9 @@ import Testing
             isDamage: false),
         Edit(#""qnf.version":"1","#, "", "'qnf.version' is missing"),
         Edit(#""qnf.header_crc32c":""#, #""other":""#, "'qnf.header_crc32c' is missing"),
-        Edit(#""qnf.header_crc32c":""#, #""qnf.header_crc32c": ""#, "'qnf.header_crc32c' does not stand in the header as writers of .qnf spell it"),
+        Edit(
+            #""qnf.header_crc32c":""#, #""qnf.header_crc32c": ""#,
+            "'qnf.header_crc32c' does not stand in the header as writers of .qnf spell it"),
         Edit(#""qnf.crc32c":""#, #""other":""#, "'qnf.crc32c' is missing"),
         Edit(#""qnf.crc32c":""#, #""qnf.crc32c":"0"#, "'qnf.crc32c' has 89 digits, but 11 tensors need 88"),
         Edit(#""qnf.fingerprint":""#, #""other":""#, "'qnf.fingerprint' is missing"),

@@ -1,6 +1,6 @@
 import ByteIO
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import Glibc
 import Quantization
 import SafetensorsFormat
@@ -73,7 +73,8 @@ import Testing
         (.f64, [0, 0, 0, 0, 0, 0, 0xf0, 0x7f], "is not a finite number of float32"),
         // 1e300
         (.f64, [0x9c, 0x75, 0, 0x88, 0x3c, 0xe4, 0x37, 0x7e], "is not a finite number of float32"),
-        (.f8e4m3, [0x7f], "is not a finite number"), (.f8e5m2, [0x7c], "is not a finite number"), (.f8e5m2, [0xff], "is not a finite number"),
+        (.f8e4m3, [0x7f], "is not a finite number"), (.f8e5m2, [0x7c], "is not a finite number"),
+        (.f8e5m2, [0xff], "is not a finite number"),
     ]
 
     @Test(arguments: nonfinite) func refusesValuesThatAreNotFinite(_ value: (type: ScalarType, bytes: [UInt8], reason: String)) throws {
@@ -166,7 +167,9 @@ import Testing
     @Test func outputIsNeverAnInput() throws {
         let folder = try TemporaryFolder()
         try folder.makeFolder("model")
-        for name in ["model.safetensors", "config.json"] { try folder.copy(Fixture.checkpoint("llama/dense-bf16/\(name)"), as: "model/\(name)") }
+        for name in ["model.safetensors", "config.json"] {
+            try folder.copy(Fixture.checkpoint("llama/dense-bf16/\(name)"), as: "model/\(name)")
+        }
         for output in ["model/model.safetensors", "model/config.json", "model"] {
             let path = folder.path(output)
             let input = output == "model" ? "model/model.safetensors" : output

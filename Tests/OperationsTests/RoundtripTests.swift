@@ -1,5 +1,5 @@
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import Quantization
 import TensorCore
 import Testing
@@ -34,7 +34,8 @@ import Testing
                 continue
             }
             quantizedCount += 1
-            let isTransposed = String(decoding: state.bytes, as: UTF8.self).contains("\"shape\": [\(tensor.dimensions[1]), ")
+            let isTransposed =
+                String(decoding: state.bytes, as: UTF8.self).contains("\"shape\": [\(tensor.dimensions[1]), ")
                 && tensor.dimensions[0] != tensor.dimensions[1] || tensor.name.contains("attn.c_proj")
             let reference = try Measured.elements(of: tensor, isTransposed: isTransposed)
             let expected = try Measured(reference: reference, weight: tensor.name, in: stored)
@@ -157,7 +158,9 @@ import Testing
                 let parts = text.split(separator: old, maxSplits: 1, omittingEmptySubsequences: false)
                 if parts.count == 2 { tensors[name] = StoredTensor(name, text: parts[0] + new + parts[1]) }
             }
-            #expect(try storedTensors(at: model + "/model.safetensors") != storedTensors(at: Fixture.checkpoint("gpt2/nf4-f32/model.safetensors")))
+            #expect(
+                try storedTensors(at: model + "/model.safetensors")
+                    != storedTensors(at: Fixture.checkpoint("gpt2/nf4-f32/model.safetensors")))
             let report = try Self.compare(Fixture.checkpoint("gpt2/dense-f32"), model)
             #expect(report.rows.filter { $0.isBitExact == false }.map(\.name) == [Self.weight])
             folder.remove("model")

@@ -1,6 +1,6 @@
 import ByteIO
-import Checkpoints
 import CheckpointTestSupport
+import Checkpoints
 import Quantization
 import Synchronization
 import TensorCore

@@ -70,36 +70,38 @@ import Testing
         #expect(try quantized(["--embeddings", "nf4", "--keep", "layers"]) == ["model.embed_tokens.weight"])
     }
 
-    @Test("refuses with one clear error", arguments: [
-        (["to-nf4", "SAMPLES/nothing", "-o", "OUT/a.qnf"], ExitCode.failed, "qconvert: error: SAMPLES/nothing: does not exist\n"),
-        (
-            ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/folder/a.qnf"], .failed,
-            "qconvert: error: OUT/folder/a.qnf: cannot be created: there is no folder OUT/folder\nhint: create the folder first\n"
-        ),
-        (
-            ["to-nf4", "SAMPLES/README.md", "-o", "OUT/a.qnf"], .failed,
-            "qconvert: error: SAMPLES/README.md: is no model file of a known kind\nhint: known are safetensors files, .qnf, "
-                + "Hugging Face folders and TensorFlow checkpoints\n"
-        ),
-        (
-            ["to-hf", "SAMPLES/llama-bnb4", "-o", "OUT/a", "--dtype", "f32"], .usage,
-            "qconvert: error: --dtype is for dense weights, but this model is 4-bit\nhint: add --dequantize\n"
-        ),
-        (
-            ["to-nf4", "SAMPLES/llama-bnb4", "-o", "OUT/a.qnf", "--block-size", "128"], .failed,
-            "qconvert: error: SAMPLES/llama-bnb4 is 4-bit already (nf4, blocks of 64, double quantization), but nf4, blocks of 128, "
-                + "double quantization is asked for\nhint: start from the dense model, or accept a second loss: qconvert to-hf --dequantize first\n"
-        ),
-        (
-            ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/a.qnf", "--keep", "("], .usage,
-            "qconvert: error: --keep: '(' is no regular expression: expected ')'\n"
-        ),
-        (
-            ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/a.qnf", "--max-memory", "1M"], .failed,
-            "qconvert: error: --max-memory allows 1048576 bytes, but this needs at least 28392448\nhint: allow more; most of it is "
-                + "the header of the model, the constants of its largest tensor, and the program itself\n"
-        ),
-    ])
+    @Test(
+        "refuses with one clear error",
+        arguments: [
+            (["to-nf4", "SAMPLES/nothing", "-o", "OUT/a.qnf"], ExitCode.failed, "qconvert: error: SAMPLES/nothing: does not exist\n"),
+            (
+                ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/folder/a.qnf"], .failed,
+                "qconvert: error: OUT/folder/a.qnf: cannot be created: there is no folder OUT/folder\nhint: create the folder first\n"
+            ),
+            (
+                ["to-nf4", "SAMPLES/README.md", "-o", "OUT/a.qnf"], .failed,
+                "qconvert: error: SAMPLES/README.md: is no model file of a known kind\nhint: known are safetensors files, .qnf, "
+                    + "Hugging Face folders and TensorFlow checkpoints\n"
+            ),
+            (
+                ["to-hf", "SAMPLES/llama-bnb4", "-o", "OUT/a", "--dtype", "f32"], .usage,
+                "qconvert: error: --dtype is for dense weights, but this model is 4-bit\nhint: add --dequantize\n"
+            ),
+            (
+                ["to-nf4", "SAMPLES/llama-bnb4", "-o", "OUT/a.qnf", "--block-size", "128"], .failed,
+                "qconvert: error: SAMPLES/llama-bnb4 is 4-bit already (nf4, blocks of 64, double quantization), but nf4, blocks of 128, "
+                    + "double quantization is asked for\nhint: start from the dense model, or accept a second loss: qconvert to-hf --dequantize first\n"
+            ),
+            (
+                ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/a.qnf", "--keep", "("], .usage,
+                "qconvert: error: --keep: '(' is no regular expression: expected ')'\n"
+            ),
+            (
+                ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/a.qnf", "--max-memory", "1M"], .failed,
+                "qconvert: error: --max-memory allows 1048576 bytes, but this needs at least 28392448\nhint: allow more; most of it is "
+                    + "the header of the model, the constants of its largest tensor, and the program itself\n"
+            ),
+        ])
     func refuses(line: [String], status: ExitCode, errors: String) throws {
         let folder = try TemporaryFolder()
         func filled(_ text: String) -> String {

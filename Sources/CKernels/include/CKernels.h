@@ -13,5 +13,7 @@
 #include "qk_quantize8.h"
 #include "qk_scan.h"
 #include "qk_simd.h"
+#include "qk_statistics.h"
+#include "qk_statistics4.h"
 
 #endif

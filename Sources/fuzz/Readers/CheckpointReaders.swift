@@ -11,7 +11,8 @@ extension Reader {
     static let stateWords = [
         "\"quant_type\": \"nf4\"", "\"blocksize\": 64", "\"dtype\": \"bfloat16\"", "\"shape\": [2, 32]", "\"nested_blocksize\": 256",
         "\"nested_dtype\": \"float32\"", "\"nested_offset\": 0.5", "nf4", "fp4", "float16", "float32", "bfloat16",
-        "nested_offset", "nested_blocksize", "nested_dtype", "quant_type", ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4",
+        "nested_offset", "nested_blocksize", "nested_dtype", "quant_type", ".quant_state.bitsandbytes__nf4",
+        ".quant_state.bitsandbytes__fp4",
         ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", "9223372036854775807", "1e999",
     ]
 
@@ -33,7 +34,9 @@ extension Reader {
                 let state = try QuantState(bitsandbytes: document, typeName: typeName)
                 require(state.blockCount > 0 && state.packedByteCount > 0 && state.nestedBlockCount >= 0, "a weight has blocks")
                 _ = state.settings
-                let copy = (try? JSONValue(parsing: Array(state.jsonText.utf8))).flatMap { try? QuantState(bitsandbytes: $0, typeName: typeName) }
+                let copy = (try? JSONValue(parsing: Array(state.jsonText.utf8))).flatMap {
+                    try? QuantState(bitsandbytes: $0, typeName: typeName)
+                }
                 require(copy == state, "the text of a quant state is the state's")
             } catch {
                 tell(error)

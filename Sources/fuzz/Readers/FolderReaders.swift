@@ -8,7 +8,11 @@ import TensorCore
 extension Reader {
     /// A folder of two shards: index, NUL, header of the first, NUL, header of the second.
     static let shards = Reader(
-        "shards", words: headerWords + ["\"weight_map\":", "\"a.safetensors\"", "\"metadata\":{\"total_size\":32}", "\"../a.safetensors\"", "a.safetensors", "b.safetensors"],
+        "shards",
+        words: headerWords + [
+            "\"weight_map\":", "\"a.safetensors\"", "\"metadata\":{\"total_size\":32}", "\"../a.safetensors\"", "a.safetensors",
+            "b.safetensors",
+        ],
         mutation: .texts(prefixByteCount: 0),
         seeds: { samples in
             let index = """
@@ -75,7 +79,10 @@ extension Reader {
     /// Any file at all: a byte that chooses the name, then the file.
     static let anyFile = Reader(
         "any-file",
-        words: ["version https://git-lfs.github.com/spec/v1", "size 12", "<!doctype html", "GGUF", "PK\u{3}\u{4}", "model_checkpoint_path: \"m\""],
+        words: [
+            "version https://git-lfs.github.com/spec/v1", "size 12", "<!doctype html", "GGUF", "PK\u{3}\u{4}",
+            "model_checkpoint_path: \"m\"",
+        ],
         seeds: { samples in
             let files =
                 samples.file("samples/llama-hf/config.json") + samples.file("samples/gpt2-tensorflow/checkpoint")
@@ -92,6 +99,8 @@ extension Reader {
             readModel(anyFolder.path)
         })
 
-    private static let names = ["model.safetensors", "m.qnf", "m.index", "checkpoint", "x.safetensors.index.json", "m.data-00000-of-00001", "x"]
+    private static let names = [
+        "model.safetensors", "m.qnf", "m.index", "checkpoint", "x.safetensors.index.json", "m.data-00000-of-00001", "x",
+    ]
     private static let anyFolder = Folder.temporary()
 }

@@ -3,11 +3,14 @@ import JSONText
 extension Reader {
     /// The two ways through JSON agree, and what is written of a value reads back as the same value.
     static let json = Reader(
-        "json", words: ["true", "false", "null", "\\u00e9", "\\ud83d\\ude00", "-0", "1e5", "{\"a\":", "[[[["], mutation: .texts(prefixByteCount: 0),
+        "json", words: ["true", "false", "null", "\\u00e9", "\\ud83d\\ude00", "-0", "1e5", "{\"a\":", "[[[["],
+        mutation: .texts(prefixByteCount: 0),
         seeds: { samples in
             let texts = [
-                "{\"a\": [1, -2.5e+10, \"\\u00e9\\ud83d\\ude00\\n\"], \"b\": {\"c\": null, \"d\": true}, \"\": false}", "[]", "{}", "\"\u{e9}\"",
-                " [0, -0, 0.0, 1e999, 123456789012345678901234567890]\n", String(repeating: "[", count: 128) + String(repeating: "]", count: 128),
+                "{\"a\": [1, -2.5e+10, \"\\u00e9\\ud83d\\ude00\\n\"], \"b\": {\"c\": null, \"d\": true}, \"\": false}", "[]", "{}",
+                "\"\u{e9}\"",
+                " [0, -0, 0.0, 1e999, 123456789012345678901234567890]\n",
+                String(repeating: "[", count: 128) + String(repeating: "]", count: 128),
             ]
             let files = ["config.json", "generation_config.json", "hparams.json", "special_tokens_map.json", "tokenizer_config.json"]
             return texts.map { Array($0.utf8) } + Samples.folders.flatMap { folder in files.flatMap { samples.file("\(folder)/\($0)") } }

@@ -5,9 +5,11 @@ import TensorCore
 
 extension Reader {
     static let headerWords = [
-        "\"dtype\":\"F32\"", "\"dtype\":\"F4\"", "\"shape\":[0]", "\"shape\":[]", "\"data_offsets\":[0,0]", "\"__metadata__\":{}", "\"BF16\"",
+        "\"dtype\":\"F32\"", "\"dtype\":\"F4\"", "\"shape\":[0]", "\"shape\":[]", "\"data_offsets\":[0,0]", "\"__metadata__\":{}",
+        "\"BF16\"",
         "\"U8\"", "\"F6_E2M3\"",
-        "9223372036854775807", "4611686018427387904", "-1", "dtype", "shape", "data_offsets", "__metadata__", "format", "F32", "F16", "BF16", "U8",
+        "9223372036854775807", "4611686018427387904", "-1", "dtype", "shape", "data_offsets", "__metadata__", "format", "F32", "F16",
+        "BF16", "U8",
         "F4", "F6_E2M3", "BOOL", "C64", "I64",
     ]
 
@@ -20,7 +22,9 @@ extension Reader {
                 var end = 0
                 for entry in header.entries {
                     require(entry.dataOffset == end, "tensors follow one another")
-                    require(entry.info.byteCount * 8 == entry.info.elementCount * entry.info.scalarType.bitCount, "bytes are those of the shape")
+                    require(
+                        entry.info.byteCount * 8 == entry.info.elementCount * entry.info.scalarType.bitCount, "bytes are those of the shape"
+                    )
                     end += entry.info.byteCount
                 }
                 require(end == header.dataByteCount, "the data ends with the last tensor")

@@ -10,7 +10,8 @@ extension Reader {
         "table",
         seeds: { samples in
             let files =
-                samples.file("samples/gpt2-tensorflow/model.ckpt.index") + samples.file("Tests/Fixtures/tensorflow/partitioned/model.ckpt.index")
+                samples.file("samples/gpt2-tensorflow/model.ckpt.index")
+                + samples.file("Tests/Fixtures/tensorflow/partitioned/model.ckpt.index")
                 + samples.file("Tests/Fixtures/tensorflow/slots/model.ckpt.index")
             let entries = ["", "a", "ab", "abc", "b", "ba"].map { TableWriter.Entry(key: Array($0.utf8), value: Array($0.utf8)) }
             let contents = TableWriter(restartInterval: 3).contents(entries)

@@ -32,7 +32,9 @@ extension Reader {
                 SliceKey(name: Array("a".utf8), slice: TensorSlice(extents: [])).encoded,
                 SliceKey(
                     name: [0, 0xff, 0x61],
-                    slice: TensorSlice(extents: [.init(start: 0, length: nil), .init(start: 5, length: 70), .init(start: 1 << 40, length: 0)])
+                    slice: TensorSlice(extents: [
+                        .init(start: 0, length: nil), .init(start: 5, length: 70), .init(start: 1 << 40, length: 0),
+                    ])
                 ).encoded,
             ]
         },
@@ -55,7 +57,8 @@ extension Reader {
             && (try? OrderedCode.text(&reader)) == bytes && reader.remainingCount == 0
         require(isEqual, "ordered code comes back")
         for decode in [{ _ = try? OrderedCode.unsigned(&$0) }, { _ = try? OrderedCode.signed(&$0) }, { _ = try? OrderedCode.text(&$0) }]
-            as [(inout ByteReader) -> Void] {
+            as [(inout ByteReader) -> Void]
+        {
             var reader = ByteReader(bytes)
             decode(&reader)
         }
@@ -88,7 +91,8 @@ extension Reader {
     /// The text file that names the latest checkpoint.
     static let checkpointState = Reader(
         "checkpoint-state", words: ["model_checkpoint_path: \"", "all_model_checkpoint_paths: '", "\\x41", "\\101", "# "],
-        seeds: { samples in samples.file("samples/gpt2-tensorflow/checkpoint") + samples.file("Tests/Fixtures/tensorflow/slots/checkpoint") },
+        seeds: { samples in samples.file("samples/gpt2-tensorflow/checkpoint") + samples.file("Tests/Fixtures/tensorflow/slots/checkpoint")
+        },
         read: { bytes in
             do throws(ByteReader.Failure) {
                 let name = try CheckpointState(bytes).latestName

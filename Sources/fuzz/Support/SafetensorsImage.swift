@@ -34,7 +34,9 @@ struct SafetensorsImage {
     /// Replaces the value of a string of the metadata where it stands; the rest of the header stays as it is.
     private mutating func replaceValue(of key: String, with value: String) {
         let opening = Array("\"\(key)\":\"".utf8)
-        guard let range = json.firstRange(of: opening), let end = json[range.upperBound...].firstIndex(of: UInt8(ascii: "\"")) else { return }
+        guard let range = json.firstRange(of: opening), let end = json[range.upperBound...].firstIndex(of: UInt8(ascii: "\"")) else {
+            return
+        }
         json.replaceSubrange(range.upperBound..<end, with: value.utf8)
     }
 
