@@ -29,12 +29,15 @@ package struct Checkpoint: Sendable {
     package let metadata: QNFMetadata?
     /// What is odd about the checkpoint, but no reason to refuse it.
     package let warnings: [String]
+    /// Files that say how to read the others: an index of shards, hparams.json.
+    private let guides: [InputFile]
 
     /// config.json is parsed up to this length; real ones have a few kilobytes.
     private static let configByteCountLimit = 16 << 20
 
     init(
-        path: String, kind: Kind, source: any TensorSource, files: [CompanionFile], metadata: QNFMetadata? = nil, warnings: [String] = []
+        path: String, kind: Kind, source: any TensorSource, files: [CompanionFile], guides: [InputFile] = [], metadata: QNFMetadata? = nil,
+        warnings: [String] = []
     ) throws(FileError) {
         let config = try Self.parseConfig(files, path: path)
         let architecture = Architecture(config: config, tensors: source.tensors)
@@ -47,6 +50,7 @@ package struct Checkpoint: Sendable {
         self.source = source
         tensors = logical.filter { metadata == nil || !$0.name.hasPrefix(QNFMetadata.filePrefix) }
         self.files = files
+        self.guides = guides
         self.architecture = architecture
         self.config = config
         self.metadata = metadata
@@ -56,9 +60,9 @@ package struct Checkpoint: Sendable {
     /// Bytes of all stored tensors.
     package var storedByteCount: Int { source.tensors.reduce(0) { $0 + $1.byteCount } }
 
-    /// The files that must not be overwritten: those of the weights, and those that ride along.
+    /// The files that must not be overwritten: those of the weights, those that say how to read them, and those that ride along.
     package var inputFiles: [InputFile] {
-        source.files
+        source.files + guides
             + files.compactMap { file in
                 if case .part(let input, _, _) = file.content { input } else { nil }
             }

@@ -72,7 +72,7 @@ extension Checkpoint {
         if let stated = source.statedByteCount, stated != byteCount {
             warnings.append("the index says that the tensors have \(stated) bytes together, but they have \(byteCount)")
         }
-        return try Checkpoint(path: path, kind: .huggingFace, source: source, files: companions, warnings: warnings)
+        return try Checkpoint(path: path, kind: .huggingFace, source: source, files: companions, guides: [source.indexFile], warnings: warnings)
     }
 
     private static func openFolder(_ path: String) throws(FileError) -> Checkpoint {
@@ -118,7 +118,9 @@ extension Checkpoint {
 
     private static func openTensorFlow(_ bundle: TensorBundle, folder: String, path: String) throws(FileError) -> Checkpoint {
         if let model = try GPT2TensorFlow(bundle: bundle, folder: folder) {
-            return try Checkpoint(path: path, kind: .gpt2TensorFlow, source: model, files: model.companions, warnings: model.warnings)
+            return try Checkpoint(
+                path: path, kind: .gpt2TensorFlow, source: model, files: model.companions, guides: [model.parametersFile],
+                warnings: model.warnings)
         }
         return try Checkpoint(path: path, kind: .tensorFlow, source: bundle, files: [])
     }

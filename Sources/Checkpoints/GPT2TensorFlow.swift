@@ -20,6 +20,8 @@ struct GPT2TensorFlow: TensorSource {
     let tensors: [TensorInfo]
     let companions: [CompanionFile]
     let warnings: [String]
+    /// hparams.json.
+    let parametersFile: InputFile
     private let bundle: TensorBundle
     /// Index in the bundle of each tensor.
     private let places: [Int]
@@ -34,7 +36,8 @@ struct GPT2TensorFlow: TensorSource {
     init?(bundle: TensorBundle, folder: String) throws(FileError) {
         let path = FilePath.join(folder, "hparams.json")
         guard FilePath.kind(of: path) == .file, bundle.tensors.contains(where: { $0.name == "model/wte" }) else { return nil }
-        let parameters = try HyperParameters(path: path)
+        parametersFile = try InputFile(path: path)
+        let parameters = try HyperParameters(parametersFile)
         var expected = parameters.variables()
         var tensors: [TensorInfo] = []
         var places: [Int] = []
@@ -135,8 +138,9 @@ private struct HyperParameters {
     private static let limit = 1 << 24
     private static let layerLimit = 1 << 10
 
-    init(path: String) throws(FileError) {
-        let bytes = try InputFile(path: path).allBytes(limit: 1 << 20)
+    init(_ file: InputFile) throws(FileError) {
+        let path = file.path
+        let bytes = try file.allBytes(limit: 1 << 20)
         let document: JSONValue
         do { document = try JSONValue(parsing: bytes) } catch {
             throw FileError(path, at: "byte \(error.offset)", error.message)

@@ -10,6 +10,7 @@ final class ShardedSource: TensorSource {
     let path: String
     let tensors: [TensorInfo]
     let files: [InputFile]
+    let indexFile: InputFile
     private let shards: [SafetensorsFile]
     /// Shard and index within it of each tensor.
     private let places: [(shard: Int, tensor: Int)]
@@ -21,7 +22,8 @@ final class ShardedSource: TensorSource {
 
     /// - Parameter indexPath: path of the `.index.json`; the shards lie in the same folder.
     init(indexPath: String) throws(FileError) {
-        let index = try ShardIndex(path: indexPath, byteCountLimit: Self.indexByteCountLimit)
+        indexFile = try InputFile(path: indexPath)
+        let index = try ShardIndex(indexFile, byteCountLimit: Self.indexByteCountLimit)
         let folder = FilePath.folder(of: indexPath)
         let missing = index.shardNames.filter { FilePath.kind(of: FilePath.join(folder, $0)) != .file }
         guard missing.isEmpty else {
@@ -41,8 +43,8 @@ final class ShardedSource: TensorSource {
                 }
                 guard let stated = index.shardOfTensor[ByteKey(info.name)] else {
                     throw FileError(
-                        shard.path, at: "tensor '\(info.name)'", "is not in the index \(FilePath.name(of: indexPath))", hint: Self.mixedHint
-                    )
+                        shard.path, at: "tensor '\(info.name)'", "is not in the index \(FilePath.name(of: indexPath))",
+                        hint: Self.mixedHint)
                 }
                 guard stated == name else {
                     throw FileError(
@@ -88,8 +90,9 @@ private struct ShardIndex {
     var shardNames: [String] = []
     var totalByteCount: Int?
 
-    init(path: String, byteCountLimit: Int) throws(FileError) {
-        let bytes = try InputFile(path: path).allBytes(limit: byteCountLimit)
+    init(_ file: InputFile, byteCountLimit: Int) throws(FileError) {
+        let path = file.path
+        let bytes = try file.allBytes(limit: byteCountLimit)
         let document: JSONValue
         do { document = try JSONValue(parsing: bytes) } catch {
             throw FileError(path, at: "byte \(error.offset)", error.message)

@@ -19,6 +19,7 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
             "problems": .array(report.problems.map(document)), "oddities": .array(report.oddities.map(document)),
             "tensors": .integer(report.tensorCount), "checksums": .integer(report.checksumCount),
             "bytes": .integer(report.checkedByteCount), "seconds": .double(measures.seconds),
+            "peak_memory": .integer(measures.peakMemory),
         ])
     } else {
         for finding in report.problems {

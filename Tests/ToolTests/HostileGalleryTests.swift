@@ -94,8 +94,9 @@ struct HostileEntry: CustomTestStringConvertible, Sendable {
         }
         #expect(listed.count > 150)
         #expect(Set(Self.entries.map { $0.path.split(separator: "/").prefix(2).joined(separator: "/") }) == listed)
-        #expect(
-            Self.entries.filter { !readme.contains("| `\($0.path.split(separator: "/").dropFirst().joined(separator: "/"))` |") }.isEmpty)
+        for entry in Self.entries {
+            #expect(readme.contains("| `\(entry.path.split(separator: "/").dropFirst().joined(separator: "/"))` |"))
+        }
     }
 
     @Test func onlyTheLegalOnesAreSound() {
