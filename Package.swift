@@ -77,7 +77,9 @@ let package = Package(
         tests(
             "FormatDocumentsTests",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
-        tests("ToolTests", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Operations", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
+        tests(
+            "ToolTests",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "Operations", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("JSONTextTests", ["JSONText"]),
         .target(

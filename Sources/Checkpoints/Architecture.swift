@@ -23,7 +23,8 @@ package struct Architecture: Sendable, Hashable {
         let stated = config?["model_type"]?.string
         let looksLikeGPT2 = tensors.contains { info in
             let dimensions = info.shape.dimensions
-            return info.name.hasSuffix("h.0.attn.c_attn.weight") && dimensions.count == 2 && dimensions[1] % 3 == 0 && dimensions[1] / 3 == dimensions[0]
+            return info.name.hasSuffix("h.0.attn.c_attn.weight") && dimensions.count == 2 && dimensions[1] % 3 == 0
+                && dimensions[1] / 3 == dimensions[0]
         }
         modelType = stated ?? (looksLikeGPT2 ? "gpt2" : nil)
     }

@@ -72,7 +72,8 @@ extension Checkpoint {
         if let stated = source.statedByteCount, stated != byteCount {
             warnings.append("the index says that the tensors have \(stated) bytes together, but they have \(byteCount)")
         }
-        return try Checkpoint(path: path, kind: .huggingFace, source: source, files: companions, guides: [source.indexFile], warnings: warnings)
+        return try Checkpoint(
+            path: path, kind: .huggingFace, source: source, files: companions, guides: [source.indexFile], warnings: warnings)
     }
 
     private static func openFolder(_ path: String) throws(FileError) -> Checkpoint {

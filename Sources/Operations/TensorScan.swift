@@ -169,7 +169,8 @@ struct TensorScan: Sendable {
         let blocks = candidates.flatMap { run in
             (run * blocksPerRun..<min((run + 1) * blocksPerRun, absmax.count)).filter { block in
                 // Rounding a product never changes the order of two, so no element of the block lies beyond these.
-                (Double(lowest * absmax[block]) - mean).magnitude > distance || (Double(highest * absmax[block]) - mean).magnitude > distance
+                (Double(lowest * absmax[block]) - mean).magnitude > distance
+                    || (Double(highest * absmax[block]) - mean).magnitude > distance
             }
         }
         return try blocks.stretches(gap: Self.gap, limit: Self.longestStretch / blockSize).reduce(0) { count, stretch in
