@@ -26,7 +26,7 @@ help:
 	@echo "make build      release binaries in $(BIN)"
 	@echo "make test       build and run the whole test suite"
 	@echo "make lint       import layering, warnings as errors, formatting"
-	@echo "make interop    our files against the real Python libraries (PYTHON=...)"
+	@echo "make interop    our files in the real Python libraries, reports in a browser (PYTHON=...)"
 	@echo "make fuzz       hostile input for every reader, FUZZ_SECONDS ($(FUZZ_SECONDS)) each or FUZZ_RUNS executions"
 	@echo "make sanitize   the test suite under the address, undefined behaviour and thread sanitizers"
 	@echo "make demo       the main job on the samples, results in $(OUT)/"
@@ -80,6 +80,7 @@ demo: build
 
 interop: build
 	$(PYTHON) Tests/Interop/interop.py --bin $(BIN)
+	$(PYTHON) Tests/Interop/check_report.py --bin $(BIN)
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \
