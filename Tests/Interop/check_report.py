@@ -28,7 +28,7 @@ SURVEY = """(parts => ({
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     invisible: [...document.querySelectorAll('rect')].filter(mark => {
         const box = mark.getBoundingClientRect(), style = getComputedStyle(mark);
-        return box.width <= 0 || box.height <= 0 || style.fill === 'none';
+        return box.width <= 0 || box.height <= 0 || ['none', 'rgb(0, 0, 0)'].includes(style.fill);
     }).length,
     uncoloured: [...document.querySelectorAll('[class^=heat-],.swatch')].filter(cell =>
         getComputedStyle(cell).backgroundColor === 'rgba(0, 0, 0, 0)').length,
