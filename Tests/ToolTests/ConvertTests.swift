@@ -1,6 +1,5 @@
 import ByteIO
 import CommandLineKit
-import Glibc
 import JSONText
 import Testing
 
@@ -132,13 +131,7 @@ import Testing
         let folder = try TemporaryFolder()
         let model = folder.file("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
-        let descriptor = open(model, O_RDWR)
-        defer { close(descriptor) }
-        let offset = off_t(try InputFile(path: model).byteCount / 2)
-        var byte: UInt8 = 0
-        pread(descriptor, &byte, 1, offset)
-        byte ^= 0x10
-        pwrite(descriptor, &byte, 1, offset)
+        try Fixture.damage(model)
         let run = ToolRunner(qinspect, ["check", model])
         #expect(run.status == .no)
         #expect(run.output.contains("DAMAGED, 1 problem in 185 tensors"))

@@ -11,6 +11,17 @@ enum Fixture {
         let file = try InputFile(path: "\(root)/Tests/Fixtures/\(name)")
         return String(decoding: try file.allBytes(limit: 1 << 24), as: UTF8.self)
     }
+
+    /// Flips one bit in the middle of a file.
+    static func damage(_ path: String) throws {
+        let offset = off_t(try InputFile(path: path).byteCount / 2)
+        let descriptor = open(path, O_RDWR)
+        defer { close(descriptor) }
+        var byte: UInt8 = 0
+        pread(descriptor, &byte, 1, offset)
+        byte ^= 0x10
+        pwrite(descriptor, &byte, 1, offset)
+    }
 }
 
 /// A folder that goes with its owner, and everything in it.

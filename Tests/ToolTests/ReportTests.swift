@@ -168,6 +168,28 @@ import Testing
         #expect(page.elements.count { $0.name == "tr" } < 2_300)
     }
 
+    @Test func saysWhereAnErrorIsNoNumber() throws {
+        let folder = try TemporaryFolder()
+        for (name, value) in [("model", Float.nan), ("source", 1)] {
+            var image = SafetensorsImage()
+            image.add("layers.0.w.weight", "F32", [2], [value, 2])
+            try image.write(to: folder.file(name))
+        }
+        let page = folder.file("page.html")
+        #expect(ToolRunner(qinspect, ["report", folder.file("model"), folder.file("source"), "-o", page, "-q"]).status == .done)
+        let reader = try PageReader(try Self.text(page))
+        #expect(
+            reader.texts(in: "p").contains { $0.contains("The error of the others is no number: values are not finite on one side alone") })
+        #expect(
+            reader.texts(in: "td").contains("nan") && reader.elements.contains { $0.attributes["class"] == "heat-6" && $0.name == "td" })
+    }
+
+    @Test func namesTheFolderThatADotStandsFor() throws {
+        let folder = try TemporaryFolder()
+        #expect(ToolRunner(qinspect, ["report", Fixture.sample("llama-hf/."), "-o", folder.file("page")]).status == .done)
+        #expect(try PageReader(try Self.text(folder.file("page"))).texts(in: "title").first == "llama-hf")
+    }
+
     @Test func cutsNamesThatAreTooLong() throws {
         let name = String(repeating: "long.", count: 10_000)
         let text = try Self.report { image in
@@ -181,13 +203,7 @@ import Testing
         let folder = try TemporaryFolder()
         let (model, page) = (folder.file("model.qnf"), folder.file("page.html"))
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
-        let descriptor = open(model, O_RDWR)
-        defer { close(descriptor) }
-        let offset = off_t(try InputFile(path: model).byteCount / 2)
-        var byte: UInt8 = 0
-        pread(descriptor, &byte, 1, offset)
-        byte ^= 0x10
-        pwrite(descriptor, &byte, 1, offset)
+        try Fixture.damage(model)
         let run = ToolRunner(qinspect, ["report", model, "-o", page, "--quiet"])
         #expect(run.status == .no)
         #expect(run.errors == "qinspect: warning: \(model): is damaged, 1 problem\nhint: 'qinspect check' lists all\n")

@@ -25,7 +25,11 @@ struct ErrorSection {
         let same = "\(NumberText.grouped(exact)) of \(NumberText.grouped(report.rows.count)) tensors hold the same values"
         let total = ErrorSum(report.rows.filter { !$0.hasEqualValues })
         guard let error = total.relativeError else { return same + "." }
-        let decibels = error > 0 && error.isFinite ? ", \(NumberText.fixed(total.decibels, decimals: 1)) dB below the signal" : ""
+        guard error.isFinite else {
+            return
+                "\(same). The error of the others is no number: values are not finite on one side alone, or the source is zero throughout."
+        }
+        let decibels = error > 0 ? ", \(NumberText.fixed(total.decibels, decimals: 1)) dB below the signal" : ""
         return "\(same). Of the others the error is \(Self.percent(error)) of the weights (root mean square)\(decibels), "
             + "and the cosine between both is \(NumberText.fixed(total.cosine, decimals: 5))."
     }

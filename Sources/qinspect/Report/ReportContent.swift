@@ -1,5 +1,6 @@
 import ByteIO
 import Checkpoints
+import Glibc
 import JSONText
 import Operations
 import TensorCore
@@ -28,8 +29,8 @@ struct ReportContent {
         self.values = values
         self.comparison = comparison
         self.toolVersion = toolVersion
-        name = FilePath.name(of: path)
-        sourceName = sourcePath.map(FilePath.name(of:))
+        name = Self.name(of: path)
+        sourceName = sourcePath.map(Self.name)
         listing = LayerListing(checkpoint, matching: nil)
         var seen: Set<String> = []
         bands = LayerBands(listing.rows.compactMap(\.layer).filter { seen.insert($0).inserted })
@@ -57,5 +58,13 @@ struct ReportContent {
             if let band = row.layer.flatMap(bands.index(ofLayer:)) { rows[band].append(row) }
         }
         return rows
+    }
+
+    /// The last part of the path; of `.`, that of the folder it stands for.
+    private static func name(of path: String) -> String {
+        let name = FilePath.name(of: path)
+        guard [".", ".."].contains(name), let resolved = realpath(path, nil) else { return name }
+        defer { free(resolved) }
+        return FilePath.name(of: String(cString: resolved))
     }
 }

@@ -42,7 +42,11 @@ struct ReportHeader {
         tiles.append((NumberText.grouped(listing.rows.count), "tensors", nil))
         if content.layerCount > 0 { tiles.append((NumberText.grouped(content.layerCount), "layers", nil)) }
         if let report = content.comparison, let error = ErrorSum(report.rows.filter { !$0.hasEqualValues }).relativeError {
-            tiles.append((NumberText.percent(error, decimals: 2), "error of changed weights", NumberText.significant(error, digits: 6)))
+            tiles.append(
+                (
+                    error.isFinite ? NumberText.percent(error, decimals: 2) : "none", "error of changed weights",
+                    NumberText.significant(error, digits: 6)
+                ))
         }
         return tiles
     }
