@@ -9,7 +9,7 @@ package final class InputFile: Sendable {
     /// Length at the time of opening.
     package let byteCount: Int
     package let identity: FileIdentity
-    private let descriptor: Int32
+    let descriptor: Int32
 
     package init(path: String) throws(FileError) {
         guard !path.utf8.contains(0) else { throw FileError(path, "cannot be opened: no path holds a NUL character") }

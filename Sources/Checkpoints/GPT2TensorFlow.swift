@@ -68,6 +68,8 @@ struct GPT2TensorFlow: TensorSource {
 
     func fileIndex(ofTensor index: Int) -> Int { bundle.fileIndex(ofTensor: places[index]) }
 
+    func place(ofTensor index: Int) -> (file: Int, offset: Int)? { bundle.place(ofTensor: places[index]) }
+
     func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
         try bundle.read(tensor: places[index], atByteOffset: offset, into: buffer)
     }

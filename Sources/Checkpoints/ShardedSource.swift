@@ -72,6 +72,11 @@ final class ShardedSource: TensorSource {
 
     func fileIndex(ofTensor index: Int) -> Int { places[index].shard }
 
+    func place(ofTensor index: Int) -> (file: Int, offset: Int)? {
+        let place = places[index]
+        return shards[place.shard].place(ofTensor: place.tensor).map { (place.shard, $0.offset) }
+    }
+
     func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
         let place = places[index]
         try shards[place.shard].read(tensor: place.tensor, atByteOffset: offset, into: buffer)

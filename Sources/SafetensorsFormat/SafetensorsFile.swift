@@ -43,6 +43,8 @@ package final class SafetensorsFile: TensorSource {
 
     package func fileIndex(ofTensor index: Int) -> Int { 0 }
 
+    package func place(ofTensor index: Int) -> (file: Int, offset: Int)? { (0, dataStart + header.entries[index].dataOffset) }
+
     package func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
         let entry = header.entries[index]
         precondition(offset >= 0 && offset + buffer.count <= entry.info.byteCount, "a read leaves its tensor")

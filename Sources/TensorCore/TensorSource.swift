@@ -20,6 +20,9 @@ package protocol TensorSource: Sendable {
     /// Fills `buffer` with bytes of tensor `index`, from byte `offset` of the tensor on. May be called from any thread.
     func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError)
 
+    /// Where the tensor's bytes lie in one piece: index into `files` and offset there; nil where they have to be put together.
+    func place(ofTensor index: Int) -> (file: Int, offset: Int)?
+
     /// The checksum that the container keeps of all bytes of the tensor; nil where it keeps none.
     func storedChecksum(ofTensor index: Int) -> CRC32C?
 

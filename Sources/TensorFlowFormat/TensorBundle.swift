@@ -75,6 +75,11 @@ package struct TensorBundle: TensorSource {
         }
     }
 
+    package func place(ofTensor index: Int) -> (file: Int, offset: Int)? {
+        guard case .whole(let run) = contents[index] else { return nil }
+        return (run.file, run.offset)
+    }
+
     package func read(
         tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
