@@ -56,6 +56,7 @@ let package = Package(
         library(
             "Checkpoints",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
+        library("Transformer", ["JSONText", "TensorCore"]),
         // 5
         library(
             "Operations",
@@ -97,6 +98,7 @@ let package = Package(
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("TensorCoreTests", ["TensorCore"]),
+        tests("TransformerTests", ["JSONText", "TensorCore", "Transformer"]),
         tests("SafetensorsFormatTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CheckpointTestSupport"]),
     ]
 )

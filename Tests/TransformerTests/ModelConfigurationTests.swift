@@ -1,0 +1,123 @@
+import JSONText
+import Testing
+import Transformer
+
+@Suite struct ModelConfigurationTests {
+    private static func configuration(_ text: String) throws -> ModelConfiguration {
+        try ModelConfiguration(config: try JSONValue(parsing: Array(text.utf8)))
+    }
+
+    /// A Llama config with members added or replaced.
+    private static func llama(_ members: String) throws -> ModelConfiguration {
+        var object = try JSONValue(
+            parsing: Array(
+                """
+                {"model_type": "llama", "hidden_size": 64, "intermediate_size": 112, "num_attention_heads": 4, \
+                "num_hidden_layers": 3, "vocab_size": 256, "max_position_embeddings": 128, "rms_norm_eps": 1e-5}
+                """.utf8)
+        ).object
+        for member in try JSONValue(parsing: Array("{\(members)}".utf8)).object?.members ?? [] { object?[member.key] = member.value }
+        return try ModelConfiguration(config: try #require(object.map { .object($0) }))
+    }
+
+    @Test func readsGPT2() throws {
+        let configuration = try Self.configuration(
+            """
+            {"model_type": "gpt2", "n_embd": 48, "n_head": 4, "n_layer": 2, "n_positions": 64, "n_inner": null, "vocab_size": 211,
+             "activation_function": "gelu_new", "layer_norm_epsilon": 1e-05, "eos_token_id": 0}
+            """)
+        #expect(configuration.family == .gpt2)
+        #expect(configuration.innerWidth == 192 && configuration.headWidth == 12 && configuration.keyValueHeadCount == 4)
+        #expect(configuration.hasTiedHead && configuration.rotary == nil && configuration.endTokenIDs == [0])
+        #expect(configuration.expectedTensors.count == 3 + 12 * 2 + 1)
+    }
+
+    @Test func missingKeyValueHeadsAreAsManyAsHeads() throws {
+        #expect(try Self.llama("").keyValueHeadCount == 4)
+        #expect(try Self.llama(#""num_key_value_heads": null"#).keyValueHeadCount == 4)
+        #expect(try Self.llama(#""num_key_value_heads": 2"#).keyValueHeadCount == 2)
+    }
+
+    @Test(arguments: [
+        ("", RotaryEmbedding(theta: 10_000)),
+        (#""rope_theta": 500000.0, "rope_scaling": null"#, RotaryEmbedding(theta: 500_000)),
+        (#""rope_parameters": {"rope_theta": 1000000, "rope_type": "default"}"#, RotaryEmbedding(theta: 1_000_000)),
+        (
+            #""rope_theta": 10000.0, "rope_scaling": {"type": "linear", "factor": 2.0}"#,
+            RotaryEmbedding(theta: 10_000, scaling: .linear(factor: 2))
+        ),
+        (
+            """
+            "rope_theta": 500000.0, "rope_scaling": {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, \
+            "original_max_position_embeddings": 8192, "rope_type": "llama3"}
+            """,
+            RotaryEmbedding(
+                theta: 500_000,
+                scaling: .llama3(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: 8192))
+        ),
+    ])
+    func readsOldAndNewSpellingsOfRotation(members: String, expected: RotaryEmbedding) throws {
+        #expect(try Self.llama(members).rotary == expected)
+    }
+
+    @Test(
+        arguments: [
+            (#""model_type": "llama", "sliding_window": 8"#, [nil, nil, nil]),
+            (#""model_type": "mistral", "sliding_window": 8"#, [8, 8, 8]),
+            (#""model_type": "mistral", "sliding_window": null"#, [nil, nil, nil]),
+            (#""model_type": "qwen2", "sliding_window": 8, "use_sliding_window": false"#, [nil, nil, nil]),
+            (#""model_type": "qwen2", "sliding_window": 8, "use_sliding_window": true, "max_window_layers": 1"#, [nil, 8, 8]),
+            (
+                """
+                "model_type": "qwen3", "sliding_window": 8, "use_sliding_window": true, \
+                "layer_types": ["sliding_attention", "full_attention", "full_attention"]
+                """, [8, nil, nil]
+            ),
+        ] as [(String, [Int?])])
+    func readsSlidingWindows(members: String, expected: [Int?]) throws {
+        #expect(try Self.llama(members).slidingWindows == expected)
+    }
+
+    @Test func biasesAndNormsFollowTheModelType() throws {
+        let qwen2 = try Self.llama(#""model_type": "qwen2""#)
+        #expect(qwen2.hasQueryKeyValueBias && !qwen2.hasAttentionOutputBias && !qwen2.hasQueryKeyNorm)
+        let qwen3 = try Self.llama(#""model_type": "qwen3", "head_dim": 24"#)
+        #expect(!qwen3.hasQueryKeyValueBias && qwen3.hasQueryKeyNorm && qwen3.queryWidth == 96)
+        let llama = try Self.llama(#""attention_bias": true, "mlp_bias": true"#)
+        #expect(llama.hasQueryKeyValueBias && llama.hasAttentionOutputBias && llama.hasMLPBias)
+    }
+
+    @Test(arguments: [
+        (#""model_type": "bert""#, "model_type 'bert' cannot be run; these can: gpt2, llama, mistral, qwen2, qwen3"),
+        (#""hidden_act": "gelu""#, "config.json: 'hidden_act' is 'gelu'; these can be run: silu, swish"),
+        (
+            #""rope_scaling": {"rope_type": "yarn", "factor": 4}"#,
+            "config.json: rope type 'yarn' cannot be run; these can: default, linear, llama3"
+        ),
+        (#""partial_rotary_factor": 0.5"#, "config.json: partial_rotary_factor is 0.5; only whole heads are rotated here"),
+        (#""num_key_value_heads": 3"#, "config.json: num_attention_heads is 4, no multiple of num_key_value_heads, 3"),
+        (#""num_hidden_layers": 5000"#, "config.json: 'num_hidden_layers' is 5000, but a whole number from 1 to 4096 is expected"),
+        (#""hidden_size": -1"#, "config.json: 'hidden_size' is -1, but a whole number from 1 to 1048576 is expected"),
+        (#""hidden_size": 66"#, "config.json: hidden_size is 66, no multiple of num_attention_heads, 4"),
+        (#""vocab_size": null"#, "config.json has no 'vocab_size'"),
+        (#""rms_norm_eps": 0"#, "config.json: 'rms_norm_eps' is 0, but a positive number is expected"),
+        (
+            #""model_type": "qwen3", "sliding_window": 8, "use_sliding_window": true, "layer_types": []"#,
+            "config.json: layer_types has 0 entries, but num_hidden_layers is 3"
+        ),
+        (#""eos_token_id": "end""#, #"config.json: 'eos_token_id' is "end", but token ids are expected"#),
+    ])
+    func refuses(members: String, message: String) throws {
+        let error = try #require(throws: ModelError.self) { try Self.llama(members) }
+        #expect(error.message == message)
+    }
+
+    @Test func namesAndShapesAreThoseOfTransformers() throws {
+        let tensors = try Self.llama(#""num_key_value_heads": 2, "tie_word_embeddings": true"#).expectedTensors
+        #expect(tensors.count == 1 + 9 * 3 + 1)
+        #expect(tensors[1] == ExpectedTensor(name: "model.layers.0.input_layernorm.weight", dimensions: [64], isConv1D: false))
+        #expect(
+            tensors.contains(ExpectedTensor(name: "model.layers.2.self_attn.k_proj.weight", dimensions: [32, 64], isConv1D: false)))
+        #expect(tensors.last?.name == "model.norm.weight")
+    }
+}
