@@ -1,0 +1,76 @@
+"""Writes `transformer/`: tiny models of every family that can be run, with the logits and hidden states of transformers.
+
+    pip install torch==2.13.0 transformers==5.23.0 bitsandbytes==0.50.2 accelerate && python3 make_transformer_fixtures.py
+
+Beside each `config.json` and `model.safetensors` lies `reference.safetensors`: `ids` [T], `logits` [T, V], and `hidden_0` ...
+[T, C], the states before the first layer, after each layer, and (the last one) after the final norm; all in float32.
+`transformer/nf4-llama` and `nf4-gpt2` hold the reference alone, of the models in `checkpoints/*/nf4-f32`.
+"""
+import os
+
+import torch
+import transformers
+from make_bnb_fixtures import HERE, dequantized, randomized, remove
+from safetensors.torch import save_file
+
+LLAMA = dict(
+    vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+
+
+def rope(theta, **scaling):
+    return {"rope_parameters": {"rope_theta": theta, "rope_type": "default", **scaling}}
+
+
+def models():
+    yield "gpt2", transformers.GPT2LMHeadModel, transformers.GPT2Config(
+        vocab_size=101, n_positions=32, n_embd=24, n_layer=2, n_head=3, bos_token_id=0, eos_token_id=0)
+    yield "llama-biased", transformers.LlamaForCausalLM, transformers.LlamaConfig(
+        **LLAMA, **rope(10000.0, rope_type="linear", factor=2.0), attention_bias=True, mlp_bias=True)
+    scaling = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)
+    yield "llama3", transformers.LlamaForCausalLM, transformers.LlamaConfig(
+        **LLAMA, **rope(500000.0, **scaling), tie_word_embeddings=True, head_dim=12)
+    yield "mistral", transformers.MistralForCausalLM, transformers.MistralConfig(**LLAMA, **rope(10000.0), sliding_window=5)
+    yield "qwen2", transformers.Qwen2ForCausalLM, transformers.Qwen2Config(**LLAMA, **rope(1000000.0), tie_word_embeddings=True)
+    yield "qwen3", transformers.Qwen3ForCausalLM, transformers.Qwen3Config(**LLAMA, **rope(1000000.0), head_dim=24)
+
+
+def write_reference(model, path):
+    ids = torch.randint(0, model.config.vocab_size, (20,), generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        result = model(ids[None], output_hidden_states=True)
+    tensors = {f"hidden_{index}": hidden[0] for index, hidden in enumerate(result.hidden_states)}
+    tensors |= {"ids": ids, "logits": result.logits[0]}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+
+
+def write_dense():
+    for seed, (name, model_class, config) in enumerate(models()):
+        model = randomized(model_class, config, 2000 + seed)
+        model.save_pretrained("transformer/" + name)
+        os.remove(f"transformer/{name}/generation_config.json")
+        write_reference(model, f"transformer/{name}/reference.safetensors")
+
+
+def write_quantized(name, model_class):
+    """Of the float32 weights that the 4-bit ones stand for: `dequantized` says why not by loading the 4-bit model."""
+    config = transformers.AutoConfig.from_pretrained(f"checkpoints/{name}/dense-f32")
+    config._attn_implementation = "eager"
+    model = model_class(config).float().eval()
+    missing, unexpected = model.load_state_dict(dequantized(f"checkpoints/{name}/nf4-f32", lambda tensor: ".c_" in tensor), strict=False)
+    assert set(missing) <= {"lm_head.weight"} and not unexpected
+    model.tie_weights()
+    os.makedirs(f"transformer/nf4-{name}", exist_ok=True)
+    write_reference(model, f"transformer/nf4-{name}/reference.safetensors")
+
+
+if __name__ == "__main__":
+    os.chdir(HERE)
+    remove("transformer")
+    os.makedirs("transformer")
+    write_dense()
+    write_quantized("llama", transformers.LlamaForCausalLM)
+    write_quantized("gpt2", transformers.GPT2LMHeadModel)
+    for folder, _, files in os.walk("transformer"):
+        for file in files:
+            os.chmod(os.path.join(folder, file), 0o644)
