@@ -15,10 +15,13 @@ struct BashCompletions {
         if let command = tool.onlyCommand {
             lines += completing(command).map { "    " + $0 }
         } else {
-            let names = tool.commands.compactMap(\.name)
+            let names = tool.namedCommands.compactMap(\.name)
+            // Without a command's name, files and options come first, too.
+            let isFirst = tool.mainCommand == nil ? "((COMP_CWORD == 1))" : "((COMP_CWORD == 1)) && [[ $current != -* ]]"
+            let offered = names + ["help"] + (tool.mainCommand == nil ? ["--help", "--version"] : [])
             lines += [
-                "    if ((COMP_CWORD == 1)); then",
-                "        \(offer(names + ["help", "--help", "--version"]))",
+                "    if \(isFirst); then",
+                "        \(offer(offered))",
                 "        return",
                 "    fi",
                 "    case ${COMP_WORDS[1]} in",
@@ -26,8 +29,8 @@ struct BashCompletions {
                 "        \(offer(names))",
                 "        ;;",
             ]
-            for command in tool.commands {
-                lines.append("    \(command.name ?? ""))")
+            for command in tool.namedCommands + [tool.mainCommand].compactMap(\.self) {
+                lines.append("    \(command.name ?? "*"))")
                 lines += completing(command).map { "        " + $0 }
                 lines.append("        ;;")
             }

@@ -3,7 +3,7 @@ package struct Command: Sendable {
     /// Does the work. Throws `UsageError` for what cannot be meant, anything else for what failed.
     package typealias Run = @Sendable (_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
 
-    /// What selects it on the command line; nil for the only command of a tool without commands.
+    /// What selects it on the command line; nil for what a tool does without a command's name.
     package let name: String?
     /// One sentence without its full stop, in the imperative: `list the tensors of a model`.
     package let summary: String

@@ -8,16 +8,20 @@ struct FishCompletions {
             lines += completing(command, condition: nil)
         } else {
             let isFirst = "__fish_use_subcommand"
-            lines.append(line(isFirst, "-f"))
-            for command in tool.commands {
+            if tool.mainCommand == nil { lines.append(line(isFirst, "-f")) }
+            for command in tool.namedCommands {
                 lines.append(line(isFirst, "-a \(command.name ?? "") -d \(quoted(command.summary))"))
             }
             lines.append(line(isFirst, "-a help -d 'print help for a command'"))
-            lines.append(line(isFirst, "-s h -l help -d 'print this help and exit'"))
-            lines.append(line(isFirst, "-l version -d 'print the version and exit'"))
-            let names = tool.commands.compactMap(\.name).joined(separator: " ")
+            let names = tool.namedCommands.compactMap(\.name).joined(separator: " ")
+            if let command = tool.mainCommand {
+                lines += completing(command, condition: "not __fish_seen_subcommand_from help \(names)")
+            } else {
+                lines.append(line(isFirst, "-s h -l help -d 'print this help and exit'"))
+                lines.append(line(isFirst, "-l version -d 'print the version and exit'"))
+            }
             lines.append(line("__fish_seen_subcommand_from help", "-f -a \(quoted(names))"))
-            for command in tool.commands {
+            for command in tool.namedCommands {
                 lines += completing(command, condition: "__fish_seen_subcommand_from \(command.name ?? "")")
             }
         }

@@ -6,6 +6,7 @@ enum HelpText {
 
     /// The help of a tool with commands.
     static func text(_ tool: Tool) -> String {
+        if let command = tool.mainCommand { return text(tool, command) }
         var text = "usage: \(tool.name) COMMAND [ARGUMENT...] [options]\n\n"
         text += wrapped(sentence(tool.summary))
         text += "\ncommands:\n" + commandList(tool)
@@ -22,7 +23,8 @@ enum HelpText {
 
     /// The help of one command.
     static func text(_ tool: Tool, _ command: Command) -> String {
-        var text = usageLines(tool, command)
+        let isMain = command.name == nil
+        var text = isMain ? allUsageLines(tool) : usageLines(tool, command)
         text += "\n" + wrapped(sentence(command.summary))
         if let discussion = command.discussion {
             text += "\n" + WrappedText.paragraphs(discussion, width: width).joined(separator: "\n") + "\n"
@@ -31,14 +33,15 @@ enum HelpText {
             text += "\narguments:\n" + entries(command.arguments.map { ($0.spelling, $0.help) })
         }
         text += "\noptions:\n" + entries(command.options.map { (label($0), description($0)) })
-        if command.name == nil { text += "\nexit status:\n" + entries(exitStatus) }
+        if isMain, !tool.namedCommands.isEmpty { text += "\ncommands:\n" + commandList(tool) }
+        if isMain { text += "\nexit status:\n" + entries(exitStatus) }
         return text + "\nexample:\n" + indented(command.example)
     }
 
     /// What a tool says when it is called without anything.
     static func short(_ tool: Tool) -> String {
-        if let command = tool.onlyCommand {
-            return usageLines(tool, command) + "see '\(tool.name) --help'\n"
+        if tool.mainCommand != nil {
+            return allUsageLines(tool) + "see '\(tool.name) --help'\n"
         }
         return "usage: \(tool.name) COMMAND [ARGUMENT...] [options]\n\ncommands:\n" + commandList(tool)
             + "\nsee '\(tool.name) --help' or '\(tool.name) COMMAND --help'\n"
@@ -80,7 +83,7 @@ enum HelpText {
     static let exitStatus = [("0", "done"), ("1", "the answer is no"), ("2", "failed"), ("64", "the command line is wrong")]
 
     private static func commandList(_ tool: Tool) -> String {
-        entries(tool.commands.map { ($0.name ?? "", $0.summary) })
+        entries(tool.namedCommands.map { ($0.name ?? "", $0.summary) })
     }
 
     /// Two aligned columns, the second one wrapped.
@@ -101,9 +104,14 @@ enum HelpText {
         return text
     }
 
+    /// A usage line for each command, below one another.
+    private static func allUsageLines(_ tool: Tool) -> String {
+        tool.commands.enumerated().map { usageLines(tool, $1, lead: $0 == 0 ? "usage: " : "       ") }.joined()
+    }
+
     /// The usage line, broken between its elements where it is too long.
-    private static func usageLines(_ tool: Tool, _ command: Command) -> String {
-        var lines = ["usage: " + tool.invocation(of: command)]
+    private static func usageLines(_ tool: Tool, _ command: Command, lead: String = "usage: ") -> String {
+        var lines = [lead + tool.invocation(of: command)]
         for element in usageElements(command) {
             let last = lines.count - 1
             if lines[last].displayWidth + 1 + element.displayWidth > width {

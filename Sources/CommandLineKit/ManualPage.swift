@@ -11,9 +11,10 @@ struct ManualPage {
             if index > 0 { lines.append(".br") }
             lines += synopsis(command)
         }
-        if let command = tool.onlyCommand {
+        if let command = tool.mainCommand {
             if let discussion = command.discussion { lines += [".SH DESCRIPTION"] + paragraphs(discussion) }
             lines += [".SH OPTIONS"] + command.arguments.flatMap(entry) + command.options.flatMap(entry)
+            if !tool.namedCommands.isEmpty { lines += [".SH COMMANDS"] + tool.namedCommands.flatMap(section) }
         } else {
             lines.append(".SH COMMANDS")
             for command in tool.commands { lines += section(command) }

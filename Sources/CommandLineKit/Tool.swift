@@ -29,6 +29,19 @@ package struct Tool: Sendable {
         commands = [command]
     }
 
+    /// A tool that does one thing, and others by name beside it: `qrun MODEL`, `qrun chat MODEL`.
+    ///
+    /// A first word that is a command's name is always the command; a file of that name is `./chat`.
+    package init(_ name: String, version: String, command: Command, others: [Command]) {
+        precondition(command.name == nil && others.allSatisfy { $0.name != nil }, "the main command has no name, all others have")
+        precondition(Set(others.map(\.name)).count == others.count, "two commands have the same name")
+        precondition(!others.contains { $0.name == "help" }, "'help' is every tool's own command")
+        self.name = name
+        summary = command.summary
+        self.version = version
+        commands = [command] + others
+    }
+
     /// Runs the tool as this process, with its streams and signals, and answers the status to exit with:
     /// `exit(tool.run(CommandLine.arguments))`.
     ///
@@ -71,6 +84,12 @@ package struct Tool: Sendable {
         commands.count == 1 && commands[0].name == nil ? commands[0] : nil
     }
 
+    /// The command that is meant where the first word names none.
+    var mainCommand: Command? { commands.first { $0.name == nil } }
+
+    /// The commands that a word selects.
+    var namedCommands: [Command] { commands.filter { $0.name != nil } }
+
     /// What somebody types to get at a command: `qinspect layers`.
     func invocation(of command: Command) -> String {
         command.name.map { "\(name) \($0)" } ?? name
@@ -85,9 +104,10 @@ package struct Tool: Sendable {
             try console.write(document)
             return .done
         }
-        if let command = onlyCommand {
+        if let command = mainCommand {
             guard !line.isEmpty || !command.arguments.contains(where: \.cardinality.isRequired) else { return greet(console) }
-            return try perform(command, line, console)
+            let isNamed = namedCommands.contains { $0.name == line.first } || line.first == "help" && !namedCommands.isEmpty
+            guard isNamed else { return try perform(command, line, console) }
         }
         guard let word = line.first else { return greet(console) }
         switch word {

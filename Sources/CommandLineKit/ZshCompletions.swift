@@ -10,21 +10,34 @@ struct ZshCompletions {
             lines += [
                 "local -a commands=("
             ]
-            lines += tool.commands.map { "    " + Shell.zsh.quoted("\($0.name ?? ""):\($0.summary)") }
+            lines += tool.namedCommands.map { "    " + Shell.zsh.quoted("\($0.name ?? ""):\($0.summary)") }
             lines += [
                 "    'help:print help for a command'",
                 ")",
                 "if ((CURRENT == 2)); then",
-                "    _describe command commands -- '(--help --version)'",
+                tool.mainCommand == nil ? "    _describe command commands -- '(--help --version)'" : "    _describe command commands",
+            ]
+            if let command = tool.mainCommand {
+                lines += arguments(command).map { "    " + $0 }
+            }
+            lines += [
                 "    return",
                 "fi",
                 "local command=$words[2]",
+            ]
+            if let command = tool.mainCommand {
+                let names = (tool.namedCommands.compactMap(\.name) + ["help"]).joined(separator: "|")
+                lines.append("if [[ $command != (\(names)) ]]; then")
+                lines += arguments(command).map { "    " + $0 }
+                lines += ["    return", "fi"]
+            }
+            lines += [
                 "shift words",
                 "((CURRENT--))",
                 "case $command in",
                 "help) _describe command commands ;;",
             ]
-            for command in tool.commands {
+            for command in tool.namedCommands {
                 lines.append("\(command.name ?? ""))")
                 lines += arguments(command).map { "    " + $0 }
                 lines.append("    ;;")
