@@ -40,7 +40,7 @@ import Testing
         var sampler = Sampler(settings)
         let count = 8000
         var counts = [Int](repeating: 0, count: Self.logits.count)
-        for _ in 0..<count { counts[try sampler.next(Self.logits)] += 1 }
+        for _ in 0..<count { counts[Int(try sampler.next(Self.logits))] += 1 }
         var chiSquare = 0.0
         for (found, probability) in zip(counts, expected) {
             guard probability > 0 else {
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func theSeedDecides() throws {
-        func tokens(_ seed: UInt64) throws -> [Int] {
+        func tokens(_ seed: UInt64) throws -> [Int32] {
             var sampler = Sampler(SamplingSettings(temperature: 1, seed: seed))
             return try (0..<50).map { _ in try sampler.next(Self.logits) }
         }

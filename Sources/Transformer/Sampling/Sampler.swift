@@ -24,13 +24,14 @@ package struct Sampler: Sendable {
     ///   - logits: [V].
     ///   - history: tokens that the repeat penalty counts as occurred; ids outside of the vocabulary are none.
     /// - Throws: where a logit is NaN or none is finite: weights that are damaged.
-    package mutating func next(_ logits: [Float], history: [Int] = []) throws(ModelError) -> Int {
-        guard settings.repeatPenalty != 1 else { return try choose(logits) }
+    package mutating func next(_ logits: [Float], history: [Int32] = []) throws(ModelError) -> Int32 {
+        guard settings.repeatPenalty != 1 else { return Int32(try choose(logits)) }
         var penalized = logits
-        for token in Set(history) where logits.indices.contains(token) {
+        for id in Set(history) where logits.indices.contains(Int(id)) {
+            let token = Int(id)
             penalized[token] = logits[token] > 0 ? logits[token] / settings.repeatPenalty : logits[token] * settings.repeatPenalty
         }
-        return try choose(penalized)
+        return Int32(try choose(penalized))
     }
 
     private mutating func choose(_ logits: [Float]) throws(ModelError) -> Int {
