@@ -57,6 +57,7 @@ let package = Package(
             "Checkpoints",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
         library("Transformer", ["JSONText", "TensorCore"]),
+        library("Adapters", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"]),
         // 5
         library(
             "Operations",
@@ -95,6 +96,7 @@ let package = Package(
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations", "Parallelism",
                 "CheckpointTestSupport",
             ]),
+        tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "CheckpointTestSupport"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("TensorCoreTests", ["TensorCore"]),

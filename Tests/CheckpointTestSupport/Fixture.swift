@@ -7,6 +7,9 @@ package enum Fixture {
     /// `llama/nf4-bf16`: what transformers and bitsandbytes wrote.
     package static func checkpoint(_ name: String) -> String { "\(repository)/Tests/Fixtures/checkpoints/\(name)" }
 
+    /// `llama-dora`: an adapter that PEFT wrote.
+    package static func adapter(_ name: String) -> String { "\(repository)/Tests/Fixtures/adapters/\(name)" }
+
     package static func tensorFlow(_ name: String) -> String { "\(repository)/Tests/Fixtures/tensorflow/\(name)" }
 
     /// `llama-hf`: a trained sample model.

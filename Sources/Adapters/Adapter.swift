@@ -1,0 +1,135 @@
+package import ByteIO
+import JSONText
+import SafetensorsFormat
+package import TensorCore
+
+/// A LoRA adapter: a PEFT folder or a `.lora` file, opened and validated; no weight is read yet.
+///
+/// What it says is checked against itself here, and against a base by `AdapterBinding`.
+///
+///     let adapter = try Adapter.open("my.lora")
+///     for module in adapter.modules {
+///         guard let update = module.update else { continue }
+///         let a = try adapter.values(of: update.a)   // [rank, in], row-major
+///         let b = try adapter.values(of: update.b)   // [out, rank]
+///     }
+package struct Adapter: Sendable {
+    package enum Form: String, Sendable, Hashable {
+        case peft = "PEFT folder"
+        case lora = ".lora file"
+    }
+
+    package let path: String
+    package let form: Form
+    package let configuration: AdapterConfiguration
+    /// Sorted by the bytes of their names; of one module the low-rank factors come first.
+    package let modules: [AdapterModule]
+    /// Of the weights of the base that it was trained on (`sha256:` and 64 digits); nil where the file does not tell.
+    package let baseFingerprint: String?
+    /// The program that wrote the adapter; nil where the file does not tell.
+    package let tool: String?
+    /// What is odd about the adapter, but no reason to refuse it.
+    package let warnings: [String]
+    /// The files it consists of, which no output may replace.
+    package let files: [InputFile]
+    private let file: SafetensorsFile
+    private let checksums: [CRC32C]?
+
+    init(
+        path: String, form: Form, file: SafetensorsFile, metadata: AdapterMetadata, configuration: AdapterConfiguration,
+        guides: [InputFile] = []
+    ) throws(FileError) {
+        let collector = try ModuleCollector(file.tensors, configuration: configuration, path: file.path)
+        self.path = path
+        self.form = form
+        self.configuration = configuration
+        modules = collector.modules
+        warnings = collector.warnings
+        baseFingerprint = metadata.baseFingerprint
+        tool = metadata.tool
+        files = [file.file] + guides
+        self.file = file
+        checksums = metadata.checksums
+        try checkWeightTying()
+    }
+
+    /// All stored tensors, in the order of the file.
+    package var tensors: [TensorInfo] { file.tensors }
+
+    /// Numbers that training changed.
+    package var trainedCount: Int { modules.reduce(0) { $0 + $1.trainedCount } }
+
+    /// Bytes of all stored tensors.
+    package var storedByteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
+    /// All elements of a tensor in float32, row-major: exact, since adapters are stored as F32, F16 or BF16.
+    ///
+    /// - Throws: where the file cannot be read, differs from its checksum, or holds a NaN or an infinity.
+    package func values(of tensor: AdapterTensor) throws(FileError) -> [Float] {
+        let bytes = try bytes(of: tensor)
+        try checkFinite(bytes, of: tensor, from: 0)
+        var values = [Float](repeating: 0, count: tensor.info.elementCount)
+        var span = values.mutableSpan
+        FloatConversion.widen(bytes.span.bytes, of: tensor.info.scalarType, into: &span)
+        return values
+    }
+
+    /// Elements of a tensor from `start` on in float32, as many as `values` has room for: for tensors too large to hold.
+    ///
+    /// The checksum covers only the whole tensor and is not compared.
+    package func read(_ tensor: AdapterTensor, from start: Int, into values: inout MutableSpan<Float>) throws(FileError) {
+        let elementByteCount = tensor.info.scalarType.bitCount / 8
+        precondition(start >= 0 && start + values.count <= tensor.info.elementCount, "a read leaves its tensor")
+        var bytes = [UInt8](repeating: 0, count: values.count * elementByteCount)
+        try read(tensor, atByteOffset: start * elementByteCount, into: &bytes)
+        try checkFinite(bytes, of: tensor, from: start)
+        FloatConversion.widen(bytes.span.bytes, of: tensor.info.scalarType, into: &values)
+    }
+
+    /// The stored bytes of a tensor, compared with its checksum where there is one.
+    package func bytes(of tensor: AdapterTensor) throws(FileError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: tensor.info.byteCount)
+        try read(tensor, atByteOffset: 0, into: &bytes)
+        try checkChecksum(CRC32C(of: bytes), ofTensor: tensor.index)
+        return bytes
+    }
+
+    /// Fills `bytes` with stored bytes of a tensor, from byte `offset` of it on.
+    func read(_ tensor: AdapterTensor, atByteOffset offset: Int, into bytes: inout [UInt8]) throws(FileError) {
+        var failure: FileError?
+        bytes.withUnsafeMutableBytes { buffer in
+            do throws(FileError) { try file.read(tensor: tensor.index, atByteOffset: offset, into: buffer) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Refuses a tensor whose bytes have another checksum than the file says.
+    func checkChecksum(_ found: CRC32C, ofTensor index: Int) throws(FileError) {
+        guard let stated = checksums?[index], stated != found else { return }
+        throw FileError(
+            file.path, at: place(of: tensors[index].name), "its checksum is \(found), but the file says \(stated)",
+            hint: "the file is damaged; fetch or make it again")
+    }
+
+    func checkFinite(_ bytes: [UInt8], of tensor: AdapterTensor, from start: Int) throws(FileError) {
+        guard let index = FiniteScan.firstNonfinite(bytes.span.bytes, of: tensor.info.scalarType) else { return }
+        throw FileError(
+            file.path, at: place(of: tensor.info.name), "element \(start + index) is no finite number",
+            hint: "training diverged, or the file is damaged; take an earlier state of the adapter")
+    }
+
+    /// With `ensure_weight_tying` PEFT adapts a tied output head together with the embedding, and saves only one of them.
+    private func checkWeightTying() throws(FileError) {
+        guard configuration.ensuresWeightTying else { return }
+        let tied = modules.first { module in
+            if case .embedding = module.change { return true }
+            return ["embed_tokens", "lm_head", "wte"].contains(module.name.split(separator: ".").last)
+        }
+        guard let tied else { return }
+        throw FileError(
+            path, at: "'ensure_weight_tying'", "true is not supported for an adapter of '\(JSONError.excerpt(tied.name))'",
+            hint: "its effect on a tied output head depends on the base; train it without, or with 'trainable_token_indices'")
+    }
+
+    private func place(of name: String) -> String { "tensor '\(JSONError.excerpt(name))'" }
+}

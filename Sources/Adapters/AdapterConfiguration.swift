@@ -1,0 +1,59 @@
+import ByteIO
+package import JSONText
+
+/// What adapter_config.json says of a LoRA adapter.
+///
+/// Only what changes the arithmetic is taken out; everything else stays in `document`, to be written again as it was.
+package struct AdapterConfiguration: Sendable {
+    package enum Bias: String, Sendable, Hashable, CaseIterable {
+        case none, all
+        case loraOnly = "lora_only"
+    }
+
+    /// `trainable_token_indices`: for the input embedding, or for each of several tables by the end of their names.
+    package enum TokenIndices: Sendable {
+        case inputEmbedding([Int])
+        case named([(module: String, indices: [Int])])
+    }
+
+    /// The whole configuration, with the members in the order of PEFT (that of their names).
+    package let document: JSONObject
+    /// `r`, where no entry of `rankPattern` matches.
+    package let rank: Int
+    /// `lora_alpha`, where no entry of `alphaPattern` matches.
+    package let alpha: Double
+    package let rankPattern: NamePatterns<Int>
+    package let alphaPattern: NamePatterns<Double>
+    package let usesRankStabilization: Bool
+    package let usesDoRA: Bool
+    package let hasLoRABias: Bool
+    package let bias: Bias
+    /// What PEFT wrote about the orientation of the weights. Only the base knows it: see `AdapterBinding`.
+    package let fanInFanOut: Bool
+    package let modulesToSave: [String]
+    package let tokenIndices: TokenIndices?
+    package let ensuresWeightTying: Bool
+
+    /// Names or expressions of the modules that training was to target; empty where the file says it otherwise.
+    package var targetModules: [String] {
+        switch document["target_modules"] {
+        case .array(let names)?: names.compactMap(\.string)
+        case .string(let expression)?: [expression]
+        default: []
+        }
+    }
+
+    /// The name or path of the base that the adapter was trained on, as the trainer knew it.
+    package var baseModelName: String? { document["base_model_name_or_path"]?.string }
+
+    /// The rank that a module must have.
+    package func rank(of module: String) -> Int { rankPattern.value(for: module) ?? rank }
+
+    package func alpha(of module: String) -> Double { alphaPattern.value(for: module) ?? alpha }
+
+    /// What multiplies B @ A of a module.
+    package func scaling(of module: String) -> Double {
+        let rank = Double(rank(of: module))
+        return alpha(of: module) / (usesRankStabilization ? rank.squareRoot() : rank)
+    }
+}

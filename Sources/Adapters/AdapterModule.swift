@@ -1,0 +1,50 @@
+import TensorCore
+
+/// One thing that an adapter does to one module of its base.
+///
+/// A module can have several: low-rank factors for its weight, and a bias that replaces the base's.
+package struct AdapterModule: Sendable {
+    package enum Change: Sendable {
+        /// Of a linear layer (`nn.Linear` or `Conv1D`): the weight, and the bias where there is one.
+        case linear(LowRankUpdate)
+        /// Of an embedding table.
+        case embedding(LowRankUpdate)
+        /// A whole parameter that takes the place of the base's: `modules_to_save`, trained biases, resized embeddings.
+        case replacement(parameter: String, AdapterTensor)
+        /// Rows [k, dim] that take the place of those with these indices in an embedding table (`trainable_token_indices`).
+        ///
+        /// They replace the rows of a tied output head, too: PEFT keeps the two in step, unlike with `embedding`.
+        case rows(AdapterTensor, indices: [Int])
+    }
+
+    /// Path of the module in the base, as Hugging Face names it: `model.layers.0.self_attn.q_proj`.
+    package let name: String
+    package let change: Change
+
+    /// Name of the tensor of the base that is changed: `model.layers.0.self_attn.q_proj.weight`.
+    package var parameterName: String {
+        if case .replacement(let parameter, _) = change { name.isEmpty ? parameter : "\(name).\(parameter)" } else { "\(name).weight" }
+    }
+
+    /// The low-rank factors, of whichever kind of module.
+    package var update: LowRankUpdate? {
+        switch change {
+        case .linear(let update), .embedding(let update): update
+        case .replacement, .rows: nil
+        }
+    }
+
+    /// Every stored tensor that belongs to it; a copy of the base's weight, which changes nothing, last.
+    package var tensors: [AdapterTensor] {
+        switch change {
+        case .linear(let update), .embedding(let update):
+            [update.a, update.b] + [update.bias, update.magnitude, update.baseCopy].compactMap { $0 }
+        case .replacement(_, let tensor), .rows(let tensor, _): [tensor]
+        }
+    }
+
+    /// Numbers that training changed: all but the copy of the base's weight.
+    package var trainedCount: Int {
+        tensors.reduce(0) { $0 + $1.info.elementCount } - (update?.baseCopy?.info.elementCount ?? 0)
+    }
+}

@@ -1,0 +1,82 @@
+package import ByteIO
+import SafetensorsFormat
+import TensorCore
+
+extension Adapter {
+    package static let configurationName = "adapter_config.json"
+    package static let weightsName = "adapter_model.safetensors"
+
+    /// adapter_config.json is read up to this length; real ones have a few kilobytes.
+    private static let configurationByteCountLimit = 16 << 20
+
+    /// Opens a PEFT folder, a file of such a folder, or a `.lora` file.
+    package static func open(_ path: String) throws(FileError) -> Adapter {
+        switch FilePath.kind(of: path) {
+        case .missing: throw FileError(path, "does not exist")
+        case .other: throw FileError(path, "is neither a file nor a folder")
+        case .folder: return try openFolder(path, shownAs: path)
+        case .file where FilePath.name(of: path) == configurationName: return try openFolder(FilePath.folder(of: path), shownAs: path)
+        case .file: return try openFile(path)
+        }
+    }
+
+    private static func openFolder(_ folder: String, shownAs path: String) throws(FileError) -> Adapter {
+        let names = try FilePath.entries(of: folder)
+        guard names.contains(weightsName) else { throw missingWeights(path, names) }
+        let file = try SafetensorsFile(path: FilePath.join(folder, weightsName))
+        return try openPEFT(file, folder: folder, path: path)
+    }
+
+    private static func openFile(_ path: String) throws(FileError) -> Adapter {
+        let file = try SafetensorsFile(path: path)
+        let metadata = try AdapterMetadata(of: file)
+        if let text = metadata.configuration {
+            let place = "\(path): __metadata__: \(AdapterMetadata.Key.configuration)"
+            let configuration = try AdapterConfiguration(parsing: Array(text.utf8), path: place)
+            return try Adapter(path: path, form: .lora, file: file, metadata: metadata, configuration: configuration)
+        }
+        let folder = FilePath.folder(of: path)
+        guard FilePath.kind(of: FilePath.join(folder, configurationName)) == .file else {
+            let isAdapter = file.tensors.contains { $0.name.contains("lora_") }
+            throw FileError(
+                path, isAdapter ? "has the tensors of an adapter, but no \(configurationName) lies beside it" : "is no adapter",
+                hint: isAdapter
+                    ? "without it nobody knows the scaling; fetch it, too"
+                    : "an adapter is a PEFT folder (\(configurationName) and \(weightsName)) or a .lora file")
+        }
+        return try openPEFT(file, folder: folder, path: path)
+    }
+
+    private static func openPEFT(_ file: SafetensorsFile, folder: String, path: String) throws(FileError) -> Adapter {
+        let configurationFile = FilePath.join(folder, configurationName)
+        guard FilePath.kind(of: configurationFile) != .missing else {
+            throw FileError(path, "has no \(configurationName)", hint: "without it nobody knows the scaling; fetch it, too")
+        }
+        let guide = try InputFile(path: configurationFile)
+        let configuration = try AdapterConfiguration(
+            parsing: try guide.allBytes(limit: configurationByteCountLimit), path: configurationFile)
+        return try Adapter(
+            path: path, form: .peft, file: file, metadata: try AdapterMetadata(of: file), configuration: configuration, guides: [guide])
+    }
+
+    /// What a folder is that has no weights of an adapter under their name.
+    private static func missingWeights(_ path: String, _ names: [String]) -> FileError {
+        if names.contains("adapters.safetensors") || names.contains("adapters.npz") {
+            return FileError(
+                path, "is an MLX adapter",
+                hint: "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX")
+        }
+        if names.contains("adapter_model.bin") {
+            return FileError(
+                path, "holds its weights as a Python pickle (adapter_model.bin)",
+                hint: "pickled weights are not read; save the adapter as safetensors (PEFT does since version 0.6)")
+        }
+        if names.contains(configurationName) {
+            return FileError(path, "has \(configurationName), but no \(weightsName)", hint: "the download is incomplete; fetch it, too")
+        }
+        let isModel = names.contains("config.json") || names.contains { $0.hasSuffix(".safetensors") }
+        return FileError(
+            path, isModel ? "is a model, not an adapter" : "holds no adapter",
+            hint: "an adapter is a PEFT folder (\(configurationName) and \(weightsName)) or a .lora file")
+    }
+}

@@ -1,0 +1,242 @@
+import ByteIO
+import JSONText
+import TensorCore
+
+/// Makes modules of the stored tensors: what each name means, whether the shapes fit each other and the configuration.
+///
+///     base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight
+///     |--- prefix ----||---------- module ------------||-- part ---|
+struct ModuleCollector {
+    /// Stands before every name of the base.
+    static let prefix = "base_model.model."
+
+    /// What the end of a name says.
+    private enum Part: String, CaseIterable {
+        case a = ".lora_A.weight"
+        case b = ".lora_B.weight"
+        case bias = ".lora_B.bias"
+        case embeddingA = ".lora_embedding_A"
+        case embeddingB = ".lora_embedding_B"
+        case magnitude = ".lora_magnitude_vector"
+        case rows = ".token_adapter.trainable_tokens_delta"
+        case baseWeight = ".base_layer.weight"
+        case baseBias = ".base_layer.bias"
+    }
+
+    private struct Parts {
+        var known: [Part: AdapterTensor] = [:]
+        /// Whole parameters under their own names, in the order of the file.
+        var parameters: [(name: String, tensor: AdapterTensor)] = []
+
+        func has(_ parts: Part...) -> Bool { parts.contains { known[$0] != nil } }
+    }
+
+    private let configuration: AdapterConfiguration
+    private let path: String
+    private var parts: [ByteKey: Parts] = [:]
+    private var unused: [String] = []
+    private(set) var modules: [AdapterModule] = []
+    private(set) var warnings: [String] = []
+
+    init(_ tensors: [TensorInfo], configuration: AdapterConfiguration, path: String) throws(FileError) {
+        self.configuration = configuration
+        self.path = path
+        guard !tensors.isEmpty else { throw FileError(path, "holds no tensors, so it adapts nothing") }
+        for (index, info) in tensors.enumerated() { sort(AdapterTensor(index: index, info: info)) }
+        for (name, parts) in parts.sorted(by: { $0.key.text.utf8.lexicographicallyPrecedes($1.key.text.utf8) }) {
+            try addModules(named: name.text, parts)
+        }
+        try checkUnused()
+        for module in modules {
+            for tensor in module.tensors where !tensor.info.scalarType.isNarrowable {
+                throw error(tensor, "is \(tensor.info.scalarType.rawValue), but adapters are F32, F16 or BF16")
+            }
+        }
+        addWarnings()
+    }
+
+    // MARK: - Names
+
+    private mutating func sort(_ tensor: AdapterTensor) {
+        let name = tensor.info.name
+        guard name.utf8.starts(with: Self.prefix.utf8) else { return unused.append(name) }
+        let path = String(decoding: name.utf8.dropFirst(Self.prefix.utf8.count), as: UTF8.self)
+        for part in Part.allCases where path.utf8.count > part.rawValue.utf8.count {
+            let split = path.utf8.count - part.rawValue.utf8.count
+            guard path.utf8.dropFirst(split).elementsEqual(part.rawValue.utf8) else { continue }
+            let module = ByteKey(String(decoding: path.utf8.prefix(split), as: UTF8.self))
+            parts[module, default: Parts()].known[part] = tensor
+            return
+        }
+        let components = path.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        // Parts of other kinds of adapters, or with the adapter's name inside, are no parameters of the base.
+        if components.contains(where: { $0.starts(with: "lora_".utf8) }) { return unused.append(name) }
+        let parameter = components.last.map { String(decoding: $0, as: UTF8.self) } ?? path
+        let module = String(decoding: path.utf8.dropLast(parameter.utf8.count).dropLast(), as: UTF8.self)
+        parts[ByteKey(module), default: Parts()].parameters.append((parameter, tensor))
+    }
+
+    private mutating func addModules(named name: String, _ parts: Parts) throws(FileError) {
+        var known = parts.known
+        let isLinear = parts.has(.a, .b), isEmbedding = parts.has(.embeddingA, .embeddingB)
+        if isLinear, isEmbedding { throw moduleError(name, "has both the parts of a linear layer and those of an embedding") }
+        if isLinear {
+            modules.append(AdapterModule(name: name, change: .linear(try linear(name, &known))))
+        } else if isEmbedding {
+            modules.append(AdapterModule(name: name, change: .embedding(try embedding(name, &known))))
+        }
+        if let bias = known[.baseBias], configuration.bias != .none, isLinear {
+            modules.append(AdapterModule(name: name, change: .replacement(parameter: "bias", try vector(bias))))
+            known[.baseBias] = nil
+        }
+        if let rows = known[.rows] {
+            modules.append(AdapterModule(name: name, change: try self.rows(name, rows)))
+            known[.rows] = nil
+        }
+        for (parameter, tensor) in parts.parameters {
+            guard replaces(name, parameter, isAdapted: isLinear || isEmbedding) else {
+                unused.append(tensor.info.name)
+                continue
+            }
+            modules.append(AdapterModule(name: name, change: .replacement(parameter: parameter, tensor)))
+        }
+        unused += known.values.map(\.info.name)
+    }
+
+    /// Whether PEFT puts a whole parameter of this name into the base.
+    private mutating func replaces(_ module: String, _ parameter: String, isAdapted: Bool) -> Bool {
+        if parameter == "bias", configuration.bias == .all || configuration.bias == .loraOnly && isAdapted { return true }
+        // PEFT compares with the end of the name, of the module itself or of one that it is part of.
+        var owner = module[...]
+        while true {
+            if configuration.modulesToSave.contains(where: { !$0.isEmpty && owner.utf8.reversed().starts(with: $0.utf8.reversed()) }) {
+                return true
+            }
+            guard let dot = owner.utf8.lastIndex(of: UInt8(ascii: ".")) else { break }
+            owner = owner[..<dot]
+        }
+        let last = module.split(separator: ".").last
+        guard parameter == "weight", !isAdapted, last == "embed_tokens" || last == "lm_head" || last == "wte" else { return false }
+        warnings.append(
+            "the whole weight of '\(JSONError.excerpt(module))' is saved although 'modules_to_save' does not name it; it replaces the base's"
+        )
+        return true
+    }
+
+    // MARK: - Parts of a module
+
+    private func linear(_ name: String, _ parts: inout [Part: AdapterTensor]) throws(FileError) -> LowRankUpdate {
+        let (a, b) = try factors(name, &parts, .a, .b)
+        let bias = parts.removeValue(forKey: .bias), magnitude = parts.removeValue(forKey: .magnitude)
+        if (bias != nil) != configuration.hasLoRABias {
+            throw moduleError(
+                name, bias == nil ? "has no lora_B.bias, but 'lora_bias' is true" : "has a lora_B.bias, but 'lora_bias' is false")
+        }
+        if (magnitude != nil) != configuration.usesDoRA {
+            throw moduleError(
+                name,
+                magnitude == nil
+                    ? "has no lora_magnitude_vector, but 'use_dora' is true" : "has a lora_magnitude_vector, but 'use_dora' is false")
+        }
+        for vector in [bias, magnitude].compactMap({ $0 }) where vector.dimensions != [b.dimensions[0]] {
+            throw error(vector, "has shape \(vector.info.shape), but lora_B has \(b.info.shape), so [\(b.dimensions[0])] is expected")
+        }
+        return LowRankUpdate(
+            a: a, b: b, alpha: configuration.alpha(of: name), scaling: configuration.scaling(of: name), bias: bias, magnitude: magnitude,
+            baseCopy: try copy(&parts, shape: [b.dimensions[0], a.dimensions[1]]))
+    }
+
+    private func embedding(_ name: String, _ parts: inout [Part: AdapterTensor]) throws(FileError) -> LowRankUpdate {
+        if configuration.usesDoRA { throw moduleError(name, "is an embedding with DoRA, which is not supported") }
+        let (a, b) = try factors(name, &parts, .embeddingA, .embeddingB)
+        return LowRankUpdate(
+            a: a, b: b, alpha: configuration.alpha(of: name), scaling: configuration.scaling(of: name), bias: nil, magnitude: nil,
+            baseCopy: try copy(&parts, shape: [a.dimensions[1], b.dimensions[0]]))
+    }
+
+    private func factors(
+        _ name: String, _ parts: inout [Part: AdapterTensor], _ partA: Part, _ partB: Part
+    ) throws(FileError) -> (AdapterTensor, AdapterTensor) {
+        guard let a = parts.removeValue(forKey: partA), let b = parts.removeValue(forKey: partB) else {
+            let (there, missing) = parts[partB] == nil ? (partA, partB) : (partB, partA)
+            throw moduleError(name, "has \(there.rawValue.dropFirst()), but no \(missing.rawValue.dropFirst())")
+        }
+        for factor in [a, b] where factor.dimensions.count != 2 || factor.info.elementCount == 0 {
+            throw error(factor, "has shape \(factor.info.shape), but only factors of two dimensions, none of them 0, are supported")
+        }
+        guard a.dimensions[0] == b.dimensions[1] else {
+            throw error(
+                b, "has shape \(b.info.shape) and so rank \(b.dimensions[1]), but its other factor has rank \(a.dimensions[0])")
+        }
+        let rank = configuration.rank(of: name)
+        guard a.dimensions[0] == rank else {
+            throw error(a, "has rank \(a.dimensions[0]), but the configuration says \(rank)")
+        }
+        return (a, b)
+    }
+
+    private func copy(_ parts: inout [Part: AdapterTensor], shape: [Int]) throws(FileError) -> AdapterTensor? {
+        guard let copy = parts.removeValue(forKey: .baseWeight) else { return nil }
+        guard copy.dimensions == shape else {
+            throw error(copy, "has shape \(copy.info.shape), but the factors are of a weight \(shape)")
+        }
+        return copy
+    }
+
+    private func vector(_ tensor: AdapterTensor) throws(FileError) -> AdapterTensor {
+        guard tensor.dimensions.count == 1 else { throw error(tensor, "has shape \(tensor.info.shape), but a bias has one dimension") }
+        return tensor
+    }
+
+    private func rows(_ name: String, _ tensor: AdapterTensor) throws(FileError) -> AdapterModule.Change {
+        let indices: [Int]? =
+            switch configuration.tokenIndices {
+            case .inputEmbedding(let indices)?: indices
+            case .named(let tables)?:
+                tables.first {
+                    name.utf8.elementsEqual($0.module.utf8) || name.utf8.reversed().starts(with: ".\($0.module)".utf8.reversed())
+                }?
+                .indices
+            case nil: nil
+            }
+        guard let indices else { throw error(tensor, "holds rows of tokens, but 'trainable_token_indices' does not say of which") }
+        guard tensor.dimensions.count == 2, tensor.dimensions[0] == indices.count else {
+            throw error(tensor, "has shape \(tensor.info.shape), but 'trainable_token_indices' names \(indices.count) tokens")
+        }
+        return .rows(tensor, indices: indices)
+    }
+
+    // MARK: - Messages
+
+    private mutating func addWarnings() {
+        let replaced = modules.compactMap { module -> String? in
+            if case .replacement(let parameter, _) = module.change { parameter } else { nil }
+        }
+        if configuration.bias == .loraOnly, !replaced.contains("bias") {
+            warnings.append("'bias' is 'lora_only', but no bias is in the file: several versions of PEFT train them and do not save them")
+        }
+        if !configuration.modulesToSave.isEmpty, !replaced.contains(where: { $0 != "bias" }) {
+            let names = configuration.modulesToSave.map { "'\(JSONError.excerpt($0))'" }.joined(separator: ", ")
+            warnings.append("'modules_to_save' names \(names), but the file holds no weight of such a module")
+        }
+    }
+
+    private func checkUnused() throws(FileError) {
+        guard !unused.isEmpty else { return }
+        let names = unused.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        let listed = names.prefix(5).map { "'\(JSONError.excerpt($0))'" }.joined(separator: ", ") + (names.count > 5 ? ", ..." : "")
+        throw FileError(
+            path, "\(names.count) of its tensors would not be used: \(listed)",
+            hint: names.contains { $0.contains("lora_a") || $0.contains("lora_b") }
+                ? "names in lower case are those of MLX; convert the adapter to PEFT's form with the tools of MLX"
+                : "nothing in the configuration says what they are for")
+    }
+
+    private func error(_ tensor: AdapterTensor, _ message: String) -> FileError {
+        FileError(path, at: "tensor '\(JSONError.excerpt(tensor.info.name))'", message)
+    }
+
+    private func moduleError(_ name: String, _ message: String) -> FileError {
+        FileError(path, at: "module '\(JSONError.excerpt(name))'", message)
+    }
+}
