@@ -7,6 +7,9 @@ package final class OutputFile: Sendable {
     /// The final name, for messages; the unfinished file has another.
     package let path: String
     private let descriptor: Int32
+    /// Held while bytes are handed over. File systems let one writer into a file at a time, and Linux has the others spin
+    /// meanwhile: that would take the processor from those that read and compute.
+    private let turn = Mutex(())
     /// Bytes written since the system was last told to begin bringing them to disk.
     private let lingeringByteCount = Atomic<Int>(0)
 
@@ -22,15 +25,19 @@ package final class OutputFile: Sendable {
     /// Writes all of `buffer` at `offset`.
     package func write(_ buffer: UnsafeRawBufferPointer, atOffset offset: Int) throws(FileError) {
         guard let base = buffer.baseAddress else { return }
-        var done = 0
-        while done < buffer.count {
-            let count = pwrite(descriptor, base + done, buffer.count - done, off_t(offset + done))
-            if count >= 0 {
-                done += count
-            } else if errno != EINTR {
-                throw FileError(path, at: "byte \(offset + done)", "cannot be written: \(systemErrorText(errno))")
+        let failure = turn.withLock { _ -> (place: Int, code: Int32)? in
+            var done = 0
+            while done < buffer.count {
+                let count = pwrite(descriptor, base + done, buffer.count - done, off_t(offset + done))
+                if count >= 0 {
+                    done += count
+                } else if errno != EINTR {
+                    return (offset + done, errno)
+                }
             }
+            return nil
         }
+        if let failure { throw FileError(path, at: "byte \(failure.place)", "cannot be written: \(systemErrorText(failure.code))") }
         beginWriteback(after: buffer.count)
     }
 

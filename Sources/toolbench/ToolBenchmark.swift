@@ -6,6 +6,7 @@ struct ToolBenchmark {
     private let binaries: String
     private let folder: String
     private let runCount = 5
+    private static let memoryTarget = 256 << 20
 
     init(binaries: String, folder: String) {
         self.binaries = binaries
@@ -18,25 +19,35 @@ struct ToolBenchmark {
         try BenchmarkModel.write(BenchmarkModel.tinyLlama(), to: model)
         try BenchmarkModel.write(BenchmarkModel.manySmall(), to: many)
         print("TinyLlama-1.1B shapes, bf16, \(NumberText.byteCount(try InputFile(path: model).byteCount)); files in the page cache;")
-        print("medians of \(runCount) runs, each paired with its yardstick in turn; ratios are medians of the pairs' ratios\n")
+        print("medians of \(runCount) runs, each paired with its yardstick in turn; ratios are medians of the pairs' ratios;")
+        print("what is written is written to a new file; `cp` leaves bringing it to disk to later, `sync` and the tools do not\n")
         print(row("", "seconds", "yardstick", "ratio", "target", "memory"))
-        try compare("qconvert to-nf4, against cp", tool("qconvert", "to-nf4", model, "-o", quantized, "-f"), ratio: 1, memory: 256 << 20) {
-            [["cp", model, path("copy")]]
+        let (copy, dense, folder) = (path("copy"), path("dense.safetensors"), path("dense"))
+        try compare("qconvert to-nf4, cp", tool("qconvert", "to-nf4", model, "-o", quantized), writing: quantized, ratio: 1) {
+            [["cp", model, copy]]
         }
-        let dense = path("dense.safetensors")
-        try compare(
-            "qconvert to-safetensors, cat + cp", tool("qconvert", "to-safetensors", quantized, "-o", dense, "-f"), ratio: 1.5,
-            memory: 256 << 20
-        ) { [["cat", quantized], ["cp", dense, path("copy")]] }
-        try compare("qverify roundtrip, cat", tool("qverify", "roundtrip", model, quantized), ratio: 1.5, memory: 256 << 20) {
-            [["cat", model, quantized]]
+        try compare("qconvert to-nf4, cp + sync", tool("qconvert", "to-nf4", model, "-o", quantized), writing: quantized, ratio: nil) {
+            [["cp", model, copy], ["sync", copy]]
         }
-        try compare("qinspect check, cat", tool("qinspect", "check", quantized), ratio: 1.5, memory: 256 << 20) { [["cat", quantized]] }
-        try compare("qinspect check of bf16, cat", tool("qinspect", "check", model), ratio: 1.5, memory: 256 << 20) { [["cat", model]] }
-        try measure("qinspect layers, 100,000 tensors", tool("qinspect", "layers", many), seconds: 0.5, memory: 256 << 20)
+        let toDense = tool("qconvert", "to-safetensors", quantized, "-o", dense)
+        try compare("qconvert to-safetensors, cat + cp", toDense, writing: dense, ratio: 1.5) {
+            [["cat", quantized], ["cp", dense, copy]]
+        }
+        try compare("the same, cat + cp + sync", toDense, writing: dense, ratio: nil) {
+            [["cat", quantized], ["cp", dense, copy], ["sync", copy]]
+        }
+        let toFolder = tool("qconvert", "to-hf", "--dequantize", quantized, "-o", folder)
+        try compare("qconvert to-hf --dequantize, cat + cp", toFolder, writing: folder, ratio: 1.5) {
+            [["cat", quantized], ["cp", dense, copy]]
+        }
+        try Self.remove(folder)
+        try compare("qverify roundtrip, cat", tool("qverify", "roundtrip", model, quantized), ratio: 1.5) { [["cat", model, quantized]] }
+        try compare("qinspect check, cat", tool("qinspect", "check", quantized), ratio: 1.5) { [["cat", quantized]] }
+        try compare("qinspect check of bf16, cat", tool("qinspect", "check", model), ratio: 1.5) { [["cat", model]] }
+        try measure("qinspect layers, 100,000 tensors", tool("qinspect", "layers", many), seconds: 0.5, memory: Self.memoryTarget)
         try measure(
             "qconvert to-nf4, 100,000 tensors", tool("qconvert", "to-nf4", many, "-o", path("many.qnf"), "-f"), seconds: nil,
-            memory: 256 << 20)
+            memory: Self.memoryTarget)
         try measure("qinspect layers of the .qnf", tool("qinspect", "layers", quantized), seconds: 0.02, memory: nil)
         for name in ["qconvert", "qinspect", "qverify"] {
             try measure("\(name) --version", tool(name, "--version"), seconds: 0.02, memory: nil)
@@ -47,21 +58,32 @@ struct ToolBenchmark {
 
     private func tool(_ name: String, _ words: String...) -> [String] { [FilePath.join(binaries, name)] + words }
 
+    private static func remove(_ path: String) throws { _ = try Process(["rm", "-rf", path]) }
+
     /// A tool and its yardstick in turn, after one uncounted run of both.
+    ///
+    /// - Parameters:
+    ///   - output: what the tool writes; it and the copy of the yardstick are removed before each run. To free the memory of
+    ///     the file that is replaced would take about half as long as to write it.
+    ///   - target: nil where the figure is for information.
     private func compare(
-        _ title: String, _ command: [String], ratio target: Double, memory: Int, yardstick: () -> [[String]]
+        _ title: String, _ command: [String], writing output: String? = nil, ratio target: Double?, yardstick: () -> [[String]]
     ) throws {
         var ours: [Process] = []
         var theirs: [Double] = []
         for _ in 0...runCount {
+            if let output { try Self.remove(output) }
             ours.append(try Process(command))
+            try Self.remove(path("copy"))
             theirs.append(try yardstick().reduce(0) { $0 + (try Process($1).seconds) })
         }
+        try Self.remove(path("copy"))
         let ratios = zip(ours, theirs).dropFirst().map { $0.seconds / $1 }
         print(
             row(
                 title, seconds(median(ours.dropFirst().map(\.seconds))), seconds(median(theirs.dropFirst().map { $0 })),
-                NumberText.fixed(median(ratios), decimals: 2), "<= \(NumberText.significant(target, digits: 2))", memoryText(ours, memory)))
+                NumberText.fixed(median(ratios), decimals: 2), target.map { "<= \(NumberText.significant($0, digits: 2))" } ?? "",
+                memoryText(ours, Self.memoryTarget)))
     }
 
     private func measure(_ title: String, _ command: [String], seconds target: Double?, memory: Int?) throws {
@@ -86,6 +108,6 @@ struct ToolBenchmark {
             let space = String(repeating: " ", count: max(0, width - text.count))
             return left ? text + space : space + text
         }
-        return padded(title, 35, left: true) + zip(cells, [9, 10, 7, 10, 20]).map { padded($0, $1) }.joined()
+        return padded(title, 39, left: true) + zip(cells, [9, 10, 7, 10, 20]).map { padded($0, $1) }.joined()
     }
 }
