@@ -23,4 +23,13 @@ static inline int processorCount(void) {
     return count;
 }
 
+/// Tells the processor that this thread waits for a change of memory: some ten nanoseconds.
+static inline void spinPause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
 #endif

@@ -26,14 +26,14 @@ import Testing
         for count in [0, 1, 2, 3, 7, 8, 9, 100, 1000] {
             let tally = Tally(count: count)
             let workers = Tally(count: threadCount)
-            try pool.forEach(count: count) { index, worker in
+            pool.forEach(count: count) { index, worker in
                 tally.add(index)
                 workers.add(worker)
             }
             #expect(tally.values == [Int](repeating: 1, count: count))
             #expect(workers.values.reduce(0, +) == count)
         }
-        try pool.forEach(count: -1) { _, _ in Issue.record("there is no index below a negative count") }
+        pool.forEach(count: -1) { _, _ in Issue.record("there is no index below a negative count") }
     }
 
     @Test("never runs two iterations of one worker at once", arguments: 1...8)
@@ -43,7 +43,7 @@ import Testing
         nonisolated(unsafe) let scratch = UnsafeMutablePointer<Int>.allocate(capacity: threadCount * 64)
         defer { scratch.deallocate() }
         scratch.initialize(repeating: 0, count: threadCount * 64)
-        for _ in 0..<20 { try pool.forEach(count: 5000) { _, worker in scratch[worker * 64] += 1 } }
+        for _ in 0..<20 { pool.forEach(count: 5000) { _, worker in scratch[worker * 64] += 1 } }
         #expect((0..<threadCount).reduce(0) { $0 + scratch[$1 * 64] } == 100_000)
     }
 
@@ -53,7 +53,7 @@ import Testing
         let pool = WorkerPool(threadCount: threadCount)
         for _ in 0..<3 {
             let arrived = Mutex(Set<Int>())
-            try pool.forEach(count: threadCount) { _, worker in
+            pool.forEach(count: threadCount) { _, worker in
                 arrived.withLock { _ = $0.insert(worker) }
                 while arrived.withLock({ $0.count }) < threadCount { sched_yield() }
             }
@@ -103,7 +103,7 @@ import Testing
         for _ in 0..<100 {
             #expect(throws: Problem.self) { try pool.forEach(count: 10) { index, _ in throw Problem(index: index) } }
             let tally = Tally(count: 10)
-            try pool.forEach(count: 10) { index, _ in tally.add(index) }
+            pool.forEach(count: 10) { index, _ in tally.add(index) }
             #expect(tally.values == [Int](repeating: 1, count: 10))
         }
     }
@@ -112,8 +112,8 @@ import Testing
         let outer = WorkerPool(threadCount: 3)
         let inner = (0..<3).map { _ in WorkerPool(threadCount: 2) }
         let tally = Tally(count: 600)
-        try outer.forEach(count: 20) { row, worker in
-            try inner[worker].forEach(count: 30) { column, _ in tally.add(row * 30 + column) }
+        outer.forEach(count: 20) { row, worker in
+            inner[worker].forEach(count: 30) { column, _ in tally.add(row * 30 + column) }
         }
         #expect(tally.values == [Int](repeating: 1, count: 600))
         #expect(throws: Problem(index: 4)) {
@@ -127,7 +127,7 @@ import Testing
     @Test func aLoopOfOneMayBeInsideItsOwnPool() throws {
         let pool = WorkerPool(threadCount: 1)
         var sum = 0
-        try pool.forEach(count: 10) { i, _ in try pool.forEach(count: 10) { j, _ in sum += i * j } }
+        pool.forEach(count: 10) { i, _ in pool.forEach(count: 10) { j, _ in sum += i * j } }
         #expect(sum == 45 * 45)
     }
 
@@ -135,7 +135,7 @@ import Testing
     func resultsAreTheSame(threadCount: Int) throws {
         nonisolated(unsafe) let squares = UnsafeMutableBufferPointer<Int>.allocate(capacity: 10_000)
         defer { squares.deallocate() }
-        try WorkerPool(threadCount: threadCount).forEach(count: 10_000) { index, _ in squares[index] = index * index }
+        WorkerPool(threadCount: threadCount).forEach(count: 10_000) { index, _ in squares[index] = index * index }
         #expect(squares.elementsEqual((0..<10_000).lazy.map { $0 * $0 }))
     }
 
@@ -143,9 +143,9 @@ import Testing
     @Test func overheadIsSmall() throws {
         let pool = WorkerPool(threadCount: 4)
         let clock = ContinuousClock()
-        let iterations = try clock.measure { try pool.forEach(count: 100_000) { _, _ in } }
+        let iterations = clock.measure { pool.forEach(count: 100_000) { _, _ in } }
         #expect(iterations < .seconds(5))
-        let loops = try clock.measure { for _ in 0..<5000 { try pool.forEach(count: 4) { _, _ in } } }
+        let loops = clock.measure { for _ in 0..<5000 { pool.forEach(count: 4) { _, _ in } } }
         #expect(loops < .seconds(20))
     }
 
@@ -166,7 +166,7 @@ import Testing
         let before = try #require(Int(status("Threads")))
         for _ in 0..<50 {
             let pool = WorkerPool(threadCount: 5)
-            try pool.forEach(count: 5) { _, _ in }
+            pool.forEach(count: 5) { _, _ in }
         }
         for _ in 0..<50 { _ = WorkerPool(threadCount: 5) }
         #expect(try #require(Int(status("Threads"))) < before + 150)
