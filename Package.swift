@@ -56,8 +56,8 @@ let package = Package(
         library(
             "Checkpoints",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
-        library("Transformer", ["JSONText", "TensorCore"]),
         library("Adapters", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"]),
+        library("Transformer", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization"]),
         // 5
         library(
             "Operations",
@@ -99,8 +99,8 @@ let package = Package(
         tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "CheckpointTestSupport"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
         tests("ParallelismTests", ["Parallelism"]),
+        tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Transformer"]),
         tests("TensorCoreTests", ["TensorCore"]),
-        tests("TransformerTests", ["JSONText", "TensorCore", "Transformer"]),
         tests("SafetensorsFormatTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CheckpointTestSupport"]),
     ]
 )

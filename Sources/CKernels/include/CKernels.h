@@ -5,10 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qk_attention.h"
 #include "qk_crc32c.h"
 #include "qk_dequantize4.h"
+#include "qk_elementwise.h"
 #include "qk_error.h"
 #include "qk_float.h"
+#include "qk_matdot.h"
+#include "qk_matmul.h"
+#include "qk_matrix.h"
 #include "qk_quantize4.h"
 #include "qk_quantize8.h"
 #include "qk_scan.h"

@@ -1,0 +1,46 @@
+/// Causal attention of a group of heads that share keys and values.
+#ifndef QK_ATTENTION_H
+#define QK_ATTENTION_H
+
+#include <stddef.h>
+
+#include "qk_float.h"
+#include "qk_simd.h"
+
+enum {
+    /// Keys that are widened and used together.
+    QK_ATTENTION_KEYS = 16,
+};
+
+typedef struct {
+    /// Of keys and values: QK_F32, QK_F16 or QK_BF16.
+    qk_float type;
+    /// Of position 0, for one head of keys and values; `stride` elements from position to position.
+    const void *keys, *values;
+    size_t stride;
+    size_t headSize;
+    /// Query heads that share them: they lie beside each other.
+    size_t groupSize;
+    /// What scores are multiplied by, usually 1 / sqrt(headSize).
+    float scale;
+    /// Positions that a query sees, its own included; SIZE_MAX for all before it.
+    size_t window;
+} qk_attention;
+
+/// Floats of scratch that `qk_attend` needs for queries up to position `lastPosition`.
+size_t qk_attention_scratchCount(const qk_attention *attention, size_t queryCount, size_t lastPosition);
+
+/// y = softmax(scale q.k) v for `queryCount` positions from `firstPosition` on, in float32.
+///
+/// `queries` and `y` have groupSize * headSize floats for each position, `queryStride` from position to position. A query sees
+/// the keys up to its own position, `window` of them. Each product q.k has 16 lanes, element i in lane i % 16; the sum over
+/// values is one chain of fused multiply-adds in the order of positions: the same bits on every level, and however
+/// queries are grouped into calls.
+void qk_attend(
+    const qk_attention *attention, const float *queries, size_t queryStride, size_t queryCount, size_t firstPosition,
+    float *scratch, float *y, size_t yStride);
+void qk_attend_at(
+    qk_simd level, const qk_attention *attention, const float *queries, size_t queryStride, size_t queryCount,
+    size_t firstPosition, float *scratch, float *y, size_t yStride);
+
+#endif

@@ -1,0 +1,177 @@
+#include "qk_matdot.h"
+
+#include "qk_exp.h"
+
+enum { LANES = 32, PIECE = 512 };
+
+typedef struct {
+    const qk_matrix *matrix;
+    size_t firstRow, rowCount;
+    const float *x;
+    size_t xStride;
+    float *y;
+    size_t yStride;
+} products;
+
+QK_INLINE float totalOf(float lanes[LANES]) {
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
+    return lanes[0];
+}
+
+/// `count`, at most LANES, elements of x and of a row, with zeros after them.
+QK_INLINE void addLast(const float *x, const float *row, size_t count, float lanes[LANES]) {
+    for (size_t lane = 0; lane < count; lane++) lanes[lane] = __builtin_fmaf(row[lane], x[lane], lanes[lane]);
+}
+
+QK_INLINE void rowScalar(products p, size_t row, size_t vectorCount) {
+    const qk_matrix *m = p.matrix;
+    float lanes[QK_MATDOT_VECTORS][LANES] = {{0}}, piece[PIECE];
+    for (size_t start = 0; start < m->columnCount; start += PIECE) {
+        const size_t count = m->columnCount - start < PIECE ? m->columnCount - start : PIECE;
+        qk_matrix_expand_at(QK_SCALAR, m, row, start, count, piece);
+        for (size_t i = 0; i < count; i += LANES)
+            for (size_t t = 0; t < vectorCount; t++)
+                addLast(p.x + t * p.xStride + start + i, piece + i, count - i < LANES ? count - i : LANES, lanes[t]);
+    }
+    for (size_t t = 0; t < vectorCount; t++) p.y[t * p.yStride + row - p.firstRow] = totalOf(lanes[t]);
+}
+
+static void productsScalar(products p, size_t vectorCount) {
+    for (size_t row = p.firstRow; row < p.firstRow + p.rowCount; row++) rowScalar(p, row, vectorCount);
+}
+
+#if defined(__x86_64__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+/// Adds the products of `count` elements, a multiple of LANES.
+QK_TARGET_AVX2 QK_INLINE void addAVX2(
+    qk_float type, size_t vectorCount, const uint8_t *row, const float *x, size_t xStride, size_t count, __m256 sums[][4]
+) {
+    for (size_t i = 0; i < count; i += LANES) {
+        UNROLL for (size_t j = 0; j < 4; j++) {
+            const __m256 weights = loadEight(type, row, i + 8 * j);
+            UNROLL for (size_t t = 0; t < vectorCount; t++)
+                sums[t][j] = _mm256_fmadd_ps(weights, _mm256_loadu_ps(x + t * xStride + i + 8 * j), sums[t][j]);
+        }
+    }
+}
+
+/// A row of elements of `type`, or with QK_F64, which weights never have, one that is expanded first.
+QK_TARGET_AVX2 QK_INLINE void rowsAVX2(qk_float type, products p, size_t vectorCount) {
+    const qk_matrix *m = p.matrix;
+    const size_t whole = m->columnCount - m->columnCount % LANES;
+    const size_t width = type == QK_F32 ? 4 : 2;
+    for (size_t row = p.firstRow; row < p.firstRow + p.rowCount; row++) {
+        __m256 sums[QK_MATDOT_VECTORS][4];
+        UNROLL for (size_t t = 0; t < vectorCount; t++)
+            UNROLL for (size_t j = 0; j < 4; j++) sums[t][j] = _mm256_setzero_ps();
+        if (type == QK_F64) {
+            float piece[PIECE];
+            for (size_t start = 0; start < whole; start += PIECE) {
+                const size_t count = whole - start < PIECE ? whole - start : PIECE;
+                qk_matrix_expand_at(QK_AVX2, m, row, start, count, piece);
+                addAVX2(QK_F32, vectorCount, (const uint8_t *)piece, p.x + start, p.xStride, count, sums);
+            }
+        } else {
+            addAVX2(type, vectorCount, m->values + row * m->columnCount * width, p.x, p.xStride, whole, sums);
+        }
+        float last[LANES];
+        if (whole < m->columnCount) qk_matrix_expand_at(QK_AVX2, m, row, whole, m->columnCount - whole, last);
+        UNROLL for (size_t t = 0; t < vectorCount; t++) {
+            float lanes[LANES];
+            UNROLL for (size_t j = 0; j < 4; j++) _mm256_storeu_ps(lanes + 8 * j, sums[t][j]);
+            addLast(p.x + t * p.xStride + whole, last, m->columnCount - whole, lanes);
+            p.y[t * p.yStride + row - p.firstRow] = totalOf(lanes);
+        }
+    }
+}
+
+QK_TARGET_AVX512 QK_INLINE void addAVX512(
+    qk_float type, size_t vectorCount, const uint8_t *row, const float *x, size_t xStride, size_t count, __m512 sums[][2]
+) {
+    for (size_t i = 0; i < count; i += LANES) {
+        UNROLL for (size_t j = 0; j < 2; j++) {
+            const __m512 weights = loadSixteen(type, row, i + 16 * j);
+            UNROLL for (size_t t = 0; t < vectorCount; t++)
+                sums[t][j] = _mm512_fmadd_ps(weights, _mm512_loadu_ps(x + t * xStride + i + 16 * j), sums[t][j]);
+        }
+    }
+}
+
+QK_TARGET_AVX512 QK_INLINE void rowsAVX512(qk_float type, products p, size_t vectorCount) {
+    const qk_matrix *m = p.matrix;
+    const size_t whole = m->columnCount - m->columnCount % LANES;
+    const size_t width = type == QK_F32 ? 4 : 2;
+    for (size_t row = p.firstRow; row < p.firstRow + p.rowCount; row++) {
+        __m512 sums[QK_MATDOT_VECTORS][2];
+        UNROLL for (size_t t = 0; t < vectorCount; t++)
+            UNROLL for (size_t j = 0; j < 2; j++) sums[t][j] = _mm512_setzero_ps();
+        if (type == QK_F64) {
+            float piece[PIECE];
+            for (size_t start = 0; start < whole; start += PIECE) {
+                const size_t count = whole - start < PIECE ? whole - start : PIECE;
+                qk_matrix_expand_at(QK_AVX512, m, row, start, count, piece);
+                addAVX512(QK_F32, vectorCount, (const uint8_t *)piece, p.x + start, p.xStride, count, sums);
+            }
+        } else {
+            addAVX512(type, vectorCount, m->values + row * m->columnCount * width, p.x, p.xStride, whole, sums);
+        }
+        float last[LANES];
+        if (whole < m->columnCount) qk_matrix_expand_at(QK_AVX512, m, row, whole, m->columnCount - whole, last);
+        UNROLL for (size_t t = 0; t < vectorCount; t++) {
+            float lanes[LANES];
+            UNROLL for (size_t j = 0; j < 2; j++) _mm512_storeu_ps(lanes + 16 * j, sums[t][j]);
+            addLast(p.x + t * p.xStride + whole, last, m->columnCount - whole, lanes);
+            p.y[t * p.yStride + row - p.firstRow] = totalOf(lanes);
+        }
+    }
+}
+
+/// With the number of vectors as a constant.
+#define FOR_COUNTS(rows, type, p, vectorCount) \
+    switch (vectorCount) { \
+    case 1: rows(type, p, 1); return; \
+    case 2: rows(type, p, 2); return; \
+    case 3: rows(type, p, 3); return; \
+    case 4: rows(type, p, 4); return; \
+    }
+
+#define FOR_TYPES(rows, type, p, vectorCount) \
+    switch (type) { \
+    case QK_F32: FOR_COUNTS(rows, QK_F32, p, vectorCount) return; \
+    case QK_F16: FOR_COUNTS(rows, QK_F16, p, vectorCount) return; \
+    case QK_BF16: FOR_COUNTS(rows, QK_BF16, p, vectorCount) return; \
+    default: FOR_COUNTS(rows, QK_F64, p, vectorCount) return; \
+    }
+
+QK_TARGET_AVX2 static void productsAVX2(qk_float type, products p, size_t vectorCount) {
+    FOR_TYPES(rowsAVX2, type, p, vectorCount)
+}
+
+QK_TARGET_AVX512 static void productsAVX512(qk_float type, products p, size_t vectorCount) {
+    FOR_TYPES(rowsAVX512, type, p, vectorCount)
+}
+#endif
+
+void qk_matdot_at(
+    qk_simd level, const qk_matrix *matrix, size_t firstRow, size_t rowCount, const float *x, size_t xStride,
+    size_t vectorCount, float *y, size_t yStride
+) {
+    const products p = {matrix, firstRow, rowCount, x, xStride, y, yStride};
+    const qk_float type = matrix->storage == QK_MATRIX_DENSE ? matrix->type : QK_F64;
+    switch (level) {
+#if defined(__x86_64__)
+    case QK_AVX512: productsAVX512(type, p, vectorCount); return;
+    case QK_AVX2: productsAVX2(type, p, vectorCount); return;
+#endif
+    default: (void)type, productsScalar(p, vectorCount);
+    }
+}
+
+void qk_matdot(
+    const qk_matrix *matrix, size_t firstRow, size_t rowCount, const float *x, size_t xStride, size_t vectorCount, float *y,
+    size_t yStride
+) {
+    qk_matdot_at(qk_simd_best(), matrix, firstRow, rowCount, x, xStride, vectorCount, y, yStride);
+}

@@ -1,0 +1,67 @@
+package import CKernels
+import Parallelism
+
+extension MatrixEngine {
+    /// Keys and values of a layer for positions from 0 on, and how queries look at them.
+    package struct AttentionCache {
+        /// Of keys and values: QK_F32, QK_F16 or QK_BF16.
+        package let type: qk_float
+        /// [position][kvHead][headSize] of that type.
+        package let keys: UnsafeRawPointer
+        package let values: UnsafeRawPointer
+        package let kvHeadCount: Int
+        package let headSize: Int
+        /// Elements from a position to the next.
+        package let stride: Int
+        /// Positions that a query sees, its own included; nil for all before it.
+        package let window: Int?
+
+        package init(
+            type: qk_float, keys: UnsafeRawPointer, values: UnsafeRawPointer, kvHeadCount: Int, headSize: Int, stride: Int,
+            window: Int? = nil
+        ) {
+            self.type = type
+            self.keys = keys
+            self.values = values
+            self.kvHeadCount = kvHeadCount
+            self.headSize = headSize
+            self.stride = stride
+            self.window = window
+        }
+    }
+
+    /// y = softmax(scale q k^T) v, causal, in float32 on the cache's keys and values.
+    ///
+    /// Head h uses the keys and values of head h / (headCount / kvHeadCount). The same bits come out whether positions are
+    /// given one at a time or together.
+    ///
+    /// - Parameters:
+    ///   - queries: [queryCount, headCount, headSize], for positions `firstPosition`...; the cache holds their keys already.
+    ///   - y: likewise.
+    package func attend(
+        _ queries: UnsafeBufferPointer<Float>, queryCount: Int, firstPosition: Int, headCount: Int, scale: Float,
+        cache: AttentionCache, into y: UnsafeMutableBufferPointer<Float>
+    ) {
+        let rowCount = headCount * cache.headSize
+        precondition(
+            headCount % cache.kvHeadCount == 0 && queries.count == queryCount * rowCount && y.count == queries.count,
+            "\(queries.count) floats of queries for \(queryCount) positions of \(headCount) heads of \(cache.headSize)")
+        guard queryCount > 0, let queryStart = queries.baseAddress, let resultStart = y.baseAddress else { return }
+        let groupSize = headCount / cache.kvHeadCount, queriesAtOnce = 8
+        let tileCount = (queryCount + queriesAtOnce - 1) / queriesAtOnce
+        pool.forEach(count: tileCount * cache.kvHeadCount) { index, worker in
+            // The last positions see most: they come first, so that threads finish together.
+            let tile = tileCount - 1 - index / cache.kvHeadCount, head = index % cache.kvHeadCount
+            let positions = tile * queriesAtOnce..<min(queryCount, (tile + 1) * queriesAtOnce)
+            let byteOffset = head * cache.headSize * qk_float_byteCount(cache.type)
+            var attention = qk_attention(
+                type: cache.type, keys: cache.keys + byteOffset, values: cache.values + byteOffset, stride: cache.stride,
+                headSize: cache.headSize, groupSize: groupSize, scale: scale, window: cache.window ?? .max)
+            let first = firstPosition + positions.lowerBound, last = firstPosition + positions.upperBound - 1
+            let buffer = scratch[worker].floats(qk_attention_scratchCount(&attention, positions.count, last))
+            let offset = positions.lowerBound * rowCount + head * groupSize * cache.headSize
+            qk_attend_at(
+                level, &attention, queryStart + offset, rowCount, positions.count, first, buffer, resultStart + offset, rowCount)
+        }
+    }
+}

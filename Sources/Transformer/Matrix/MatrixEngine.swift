@@ -1,0 +1,88 @@
+package import CKernels
+package import Parallelism
+import TensorCore
+
+/// Runs matrix products and attention on all threads of a pool, in scratch memory that it keeps.
+///
+/// An engine runs one thing at a time, as its pool does. Results do not depend on the number of threads.
+package final class MatrixEngine {
+    package let pool: WorkerPool
+    /// Instructions used: the best there are, or fewer in tests.
+    package let level: qk_simd
+    let shared = ScratchBuffer()
+    /// One for each worker.
+    let scratch: [ScratchBuffer]
+
+    package init(pool: WorkerPool, level: qk_simd = qk_simd_best()) {
+        precondition(level.rawValue <= qk_simd_best().rawValue, "this processor has no such instructions")
+        self.pool = pool
+        self.level = level
+        scratch = (0..<pool.threadCount).map { _ in ScratchBuffer() }
+    }
+
+    /// y = x W^T, or y += x W^T where `adds`.
+    ///
+    /// - Parameters:
+    ///   - x: [rowCount, inputCount].
+    ///   - y: [rowCount, outputCount].
+    package func multiply(
+        _ x: UnsafeBufferPointer<Float>, rowCount: Int, by weight: WeightMatrix, adds: Bool = false,
+        into y: UnsafeMutableBufferPointer<Float>
+    ) {
+        precondition(
+            x.count == rowCount * weight.inputCount && y.count == rowCount * weight.outputCount,
+            "x of \(x.count) and y of \(y.count) floats for \(rowCount) rows of [\(weight.outputCount), \(weight.inputCount)]")
+        let left = DenseOperand(x, rowCount: rowCount, columnCount: weight.inputCount)
+        let result = DenseResult(y, rowCount: rowCount, columnCount: weight.outputCount, beta: adds ? 1 : 0)
+        run(left, weight.stored, isContractedAlongRows: !weight.isTransposed, into: result)
+    }
+
+    /// dx = dy W, or dx += dy W where `adds`: the way back through `multiply`.
+    ///
+    /// - Parameters:
+    ///   - dy: [rowCount, outputCount].
+    ///   - dx: [rowCount, inputCount].
+    package func multiplyTransposed(
+        _ dy: UnsafeBufferPointer<Float>, rowCount: Int, by weight: WeightMatrix, adds: Bool = false,
+        into dx: UnsafeMutableBufferPointer<Float>
+    ) {
+        precondition(
+            dx.count == rowCount * weight.inputCount && dy.count == rowCount * weight.outputCount,
+            "dx of \(dx.count) and dy of \(dy.count) floats for \(rowCount) rows of [\(weight.outputCount), \(weight.inputCount)]")
+        let left = DenseOperand(dy, rowCount: rowCount, columnCount: weight.outputCount)
+        let result = DenseResult(dx, rowCount: rowCount, columnCount: weight.inputCount, beta: adds ? 1 : 0)
+        run(left, weight.stored, isContractedAlongRows: weight.isTransposed, into: result)
+    }
+
+    /// c = alpha op(a) op(b) + beta c, row by row without gaps, where op transposes or does nothing. With beta 0, c may hold anything.
+    ///
+    /// - Parameters:
+    ///   - a: [m, k], or [k, m] where `transposesA`.
+    ///   - b: [k, n], or [n, k] where `transposesB`.
+    ///   - c: [m, n].
+    package func product(
+        _ a: UnsafeBufferPointer<Float>, transposesA: Bool = false, _ b: UnsafeBufferPointer<Float>, transposesB: Bool = false,
+        m: Int, n: Int, k: Int, alpha: Float = 1, beta: Float = 0, into c: UnsafeMutableBufferPointer<Float>
+    ) {
+        precondition(
+            a.count == m * k && b.count == k * n && c.count == m * n,
+            "\(a.count), \(b.count) and \(c.count) floats for a product of \(m), \(n) and \(k)")
+        guard m > 0, n > 0 else { return }
+        let result = DenseResult(c, rowCount: m, columnCount: n, alpha: alpha, beta: beta)
+        guard k > 0 else { return result.scale() }
+        let left = DenseOperand(a, rowCount: m, columnCount: k, isTransposed: transposesA)
+        let right = WeightMatrix(dense: UnsafeRawBufferPointer(b), of: .f32, outputCount: n, inputCount: k, isTransposed: !transposesB)
+        run(left, right.stored, isContractedAlongRows: transposesB, into: result)
+    }
+
+    private func run(_ left: DenseOperand, _ right: qk_matrix, isContractedAlongRows: Bool, into result: DenseResult) {
+        guard left.rowCount > 0 else { return }
+        if !isContractedAlongRows {
+            ColumnProduct(engine: self, left: left, right: right, result: result).run()
+        } else if left.rowCount <= Int(QK_MATDOT_VECTORS), left.isContiguous {
+            RowDots(engine: self, left: left, right: right, result: result).run()
+        } else {
+            RowProduct(engine: self, left: left, right: right, result: result).run()
+        }
+    }
+}

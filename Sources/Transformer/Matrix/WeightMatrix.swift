@@ -1,0 +1,110 @@
+package import CKernels
+package import Quantization
+package import TensorCore
+
+/// A linear layer's weight (or an embedding table) in the memory and form in which it is stored: nothing is copied.
+///
+/// `inputCount` is what a row of x has, `outputCount` what a row of y = x W^T has.
+package struct WeightMatrix: @unchecked Sendable {
+    /// As stored: rows are outputs, or inputs where `isTransposed`.
+    package let stored: qk_matrix
+    /// The elements lie as [in, out] (transformers' `Conv1D`, GPT-2).
+    package let isTransposed: Bool
+    /// Keeps the memory alive that `stored` points into.
+    private let owner: AnyObject?
+
+    package var outputCount: Int { isTransposed ? stored.columnCount : stored.rowCount }
+    package var inputCount: Int { isTransposed ? stored.rowCount : stored.columnCount }
+
+    init(stored: qk_matrix, isTransposed: Bool, owner: AnyObject?) {
+        self.stored = stored
+        self.isTransposed = isTransposed
+        self.owner = owner
+    }
+
+    /// Elements of f32, f16 or bf16 (f64 and f8 as well, more slowly).
+    ///
+    /// - Parameters:
+    ///   - elements: [out, in], or [in, out] where `isTransposed`, row by row, at any alignment.
+    ///   - owner: is kept as long as this value; nil where the caller sees to that.
+    package init(
+        dense elements: UnsafeRawBufferPointer, of scalarType: ScalarType, outputCount: Int, inputCount: Int, isTransposed: Bool = false,
+        owner: AnyObject? = nil
+    ) {
+        guard let type = scalarType.kernelType else { preconditionFailure("\(scalarType) is no type of weights") }
+        precondition(
+            outputCount > 0 && inputCount > 0
+                && scalarType.byteCount(elementCount: outputCount * inputCount) == elements.count,
+            "\(elements.count) bytes for [\(outputCount), \(inputCount)] of \(scalarType.rawValue)")
+        var matrix = qk_matrix()
+        matrix.storage = QK_MATRIX_DENSE
+        matrix.type = type
+        matrix.values = elements.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        matrix.rowCount = isTransposed ? inputCount : outputCount
+        matrix.columnCount = isTransposed ? outputCount : inputCount
+        self.init(stored: matrix, isTransposed: isTransposed, owner: owner)
+    }
+
+    /// Constants of the blocks of a 4-bit weight.
+    package enum Constants {
+        /// Float32 of each block.
+        case plain(UnsafeRawBufferPointer)
+        /// Double quantization: a code for each block, a float32 for each nested block, the map of 256 float32.
+        case nested(codes: UnsafeRawBufferPointer, absmax: UnsafeRawBufferPointer, map: UnsafeRawBufferPointer, QuantState.Nested)
+    }
+
+    /// 4-bit codes of a weight [out, in], with the sizes that its quant state gives.
+    ///
+    /// - Parameters:
+    ///   - codes: two elements a byte, the first in the high nibble.
+    ///   - quantMap: the checkpoint's own, through `decodingMap(for:)`.
+    package init(
+        codes: UnsafeRawBufferPointer, constants: Constants, quantMap: QuantMap, state: QuantState, owner: AnyObject? = nil
+    ) {
+        precondition(codes.count == state.packedByteCount, "\(codes.count) bytes of codes, not \(state.packedByteCount)")
+        var matrix = qk_matrix()
+        matrix.storage = QK_MATRIX_PACKED4
+        matrix.values = codes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        matrix.rowCount = state.shape.dimensions[0]
+        matrix.columnCount = state.shape.dimensions[1]
+        matrix.blockSize = state.blockSize
+        withUnsafeMutableBytes(of: &matrix.quantMap) { map in
+            quantMap.values.span.withUnsafeBytes { map.copyMemory(from: $0) }
+        }
+        switch constants {
+        case .plain(let absmax):
+            precondition(absmax.count == 4 * state.blockCount, "\(absmax.count) bytes of absmax for \(state.blockCount) blocks")
+            matrix.absmax = absmax.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        case .nested(let codes, let absmax, let map, let nested):
+            let nestedCount = (state.blockCount - 1) / nested.blockSize + 1
+            precondition(
+                codes.count == state.blockCount && absmax.count == 4 * nestedCount && map.count == 4 * 256,
+                "\(codes.count), \(absmax.count) and \(map.count) bytes of nested constants for \(state.blockCount) blocks")
+            matrix.absmaxCodes = codes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            matrix.nestedAbsmax = absmax.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            matrix.nestedMap = map.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            matrix.nestedBlockSize = nested.blockSize
+            matrix.offset = nested.offset
+        }
+        self.init(stored: matrix, isTransposed: false, owner: owner)
+    }
+
+    /// Elements of one output (row of [out, in]) as float32: an embedding, for instance.
+    ///
+    /// - Parameter destination: `inputCount` floats.
+    package func readRow(_ row: Int, into destination: UnsafeMutableBufferPointer<Float>) {
+        precondition(row >= 0 && row < outputCount && destination.count == inputCount, "no row \(row), or not \(inputCount) floats")
+        withUnsafePointer(to: stored) { matrix in
+            guard isTransposed else { return qk_matrix_expand(matrix, row, 0, inputCount, destination.baseAddress) }
+            for input in 0..<inputCount { qk_matrix_expand(matrix, input, row, 1, destination.baseAddress.map { $0 + input }) }
+        }
+    }
+
+    /// Rows of [out, in] as float32, one after the other.
+    package func readRows(_ rows: Range<Int>, into destination: UnsafeMutableBufferPointer<Float>) {
+        precondition(destination.count == rows.count * inputCount, "\(destination.count) floats for \(rows.count) rows of \(inputCount)")
+        for (i, row) in rows.enumerated() {
+            readRow(row, into: UnsafeMutableBufferPointer(rebasing: destination[i * inputCount..<(i + 1) * inputCount]))
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import CKernels
+import Glibc
+import Quantization
+import TensorCore
+import Transformer
+
+/// The levels this machine can run.
+let levels: [qk_simd] = [QK_SCALAR, QK_AVX2, QK_AVX512].filter { $0.rawValue <= qk_simd_best().rawValue }
+
+/// Numbers that are the same on every machine.
+struct TestValues: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
+        return z ^ z >> 31
+    }
+
+    mutating func floats(_ count: Int, _ range: ClosedRange<Float> = -1...1) -> [Float] {
+        (0..<count).map { _ in Float.random(in: range, using: &self) }
+    }
+
+    mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) } }
+}
+
+/// A weight of random numbers and what its elements are.
+struct TestWeight {
+    /// Keeps bytes in one place.
+    final class Memory {
+        let buffer: UnsafeMutableRawBufferPointer
+
+        /// One byte off any alignment.
+        init(_ bytes: [UInt8]) {
+            buffer = .allocate(byteCount: bytes.count + 1, alignment: 64)
+            UnsafeMutableRawBufferPointer(rebasing: buffer[1...]).copyBytes(from: bytes)
+        }
+
+        deinit { buffer.deallocate() }
+
+        var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer[1...]) }
+    }
+
+    let weight: WeightMatrix
+    /// [out, in].
+    let elements: [Float]
+    private let memory: [Memory]
+
+    enum Form: CaseIterable {
+        case f32, f16, bf16, transposedF32, transposedF16, nf4, doubleNF4, fp4Blocks32
+    }
+
+    init(_ form: Form, outputCount: Int, inputCount: Int, seed: UInt64) throws {
+        var values = TestValues(seed: seed)
+        switch form {
+        case .f32, .f16, .bf16, .transposedF32, .transposedF16:
+            let type: ScalarType = form == .f32 || form == .transposedF32 ? .f32 : form == .bf16 ? .bf16 : .f16
+            let isTransposed = form == .transposedF32 || form == .transposedF16
+            self.init(
+                dense: values.floats(outputCount * inputCount), type, outputCount: outputCount, inputCount: inputCount,
+                isTransposed: isTransposed)
+        case .nf4, .doubleNF4, .fp4Blocks32:
+            let nested = form == .doubleNF4 ? try QuantState.Nested(blockSize: 8, offset: 0.4) : nil
+            let state = try QuantState(
+                quantType: form == .fp4Blocks32 ? .fp4 : .nf4, blockSize: form == .fp4Blocks32 ? 32 : 64, scalarType: .f32,
+                shape: [outputCount, inputCount], nested: nested)
+            self.init(packed: state, values: &values)
+        }
+    }
+
+    private init(dense values: [Float], _ type: ScalarType, outputCount: Int, inputCount: Int, isTransposed: Bool) {
+        var bytes = [UInt8](repeating: 0, count: values.count * type.bitCount / 8), stored = values
+        bytes.withUnsafeMutableBytes { bytes in
+            var span = bytes.mutableBytes
+            FloatConversion.narrow(values.span, to: type, into: &span)
+        }
+        var span = stored.mutableSpan
+        FloatConversion.widen(bytes.span.bytes, of: type, into: &span)
+        memory = [Memory(bytes)]
+        weight = WeightMatrix(
+            dense: memory[0].bytes, of: type, outputCount: outputCount, inputCount: inputCount, isTransposed: isTransposed)
+        elements =
+            isTransposed
+            ? (0..<outputCount * inputCount).map { stored[$0 % inputCount * outputCount + $0 / inputCount] } : stored
+    }
+
+    private init(packed state: QuantState, values: inout TestValues) {
+        let codes = values.bytes(state.packedByteCount)
+        let map = state.quantType.quantMap.decodingMap(for: state.quantType)
+        let bits = { (floats: [Float]) in floats.withUnsafeBytes { [UInt8]($0) } }
+        let absmax: [Float]
+        if let nested = state.nested {
+            let scaleCodes = values.bytes(state.blockCount), nestedMap = DynamicMap.values
+            let nestedAbsmax = values.floats(state.nestedBlockCount, 0.1...0.3)
+            absmax = scaleCodes.enumerated().map { nestedMap[Int($1)] * nestedAbsmax[$0 / nested.blockSize] + nested.offset }
+            memory = [Memory(codes), Memory(scaleCodes), Memory(bits(nestedAbsmax)), Memory(bits(nestedMap))]
+            weight = WeightMatrix(
+                codes: memory[0].bytes,
+                constants: .nested(codes: memory[1].bytes, absmax: memory[2].bytes, map: memory[3].bytes, nested), quantMap: map,
+                state: state)
+        } else {
+            absmax = values.floats(state.blockCount, 0.5...1)
+            memory = [Memory(codes), Memory(bits(absmax))]
+            weight = WeightMatrix(codes: memory[0].bytes, constants: .plain(memory[1].bytes), quantMap: map, state: state)
+        }
+        elements = (0..<state.elementCount).map { i in
+            map.values[Int(i % 2 == 0 ? codes[i / 2] >> 4 : codes[i / 2] & 15)] * absmax[i / state.blockSize]
+        }
+    }
+}
+
+/// op(a) op(b) in double; a [m, k], b [k, n].
+func referenceProduct(_ a: (Int, Int) -> Float, _ b: (Int, Int) -> Float, m: Int, n: Int, k: Int) -> [Double] {
+    (0..<m * n).map { i in (0..<k).reduce(0.0) { $0 + Double(a(i / n, $1)) * Double(b($1, i % n)) } }
+}
+
+/// Largest difference as a part of the largest magnitude.
+func relativeError(_ actual: [Float], _ expected: [Double]) -> Double {
+    let scale = expected.reduce(0) { max($0, abs($1)) }
+    return zip(actual, expected).reduce(0) { max($0, abs(Double($1.0) - $1.1)) } / scale
+}
+
+func doubleExp(_ x: Double) -> Double { exp(x) }
