@@ -1,28 +1,26 @@
-import ByteIO
-
 /// The fields of one protobuf message, as they lie on the wire.
 ///
 ///     varint number << 3 | wire type, then
 ///     0 varint | 1 eight bytes | 2 varint count and that many bytes | 5 four bytes
 ///
 /// A group (3, 4) or any other wire type is refused: nothing after it could be found.
-struct ProtobufReader: Sendable {
+package struct ProtobufReader: Sendable {
     /// The message's name, for failures.
-    let message: StaticString
+    package let message: StaticString
     private var reader: ByteReader
     /// A bit per field number met by `requireFirst`.
     private var seen: UInt64 = 0
 
-    init(_ bytes: ArraySlice<UInt8>, origin: Int, message: StaticString) {
+    package init(_ bytes: ArraySlice<UInt8>, origin: Int, message: StaticString) {
         reader = ByteReader(bytes, origin: origin)
         self.message = message
     }
 
     /// Where the next field begins, or the message ends.
-    var offset: Int { reader.offset }
+    package var offset: Int { reader.offset }
 
     /// The next field, or nil after the last.
-    mutating func next() throws(ByteReader.Failure) -> ProtobufField? {
+    package mutating func next() throws(ByteReader.Failure) -> ProtobufField? {
         guard reader.remainingCount > 0 else { return nil }
         let offset = reader.offset
         let tag = try reader.varint()
@@ -47,7 +45,7 @@ struct ProtobufReader: Sendable {
     }
 
     /// Refuses a second value for a field that has one: readers differ on which of two counts. Numbers up to 63.
-    mutating func requireFirst(_ field: ProtobufField) throws(ByteReader.Failure) {
+    package mutating func requireFirst(_ field: ProtobufField) throws(ByteReader.Failure) {
         let bit = UInt64(1) << UInt64(field.number)
         guard seen & bit == 0 else {
             throw ByteReader.Failure(offset: field.offset, "field \(field.number) of \(message) appears twice")
@@ -57,14 +55,14 @@ struct ProtobufReader: Sendable {
 }
 
 /// One field of a protobuf message.
-struct ProtobufField: Sendable {
-    enum Payload: Sendable {
+package struct ProtobufField: Sendable {
+    package enum Payload: Sendable {
         case varint(UInt64)
         case fixed64(UInt64)
         case bytes(ArraySlice<UInt8>)
         case fixed32(UInt32)
 
-        var wireType: Int {
+        package var wireType: Int {
             switch self {
             case .varint: 0
             case .fixed64: 1
@@ -74,9 +72,9 @@ struct ProtobufField: Sendable {
         }
     }
 
-    let number: Int
-    let payload: Payload
-    let offset: Int
+    package let number: Int
+    package let payload: Payload
+    package let offset: Int
     fileprivate let payloadOffset: Int
     fileprivate let message: StaticString
 
@@ -89,20 +87,20 @@ struct ProtobufField: Sendable {
     }
 
     /// An `int64`: a varint in two's complement.
-    func int64() throws(ByteReader.Failure) -> Int {
+    package func int64() throws(ByteReader.Failure) -> Int {
         guard case .varint(let value) = payload else { throw wrongWireType(expected: 0) }
         return Int(truncatingIfNeeded: value)
     }
 
     /// An `int64` that counts something.
-    func count(_ name: StaticString) throws(ByteReader.Failure) -> Int {
+    package func count(_ name: StaticString) throws(ByteReader.Failure) -> Int {
         let value = try int64()
         guard value >= 0 else { throw ByteReader.Failure(offset: offset, "\(name) is \(value)") }
         return value
     }
 
     /// An `int32` or an enumeration, not negative.
-    func int32(_ name: StaticString) throws(ByteReader.Failure) -> Int {
+    package func int32(_ name: StaticString) throws(ByteReader.Failure) -> Int {
         let value = try int64()
         guard value >= 0, value <= Int32.max else {
             throw ByteReader.Failure(offset: offset, "\(name) is \(value), which is not between 0 and \(Int32.max)")
@@ -110,19 +108,25 @@ struct ProtobufField: Sendable {
         return value
     }
 
-    func fixed32() throws(ByteReader.Failure) -> UInt32 {
+    package func fixed32() throws(ByteReader.Failure) -> UInt32 {
         guard case .fixed32(let value) = payload else { throw wrongWireType(expected: 5) }
         return value
     }
 
+    /// A `bytes` or `string` field, not copied.
+    package func bytes() throws(ByteReader.Failure) -> ArraySlice<UInt8> {
+        guard case .bytes(let bytes) = payload else { throw wrongWireType(expected: 2) }
+        return bytes
+    }
+
     /// A message inside this one.
-    func fields(of name: StaticString) throws(ByteReader.Failure) -> ProtobufReader {
+    package func fields(of name: StaticString) throws(ByteReader.Failure) -> ProtobufReader {
         guard case .bytes(let bytes) = payload else { throw wrongWireType(expected: 2) }
         return ProtobufReader(bytes, origin: payloadOffset, message: name)
     }
 
     /// Values of a repeated `int32`: one, or packed into a run.
-    func repeatedInt32() throws(ByteReader.Failure) -> [Int] {
+    package func repeatedInt32() throws(ByteReader.Failure) -> [Int] {
         guard case .bytes(let bytes) = payload else { return [try int64()] }
         var reader = ByteReader(bytes, origin: payloadOffset)
         var values: [Int] = []
