@@ -58,6 +58,7 @@ let package = Package(
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
         library("Adapters", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"]),
         library("Transformer", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization"]),
+        library("Tokenization", ["ByteIO", "JSONText"]),
         // 5
         library(
             "Operations",
@@ -82,6 +83,7 @@ let package = Package(
         tests(
             "ToolTests",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "Operations", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
+        tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization", "CheckpointTestSupport"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("JSONTextTests", ["JSONText"]),
         .target(

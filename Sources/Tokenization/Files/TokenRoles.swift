@@ -1,0 +1,137 @@
+import JSONText
+
+/// What the files beside a vocabulary say of its tokens: tokenizer_config.json, special_tokens_map.json,
+/// generation_config.json, config.json and the chat template.
+struct TokenRoles: Sendable {
+    private(set) var beginning: String?
+    private(set) var end: String?
+    private(set) var padding: String?
+    private(set) var unknown: String?
+    /// From `eos_token_id`: one or several.
+    private(set) var stopIDs: [Int] = []
+    private(set) var chatTemplate: String?
+    /// `tokenizer_class`, without a final `Fast`.
+    private(set) var tokenizerClass: String?
+    private(set) var addsBeginning: Bool?
+    private(set) var addsEnd: Bool?
+    /// Whether text after a special token gets a space in front, as it did in the first Llama tokenizers.
+    private(set) var isLegacy: Bool?
+    /// `model_type` of config.json.
+    private(set) var modelType: String?
+    /// `added_tokens_decoder` of tokenizer_config.json, or added_tokens.json.
+    private(set) var addedTokens: [AddedToken] = []
+
+    /// The files that are parsed.
+    static let fileNames = [
+        "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "config.json", "chat_template.json",
+        "added_tokens.json",
+    ]
+
+    /// - Parameters:
+    ///   - files: those of `fileNames` that are there.
+    ///   - jinja: chat_template.jinja.
+    init(_ files: [String: JSONValue], jinja: String?) throws(Malformed) {
+        let config = files["tokenizer_config.json"]
+        let map = files["special_tokens_map.json"]
+        func role(_ key: String) -> String? { Self.content(config?[key]) ?? Self.content(map?[key]) }
+        beginning = role("bos_token")
+        end = role("eos_token")
+        padding = role("pad_token")
+        unknown = role("unk_token")
+        let model = files["config.json"]
+        for value in [files["generation_config.json"]?["eos_token_id"], model?["eos_token_id"]] {
+            stopIDs += value?.integer.map { [$0] } ?? value?.array?.compactMap(\.integer) ?? []
+        }
+        modelType = model?["model_type"]?.string
+        tokenizerClass = config?["tokenizer_class"]?.string.map { $0.hasSuffix("Fast") ? String($0.dropLast(4)) : $0 }
+        addsBeginning = config?["add_bos_token"]?.bool
+        addsEnd = config?["add_eos_token"]?.bool
+        isLegacy = config?["legacy"]?.bool
+        chatTemplate = jinja ?? files["chat_template.json"]?["chat_template"]?.string ?? Self.template(config?["chat_template"])
+        if let decoder = config?["added_tokens_decoder"]?.object {
+            addedTokens = try Self.addedTokens(decoder: decoder)
+        } else if let ids = files["added_tokens.json"]?.object {
+            addedTokens = try Self.addedTokens(ids: ids)
+        }
+    }
+
+    /// The same, with a beginning and an end where none is stated.
+    func completed(beginning: String?, end: String?) -> TokenRoles {
+        var roles = self
+        roles.beginning = roles.beginning ?? beginning
+        roles.end = roles.end ?? end
+        return roles
+    }
+
+    /// The ids of the roles, and what is odd about them.
+    func resolved(in vocabulary: Vocabulary) -> (tokens: SpecialTokens, warnings: [String]) {
+        var (tokens, warnings) = (SpecialTokens(), [String]())
+        func find(_ content: String?, _ role: String) -> TokenID? {
+            guard let content else { return nil }
+            if let id = vocabulary.id(of: content) { return id }
+            warnings.append("\(role) is '\(JSONError.excerpt(content))', which the vocabulary does not have")
+            return nil
+        }
+        tokens.beginning = find(beginning, "bos_token")
+        tokens.end = find(end, "eos_token")
+        tokens.padding = find(padding, "pad_token")
+        tokens.unknown = find(unknown, "unk_token")
+        let inside = stopIDs.filter { (0..<Vocabulary.idLimit).contains($0) }.map { TokenID($0) }
+        tokens.stops = Set(inside + [tokens.end].compactMap { $0 }).sorted()
+        return (tokens, warnings)
+    }
+
+    /// A token's text, plain or in an object.
+    private static func content(_ value: JSONValue?) -> String? { value?.string ?? value?["content"]?.string }
+
+    /// One template, or the one named `default` of several.
+    private static func template(_ value: JSONValue?) -> String? {
+        value?.string ?? value?.array?.first { $0["name"]?.string == "default" }?["template"]?.string
+    }
+
+    /// `added_tokens_decoder`: id -> token.
+    private static func addedTokens(decoder: JSONObject) throws(Malformed) -> [AddedToken] {
+        var tokens: [AddedToken] = []
+        for member in decoder.members {
+            guard let id = Int(member.key) else {
+                throw Malformed(at: "added_tokens_decoder", "has the key '\(JSONError.excerpt(member.key))', which is no id")
+            }
+            tokens.append(try AddedToken(member.value, id: id))
+        }
+        return tokens.sorted { $0.id < $1.id }
+    }
+
+    /// added_tokens.json: token -> id.
+    private static func addedTokens(ids: JSONObject) throws(Malformed) -> [AddedToken] {
+        var tokens: [AddedToken] = []
+        for member in ids.members {
+            guard let id = member.value.integer else {
+                throw Malformed(at: "token '\(JSONError.excerpt(member.key))'", "has no whole number as id")
+            }
+            tokens.append(try AddedToken(.object(["content": .string(member.key), "special": .bool(true)]), id: id))
+        }
+        return tokens.sorted { $0.id < $1.id }
+    }
+}
+
+extension AddedToken {
+    /// As tokenizer.json and tokenizer_config.json write it: `content`, and flags that are false where they are missing.
+    init(_ value: JSONValue, id: Int) throws(Malformed) {
+        guard let content = value["content"]?.string else { throw Malformed(at: "added token \(id)", "has no text 'content'") }
+        let shown = "added token '\(JSONError.excerpt(content))'"
+        guard content.utf8.count <= Self.byteCountLimit else {
+            throw Malformed(at: shown, "has \(content.utf8.count) bytes, but at most \(Self.byteCountLimit) are read")
+        }
+        guard (0..<Vocabulary.idLimit).contains(id) else {
+            throw Malformed(at: shown, "has the id \(id), which is not between 0 and \(Vocabulary.idLimit - 1)")
+        }
+        func flag(_ key: String) throws(Malformed) -> Bool {
+            guard let value = value[key] else { return false }
+            guard let flag = value.bool else { throw Malformed(at: shown, "'\(key)' is neither true nor false") }
+            return flag
+        }
+        self.init(
+            content: Array(content.utf8), id: TokenID(id), isSpecial: try flag("special"), stripsLeft: try flag("lstrip"),
+            stripsRight: try flag("rstrip"), isSingleWord: try flag("single_word"), isNormalized: try flag("normalized"))
+    }
+}

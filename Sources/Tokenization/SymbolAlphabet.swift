@@ -1,0 +1,55 @@
+/// The symbols that a word consists of before anything is merged.
+enum SymbolAlphabet: Sendable {
+    /// Bytes: the id of each; a byte that is in no UTF-8 may have none (-1).
+    case bytes([TokenID])
+    /// Characters; what is not in the vocabulary becomes its bytes, or the unknown token.
+    case characters(CharacterFallback)
+
+    /// Replaces `symbols` by those of `text[start..<end]`.
+    func decompose(
+        _ text: Span<UInt8>, from start: Int, to end: Int, _ vocabulary: Vocabulary, into symbols: inout [TokenID]
+    ) {
+        symbols.removeAll(keepingCapacity: true)
+        switch self {
+        case .bytes(let ids): for i in start..<end { symbols.append(ids[Int(text[i])]) }
+        case .characters(let fallback):
+            var position = start
+            var followsUnknown = false
+            while position < end {
+                let next = position + scalar(in: text, at: position).byteCount
+                if let id = vocabulary.id(of: text, from: position, to: next) {
+                    symbols.append(id)
+                    followsUnknown = false
+                } else {
+                    fallback.append(text, from: position, to: next, followsUnknown: &followsUnknown, to: &symbols)
+                }
+                position = next
+            }
+        }
+    }
+}
+
+/// What becomes of characters that the vocabulary does not have.
+struct CharacterFallback: Sendable {
+    /// The tokens `<0x00>` ... `<0xFF>`, or -1; empty where bytes are not fallen back to.
+    let byteIDs: [TokenID]
+    /// Nil only where every byte has a token.
+    let unknown: TokenID?
+    /// Whether several unknown characters in a row are one token.
+    let fusesUnknown: Bool
+
+    func append(_ text: Span<UInt8>, from start: Int, to end: Int, followsUnknown: inout Bool, to symbols: inout [TokenID]) {
+        if !byteIDs.isEmpty {
+            var hasAll = true
+            for i in start..<end where byteIDs[Int(text[i])] < 0 { hasAll = false }
+            if hasAll {
+                for i in start..<end { symbols.append(byteIDs[Int(text[i])]) }
+                followsUnknown = false
+                return
+            }
+        }
+        if followsUnknown, fusesUnknown { return }
+        if let unknown { symbols.append(unknown) }
+        followsUnknown = true
+    }
+}
