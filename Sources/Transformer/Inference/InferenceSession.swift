@@ -1,0 +1,150 @@
+import CKernels
+package import TensorCore
+
+/// One sequence being read and continued: weights, a cache of keys and values, and the buffers of a pass.
+///
+///     let session = InferenceSession(configuration, weights, engine: engine, contextLength: 512)
+///     var logits = try session.append(prompt)            // of the last position
+///     while ... { logits = try session.append([next]) }
+///
+/// Runs on the threads of the engine's pool; the same bits come out for any number of them. Not for two threads at once.
+package final class InferenceSession {
+    package let configuration: ModelConfiguration
+    /// May be exchanged between two calls for weights with other adapters: the cache keeps what the earlier ones made of the
+    /// positions so far, so `reset` goes with it unless that is meant.
+    package var weights: ModelWeights
+    package let cache: KeyValueCache
+    package let engine: MatrixEngine
+    let buffers: PassBuffers
+    /// Told of hidden states [T, C]: those of the embedding (0), after each layer (1...), as tests compare them.
+    package var observer: ((_ index: Int, _ states: [Float]) -> Void)?
+
+    /// - Parameters:
+    ///   - contextLength: positions at most; of a model with learned positions not more than it has.
+    ///   - cacheType: F16, or F32 for exact results.
+    package init(
+        _ configuration: ModelConfiguration, _ weights: ModelWeights, engine: MatrixEngine, contextLength: Int,
+        cacheType: ScalarType = .f16
+    ) {
+        precondition(weights.positions == nil || contextLength <= configuration.contextLength, "there are no more learned positions")
+        self.configuration = configuration
+        self.weights = weights
+        self.engine = engine
+        cache = KeyValueCache(configuration, capacity: contextLength, scalarType: cacheType)
+        buffers = PassBuffers(configuration)
+    }
+
+    /// Positions that the sequence has.
+    package var count: Int { cache.count }
+
+    /// Begins another sequence.
+    package func reset() { cache.truncate(to: 0) }
+
+    /// Forgets the positions from `count` on.
+    package func truncate(to count: Int) { cache.truncate(to: count) }
+
+    /// Appends tokens and gives the logits [V] of the last one.
+    ///
+    /// - Throws: for ids that the model does not know, and more tokens than the context has room for.
+    package func append(_ ids: [Int32]) throws -> [Float] {
+        var last: [Float] = []
+        try run(ids, logitsFrom: ids.count - 1) { _, rows in last = Array(rows) }
+        return last
+    }
+
+    /// Appends tokens and hands out logits of all of them, some rows at a time.
+    ///
+    /// - Parameter body: is given the index in `ids` of the first row, and rows [n, V], which are valid during the call.
+    package func append(
+        _ ids: [Int32], eachLogits body: (_ first: Int, _ rows: UnsafeBufferPointer<Float>) throws -> Void
+    ) throws {
+        try run(ids, logitsFrom: 0, body)
+    }
+
+    private func run(
+        _ ids: [Int32], logitsFrom firstLogits: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
+    ) throws {
+        try check(ids)
+        var start = 0
+        while start < ids.count {
+            let rowCount = min(buffers.rowLimit, ids.count - start)
+            embed(ids[start..<start + rowCount])
+            observe(0, rowCount)
+            let rotation = configuration.rotary.map { rotary in
+                Rotation(rotary, positions: count..<count + rowCount, headWidth: configuration.headWidth)
+            }
+            for layer in weights.layers.indices {
+                attend(layer, rowCount: rowCount, rotation)
+                feedForward(layer, rowCount: rowCount)
+                observe(layer + 1, rowCount)
+            }
+            cache.advance(by: rowCount)
+            try giveLogits(from: max(0, firstLogits - start), to: rowCount, offset: start, body)
+            start += rowCount
+        }
+    }
+
+    private func check(_ ids: [Int32]) throws(ModelError) {
+        guard !ids.isEmpty else { throw ModelError("there are no tokens to run") }
+        if let index = ids.firstIndex(where: { $0 < 0 || Int($0) >= configuration.vocabularySize }) {
+            throw ModelError(
+                "token \(index + 1) of \(ids.count) has id \(ids[index]), but ids of this model go from 0 to "
+                    + "\(configuration.vocabularySize - 1)")
+        }
+        guard ids.count <= cache.capacity - count else {
+            throw ModelError(
+                "\(count + ids.count) tokens do not fit into the context of \(cache.capacity)",
+                hint: "--context sets up more, as far as the model goes")
+        }
+    }
+
+    // MARK: - Parts of a pass
+
+    private func embed(_ ids: ArraySlice<Int32>) {
+        let width = configuration.width
+        let x = buffers.x.first(ids.count * width)
+        let position = buffers.normed.first(width)
+        for (row, id) in ids.enumerated() {
+            let states = UnsafeMutableBufferPointer(rebasing: x[row * width..<(row + 1) * width])
+            weights.embedding.read(Int(id), into: states)
+            guard let positions = weights.positions else { continue }
+            positions.read(count + row, into: position)
+            for index in 0..<width { states[index] += position[index] }
+        }
+    }
+
+    private func giveLogits(
+        from first: Int, to rowCount: Int, offset: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
+    ) throws {
+        guard first < rowCount else { return }
+        normalize(weights.finalNorm, rows: first..<rowCount)
+        let width = configuration.width
+        for start in stride(from: first, to: rowCount, by: buffers.logitRowLimit) {
+            let count = min(buffers.logitRowLimit, rowCount - start)
+            let states = buffers.normed.first((start + count) * width)[(start * width)...]
+            let logits = buffers.logits.first(count * configuration.vocabularySize)
+            engine.apply(weights.head, to: UnsafeBufferPointer(rebasing: states), rowCount: count, into: logits)
+            replaceHeadRows(UnsafeBufferPointer(rebasing: states), rowCount: count, logits)
+            try body(offset + start, UnsafeBufferPointer(logits))
+        }
+    }
+
+    /// Logits of tokens whose row of the head an adapter replaces.
+    private func replaceHeadRows(
+        _ states: UnsafeBufferPointer<Float>, rowCount: Int, _ logits: UnsafeMutableBufferPointer<Float>
+    ) {
+        let width = configuration.width
+        for (id, replacement) in weights.replacedHeadRows {
+            for row in 0..<rowCount {
+                var sum = 0.0
+                for index in 0..<width { sum += Double(states[row * width + index]) * Double(replacement[index]) }
+                logits[row * configuration.vocabularySize + id] = Float(sum)
+            }
+        }
+    }
+
+    private func observe(_ index: Int, _ rowCount: Int) {
+        guard let observer else { return }
+        observer(index, Array(buffers.x.first(rowCount * configuration.width)))
+    }
+}

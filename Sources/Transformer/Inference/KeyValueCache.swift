@@ -1,0 +1,68 @@
+import CKernels
+package import TensorCore
+
+/// Keys and values of the positions that a sequence has so far, in every layer.
+///
+///     keys of a layer:    [capacity][K][D]     values likewise
+///
+/// Memory for the whole capacity is reserved at once, but the system gives pages only as positions are written.
+package final class KeyValueCache {
+    /// Positions that fit.
+    package let capacity: Int
+    /// F16, or F32 where every digit counts.
+    package let scalarType: ScalarType
+    /// Positions that are filled.
+    package private(set) var count = 0
+    /// K * D.
+    private let width: Int
+    private let elementByteCount: Int
+    private let memory: UnsafeMutableRawBufferPointer
+
+    package init(_ configuration: ModelConfiguration, capacity: Int, scalarType: ScalarType) {
+        precondition(scalarType == .f16 || scalarType == .f32, "keys and values are kept as F16 or F32")
+        self.capacity = capacity
+        self.scalarType = scalarType
+        width = configuration.keyValueWidth
+        elementByteCount = scalarType.bitCount / 8
+        memory = .allocate(byteCount: 2 * configuration.layerCount * capacity * width * elementByteCount, alignment: 64)
+    }
+
+    deinit { memory.deallocate() }
+
+    /// Forgets the positions from `count` on.
+    package func truncate(to count: Int) {
+        precondition((0...self.count).contains(count), "a cache of \(self.count) positions is not truncated to \(count)")
+        self.count = count
+    }
+
+    /// Counts positions whose keys and values were stored in every layer.
+    func advance(by positions: Int) { count += positions }
+
+    /// Stores keys and values [positions, K D] behind those that are filled; `advance` makes them count.
+    ///
+    /// - Parameter stride: floats from the keys of a position to those of the next, and of values.
+    func store(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, stride: Int, positions: Int, layer: Int) {
+        precondition(count + positions <= capacity, "the cache has room for \(capacity) positions")
+        for position in 0..<positions {
+            let offset = (count + position) * width * elementByteCount
+            qk_narrow(kernelType, keys + position * stride, width, start(layer, 0) + offset)
+            qk_narrow(kernelType, values + position * stride, width, start(layer, 1) + offset)
+        }
+    }
+
+    /// What attention in a layer looks at.
+    func view(layer: Int, _ configuration: ModelConfiguration) -> MatrixEngine.AttentionCache {
+        MatrixEngine.AttentionCache(
+            type: kernelType, keys: UnsafeRawPointer(start(layer, 0)), values: UnsafeRawPointer(start(layer, 1)),
+            kvHeadCount: configuration.keyValueHeadCount, headSize: configuration.headWidth, stride: width,
+            window: configuration.slidingWindows[layer])
+    }
+
+    private var kernelType: qk_float { scalarType == .f16 ? QK_F16 : QK_F32 }
+
+    /// Where the keys (0) or values (1) of a layer begin.
+    private func start(_ layer: Int, _ part: Int) -> UnsafeMutableRawPointer {
+        guard let base = memory.baseAddress else { preconditionFailure("allocated memory has an address") }
+        return base + (2 * layer + part) * capacity * width * elementByteCount
+    }
+}

@@ -1,0 +1,67 @@
+import CKernels
+
+extension MatrixEngine {
+    /// y = x W^T + b with everything that adapters add, or y += that where `adds`.
+    ///
+    /// - Parameters:
+    ///   - x: [T, in].
+    ///   - y: [T, out].
+    func apply(
+        _ layer: LinearLayer, to x: UnsafeBufferPointer<Float>, rowCount: Int, adds: Bool = false,
+        into y: UnsafeMutableBufferPointer<Float>
+    ) {
+        if layer.updates.contains(where: { $0.rowGains != nil }) {
+            applyWithGains(layer, to: x, rowCount: rowCount, adds: adds, into: y)
+        } else {
+            multiply(x, rowCount: rowCount, by: layer.matrix, adds: adds, into: y)
+        }
+        if let bias = layer.bias { addRow(bias, to: y, rowCount: rowCount) }
+        for update in layer.updates {
+            if let bias = update.bias { addRow(bias, to: y, rowCount: rowCount) }
+            add(update, of: x, rowCount: rowCount, to: y)
+        }
+    }
+
+    /// y += (x A^T) B^T.
+    private func add(
+        _ update: LowRankFactors, of x: UnsafeBufferPointer<Float>, rowCount: Int, to y: UnsafeMutableBufferPointer<Float>
+    ) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: rowCount * update.rank) { inner in
+            update.a.withUnsafeBufferPointer { a in
+                product(x, a, transposesB: true, m: rowCount, n: update.rank, k: update.inputCount, into: inner)
+            }
+            update.b.withUnsafeBufferPointer { b in
+                product(
+                    UnsafeBufferPointer(inner), b, transposesB: true, m: rowCount, n: update.outputCount, k: update.rank, beta: 1, into: y)
+            }
+        }
+    }
+
+    /// DoRA: rows of W are lengthened, which is the same as to multiply the outputs of the base, without its bias.
+    private func applyWithGains(
+        _ layer: LinearLayer, to x: UnsafeBufferPointer<Float>, rowCount: Int, adds: Bool, into y: UnsafeMutableBufferPointer<Float>
+    ) {
+        let outputCount = layer.matrix.outputCount
+        var gains = [Float](repeating: 1, count: outputCount)
+        for update in layer.updates {
+            if let rowGains = update.rowGains { for output in gains.indices { gains[output] += rowGains[output] } }
+        }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: rowCount * outputCount) { base in
+            multiply(x, rowCount: rowCount, by: layer.matrix, into: base)
+            for row in 0..<rowCount {
+                for output in 0..<outputCount {
+                    let index = row * outputCount + output
+                    y[index] = (adds ? y[index] : 0) + gains[output] * base[index]
+                }
+            }
+        }
+    }
+
+    /// y += row, for every row of y.
+    private func addRow(_ row: [Float], to y: UnsafeMutableBufferPointer<Float>, rowCount: Int) {
+        row.withUnsafeBufferPointer { row in
+            guard let values = row.baseAddress, let target = y.baseAddress else { return }
+            for index in 0..<rowCount { qk_addScaled_at(level, 1, values, row.count, target + index * row.count) }
+        }
+    }
+}

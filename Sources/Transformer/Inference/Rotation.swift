@@ -1,0 +1,28 @@
+import CKernels
+
+/// Cosines and sines of a run of positions.
+struct Rotation {
+    /// D / 2.
+    private let pairCount: Int
+    /// [positions, D / 2].
+    private let cosines: [Float]
+    private let sines: [Float]
+
+    init(_ rotary: RotaryEmbedding, positions: Range<Int>, headWidth: Int) {
+        pairCount = headWidth / 2
+        (cosines, sines) = rotary.tables(positions: positions, headWidth: headWidth)
+    }
+
+    /// Rotates the heads of one row of queries or keys.
+    func apply(row: Int, to heads: UnsafeMutablePointer<Float>, headCount: Int, level: qk_simd) {
+        cosines.withUnsafeBufferPointer { cosines in
+            sines.withUnsafeBufferPointer { sines in
+                guard let cosine = cosines.baseAddress, let sine = sines.baseAddress else { return }
+                for head in 0..<headCount {
+                    qk_rotateHalves_at(
+                        level, heads + head * 2 * pairCount, cosine + row * pairCount, sine + row * pairCount, pairCount)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+/// Of a LayerNorm (with bias) or an RMSNorm (without).
+package struct NormWeights: Sendable {
+    /// Path of the module: `model.layers.0.input_layernorm`.
+    package let name: String
+    /// [C], or [D] for one of a head.
+    package var weight: [Float]
+    package var bias: [Float]?
+
+    package init(name: String, weight: [Float], bias: [Float]? = nil) {
+        self.name = name
+        self.weight = weight
+        self.bias = bias
+    }
+}
