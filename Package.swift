@@ -60,6 +60,7 @@ let package = Package(
         library("Transformer", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         // 5
+        library("ModelLoading", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Transformer"]),
         library(
             "Operations",
             ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
@@ -92,6 +93,11 @@ let package = Package(
         tests(
             "CheckpointsTests",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "CheckpointTestSupport"]),
+        tests(
+            "ModelLoadingTests",
+            [
+                "ByteIO", "TensorCore", "Parallelism", "Checkpoints", "Adapters", "Transformer", "ModelLoading", "CheckpointTestSupport",
+            ]),
         tests(
             "OperationsTests",
             [

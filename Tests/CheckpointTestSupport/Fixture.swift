@@ -10,6 +10,9 @@ package enum Fixture {
     /// `llama-dora`: an adapter that PEFT wrote.
     package static func adapter(_ name: String) -> String { "\(repository)/Tests/Fixtures/adapters/\(name)" }
 
+    /// `qwen3`: a tiny model with the logits that transformers computed.
+    package static func transformer(_ name: String) -> String { "\(repository)/Tests/Fixtures/transformer/\(name)" }
+
     package static func tensorFlow(_ name: String) -> String { "\(repository)/Tests/Fixtures/tensorflow/\(name)" }
 
     /// `llama-hf`: a trained sample model.

@@ -4,10 +4,13 @@
 
 Beside each `config.json` and `model.safetensors` lies `reference.safetensors`: `ids` [T], `logits` [T, V], and `hidden_0` ...
 [T, C], the states before the first layer, after each layer, and (the last one) after the final norm; all in float32.
-`transformer/nf4-llama` and `nf4-gpt2` hold the reference alone, of the models in `checkpoints/*/nf4-f32`.
+`transformer/nf4-llama` and `nf4-gpt2` hold the reference alone, of the models in `checkpoints/*/nf4-f32`, and
+`tensorflow-gpt2` of `tensorflow/openai`.
 """
+import json
 import os
 
+import numpy
 import torch
 import transformers
 from make_bnb_fixtures import HERE, dequantized, randomized, remove
@@ -64,6 +67,31 @@ def write_quantized(name, model_class):
     write_reference(model, f"transformer/nf4-{name}/reference.safetensors")
 
 
+def write_tensorflow():
+    """Of the weights in `tensorflow/openai`, read from its data file: float32 variables in the order of their names."""
+    shape = json.load(open("checkpoints/gpt2-tensorflow/hparams.json"))
+    config = transformers.GPT2Config(
+        vocab_size=shape["n_vocab"], n_positions=shape["n_ctx"], n_embd=shape["n_embd"], n_layer=shape["n_layer"],
+        n_head=shape["n_head"])
+    config._attn_implementation = "eager"
+    model = transformers.GPT2LMHeadModel(config).float().eval()
+    variables = {}
+    for name, parameter in model.transformer.named_parameters():
+        *modules, last = name.removeprefix("h.").split(".")
+        path = ("h" if name.startswith("h.") else "") + "/".join(modules)
+        suffix = "" if path in ("wte", "wpe") else "/b" if last == "bias" else "/g" if "ln_" in path else "/w"
+        variables["model/" + path + suffix] = parameter
+    data = numpy.fromfile("tensorflow/openai/model.ckpt.data-00000-of-00001", dtype="<f4")
+    assert data.size == sum(parameter.numel() for parameter in variables.values())
+    offset = 0
+    with torch.no_grad():
+        for _, parameter in sorted(variables.items()):
+            parameter.copy_(torch.from_numpy(data[offset:offset + parameter.numel()].reshape(parameter.shape)))
+            offset += parameter.numel()
+    os.makedirs("transformer/tensorflow-gpt2")
+    write_reference(model, "transformer/tensorflow-gpt2/reference.safetensors")
+
+
 if __name__ == "__main__":
     os.chdir(HERE)
     remove("transformer")
@@ -71,6 +99,7 @@ if __name__ == "__main__":
     write_dense()
     write_quantized("llama", transformers.LlamaForCausalLM)
     write_quantized("gpt2", transformers.GPT2LMHeadModel)
+    write_tensorflow()
     for folder, _, files in os.walk("transformer"):
         for file in files:
             os.chmod(os.path.join(folder, file), 0o644)

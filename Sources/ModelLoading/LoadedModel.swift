@@ -1,0 +1,49 @@
+package import ByteIO
+package import Checkpoints
+import JSONText
+import Quantization
+import TensorCore
+package import Transformer
+
+/// A checkpoint that can be run: what it computes, and its weights where they lie.
+package struct LoadedModel: Sendable {
+    package let checkpoint: Checkpoint
+    package let configuration: ModelConfiguration
+    package let weights: ModelWeights
+    /// What is odd, but no reason to refuse it.
+    package let warnings: [String]
+
+    /// Maps the weights of a checkpoint and checks everything about them but their values.
+    ///
+    /// - Throws: `FileError` where the checkpoint is no model that can be run, naming every tensor that is missing.
+    package init(_ checkpoint: Checkpoint) throws(FileError) {
+        let configuration = try Self.configuration(of: checkpoint)
+        let index = try WeightIndex(checkpoint, configuration)
+        self.checkpoint = checkpoint
+        self.configuration = configuration
+        weights = try WeightReading(checkpoint, configuration, index).weights()
+        warnings = Self.warnings(checkpoint, index)
+    }
+
+    /// What config.json says that the model computes.
+    package static func configuration(of checkpoint: Checkpoint) throws(FileError) -> ModelConfiguration {
+        guard let config = checkpoint.config else {
+            throw FileError(
+                checkpoint.path, "has no config.json, which says how the weights are to be used",
+                hint: "open the folder of the model, with config.json beside the weights")
+        }
+        if let method = checkpoint.foreignQuantization {
+            throw FileError(
+                checkpoint.path, "is quantized with '\(JSONError.excerpt(method))', which cannot be run",
+                hint: "take the original model, or one quantized by bitsandbytes in 4 bits")
+        }
+        do throws(ModelError) { return try ModelConfiguration(config: config) } catch {
+            throw FileError(checkpoint.path, error.message, hint: error.hint)
+        }
+    }
+
+    private static func warnings(_ checkpoint: Checkpoint, _ index: WeightIndex) -> [String] {
+        let names = index.unusedNames
+        return names.isEmpty ? [] : ["\(names.count) tensors are not used by the model: \(TensorGroups.text(names))"]
+    }
+}

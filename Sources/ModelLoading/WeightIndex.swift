@@ -1,0 +1,91 @@
+import ByteIO
+import Checkpoints
+import JSONText
+import TensorCore
+import Transformer
+
+/// Which tensor of a checkpoint is which weight of the model: every name, shape and type checked before anything is read.
+struct WeightIndex: Sendable {
+    /// A tensor, and what the configuration says about it.
+    struct Entry: Sendable {
+        let tensor: LogicalTensor
+        let expected: ExpectedTensor
+    }
+
+    private let entries: [ByteKey: Entry]
+    /// Tensors that the model has no use for, as the checkpoint names them; buffers that old files hold are not among them.
+    let unusedNames: [String]
+
+    /// Buffers that were stored although they follow from the configuration.
+    private static let bufferSuffixes = [".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"]
+
+    /// - Throws: where tensors are missing (all are named) or do not fit the configuration.
+    init(_ checkpoint: Checkpoint, _ configuration: ModelConfiguration) throws(FileError) {
+        var remaining: [ByteKey: LogicalTensor] = [:]
+        for tensor in checkpoint.tensors { remaining[ByteKey(tensor.name)] = tensor }
+        var entries: [ByteKey: Entry] = [:]
+        var missing: [String] = []
+        for expected in configuration.expectedTensors {
+            let spellings = [expected.name, Self.withoutPrefix(expected.name, configuration)].compactMap(\.self)
+            guard let spelling = spellings.first(where: { remaining[ByteKey($0)] != nil }),
+                let tensor = remaining.removeValue(forKey: ByteKey(spelling))
+            else {
+                missing.append(expected.name)
+                continue
+            }
+            try Self.check(tensor, expected, in: checkpoint)
+            entries[ByteKey(expected.name)] = Entry(tensor: tensor, expected: expected)
+        }
+        guard missing.isEmpty else { throw Self.missing(missing, in: checkpoint, configuration) }
+        self.entries = entries
+        let head = ByteKey(configuration.headName + ".weight")
+        unusedNames = checkpoint.tensors.map(\.name).filter { name in
+            let isTiedHead = configuration.hasTiedHead && ByteKey(name) == head
+            return remaining[ByteKey(name)] != nil && !isTiedHead && !Self.bufferSuffixes.contains { name.hasSuffix($0) }
+        }
+    }
+
+    /// The tensor of a canonical name; nil where the configuration has none of that name.
+    subscript(name: String) -> Entry? { entries[ByteKey(name)] }
+
+    /// OpenAI's own conversion and many others save the model without its head's wrapper, and names without its prefix.
+    private static func withoutPrefix(_ name: String, _ configuration: ModelConfiguration) -> String? {
+        name.hasPrefix(configuration.namePrefix) ? String(name.dropFirst(configuration.namePrefix.count)) : nil
+    }
+
+    private static func check(_ tensor: LogicalTensor, _ expected: ExpectedTensor, in checkpoint: Checkpoint) throws(FileError) {
+        func refuse(_ message: String, hint: String? = nil) -> FileError {
+            FileError(checkpoint.path, at: "tensor '\(tensor.name)'", message, hint: hint)
+        }
+        guard tensor.shape.dimensions == expected.dimensions else {
+            throw refuse(
+                "has shape \(tensor.shape), but by config.json it is \(expected.dimensions)",
+                hint: "weights and config.json are not of the same model")
+        }
+        if tensor.quantized != nil {
+            guard expected.dimensions.count == 2 else { throw refuse("is 4-bit, but only matrices can be") }
+            guard tensor.isConv1D == expected.isConv1D else {
+                throw refuse(
+                    "was quantized as \(expected.dimensions), but a Conv1D weight is quantized transposed, as [out, in]",
+                    hint: "convert the model again with 'qconvert to-nf4', which transposes such weights")
+            }
+        } else {
+            guard tensor.scalarType.isNarrowable else {
+                throw refuse(
+                    "is \(tensor.scalarType.rawValue); weights of F32, F16 and BF16 can be run",
+                    hint: "'qconvert to-safetensors --dtype f32' converts other floating-point types")
+            }
+        }
+    }
+
+    private static func missing(_ names: [String], in checkpoint: Checkpoint, _ configuration: ModelConfiguration) -> FileError {
+        let isHeadAlone = names == [configuration.headName + ".weight"]
+        return FileError(
+            checkpoint.path,
+            "\(names.count) of \(configuration.expectedTensors.count) tensors of a \(configuration.modelType) are missing: "
+                + TensorGroups.text(names),
+            hint: isHeadAlone
+                ? "if the model's head is its embedding, config.json has to say so: \"tie_word_embeddings\": true"
+                : "the checkpoint is incomplete, or config.json describes another model")
+    }
+}
