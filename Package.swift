@@ -25,7 +25,9 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 func tool(_ name: String) -> Target {
     .executableTarget(
         name: name,
-        dependencies: ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Operations", "CommandLineKit", "ToolSupport"],
+        dependencies: [
+            "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit", "ToolSupport",
+        ],
         swiftSettings: swiftSettings)
 }
 
@@ -63,10 +65,10 @@ let package = Package(
         library("ModelLoading", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Transformer"]),
         library(
             "Operations",
-            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
+            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters"]),
         library("CommandLineKit"),
         // 6: tools
-        library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Operations", "CommandLineKit"]),
+        library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit"]),
         tool("qconvert"),
         tool("qinspect"),
         tool("qverify"),
@@ -101,8 +103,8 @@ let package = Package(
         tests(
             "OperationsTests",
             [
-                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations", "Parallelism",
-                "CheckpointTestSupport",
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Operations",
+                "Parallelism", "CheckpointTestSupport",
             ]),
         tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "CheckpointTestSupport"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),

@@ -32,8 +32,8 @@ package struct Adapter: Sendable {
     package let warnings: [String]
     /// The files it consists of, which no output may replace.
     package let files: [InputFile]
-    private let file: SafetensorsFile
-    private let checksums: [CRC32C]?
+    /// The stored tensors, as other checkpoints have them.
+    package let source: AdapterSource
 
     init(
         path: String, form: Form, file: SafetensorsFile, metadata: AdapterMetadata, configuration: AdapterConfiguration,
@@ -48,13 +48,12 @@ package struct Adapter: Sendable {
         baseFingerprint = metadata.baseFingerprint
         tool = metadata.tool
         files = [file.file] + guides
-        self.file = file
-        checksums = metadata.checksums
+        source = AdapterSource(file: file, checksums: metadata.checksums)
         try checkWeightTying()
     }
 
     /// All stored tensors, in the order of the file.
-    package var tensors: [TensorInfo] { file.tensors }
+    package var tensors: [TensorInfo] { source.tensors }
 
     /// Numbers that training changed.
     package var trainedCount: Int { modules.reduce(0) { $0 + $1.trainedCount } }
@@ -98,23 +97,23 @@ package struct Adapter: Sendable {
     func read(_ tensor: AdapterTensor, atByteOffset offset: Int, into bytes: inout [UInt8]) throws(FileError) {
         var failure: FileError?
         bytes.withUnsafeMutableBytes { buffer in
-            do throws(FileError) { try file.read(tensor: tensor.index, atByteOffset: offset, into: buffer) } catch { failure = error }
+            do throws(FileError) { try source.read(tensor: tensor.index, atByteOffset: offset, into: buffer) } catch { failure = error }
         }
         if let failure { throw failure }
     }
 
     /// Refuses a tensor whose bytes have another checksum than the file says.
     func checkChecksum(_ found: CRC32C, ofTensor index: Int) throws(FileError) {
-        guard let stated = checksums?[index], stated != found else { return }
+        guard let stated = source.storedChecksum(ofTensor: index), stated != found else { return }
         throw FileError(
-            file.path, at: place(of: tensors[index].name), "its checksum is \(found), but the file says \(stated)",
+            source.path, at: place(of: tensors[index].name), "its checksum is \(found), but the file says \(stated)",
             hint: "the file is damaged; fetch or make it again")
     }
 
     func checkFinite(_ bytes: [UInt8], of tensor: AdapterTensor, from start: Int) throws(FileError) {
         guard let index = FiniteScan.firstNonfinite(bytes.span.bytes, of: tensor.info.scalarType) else { return }
         throw FileError(
-            file.path, at: place(of: tensor.info.name), "element \(start + index) is no finite number",
+            source.path, at: place(of: tensor.info.name), "element \(start + index) is no finite number",
             hint: "training diverged, or the file is damaged; take an earlier state of the adapter")
     }
 

@@ -12,7 +12,10 @@ extension Adapter {
     /// Writes the same adapter in another form, byte for byte as far as tensors go, through a buffer of fixed size.
     ///
     /// Every tensor is compared with its checksum and must be finite: what is passed on is known to be sound.
-    package func copy(to path: String, as form: Form, replaces: Bool, tool: String) throws(FileError) {
+    ///
+    /// - Returns: bytes of all files written.
+    @discardableResult
+    package func copy(to path: String, as form: Form, replaces: Bool, tool: String) throws(FileError) -> Int {
         let output = try AtomicOutput(destination: path, isFolder: form == .peft, replaces: replaces, inputs: files)
         let plan = plan(tool: tool)
         let writer = try AdapterWriter(form, of: plan, to: output)
@@ -21,7 +24,9 @@ extension Adapter {
             guard let source = sources[info] else { preconditionFailure("the plan has the tensors of the adapter") }
             try copy(AdapterTensor(index: source, info: info), to: writer, index: index)
         }
-        try output.commit(try writer.finish())
+        let files = try writer.finish()
+        try output.commit(files)
+        return writer.byteCount
     }
 
     private static let chunkByteCount = 1 << 22

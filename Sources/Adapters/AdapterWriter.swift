@@ -14,6 +14,8 @@ import TensorCore
 ///     try output.commit(writer.finish())
 package struct AdapterWriter: Sendable {
     package let plan: AdapterPlan
+    /// Bytes of all files together.
+    package let byteCount: Int
     private let writer: SafetensorsWriter
     private let files: [OutputFile]
     private let form: Adapter.Form
@@ -27,13 +29,17 @@ package struct AdapterWriter: Sendable {
         let file = form == .lora ? try output.file() : try output.createFile(named: Adapter.weightsName)
         writer = try SafetensorsWriter(
             file: file, plan: plan.tensors, metadata: plan.metadata(form, checksums: plan.tensors.map { _ in CRC32C() }))
+        let weightByteCount = writer.dataStart + plan.tensors.reduce(0) { $0 + $1.byteCount }
         guard form == .peft else {
             files = [file]
+            byteCount = weightByteCount
             return
         }
         let guide = try output.createFile(named: Adapter.configurationName)
-        try guide.write(Array(JSONValue.object(plan.configuration.document).text(.indented).utf8), atOffset: 0)
+        let text = Array(JSONValue.object(plan.configuration.document).text(.indented).utf8)
+        try guide.write(text, atOffset: 0)
         files = [file, guide]
+        byteCount = weightByteCount + text.count
     }
 
     /// Writes the stored bytes of tensor `index` of the plan; pieces of one tensor come in order, the first with offset 0.

@@ -13,6 +13,8 @@ package struct Checkpoint: Sendable {
         case qnf = "qnf"
         case tensorFlow = "TensorFlow checkpoint"
         case gpt2TensorFlow = "OpenAI GPT-2 TensorFlow checkpoint"
+        /// Not a model, but what changes one.
+        case adapter = "LoRA adapter"
     }
 
     package let path: String
@@ -55,6 +57,11 @@ package struct Checkpoint: Sendable {
         self.config = config
         self.metadata = metadata
         self.warnings = warnings + Self.warnings(config: config, hasQuantized: hasQuantized)
+    }
+
+    /// The stored tensors of an adapter, to be looked at and compared as those of a model are.
+    package static func adapter(_ source: any TensorSource, path: String) throws(FileError) -> Checkpoint {
+        try Checkpoint(path: path, kind: .adapter, source: source, files: [])
     }
 
     /// Bytes of all stored tensors.

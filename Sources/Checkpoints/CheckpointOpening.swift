@@ -36,7 +36,8 @@ extension Checkpoint {
     private static func openSafetensors(_ file: InputFile) throws(FileError) -> Checkpoint {
         let source = try SafetensorsFile(file)
         if QNFMetadata.isPresent(in: source) { return try openQNF(source) }
-        if file.name == "adapter_model.safetensors" { throw adapterError(file.path) }
+        let isLoRA = source.header.metadata.contains { $0.key.hasPrefix(adapterKeyPrefix) }
+        if isLoRA || file.name == "adapter_model.safetensors" { throw adapterError(file.path) }
         let folder = FilePath.folder(of: file.path)
         let companions = try CompanionFile.all(inFolder: folder)
         // A lone shard is opened as itself: the config beside it describes more than it holds.
@@ -135,7 +136,12 @@ extension Checkpoint {
             hint: areShards ? "these are shards; fetch the .safetensors.index.json that belongs to them" : "name one of them")
     }
 
+    /// Keys of `__metadata__` in a .lora file begin with this (formats/lora.md).
+    private static let adapterKeyPrefix = "lora."
+
     private static func adapterError(_ path: String) -> FileError {
-        FileError(path, "is a PEFT adapter, not a model", hint: "an adapter is merged into a base model; name the base here")
+        FileError(
+            path, "is an adapter, not a model",
+            hint: "name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two")
     }
 }

@@ -6,7 +6,7 @@ import Operations
 /// Reads every byte of a model and reports what is wrong: `qinspect check` and `qverify integrity`.
 package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
-    let checkpoint = try console.openCheckpoint(path)
+    let checkpoint = try console.openTensors(path)
     let progress = console.progress("checking", total: checkpoint.storedByteCount)
     let report = try IntegrityCheck(checkpoint, resources: try arguments.resources(for: [checkpoint], progress: progress)).run()
     progress.finish()

@@ -1,3 +1,4 @@
+package import Adapters
 import ByteIO
 package import Checkpoints
 package import CommandLineKit
@@ -15,6 +16,20 @@ extension Console {
         let checkpoint = try Checkpoint.open(path)
         for warning in checkpoint.warnings { self.warning("\(path): \(warning)") }
         return checkpoint
+    }
+
+    /// Opens an adapter, and passes on what is odd about it.
+    package func openAdapter(_ path: String) throws -> Adapter {
+        onTermination { TemporaryFiles.removeAll() }
+        let adapter = try Adapter.open(path)
+        for warning in adapter.warnings { self.warning("\(path): \(warning)") }
+        return adapter
+    }
+
+    /// Opens a model, or an adapter as the tensors that it stores.
+    package func openTensors(_ path: String) throws -> Checkpoint {
+        guard Adapter.isPresent(at: path) else { return try openCheckpoint(path) }
+        return try Checkpoint.adapter(try openAdapter(path).source, path: path)
     }
 
     /// Writes one JSON document that begins with the version of its form.

@@ -4,7 +4,7 @@ import ToolSupport
 /// The tool: conversions between model formats.
 package let qconvert = Tool(
     "qconvert", summary: "convert models to 4-bit .qnf files and back", version: toolVersion,
-    commands: [toNF4Command, toHFCommand, toSafetensorsCommand])
+    commands: [toNF4Command, toHFCommand, toSafetensorsCommand, toPEFTCommand, toLoRACommand])
 
 private let sourceHelp =
     "model: .safetensors file or index, Hugging Face folder, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
@@ -66,3 +66,22 @@ private let toSafetensorsCommand = Command(
         .dryRun,
     ] + common,
     example: "qconvert to-safetensors tinyllama.qnf -o tinyllama.safetensors --dtype bf16", run: toSafetensors)
+
+private let adapterArgument = Argument("adapter", help: "LoRA adapter: PEFT folder or .lora file")
+
+private let toPEFTCommand = Command(
+    "to-peft", summary: "write a LoRA adapter as a folder that PEFT loads",
+    discussion: """
+        adapter_config.json and adapter_model.safetensors. What a .lora file knows besides rides along in the metadata of the latter, so that \
+        to-lora gives back the same bytes.
+        """,
+    arguments: [adapterArgument], options: [.output.required(), .force, .json],
+    example: "qconvert to-peft my.lora -o my-adapter", run: toPEFT)
+
+private let toLoRACommand = Command(
+    "to-lora", summary: "write a LoRA adapter as one .lora file",
+    discussion: """
+        A safetensors file with PEFT's names and the configuration in its metadata. Tensors keep their type and every bit; each gets a checksum.
+        """,
+    arguments: [adapterArgument], options: [.output.required(), .force, .json],
+    example: "qconvert to-lora my-adapter -o my.lora", run: toLoRA)

@@ -5,7 +5,7 @@ import ToolSupport
 package let qinspect = Tool(
     "qinspect", summary: "show what is inside a model file or folder", version: toolVersion,
     commands: [
-        layersCommand, statsCommand, tensorCommand, diffCommand, reportCommand, metadataCommand, filesCommand, checkCommand,
+        layersCommand, statsCommand, tensorCommand, diffCommand, reportCommand, adapterCommand, metadataCommand, filesCommand, checkCommand,
     ])
 
 private let fileArgument = Argument(
@@ -59,6 +59,18 @@ private let tensorCommand = Command(
         .threads, .maxMemory, .json,
     ],
     example: "qinspect tensor model.qnf model.embed_tokens.weight --rows -4: --columns 0:16", run: tensor)
+
+private let adapterCommand = Command(
+    "adapter", summary: "show rank, scaling and norms of a LoRA adapter",
+    discussion: """
+        Of every module that the adapter changes: shape of the weight as [out, in], rank, scaling, and the Frobenius norms of the factors A and B and \
+        of the delta = scaling * (B @ A) that they add; of a whole layer, the norm of all its deltas together. With use_dora the sum is \
+        rescaled besides, which depends on the base and is not counted.
+
+        All other commands but 'report', 'files' and 'metadata' take adapters as well, as the tensors that they store.
+        """,
+    arguments: [Argument("adapter", help: "LoRA adapter: PEFT folder or .lora file")], options: [.threads, .json],
+    example: "qinspect adapter my.lora", run: adapter)
 
 private let metadataCommand = Command(
     "metadata", summary: "show configuration, settings, fingerprint and lineage",

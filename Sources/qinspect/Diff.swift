@@ -1,3 +1,4 @@
+import Adapters
 import Checkpoints
 import CommandLineKit
 import JSONText
@@ -10,14 +11,16 @@ import ToolSupport
 func diff(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let pattern = try arguments.matchPattern()
-    let first = try console.openCheckpoint(arguments.positional(always: "a"))
-    let second = try console.openCheckpoint(arguments.positional(always: "b"))
+    let first = try console.openTensors(arguments.positional(always: "a"))
+    let second = try console.openTensors(arguments.positional(always: "b"))
+    let configuration = try configurationDifferences(first, second)
     let progress = console.progress("comparing", total: first.storedByteCount)
     let resources = try arguments.resources(for: [first, second], progress: progress)
     let report = try ModelDiff(first, second, matching: pattern, resources: resources).run()
     progress.finish()
     let comparison = DiffListing(
-        first: first, second: second, report: report, tolerance: arguments.number("tolerance"), listsAll: arguments.flag("all"))
+        first: first, second: second, configuration: configuration, report: report, tolerance: arguments.number("tolerance"),
+        listsAll: arguments.flag("all"))
     if arguments.flag("json") {
         try comparison.writeJSON(measures, console)
     } else {
@@ -27,10 +30,23 @@ func diff(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     return comparison.isEqual ? .done : .no
 }
 
+/// Of two adapters, what makes equal tensors mean something else; an adapter and a model have nothing to compare.
+private func configurationDifferences(_ first: Checkpoint, _ second: Checkpoint) throws -> [ConfigurationDifference] {
+    let areAdapters = [first, second].map { $0.kind == .adapter }
+    guard areAdapters[0] == areAdapters[1] else {
+        let (adapter, model) = areAdapters[0] ? (first, second) : (second, first)
+        throw Failure("\(adapter.path) is an adapter, but \(model.path) is a model", hint: "compare adapters with adapters")
+    }
+    guard areAdapters[0] else { return [] }
+    return try Adapter.open(first.path).configuration.differences(from: Adapter.open(second.path).configuration)
+}
+
 /// What `qinspect diff` says of two models.
 private struct DiffListing {
     let first: Checkpoint
     let second: Checkpoint
+    /// Of two adapters.
+    let configuration: [ConfigurationDifference]
     let report: ModelDiffReport
     /// Nil: bits and types count, too.
     let tolerance: Double?
@@ -39,7 +55,7 @@ private struct DiffListing {
     /// Rows listed of each kind of difference where not all are asked for.
     private static let limit = 10
 
-    var isEqual: Bool { report.isEqual(within: tolerance) }
+    var isEqual: Bool { report.isEqual(within: tolerance) && configuration.isEmpty }
 
     private var differing: [ModelDiffReport.Row] { report.rows.filter { !$0.hasEqualValues } }
     private var recoded: [ModelDiffReport.Row] { report.rows.filter { $0.hasEqualValues && !$0.isIdentical } }
@@ -51,6 +67,10 @@ private struct DiffListing {
         for (letter, model) in [("A", first), ("B", second)] {
             let count = NumberText.grouped(model.tensors.count)
             try console.writeLine("\(letter): \(model.path): \(model.kind.rawValue), \(count) tensor\(model.tensors.count == 1 ? "" : "s")")
+        }
+        for difference in configuration {
+            let (a, b) = (difference.first.text(.python), difference.second.text(.python))
+            try console.writeLine("\(difference.field): \(a) in A, \(b) in B".terminalSafe)
         }
         try writeStructure(console)
         try writeErrors(console)
@@ -156,6 +176,7 @@ private struct DiffListing {
         let differences = [
             (inValueCount, "in value"), (inTypeCount, "in type only"), (refused.count - inValueCount - inTypeCount, "in bits only"),
             (report.mismatched.count, "in shape"), (report.onlyInFirst.count, "only in A"), (report.onlyInSecond.count, "only in B"),
+            (configuration.count, "in configuration"),
         ]
         return differences.filter { $0.0 > 0 }
     }
@@ -177,6 +198,8 @@ private struct DiffListing {
             "only_in_a": .array(report.onlyInFirst.map(Self.document)), "only_in_b": .array(report.onlyInSecond.map(Self.document)),
             "mismatched": .array(
                 report.mismatched.map { .object(["a": Self.document($0.first), "b": Self.document($0.second)]) }),
+            "config": .array(
+                configuration.map { .object(["field": .string($0.field), "a": $0.first, "b": $0.second]) }),
             "prefixes": .array(
                 report.prefixes.map { prefix, isInFirst, count in
                     .object([

@@ -9,7 +9,7 @@ import ToolSupport
 func layers(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let path = arguments.positional(always: "file")
     let pattern = try arguments.matchPattern()
-    let checkpoint = try console.openCheckpoint(path)
+    let checkpoint = try console.openTensors(path)
     let listing = LayerListing(checkpoint, matching: pattern)
     if arguments.flag("json") {
         try writeJSON(listing, checkpoint, isDiffable: arguments.flag("diffable"), console)

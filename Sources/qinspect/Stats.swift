@@ -11,7 +11,7 @@ func stats(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let measures = RunMeasures()
     let path = arguments.positional(always: "file")
     let pattern = try arguments.matchPattern()
-    let checkpoint = try console.openCheckpoint(path)
+    let checkpoint = try console.openTensors(path)
     let isIncluded = { (name: String) in pattern?.matches(name) ?? true }
     let progress = console.progress("reading", total: Statistics.byteCount(of: checkpoint, where: isIncluded))
     let resources = try arguments.resources(for: [checkpoint], progress: progress)

@@ -11,7 +11,7 @@ import ToolSupport
 func tensor(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let path = arguments.positional(always: "file"), name = arguments.positional(always: "name")
     let selection = try arguments.selection()
-    let checkpoint = try console.openCheckpoint(path)
+    let checkpoint = try console.openTensors(path)
     switch try checkpoint.entry(named: name) {
     case .unreadable(let entry): try show(entry, checkpoint, arguments, console)
     case .tensor(let tensor): try show(tensor, selection, checkpoint, arguments, console)

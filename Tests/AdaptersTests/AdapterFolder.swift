@@ -17,7 +17,7 @@ struct AdapterFolder {
     /// - Parameters:
     ///   - members: of the configuration, beside `peft_type`.
     ///   - tensors: names without the prefix.
-    init(_ members: KeyValuePairs<String, JSONValue> = ["r": .integer(2), "lora_alpha": .integer(4)], _ tensors: [StoredTensor]) throws {
+    init(_ members: KeyValuePairs<String, JSONValue>, _ tensors: [StoredTensor]) throws {
         var object = JSONObject(["peft_type": .string("LORA")])
         for (key, value) in members { object[key] = value }
         folder = try TemporaryFolder()
@@ -25,6 +25,9 @@ struct AdapterFolder {
         let named = tensors.map { StoredTensor(Self.prefix + $0.name, $0.scalarType, $0.dimensions, $0.bytes) }
         try folder.write(named.safetensors(metadata: ["format": "pt"]), to: "adapter_model.safetensors")
     }
+
+    /// Of rank 2.
+    init(_ tensors: [StoredTensor]) throws { try self.init(["r": .integer(2), "lora_alpha": .integer(4)], tensors) }
 
     /// Factors of a linear layer of 3 inputs and 4 outputs.
     static func factors(_ module: String, rank: Int = 2) -> [StoredTensor] {

@@ -205,11 +205,13 @@ import Testing
         ),
         (
             ["adapter_config.json", "model.safetensors"],
-            "FOLDER: is a PEFT adapter, not a model; hint: an adapter is merged into a base model; name the base here"
+            "FOLDER: is an adapter, not a model; "
+                + "hint: name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two"
         ),
         (
             ["adapter_model.safetensors"],
-            "FOLDER: is a PEFT adapter, not a model; hint: an adapter is merged into a base model; name the base here"
+            "FOLDER: is an adapter, not a model; "
+                + "hint: name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two"
         ),
         (["pytorch_model.bin"], "FOLDER/pytorch_model.bin: is empty; hint: the download failed; fetch the file again"),
         (["model.gguf"], "FOLDER/model.gguf: is empty; hint: the download failed; fetch the file again"),
@@ -235,8 +237,8 @@ import Testing
         try folder.write(Self.small.safetensors(), to: "adapter_model.safetensors")
         #expect(
             Self.refusal("adapter_model.safetensors", in: folder)
-                == "FOLDER/adapter_model.safetensors: is a PEFT adapter, not a model; "
-                + "hint: an adapter is merged into a base model; name the base here")
+                == "FOLDER/adapter_model.safetensors: is an adapter, not a model; "
+                + "hint: name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two")
     }
 
     @Test func pointerInAFolderIsNamed() throws {

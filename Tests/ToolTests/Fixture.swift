@@ -12,6 +12,16 @@ enum Fixture {
         return String(decoding: try file.allBytes(limit: 1 << 24), as: UTF8.self)
     }
 
+    static func bytes(_ path: String) throws -> [UInt8] { try InputFile(path: path).allBytes(limit: 1 << 24) }
+
+    /// Puts other text where `text` stands in a file, which keeps its other bytes.
+    static func replace(_ text: String, with other: String, in path: String) throws {
+        let changed = Array(String(decoding: try bytes(path), as: UTF8.self).replacing(text, with: other).utf8)
+        let descriptor = open(path, O_WRONLY | O_TRUNC)
+        defer { close(descriptor) }
+        guard write(descriptor, changed, changed.count) == changed.count else { throw FileError(path, "cannot be written") }
+    }
+
     /// Flips one bit in the middle of a file.
     static func damage(_ path: String) throws {
         let offset = off_t(try InputFile(path: path).byteCount / 2)

@@ -1,0 +1,43 @@
+package import ByteIO
+import SafetensorsFormat
+package import TensorCore
+
+/// The stored tensors of an adapter, under their own names, as any other set of tensors.
+package struct AdapterSource: TensorSource {
+    let file: SafetensorsFile
+    let checksums: [CRC32C]?
+
+    package var path: String { file.path }
+    package var tensors: [TensorInfo] { file.tensors }
+    package var files: [InputFile] { file.files }
+
+    package func fileIndex(ofTensor index: Int) -> Int { 0 }
+
+    package func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        try file.read(tensor: index, atByteOffset: offset, into: buffer)
+    }
+
+    package func place(ofTensor index: Int) -> (file: Int, offset: Int)? { file.place(ofTensor: index) }
+
+    package func storedChecksum(ofTensor index: Int) -> CRC32C? { checksums?[index] }
+}
+
+extension Adapter {
+    /// Whether what lies at a path looks like an adapter of any kind, rather than like a model.
+    ///
+    /// Of a file only the beginning is read, where `.lora` files carry their version.
+    package static func isPresent(at path: String) -> Bool {
+        switch FilePath.kind(of: path) {
+        case .missing, .other: return false
+        case .folder:
+            let names = (try? FilePath.entries(of: path)) ?? []
+            return names.contains(configurationName) || names.contains(weightsName)
+        case .file:
+            if [configurationName, weightsName].contains(FilePath.name(of: path)) { return true }
+            guard let file = try? InputFile(path: path), let head = try? file.bytes(atOffset: 0, count: min(file.byteCount, 1 << 16)) else {
+                return false
+            }
+            return head.contains(Array("\"\(AdapterMetadata.Key.version)\"".utf8))
+        }
+    }
+}
