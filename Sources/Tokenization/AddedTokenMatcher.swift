@@ -35,13 +35,14 @@ struct AddedTokenMatcher: Sendable {
 
     /// Cuts text into added tokens and what lies between.
     ///
-    /// - Parameter findsSpecial: whether special tokens are found; else they are text like any other.
-    func pieces(of text: [UInt8], findsSpecial: Bool) -> [Piece] {
+    /// - Parameter markup: where special tokens are found, in ascending order; elsewhere they are text like any other.
+    func pieces(of text: [UInt8], findsSpecialIn markup: [Range<Int>]) -> [Piece] {
         guard !text.isEmpty else { return [] }
         guard !tokens.isEmpty else { return [.text(0..<text.count)] }
         var pieces: [Piece] = []
         var textStart = 0
         var position = 0
+        var markup = markup[...]
         while position < text.count {
             guard firstBytes[Int(text[position])], let (index, end) = longestMatch(in: text.span, at: position) else {
                 position += 1
@@ -50,7 +51,8 @@ struct AddedTokenMatcher: Sendable {
             let token = tokens[index]
             var (start, stop) = (position, end)
             position = end
-            if token.isSpecial, !findsSpecial { continue }
+            while let first = markup.first, first.upperBound < end { markup.removeFirst() }
+            if token.isSpecial, !(markup.first.map { $0.lowerBound <= start } ?? false) { continue }
             if token.isSingleWord, Self.isInsideWord(start, stop, in: text) { continue }
             if token.stripsLeft { start = max(Self.startOfSpaces(in: text, endingAt: start), textStart) }
             if token.stripsRight { stop = Self.endOfSpaces(in: text, from: stop) }

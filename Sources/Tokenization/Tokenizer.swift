@@ -48,20 +48,34 @@ package final class Tokenizer: Sendable {
 
     /// The ids of a text.
     package func encode(_ text: String, _ options: EncodingOptions = EncodingOptions()) -> [TokenID] {
-        var ids: [TokenID] = options.addsSpecialTokens ? parts.before : []
-        var state = idleStates.withLock { $0.popLast() } ?? EncodingState()
-        var isFirst = true
         let bytes = Array(text.utf8)
-        for piece in rawTokens.pieces(of: bytes, findsSpecial: options.findsSpecialTokens) {
-            switch piece {
+        let markup = options.findsSpecialTokens ? [0..<bytes.count] : []
+        let ids = encode(bytes, markup: markup, continuesText: options.continuesText)
+        return options.addsSpecialTokens ? parts.before + ids + parts.after : ids
+    }
+
+    /// The special tokens around a text.
+    var frame: (before: [TokenID], after: [TokenID]) { (parts.before, parts.after) }
+
+    /// The ids of a text, without special tokens around it.
+    ///
+    /// - Parameters:
+    ///   - text: UTF-8.
+    ///   - markup: where special tokens are found, in ascending order; elsewhere they are text like any other. Those that
+    ///     the tokenizer looks for in normalized text, where places are lost, are found where all is markup.
+    ///   - continuesText: whether it goes on where other text ended.
+    func encode(_ text: [UInt8], markup: [Range<Int>], continuesText: Bool) -> [TokenID] {
+        var ids: [TokenID] = []
+        var state = idleStates.withLock { $0.popLast() } ?? EncodingState()
+        var piece = PieceContext(findsSpecial: markup == [0..<text.count], continuesText: continuesText)
+        for part in rawTokens.pieces(of: text, findsSpecialIn: markup) {
+            switch part {
             case .token(let id): ids.append(id)
-            case .text(let range):
-                encodePiece(range == 0..<bytes.count ? bytes : Array(bytes[range]), isFirst, options, &state, &ids)
+            case .text(let range): encodePiece(range == 0..<text.count ? text : Array(text[range]), piece, &state, &ids)
             }
-            isFirst = false
+            piece.isFirst = false
         }
         idleStates.withLock { $0.append(state) }
-        if options.addsSpecialTokens { ids += parts.after }
         return ids
     }
 
@@ -93,14 +107,21 @@ package final class Tokenizer: Sendable {
 
     // MARK: - Encoding
 
+    /// Where a piece of text stands.
+    private struct PieceContext {
+        let findsSpecial: Bool
+        let continuesText: Bool
+        /// Whether it begins the text.
+        var isFirst = true
+        /// Whether it goes on with what was before the text.
+        var continues: Bool { isFirst && continuesText }
+    }
+
     /// Encodes what lies between two added tokens.
-    private func encodePiece(
-        _ raw: [UInt8], _ isFirst: Bool, _ options: EncodingOptions, _ state: inout EncodingState, _ ids: inout [TokenID]
-    ) {
-        let continues = isFirst && options.continuesText
-        let text = parts.normalizations.reduce(raw) { $1.apply(to: $0, continues: continues) }
-        var isFirst = isFirst
-        for piece in normalizedTokens.pieces(of: text, findsSpecial: options.findsSpecialTokens) {
+    private func encodePiece(_ raw: [UInt8], _ context: PieceContext, _ state: inout EncodingState, _ ids: inout [TokenID]) {
+        let text = parts.normalizations.reduce(raw) { $1.apply(to: $0, continues: context.continues) }
+        var context = context
+        for piece in normalizedTokens.pieces(of: text, findsSpecialIn: context.findsSpecial ? [0..<text.count] : []) {
             switch piece {
             case .token(let id): ids.append(id)
             case .text(let range):
@@ -108,10 +129,10 @@ package final class Tokenizer: Sendable {
                 if parts.marksSpaces {
                     bytes = Normalization.replacement(of: Decoding.space, with: Decoding.mark).apply(to: bytes, continues: true)
                 }
-                let words = parts.prefix.apply(to: bytes, isFirst: isFirst, continues: continues && isFirst)
+                let words = parts.prefix.apply(to: bytes, isFirst: context.isFirst, continues: context.continues)
                 split(words.span, from: 0, to: words.count, rule: 0, &state, &ids)
             }
-            isFirst = false
+            context.isFirst = false
         }
     }
 
@@ -147,28 +168,4 @@ package final class Tokenizer: Sendable {
         if isShort { state.cache.add(text, from: start, to: end, tokens: state.merging.symbols) }
         ids += state.merging.symbols
     }
-}
-
-/// What is asked of an encoding beside the text.
-package struct EncodingOptions: Hashable, Sendable {
-    /// Put the special tokens around the text that the model expects, such as a BOS. Default yes.
-    package var addsSpecialTokens: Bool
-    /// Take `</s>` in the text for the token; else it is text like any other. Default yes: right for what a template made,
-    /// wrong for what a stranger wrote.
-    package var findsSpecialTokens: Bool
-    /// The text goes on where other text ended: no space is put in front. Default no.
-    package var continuesText: Bool
-
-    package init(addsSpecialTokens: Bool = true, findsSpecialTokens: Bool = true, continuesText: Bool = false) {
-        self.addsSpecialTokens = addsSpecialTokens
-        self.findsSpecialTokens = findsSpecialTokens
-        self.continuesText = continuesText
-    }
-}
-
-/// Memory that encoding keeps from text to text.
-struct EncodingState: Sendable {
-    var cache = WordCache()
-    var merging = PairMerging()
-    let words = WordScanning()
 }
