@@ -1,6 +1,6 @@
 #include "qk_dequantize4.h"
 
-#include "qk_lanes.h"
+#include "qk_codes.h"
 
 // A block has only 16 values: they are computed and rounded once per block, and then looked up.
 
@@ -26,21 +26,9 @@ QK_INLINE void elementsScalar(qk_float type, dequantization d, size_t start, siz
 }
 
 #if defined(__x86_64__)
-/// 8 values from the 4 bytes of `pairs`.
-QK_TARGET_AVX2 QK_INLINE __m256 lookUpF32AVX2(__m256 lower, __m256 upper, uint32_t pairs) {
-    __m256i codes = _mm256_srlv_epi32(
-        _mm256_set1_epi32((int)pairs), _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24));
-    __m256i fourthBit = _mm256_slli_epi32(codes, 28);
-    return _mm256_blendv_ps(
-        _mm256_permutevar8x32_ps(lower, codes), _mm256_permutevar8x32_ps(upper, codes), _mm256_castsi256_ps(fourthBit));
-}
-
 QK_TARGET_AVX2 QK_INLINE void wholeBlockF32AVX2(dequantization d, size_t start, __m256 lower, __m256 upper) {
-    for (size_t i = start; i < start + d.blockSize; i += 8) {
-        uint32_t pairs;
-        memcpy(&pairs, d.packed + i / 2, 4);
-        _mm256_storeu_ps((float *)(d.destination + 4 * i), lookUpF32AVX2(lower, upper, pairs));
-    }
+    for (size_t i = start; i < start + d.blockSize; i += 8)
+        _mm256_storeu_ps((float *)(d.destination + 4 * i), lookUpEight(lower, upper, d.packed + i / 2));
 }
 
 /// 16-bit values are looked up a byte at a time: the lower bytes of the 16 values, then the upper ones.
@@ -78,17 +66,13 @@ QK_TARGET_AVX2 QK_INLINE void wholeBlocksAVX2(qk_float type, dequantization d) {
 }
 
 QK_TARGET_AVX512 QK_INLINE void wholeBlockF32AVX512(dequantization d, size_t start, __m512 values) {
-    for (size_t i = start; i < start + d.blockSize; i += 16) {
-        // Each byte in the lane of two values; the permutation looks at the lowest 4 bits of each half only.
-        __m512i pairs = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(d.packed + i / 2)));
-        __m512i codes = _mm512_or_si512(_mm512_srli_epi64(pairs, 4), _mm512_slli_epi64(pairs, 32));
-        _mm512_storeu_ps(d.destination + 4 * i, _mm512_permutexvar_ps(codes, values));
-    }
+    for (size_t i = start; i < start + d.blockSize; i += 16)
+        _mm512_storeu_ps(d.destination + 4 * i, lookUpSixteen(values, d.packed + i / 2));
 }
 
 QK_TARGET_AVX512 QK_INLINE void wholeBlockF16AVX512(dequantization d, size_t start, __m512i valuesTwice) {
     for (size_t i = start; i < start + d.blockSize; i += 32) {
-        // As above with 5 bits: the fifth, a bit of the other code, selects between two copies of the values.
+        // As in lookUpSixteen, with 5 bits: the fifth, a bit of the other code, selects between two copies of the values.
         __m512i pairs = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(d.packed + i / 2)));
         __m512i codes = _mm512_or_si512(_mm512_srli_epi32(pairs, 4), _mm512_slli_epi32(pairs, 16));
         _mm512_storeu_si512(d.destination + 2 * i, _mm512_permutexvar_epi16(codes, valuesTwice));

@@ -45,23 +45,6 @@ QK_INLINE size_t firstNonfinite(qk_float type, const uint8_t *bytes, size_t coun
     return count;
 }
 
-/// Magnitudes compare as their bits do, and integer maxima become vectors without leave to reorder float operations.
-QK_INLINE void blockMaxima(
-    const float *reference, const float *actual, size_t count, size_t blockSize, float *absmax, float *largestError) {
-    for (size_t start = 0, block = 0; start < count; start += blockSize, block++) {
-        const size_t end = count - start < blockSize ? count : start + blockSize;
-        uint32_t largest = 0, error = 0;
-        for (size_t i = start; i < end; i++) {
-            const uint32_t magnitude = bitsOf(reference[i]) & 0x7fffffff;
-            const uint32_t difference = bitsOf(actual[i] - reference[i]) & 0x7fffffff;
-            largest = magnitude > largest ? magnitude : largest;
-            error = difference > error ? difference : error;
-        }
-        absmax[block] = floatOf(largest);
-        largestError[block] = floatOf(error);
-    }
-}
-
 #if defined(__x86_64__)
 QK_TARGET_AVX2 static size_t firstNonfiniteAVX2(qk_float type, const uint8_t *bytes, size_t count) {
     QK_RETURN_FOR_STORED(firstNonfinite, type, bytes, count);
@@ -69,16 +52,6 @@ QK_TARGET_AVX2 static size_t firstNonfiniteAVX2(qk_float type, const uint8_t *by
 
 QK_TARGET_AVX512 static size_t firstNonfiniteAVX512(qk_float type, const uint8_t *bytes, size_t count) {
     QK_RETURN_FOR_STORED(firstNonfinite, type, bytes, count);
-}
-
-QK_TARGET_AVX2 static void blockMaximaAVX2(
-    const float *reference, const float *actual, size_t count, size_t blockSize, float *absmax, float *largestError) {
-    blockMaxima(reference, actual, count, blockSize, absmax, largestError);
-}
-
-QK_TARGET_AVX512 static void blockMaximaAVX512(
-    const float *reference, const float *actual, size_t count, size_t blockSize, float *absmax, float *largestError) {
-    blockMaxima(reference, actual, count, blockSize, absmax, largestError);
 }
 #endif
 
@@ -93,20 +66,4 @@ size_t qk_firstNonfinite_at(qk_simd level, qk_float type, const void *values, si
 
 size_t qk_firstNonfinite(qk_float type, const void *values, size_t count) {
     return qk_firstNonfinite_at(qk_simd_best(), type, values, count);
-}
-
-void qk_blockMaxima_at(
-    qk_simd level, const float *reference, const float *actual, size_t count, size_t blockSize, float *absmax,
-    float *largestError) {
-#if defined(__x86_64__)
-    if (level == QK_AVX512) return blockMaximaAVX512(reference, actual, count, blockSize, absmax, largestError);
-    if (level == QK_AVX2) return blockMaximaAVX2(reference, actual, count, blockSize, absmax, largestError);
-#endif
-    (void)level;
-    blockMaxima(reference, actual, count, blockSize, absmax, largestError);
-}
-
-void qk_blockMaxima(
-    const float *reference, const float *actual, size_t count, size_t blockSize, float *absmax, float *largestError) {
-    qk_blockMaxima_at(qk_simd_best(), reference, actual, count, blockSize, absmax, largestError);
 }

@@ -75,6 +75,9 @@ struct TensorPair: Sendable {
 
     var isQuantized: Bool { weight != nil }
 
+    /// Quantized on the way from the source to the model.
+    private var hasBound: Bool { isQuantized && originalWeight == nil && bits != .identity }
+
     private var reader: QuantizedReader? { Self.reader(weight) }
     private var originalReader: QuantizedReader? { Self.reader(originalWeight) }
 
@@ -101,24 +104,55 @@ struct TensorPair: Sendable {
 
     func compare(_ range: Range<Int>, scratch: Scratch) throws -> Partial {
         guard isComparable else { return try compareBytes(scratch: scratch) }
+        if originalWeight == nil, bits != .identity {
+            if let reader { return try compareQuantized(reader, range, scratch: scratch) }
+            if original.scalarType == tensor.scalarType, let same = try compareSame(range, scratch: scratch) { return same }
+        }
+        return try compareValues(range, scratch: scratch)
+    }
+
+    /// A dense source and a 4-bit weight.
+    private func compareQuantized(_ reader: QuantizedReader, _ range: Range<Int>, scratch: Scratch) throws -> Partial {
+        var partial = Partial()
+        let raw = try readPlain(original, source, range, slot: 3, scratch: scratch)
+        partial.sourceByteCount = raw.count
+        let codes = scratch(2, (range.count + 1) / 2)
+        try reader.readCodes(range, into: codes)
+        let blockSize = reader.state.blockSize
+        let absmax = try reader.absmax(ofBlocks: range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize)
+        let blocks = QuantizedBlocks(
+            codes: UnsafeRawBufferPointer(codes), absmax: absmax[...], quantMap: reader.quantMap, elementCount: range.count,
+            blockSize: blockSize)
+        let maxima = partial.statistics.add(reference: RawSpan(_unsafeBytes: raw), of: original.scalarType, actual: blocks)
+        partial.largestBoundShare = largestBoundShare(maxima, stored: absmax)
+        if bits == .conversion { compareConversion(reader, range, raw: raw, codes: codes, scratch: scratch, partial: &partial) }
+        return partial
+    }
+
+    /// Two dense sides of one type, as long as they hold the same bytes; nil where they do not.
+    private func compareSame(_ range: Range<Int>, scratch: Scratch) throws -> Partial? {
+        var partial = Partial()
+        let raw = try readPlain(original, source, range, slot: 3, scratch: scratch)
+        let stored = try readPlain(tensor, model, range, slot: 2, scratch: scratch)
+        guard hasSameBytes(raw, stored) else { return nil }
+        partial.sourceByteCount = raw.count
+        partial.statistics.add(same: RawSpan(_unsafeBytes: raw), of: original.scalarType)
+        return partial
+    }
+
+    /// Any two, both turned into float32.
+    private func compareValues(_ range: Range<Int>, scratch: Scratch) throws -> Partial {
         var partial = Partial()
         let reference = scratch(0, 4 * range.count), actual = scratch(1, 4 * range.count)
         let raw = try readOriginal(range, into: reference, scratch: scratch, partial: &partial)
         if let reader {
             let codes = scratch(2, (range.count + 1) / 2)
             try reader.dequantize(range, as: .f32, codes: codes, into: actual)
-            if originalReader == nil {
-                try measureBound(reader, range, reference: reference, actual: actual, partial: &partial)
-            }
-            switch bits {
-            case .denseConversion: break
-            case .conversion: try compareConversion(reader, range, raw: raw, codes: codes, scratch: scratch, partial: &partial)
-            case .identity:
-                partial.isEqual = try isSameQuantized(range, codes: codes, scratch: scratch)
-                partial.difference = ElementDifference(takenFrom: reference, actual)
-            }
+            if bits != .denseConversion { partial.isEqual = try isSameQuantized(range, codes: codes, scratch: scratch) }
+            if bits == .identity { partial.difference = ElementDifference(takenFrom: reference, actual) }
         } else {
-            let stored = try readPlain(tensor, model, range, into: actual, slot: 2, scratch: scratch)
+            let stored = try readPlain(tensor, model, range, slot: 2, scratch: scratch)
+            Self.widen(stored, of: tensor.scalarType, into: actual)
             if bits == .identity {
                 compareDense(raw, stored, reference: reference, actual: actual, partial: &partial)
             } else {
@@ -144,7 +178,7 @@ struct TensorPair: Sendable {
             isBitExact = try hasSameConstants(reader, chunks.flatMap(\.absmax))
         }
         return Summary(
-            statistics: statistics, largestBoundShare: isQuantized && originalReader == nil ? chunks.map(\.largestBoundShare).max() : nil,
+            statistics: statistics, largestBoundShare: hasBound ? chunks.map(\.largestBoundShare).max() : nil,
             isBitExact: isBitExact, difference: difference)
     }
 
@@ -160,48 +194,45 @@ struct TensorPair: Sendable {
             partial.sourceByteCount = codes.count
             return nil
         }
-        let raw = try readPlain(original, source, range, into: floats, slot: 3, scratch: scratch)
+        let raw = try readPlain(original, source, range, slot: 3, scratch: scratch)
+        Self.widen(raw, of: original.scalarType, into: floats)
         partial.sourceByteCount = raw.count
         return raw
     }
 
+    /// Raw elements of a dense tensor.
     private func readPlain(
-        _ tensor: LogicalTensor, _ source: any TensorSource, _ range: Range<Int>, into floats: UnsafeMutableRawBufferPointer, slot: Int,
-        scratch: Scratch
+        _ tensor: LogicalTensor, _ source: any TensorSource, _ range: Range<Int>, slot: Int, scratch: Scratch
     ) throws -> UnsafeRawBufferPointer {
         guard case .plain(let index) = tensor.storage else { preconditionFailure("only a dense tensor is read as such") }
         let reader = WeightReader(source: source, tensor: index, isTransposed: isTransposed)
         let raw = scratch(slot, range.count * tensor.scalarType.bitCount / 8)
         let spare = isTransposed ? scratch(5, raw.count) : raw
         try reader.read(range, into: raw, scratch: spare)
-        var values = MutableSpan(_unsafeElements: floats.bindMemory(to: Float.self))
-        FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(raw)), of: tensor.scalarType, into: &values)
         return UnsafeRawBufferPointer(raw)
+    }
+
+    private static func widen(_ raw: UnsafeRawBufferPointer, of type: ScalarType, into floats: UnsafeMutableRawBufferPointer) {
+        var values = MutableSpan(_unsafeElements: floats.bindMemory(to: Float.self))
+        FloatConversion.widen(RawSpan(_unsafeBytes: raw), of: type, into: &values)
     }
 
     // MARK: - Measuring
 
-    /// The largest |error| against halfGap * absmax + |absmax - absmax'|, block by block.
+    /// The largest |error| against halfGap * absmax + |absmax - stored|, block by block.
     ///
     /// The second term is what double quantization did to the constant: a code's magnitude is at most 1.
-    private func measureBound(
-        _ reader: QuantizedReader, _ range: Range<Int>, reference: UnsafeMutableRawBufferPointer, actual: UnsafeMutableRawBufferPointer,
-        partial: inout Partial
-    ) throws {
-        let blockSize = reader.state.blockSize
-        let blocks = range.lowerBound / blockSize..<(range.upperBound + blockSize - 1) / blockSize
-        let stored = try reader.absmax(ofBlocks: blocks)
-        let maxima = BlockMaxima(
-            reference: Span(_unsafeElements: UnsafeBufferPointer(reference.bindMemory(to: Float.self))),
-            actual: Span(_unsafeElements: UnsafeBufferPointer(actual.bindMemory(to: Float.self))), blockSize: blockSize)
+    private func largestBoundShare(_ maxima: ErrorStatistics.BlockMaxima, stored: [Float]) -> Double {
         // A few roundings to float32 on the way to the value; below 1e-38 blocks are scaled by another rule.
         let roundoff = 4 * 0x1p-23 + recordedRoundoff
+        var share = 0.0
         for (number, constant) in stored.enumerated() {
-            let absmax = maxima.absmax[number], largest = maxima.largestError[number]
-            let rounding = roundoff * Double(absmax) + 1e-38
-            let bound = halfGap * Double(absmax) + (Double(absmax) - Double(constant)).magnitude + rounding
-            partial.largestBoundShare = max(partial.largestBoundShare, Double(largest) / bound)
+            let absmax = Double(maxima.absmax[number]), error = maxima.largestError[number]
+            let bound = halfGap * absmax + (absmax - Double(constant)).magnitude + roundoff * absmax + 1e-38
+            // There are millions of blocks, and a division takes longer than all the rest.
+            if error > share * bound { share = error / bound }
         }
+        return share
     }
 
     /// Relative error of the source in the type it is recorded to have had when it was quantized: float32 masters are often
@@ -213,14 +244,9 @@ struct TensorPair: Sendable {
 
     /// Quantizes the source's chunk again and compares its codes; the constants are compared once all are there.
     private func compareConversion(
-        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer?, codes: UnsafeMutableRawBufferPointer,
-        scratch: Scratch,
-        partial: inout Partial
-    ) throws {
-        guard let raw else {
-            partial.isEqual = try isSameQuantized(range, codes: codes, scratch: scratch)
-            return
-        }
+        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer, codes: UnsafeMutableRawBufferPointer,
+        scratch: Scratch, partial: inout Partial
+    ) {
         let blockSize = reader.state.blockSize
         let again = scratch(4, (range.count + 1) / 2)
         var absmax = [Float](repeating: 0, count: (range.count + blockSize - 1) / blockSize)

@@ -1,4 +1,5 @@
 import CKernels
+package import TensorCore
 
 /// How far a stream of values is from its reference, in constant memory.
 ///
@@ -14,6 +15,38 @@ package struct ErrorStatistics: Sendable {
         precondition(reference.count == actual.count, "\(reference.count) and \(actual.count) values")
         reference.withUnsafeBufferPointer { reference in
             actual.withUnsafeBufferPointer { qk_error_add(&sums, reference.baseAddress, $0.baseAddress, $0.count) }
+        }
+    }
+
+    /// The next values, stored as a float type, of both sides: the same.
+    package mutating func add(same values: RawSpan, of scalarType: ScalarType) {
+        guard let type = scalarType.kernelType else { preconditionFailure("\(scalarType) is no type of floats") }
+        let count = values.byteCount / qk_float_byteCount(type)
+        values.withUnsafeBytes { qk_error_add_same(&sums, type, $0.baseAddress, count) }
+    }
+
+    /// The next values, 4-bit, and their reference, stored as a float type: as adding both as float32, in one pass.
+    ///
+    /// The stream so far is a multiple of 8.
+    package mutating func add(reference: RawSpan, of scalarType: ScalarType, actual blocks: QuantizedBlocks) -> BlockMaxima {
+        guard let type = scalarType.kernelType else { preconditionFailure("\(scalarType) is no type of floats") }
+        precondition(reference.byteCount == blocks.elementCount * qk_float_byteCount(type), "\(reference.byteCount) bytes of \(scalarType)")
+        precondition(sums.count % UInt64(QK_ERROR_LANES) == 0, "the stream so far ends within a lane")
+        var maxima = BlockMaxima(blockCount: blocks.absmax.count)
+        blocks.withKernelBlocks { blocks in
+            reference.withUnsafeBytes { qk_error_add4(&sums, type, $0.baseAddress, blocks, &maxima.absmax, &maxima.largestError) }
+        }
+        return maxima
+    }
+
+    /// Of each block of 4-bit values: the largest magnitude of the reference, and the largest error.
+    package struct BlockMaxima: Sendable {
+        package fileprivate(set) var absmax: [Float]
+        package fileprivate(set) var largestError: [Double]
+
+        fileprivate init(blockCount: Int) {
+            absmax = Array(repeating: 0, count: blockCount)
+            largestError = Array(repeating: 0, count: blockCount)
         }
     }
 

@@ -27,22 +27,4 @@ import Testing
         #expect(first(QK_F8_E5M2, [0x7b, 0xfb, 0x7d] as [UInt8]) == 2)
         #expect(first(QK_F8_E4M3, [0x7f, 0xff] as [UInt8]) == 2)
     }
-
-    @Test("finds the largest magnitude and error of each block", arguments: levels, [1, 31, 64, 1000])
-    func findsBlockMaxima(level: qk_simd, blockSize: Int) {
-        var state: UInt32 = 7
-        func next() -> Float {
-            state = state &* 1_664_525 &+ 1_013_904_223
-            return Float(Int32(bitPattern: state)) * 0x1p-31
-        }
-        let reference = (0..<3001).map { _ in next() }, actual = reference.map { $0 + next() / 16 }
-        let blockCount = (reference.count + blockSize - 1) / blockSize
-        var absmax = [Float](repeating: -1, count: blockCount), error = absmax
-        qk_blockMaxima_at(level, reference, actual, reference.count, blockSize, &absmax, &error)
-        for block in 0..<blockCount {
-            let range = block * blockSize..<min((block + 1) * blockSize, reference.count)
-            #expect(absmax[block] == range.map { reference[$0].magnitude }.max())
-            #expect(error[block] == range.map { (actual[$0] - reference[$0]).magnitude }.max())
-        }
-    }
 }
