@@ -73,7 +73,8 @@ let package = Package(
         tool("qinspect"),
         tool("qverify"),
         .executableTarget(
-            name: "kernelbench", dependencies: ["CKernels", "Quantization", "TensorCore"], swiftSettings: swiftSettings),
+            name: "kernelbench", dependencies: ["ByteIO", "CKernels", "Quantization", "TensorCore", "Tokenization"],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "toolbench", dependencies: ["ByteIO", "TensorCore", "SafetensorsFormat", "CommandLineKit"], swiftSettings: swiftSettings),
         // tests

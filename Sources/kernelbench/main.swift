@@ -1,2 +1,4 @@
 // Speed of the kernels on one thread, on data larger than the caches. Build with -c release.
 Benchmark(elementCount: 1 << 25).run()
+print()
+try TokenizationBenchmark().run()
