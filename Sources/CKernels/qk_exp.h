@@ -11,6 +11,11 @@
     static void name##_scalar parameters { body(__VA_ARGS__); } \
     QK_TARGET_AVX2 static void name##_avx2 parameters { body(__VA_ARGS__); } \
     QK_TARGET_AVX512 static void name##_avx512 parameters { body(__VA_ARGS__); }
+/// The same for a body whose first argument is the level.
+#define QK_FOR_LEVELS_OF(name, body, parameters, ...) \
+    static void name##_scalar parameters { body(QK_SCALAR, __VA_ARGS__); } \
+    QK_TARGET_AVX2 static void name##_avx2 parameters { body(QK_AVX2, __VA_ARGS__); } \
+    QK_TARGET_AVX512 static void name##_avx512 parameters { body(QK_AVX512, __VA_ARGS__); }
 #define QK_CALL_LEVEL(name, level, ...) \
     switch (level) { \
     case QK_AVX512: name##_avx512(__VA_ARGS__); return; \
@@ -20,6 +25,8 @@
 #else
 #define QK_FOR_LEVELS(name, body, parameters, ...) \
     static void name##_scalar parameters { body(__VA_ARGS__); }
+#define QK_FOR_LEVELS_OF(name, body, parameters, ...) \
+    static void name##_scalar parameters { body(QK_SCALAR, __VA_ARGS__); }
 #define QK_CALL_LEVEL(name, level, ...) (void)(level), name##_scalar(__VA_ARGS__)
 #endif
 

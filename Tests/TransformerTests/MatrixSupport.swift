@@ -72,6 +72,14 @@ struct TestWeight {
         }
     }
 
+    /// NF4 with plain constants.
+    init(blockSize: Int, outputCount: Int, inputCount: Int, seed: UInt64) throws {
+        var values = TestValues(seed: seed)
+        let state = try QuantState(
+            quantType: .nf4, blockSize: blockSize, scalarType: .f32, shape: [outputCount, inputCount], nested: nil)
+        self.init(packed: state, values: &values)
+    }
+
     private init(dense values: [Float], _ type: ScalarType, outputCount: Int, inputCount: Int, isTransposed: Bool) {
         var bytes = [UInt8](repeating: 0, count: values.count * type.bitCount / 8), stored = values
         bytes.withUnsafeMutableBytes { bytes in

@@ -13,6 +13,7 @@
 #include "qk_float.h"
 #include "qk_matdot.h"
 #include "qk_matmul.h"
+#include "qk_matmul16.h"
 #include "qk_matrix.h"
 #include "qk_quantize4.h"
 #include "qk_quantize8.h"

@@ -7,7 +7,7 @@ typedef enum {
     QK_SCALAR = 0,
     /// AVX2, FMA and F16C (x86-64-v3).
     QK_AVX2 = 1,
-    /// AVX-512 F, BW, DQ, VL and VBMI2 (Ice Lake and Zen 4 on). Older AVX-512 machines gain little over AVX2.
+    /// AVX-512 F, BW, DQ, VL, VBMI2 and VNNI (Ice Lake and Zen 4 on). Older AVX-512 machines gain little over AVX2.
     QK_AVX512 = 2,
 } qk_simd;
 

@@ -20,21 +20,71 @@ package final class MatrixEngine {
         scratch = (0..<pool.threadCount).map { _ in ScratchBuffer() }
     }
 
+    /// How products are computed.
+    package enum Precision: Sendable {
+        /// In float32.
+        case exact
+        /// 4-bit and 8-bit weights in integers, with activations of 13 bits: see `qk_matmul16`. Dense weights as `exact`.
+        case fast
+    }
+
     /// y = x W^T, or y += x W^T where `adds`.
     ///
     /// - Parameters:
     ///   - x: [rowCount, inputCount].
     ///   - y: [rowCount, outputCount].
     package func multiply(
-        _ x: UnsafeBufferPointer<Float>, rowCount: Int, by weight: WeightMatrix, adds: Bool = false,
+        _ x: UnsafeBufferPointer<Float>, rowCount: Int, by weight: WeightMatrix, precision: Precision = .exact, adds: Bool = false,
         into y: UnsafeMutableBufferPointer<Float>
+    ) {
+        check(x, y, rowCount: rowCount, weight)
+        let result = DenseResult(y, rowCount: rowCount, columnCount: weight.outputCount, beta: adds ? 1 : 0)
+        if precision == .fast, weight.hasIntegerProducts {
+            multiplyIntegers(x, rowCount: rowCount, [.init(matrix: weight.stored, result: result)], inputCount: weight.inputCount)
+        } else {
+            let left = DenseOperand(x, rowCount: rowCount, columnCount: weight.inputCount)
+            run(left, weight.stored, isContractedAlongRows: !weight.isTransposed, into: result)
+        }
+    }
+
+    /// As above for several weights and the same x: queries, keys and values, for instance. It saves time where there are few
+    /// rows, and gives the same bits as one product after the other.
+    package func multiply(
+        _ x: UnsafeBufferPointer<Float>, rowCount: Int, by weights: [WeightMatrix], precision: Precision = .exact,
+        into results: [UnsafeMutableBufferPointer<Float>]
+    ) {
+        precondition(weights.count == results.count, "\(weights.count) weights and \(results.count) results")
+        guard let first = weights.first else { return }
+        let isShared =
+            precision == .fast
+            && weights.allSatisfy {
+                $0.hasIntegerProducts && $0.inputCount == first.inputCount && $0.stored.storage == first.stored.storage
+            }
+        guard isShared else {
+            for (weight, y) in zip(weights, results) { multiply(x, rowCount: rowCount, by: weight, precision: precision, into: y) }
+            return
+        }
+        let targets = zip(weights, results).map { weight, y in
+            check(x, y, rowCount: rowCount, weight)
+            let result = DenseResult(y, rowCount: rowCount, columnCount: weight.outputCount, beta: 0)
+            return IntegerProduct.Target(matrix: weight.stored, result: result)
+        }
+        multiplyIntegers(x, rowCount: rowCount, targets, inputCount: first.inputCount)
+    }
+
+    private func check(
+        _ x: UnsafeBufferPointer<Float>, _ y: UnsafeMutableBufferPointer<Float>, rowCount: Int, _ weight: WeightMatrix
     ) {
         precondition(
             x.count == rowCount * weight.inputCount && y.count == rowCount * weight.outputCount,
             "x of \(x.count) and y of \(y.count) floats for \(rowCount) rows of [\(weight.outputCount), \(weight.inputCount)]")
-        let left = DenseOperand(x, rowCount: rowCount, columnCount: weight.inputCount)
-        let result = DenseResult(y, rowCount: rowCount, columnCount: weight.outputCount, beta: adds ? 1 : 0)
-        run(left, weight.stored, isContractedAlongRows: !weight.isTransposed, into: result)
+    }
+
+    private func multiplyIntegers(
+        _ x: UnsafeBufferPointer<Float>, rowCount: Int, _ targets: [IntegerProduct.Target], inputCount: Int
+    ) {
+        guard let start = x.baseAddress else { return }
+        IntegerProduct(engine: self, x: start, rowCount: rowCount, columnCount: inputCount, targets: targets).run()
     }
 
     /// dx = dy W, or dx += dy W where `adds`: the way back through `multiply`.

@@ -16,6 +16,10 @@ package struct WeightMatrix: @unchecked Sendable {
     package var outputCount: Int { isTransposed ? stored.columnCount : stored.rowCount }
     package var inputCount: Int { isTransposed ? stored.rowCount : stored.columnCount }
 
+    /// Whether `MatrixEngine.Precision.fast` differs from `exact`: rows of 4-bit codes must be whole groups of 64 elements in
+    /// blocks of at least as many.
+    package var hasIntegerProducts: Bool { withUnsafePointer(to: stored) { qk_matmul16_supports($0) } }
+
     init(stored: qk_matrix, isTransposed: Bool, owner: AnyObject?) {
         self.stored = stored
         self.isTransposed = isTransposed
