@@ -1,0 +1,131 @@
+#include "qk_merge.h"
+
+#include "qk_lanes.h"
+
+void qk_add(const float *a, const float *b, size_t count, float *out) {
+    for (size_t i = 0; i < count; i++) out[i] = a[i] + b[i];
+}
+
+void qk_subtract(const float *a, const float *b, size_t count, float *out) {
+    for (size_t i = 0; i < count; i++) out[i] = a[i] - b[i];
+}
+
+/// Differences and sums of two float32 are taken in double, where only the squares of them are rounded.
+QK_INLINE void addOne(qk_merge_sums *sums, size_t lane, double w, double d, double m) {
+    const double change = m - w, target = w + d, error = m - target;
+    sums->base[lane] += w * w;
+    sums->delta[lane] += d * d;
+    sums->change[lane] += change * change;
+    sums->changeTimesDelta[lane] += change * d;
+    sums->error[lane] += error * error;
+    sums->target[lane] += target * target;
+}
+
+#if defined(__x86_64__)
+#define QK_ADD_PRODUCT(add, mul, sum, a, b) sum = add(sum, mul(a, b))
+
+QK_TARGET_AVX2 static void addVectorsAVX2(
+    qk_merge_sums *sums, size_t lane, const float *base, const float *delta, const float *merged, size_t count) {
+    __m256d bases = _mm256_loadu_pd(sums->base + lane), deltas = _mm256_loadu_pd(sums->delta + lane);
+    __m256d changes = _mm256_loadu_pd(sums->change + lane), products = _mm256_loadu_pd(sums->changeTimesDelta + lane);
+    __m256d errors = _mm256_loadu_pd(sums->error + lane), targets = _mm256_loadu_pd(sums->target + lane);
+    for (size_t i = lane; i < count; i += QK_MERGE_LANES) {
+        const __m256d w = _mm256_cvtps_pd(_mm_loadu_ps(base + i)), d = _mm256_cvtps_pd(_mm_loadu_ps(delta + i));
+        const __m256d m = _mm256_cvtps_pd(_mm_loadu_ps(merged + i));
+        const __m256d change = _mm256_sub_pd(m, w), target = _mm256_add_pd(w, d), error = _mm256_sub_pd(m, target);
+        QK_ADD_PRODUCT(_mm256_add_pd, _mm256_mul_pd, bases, w, w);
+        QK_ADD_PRODUCT(_mm256_add_pd, _mm256_mul_pd, deltas, d, d);
+        QK_ADD_PRODUCT(_mm256_add_pd, _mm256_mul_pd, changes, change, change);
+        QK_ADD_PRODUCT(_mm256_add_pd, _mm256_mul_pd, products, change, d);
+        QK_ADD_PRODUCT(_mm256_add_pd, _mm256_mul_pd, errors, error, error);
+        QK_ADD_PRODUCT(_mm256_add_pd, _mm256_mul_pd, targets, target, target);
+    }
+    _mm256_storeu_pd(sums->base + lane, bases);
+    _mm256_storeu_pd(sums->delta + lane, deltas);
+    _mm256_storeu_pd(sums->change + lane, changes);
+    _mm256_storeu_pd(sums->changeTimesDelta + lane, products);
+    _mm256_storeu_pd(sums->error + lane, errors);
+    _mm256_storeu_pd(sums->target + lane, targets);
+}
+
+QK_TARGET_AVX512 static void addVectorsAVX512(
+    qk_merge_sums *sums, const float *base, const float *delta, const float *merged, size_t count) {
+    __m512d bases = _mm512_loadu_pd(sums->base), deltas = _mm512_loadu_pd(sums->delta);
+    __m512d changes = _mm512_loadu_pd(sums->change), products = _mm512_loadu_pd(sums->changeTimesDelta);
+    __m512d errors = _mm512_loadu_pd(sums->error), targets = _mm512_loadu_pd(sums->target);
+    for (size_t i = 0; i < count; i += QK_MERGE_LANES) {
+        const __m512d w = _mm512_cvtps_pd(_mm256_loadu_ps(base + i)), d = _mm512_cvtps_pd(_mm256_loadu_ps(delta + i));
+        const __m512d m = _mm512_cvtps_pd(_mm256_loadu_ps(merged + i));
+        const __m512d change = _mm512_sub_pd(m, w), target = _mm512_add_pd(w, d), error = _mm512_sub_pd(m, target);
+        QK_ADD_PRODUCT(_mm512_add_pd, _mm512_mul_pd, bases, w, w);
+        QK_ADD_PRODUCT(_mm512_add_pd, _mm512_mul_pd, deltas, d, d);
+        QK_ADD_PRODUCT(_mm512_add_pd, _mm512_mul_pd, changes, change, change);
+        QK_ADD_PRODUCT(_mm512_add_pd, _mm512_mul_pd, products, change, d);
+        QK_ADD_PRODUCT(_mm512_add_pd, _mm512_mul_pd, errors, error, error);
+        QK_ADD_PRODUCT(_mm512_add_pd, _mm512_mul_pd, targets, target, target);
+    }
+    _mm512_storeu_pd(sums->base, bases);
+    _mm512_storeu_pd(sums->delta, deltas);
+    _mm512_storeu_pd(sums->change, changes);
+    _mm512_storeu_pd(sums->changeTimesDelta, products);
+    _mm512_storeu_pd(sums->error, errors);
+    _mm512_storeu_pd(sums->target, targets);
+}
+#endif
+
+void qk_merge_add_at(qk_simd level, qk_merge_sums *sums, const float *base, const float *delta, const float *merged, size_t count) {
+    size_t i = 0;
+#if defined(__x86_64__)
+    const size_t vectorized = count / QK_MERGE_LANES * QK_MERGE_LANES;
+    if (level == QK_AVX512) {
+        addVectorsAVX512(sums, base, delta, merged, vectorized);
+        i = vectorized;
+    } else if (level == QK_AVX2) {
+        addVectorsAVX2(sums, 0, base, delta, merged, vectorized);
+        addVectorsAVX2(sums, 4, base, delta, merged, vectorized);
+        i = vectorized;
+    }
+#endif
+    (void)level;
+    for (; i < count; i++) addOne(sums, i % QK_MERGE_LANES, base[i], delta[i], merged[i]);
+}
+
+void qk_merge_add(qk_merge_sums *sums, const float *base, const float *delta, const float *merged, size_t count) {
+    qk_merge_add_at(qk_simd_best(), sums, base, delta, merged, count);
+}
+
+size_t qk_differingCodes(const uint8_t *a, const uint8_t *b, size_t byteCount) {
+    size_t count = 0, i = 0;
+    for (; i + 8 <= byteCount; i += 8) {
+        uint64_t x, y;
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        uint64_t bits = x ^ y;
+        // One bit for each half of a byte that is not zero.
+        bits |= bits >> 2;
+        bits |= bits >> 1;
+        count += (size_t)__builtin_popcountll(bits & 0x1111111111111111);
+    }
+    for (; i < byteCount; i++) {
+        const uint8_t bits = a[i] ^ b[i];
+        count += (bits & 0xf0) != 0;
+        count += (bits & 0x0f) != 0;
+    }
+    return count;
+}
+
+QK_INLINE size_t differing(const uint8_t *a, const uint8_t *b, size_t count, const size_t width) {
+    size_t equal = 0;
+    for (size_t i = 0; i < count; i++) equal += memcmp(a + i * width, b + i * width, width) == 0;
+    return count - equal;
+}
+
+size_t qk_differingElements(const uint8_t *a, const uint8_t *b, size_t count, size_t elementByteCount) {
+    switch (elementByteCount) {
+    case 1: return differing(a, b, count, 1);
+    case 2: return differing(a, b, count, 2);
+    case 4: return differing(a, b, count, 4);
+    case 8: return differing(a, b, count, 8);
+    default: __builtin_trap();
+    }
+}
