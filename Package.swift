@@ -51,6 +51,7 @@ let package = Package(
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
         library("Quantization", ["CKernels", "TensorCore"]),
+        library("LinearAlgebra", ["COpenBLAS"]),
         // 3: containers
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
         library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
@@ -111,6 +112,7 @@ let package = Package(
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Transformer"]),
+        tests("LinearAlgebraTests", ["LinearAlgebra"]),
         tests("TensorCoreTests", ["TensorCore"]),
         tests("SafetensorsFormatTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CheckpointTestSupport"]),
     ]
