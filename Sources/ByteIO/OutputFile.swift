@@ -49,6 +49,22 @@ package final class OutputFile: Sendable {
         if let failure { throw failure }
     }
 
+    /// Fills `buffer` with what was written at `offset`; a part that was not written yet is an error or zeros.
+    package func read(atOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        guard let base = buffer.baseAddress else { return }
+        var done = 0
+        while done < buffer.count {
+            let count = pread(descriptor, base + done, buffer.count - done, off_t(offset + done))
+            if count > 0 {
+                done += count
+            } else if count == 0 {
+                throw FileError(path, at: "byte \(offset + done)", "cannot be read back: it was not written")
+            } else if errno != EINTR {
+                throw FileError(path, at: "byte \(offset + done)", "cannot be read back: \(systemErrorText(errno))")
+            }
+        }
+    }
+
     /// Reserves `byteCount` bytes of disk, so that a full disk is an error now and not after the work.
     ///
     /// Not `posix_fallocate`: where the file system cannot reserve, that one writes into every block instead.

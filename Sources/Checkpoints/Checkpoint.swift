@@ -21,8 +21,10 @@ package struct Checkpoint: Sendable {
     package let kind: Kind
     /// The stored tensors.
     package let source: any TensorSource
-    /// What the stored tensors mean, in the order of the source; companion files of a .qnf are not among them.
+    /// What the stored tensors mean, in the order of the source; companion files of a .qnf and undo records are not among them.
     package let tensors: [LogicalTensor]
+    /// Indices into the source's tensors of what is no part of the weights: companion files of a .qnf, and undo records.
+    package let attachments: [Int]
     package let files: [CompanionFile]
     package let architecture: Architecture
     /// config.json, where there is one.
@@ -50,7 +52,11 @@ package struct Checkpoint: Sendable {
         self.path = path
         self.kind = kind != .qnf && hasQuantized ? .bitsandbytes : kind
         self.source = source
-        tensors = logical.filter { metadata == nil || !$0.name.hasPrefix(QNFMetadata.filePrefix) }
+        func isAttachment(_ name: String) -> Bool {
+            metadata == nil ? name.hasPrefix(QNFMetadata.undoPrefix) : !QNFMetadata.isWeight(name)
+        }
+        tensors = logical.filter { !isAttachment($0.name) }
+        attachments = source.tensors.indices.filter { isAttachment(source.tensors[$0].name) }
         self.files = files
         self.guides = guides
         self.architecture = architecture

@@ -33,6 +33,11 @@ package struct QNFMetadata: Sendable {
 
     /// Tensors with this prefix are companion files: `qnf.file/config.json`.
     package static let filePrefix = "qnf.file/"
+    /// Tensors with this prefix undo merges, the highest number the last: `qnf.undo/1`. Dense files may hold them, too.
+    package static let undoPrefix = "qnf.undo/"
+
+    /// Whether a tensor of this name is a part of the model's weights, and counts in its fingerprint.
+    package static func isWeight(_ name: String) -> Bool { !name.hasPrefix(filePrefix) && !name.hasPrefix(undoPrefix) }
 
     /// Whether a safetensors file says that it is a .qnf: by any of our keys, so that damage to one is not taken for none.
     static func isPresent(in file: SafetensorsFile) -> Bool {
@@ -73,7 +78,7 @@ package struct QNFMetadata: Sendable {
                 "'\(Key.fingerprint)' is '\(JSONError.excerpt(statedFingerprint))', "
                     + "but 'sha256:' and 64 lower-case hexadecimal digits are expected")
         }
-        let computed = Fingerprint(of: file.tensors, checksums: checksums) { !$0.hasPrefix(Self.filePrefix) }
+        let computed = Fingerprint(of: file.tensors, checksums: checksums, where: Self.isWeight)
         guard computed == fingerprint else {
             throw Self.damage(path, "'\(Key.fingerprint)' is \(fingerprint), but the checksums give \(computed)")
         }

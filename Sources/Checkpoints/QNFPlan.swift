@@ -26,8 +26,8 @@ package struct PlannedTensor: Sendable {
 
 /// The layout of a .qnf: which stored tensors there are and in which order, all of it known before any data.
 ///
-/// Order: that of `StorageOrder`, but with companion files after the weights of the same alignment, and quant states
-/// last: they hold the mean of the constants as a decimal number, whose length is known only at the end.
+/// Order: that of `StorageOrder`, but with companion files after the weights of the same alignment, then an undo record,
+/// and quant states last: they hold the mean of the constants as a decimal number, whose length is known only at the end.
 package struct QNFPlan: Sendable {
     /// Where the parts of one planned tensor lie in `stored`.
     package struct Parts: Sendable {
@@ -36,7 +36,7 @@ package struct QNFPlan: Sendable {
         package var quantMap = 0
         package var nestedAbsmax: Int?
         package var nestedQuantMap: Int?
-        /// Index among the trailing tensors.
+        /// Index among the quant states.
         package var stateBlob = 0
     }
 
@@ -54,12 +54,19 @@ package struct QNFPlan: Sendable {
     package let places: [Place]
     /// For each companion file, its index in `stored`.
     package let filePlaces: [Int]
+    /// Whether the first trailing tensor is an undo record, which is written as it becomes known.
+    package let hasUndoRecord: Bool
 
-    package init(tensors: [PlannedTensor], files: [CompanionFile]) throws(QuantizationError) {
+    /// - Parameter undoRecord: name and greatest length of an undo record that is to be written.
+    package init(
+        tensors: [PlannedTensor], files: [CompanionFile], undoRecord: (name: String, byteCountLimit: Int)? = nil
+    ) throws(QuantizationError) {
         var builder = PlanBuilder()
         // Parts are added in almost their final order, which makes sorting them cheap.
         for index in StorageOrder.naturalOrder(of: tensors.map(\.name)) { try builder.add(tensors[index], index: index) }
         for (index, file) in files.enumerated() { try builder.add(file, index: index) }
+        if let undoRecord { try builder.addUndoRecord(undoRecord.name, byteCount: undoRecord.byteCountLimit) }
+        hasUndoRecord = undoRecord != nil
         self.tensors = tensors
         self.files = files
         let layout = builder.layout(tensorCount: tensors.count, fileCount: files.count)
@@ -79,7 +86,7 @@ package struct QNFPlan: Sendable {
 }
 
 private enum Role {
-    case plain, codes, absmax, quantMap, nestedAbsmax, nestedQuantMap, stateBlob, file
+    case plain, codes, absmax, quantMap, nestedAbsmax, nestedQuantMap, stateBlob, file, undoRecord
 }
 
 /// Collects stored tensors with what they belong to, then puts them in order.
@@ -117,6 +124,10 @@ private struct PlanBuilder {
         try add(QNFMetadata.filePrefix + file.name, .u8, Shape([file.byteCount]), .file, index)
     }
 
+    mutating func addUndoRecord(_ name: String, byteCount: Int) throws(QuantizationError) {
+        try add(name, .u8, Shape([byteCount]), .undoRecord, 0)
+    }
+
     private mutating func add(
         _ name: String, _ type: ScalarType, _ shape: Shape?, _ role: Role, _ owner: Int
     ) throws(QuantizationError) {
@@ -132,12 +143,17 @@ private struct PlanBuilder {
     {
         var groups = [Int](repeating: 0, count: infos.count)
         for (index, role) in roles.enumerated() {
-            // Quant states last; otherwise by alignment, greatest first, and weights before companion files.
-            groups[index] = role == .stateBlob ? 1 : -2 * StorageOrder.alignment(of: infos[index]) + (role == .file ? 1 : 0)
+            // Quant states last, an undo record before them; otherwise by alignment, greatest first, and weights before files.
+            switch role {
+            case .stateBlob: groups[index] = 2
+            case .undoRecord: groups[index] = 1
+            default: groups[index] = -2 * StorageOrder.alignment(of: infos[index]) + (role == .file ? 1 : 0)
+            }
         }
         let order = StorageOrder.naturalOrder(of: infos.map(\.name)).enumerated()
             .sorted { (groups[$0.element], $0.offset) < (groups[$1.element], $1.offset) }.map(\.element)
-        let trailingStart = roles.count { $0 != .stateBlob }
+        let statesStart = roles.count { $0 != .stateBlob }
+        let trailingStart = roles.count { $0 != .stateBlob && $0 != .undoRecord }
         var parts = [QNFPlan.Parts](repeating: .init(), count: tensorCount)
         var plain = [Int?](repeating: nil, count: tensorCount)
         var filePlaces = [Int](repeating: 0, count: fileCount)
@@ -150,7 +166,8 @@ private struct PlanBuilder {
             case .quantMap: parts[owner].quantMap = position
             case .nestedAbsmax: parts[owner].nestedAbsmax = position
             case .nestedQuantMap: parts[owner].nestedQuantMap = position
-            case .stateBlob: parts[owner].stateBlob = position - trailingStart
+            case .stateBlob: parts[owner].stateBlob = position - statesStart
+            case .undoRecord: break
             case .file: filePlaces[owner] = position
             }
         }

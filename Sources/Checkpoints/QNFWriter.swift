@@ -43,6 +43,18 @@ package struct QNFWriter: Sendable {
         if let failure { throw failure }
     }
 
+    /// Reads back bytes of a stored tensor that were written.
+    package func read(stored index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        try writer.read(tensor: index, atByteOffset: offset, into: buffer)
+    }
+
+    /// Writes bytes of the undo record that the plan has room for; in order, and from one thread at a time.
+    package func writeUndoRecord(_ bytes: [UInt8], atByteOffset offset: Int) throws(FileError) {
+        precondition(plan.hasUndoRecord, "the plan has an undo record")
+        bytes.withUnsafeBytes { checksums.record($0, tensor: plan.stored.count - plan.trailingCount, atByteOffset: offset) }
+        try writer.writeStreamed(bytes, atByteOffset: offset)
+    }
+
     /// Writes the companion files.
     package func writeFiles() throws(FileError) {
         for (file, place) in zip(plan.files, plan.filePlaces) { try write(try file.bytes(), stored: place) }
@@ -50,17 +62,20 @@ package struct QNFWriter: Sendable {
 
     /// Writes quant states and header; every other tensor has been written completely.
     ///
-    /// - Parameter states: the quant state of each planned tensor; nil for plain ones.
+    /// - Parameters:
+    ///   - states: the quant state of each planned tensor; nil for plain ones.
+    ///   - undoByteCount: bytes of the undo record; nil where the plan has none.
     /// - Returns: the fingerprint of the weights.
-    package func finish(states: [QuantState?], lineage: JSONValue) throws(FileError) -> Fingerprint {
-        var blobs = [[UInt8]](repeating: [], count: plan.trailingCount)
+    package func finish(states: [QuantState?], undoByteCount: Int? = nil, lineage: JSONValue) throws(FileError) -> Fingerprint {
+        precondition((undoByteCount != nil) == plan.hasUndoRecord, "an undo record that was planned is written")
+        var blobs = [[UInt8]](repeating: [], count: plan.trailingCount - (plan.hasUndoRecord ? 1 : 0))
         for (place, state) in zip(plan.places, states) {
             guard case .quantized(let parts) = place else { continue }
             guard let state else { preconditionFailure("a quantized tensor has a quant state") }
             blobs[parts.stateBlob] = Array(state.jsonText.utf8)
         }
         var fingerprint: Fingerprint?
-        try writer.finish(trailing: blobs, checksumKey: QNFMetadata.Key.headerChecksum) { tensors in
+        try writer.finish(streamedByteCount: undoByteCount, trailing: blobs, checksumKey: QNFMetadata.Key.headerChecksum) { tensors in
             let fixedCount = tensors.count - blobs.count
             let values = tensors.indices.map { index in
                 guard index < fixedCount else { return CRC32C(of: blobs[index - fixedCount]) }
@@ -69,7 +84,7 @@ package struct QNFWriter: Sendable {
                 }
                 return checksum
             }
-            let found = Fingerprint(of: tensors, checksums: values) { !$0.hasPrefix(QNFMetadata.filePrefix) }
+            let found = Fingerprint(of: tensors, checksums: values, where: QNFMetadata.isWeight)
             fingerprint = found
             return QNFMetadata.members(checksums: values, fingerprint: found.description, settings: settings, lineage: lineage)
         }

@@ -124,10 +124,7 @@ private final class ConversionRun: Sendable {
             default: preconditionFailure("step, storage and place of '\(item.tensor.name)' do not belong together")
             }
         }
-        let files = plan.checkpoint.source.tensors.indices.filter {
-            plan.checkpoint.metadata != nil && source.tensors[$0].name.hasPrefix(QNFMetadata.filePrefix)
-        }
-        for tensor in files { appendCount(of: tensor, to: &jobs) }
+        for tensor in plan.checkpoint.attachments { appendCount(of: tensor, to: &jobs) }
         return jobs
     }
 

@@ -42,7 +42,7 @@ struct SourceChecksums: Sendable {
         let source = checkpoint.source
         func fingerprint(_ isIncluded: (Int) -> Bool) -> String {
             guard let checksums else { return "sha256:" + String(repeating: "0", count: 64) }
-            let included = source.tensors.indices.filter { isIncluded($0) && !source.tensors[$0].name.hasPrefix(QNFMetadata.filePrefix) }
+            let included = source.tensors.indices.filter { isIncluded($0) && QNFMetadata.isWeight(source.tensors[$0].name) }
             return Fingerprint(of: included.map { source.tensors[$0] }, checksums: included.map { checksums[$0] }).description
         }
         let files = source.files.enumerated().map { number, file -> JSONValue in

@@ -6,7 +6,8 @@ package import TensorCore
 ///
 /// Room for the header is set aside at the start, and the header itself is written last, when the checksums that its
 /// metadata carries are known. Tensors whose length is known only at the end come last (`trailing`): the plan gives
-/// their greatest length, and what the shorter header leaves of its room is filled with spaces.
+/// their greatest length, and what the shorter header leaves of its room is filled with spaces. The first of them may
+/// be streamed: written as its bytes become known, before the others.
 package struct SafetensorsWriter: Sendable {
     package let plan: [TensorInfo]
     /// Offset of the data section, a multiple of 64.
@@ -53,16 +54,32 @@ package struct SafetensorsWriter: Sendable {
         try file.write(bytes, atOffset: dataStart + offsets[index] + offset)
     }
 
+    /// Reads back bytes of tensor `index` that were written.
+    package func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        precondition(
+            index < fixedCount && offset >= 0 && offset + buffer.count <= plan[index].byteCount, "a read leaves its tensor")
+        try file.read(atOffset: dataStart + offsets[index] + offset, into: buffer)
+    }
+
+    /// Writes bytes of the first trailing tensor from byte `offset` of it on.
+    package func writeStreamed(_ bytes: [UInt8], atByteOffset offset: Int) throws(FileError) {
+        precondition(
+            fixedCount < plan.count && offset >= 0 && offset + bytes.count <= plan[fixedCount].byteCount, "a write leaves its tensor")
+        try file.write(bytes, atOffset: dataStart + offsets[fixedCount] + offset)
+    }
+
     /// Writes the trailing tensors and the header; `metadata` is asked for once the layout is final.
     ///
     /// - Parameters:
-    ///   - trailing: the bytes of the tensors at the end of the plan.
+    ///   - streamedByteCount: bytes of the first trailing tensor, where it was written by `writeStreamed`.
+    ///   - trailing: the bytes of the (other) tensors at the end of the plan.
     ///   - checksumKey: a key of the metadata whose value of eight zeros is to become the CRC-32C of everything before
     ///     the data section, computed with those zeros.
     package func finish(
-        trailing: [[UInt8]] = [], checksumKey: String? = nil, metadata: (_ tensors: [TensorInfo]) -> [(key: String, value: String)]
+        streamedByteCount: Int? = nil, trailing: [[UInt8]] = [], checksumKey: String? = nil,
+        metadata: (_ tensors: [TensorInfo]) -> [(key: String, value: String)]
     ) throws(FileError) {
-        let tensors = try write(trailing: trailing)
+        let tensors = try write(streamedByteCount: streamedByteCount, trailing: trailing)
         var checksum = CRC32C()
         var position = 8
         let headerByteCount = dataStart - 8
@@ -80,16 +97,18 @@ package struct SafetensorsWriter: Sendable {
     }
 
     /// The final tensors: those of the plan, the trailing ones with the lengths they turned out to have.
-    private func write(trailing: [[UInt8]]) throws(FileError) -> [TensorInfo] {
-        precondition(trailing.count == plan.count - fixedCount, "every trailing tensor has its bytes")
+    private func write(streamedByteCount: Int?, trailing: [[UInt8]]) throws(FileError) -> [TensorInfo] {
+        let byteCounts = (streamedByteCount.map { [$0] } ?? []) + trailing.map(\.count)
+        precondition(byteCounts.count == plan.count - fixedCount, "every trailing tensor has its bytes")
         var tensors = Array(plan[..<fixedCount])
         var end = offsets[fixedCount]
-        for (planned, bytes) in zip(plan[fixedCount...], trailing) {
-            guard bytes.count <= planned.byteCount, let shape = Shape([bytes.count]),
+        for (index, (planned, byteCount)) in zip(plan[fixedCount...], byteCounts).enumerated() {
+            guard byteCount <= planned.byteCount, let shape = Shape([byteCount]),
                 let info = TensorInfo(name: planned.name, scalarType: .u8, shape: shape)
             else { preconditionFailure("a trailing tensor is longer than planned") }
-            try file.write(bytes, atOffset: dataStart + end)
-            end += bytes.count
+            let written = streamedByteCount == nil ? index : index - 1
+            if written >= 0 { try file.write(trailing[written], atOffset: dataStart + end) }
+            end += byteCount
             tensors.append(info)
         }
         return tensors

@@ -1,0 +1,70 @@
+import CZlib
+
+/// One zlib stream, whole in memory.
+enum ZlibStream {
+    /// What the bytes are like, and so what compression they repay.
+    enum Content {
+        /// Text with repetitions.
+        case text
+        /// Differences and floats, which repeat nothing but have bytes that are more frequent than others.
+        case numbers
+    }
+
+    /// Compresses `bytes`; other versions of zlib may give other bytes for the same content.
+    static func compress(_ bytes: [UInt8], _ content: Content) -> [UInt8] {
+        var stream = z_stream()
+        // 15: windows of 32 kB with a zlib header; 8: zlib's default memory.
+        let status = deflateInit2_(
+            &stream, content == .text ? 6 : 1, Z_DEFLATED, 15, 8, content == .text ? Z_DEFAULT_STRATEGY : Z_HUFFMAN_ONLY, ZLIB_VERSION,
+            Int32(MemoryLayout<z_stream>.size))
+        precondition(status == Z_OK, "zlib does not start (status \(status))")
+        defer { deflateEnd(&stream) }
+        let bound = Int(deflateBound(&stream, UInt(bytes.count)))
+        return [UInt8](unsafeUninitializedCapacity: bound) { output, count in
+            bytes.withUnsafeBufferPointer { input in
+                // The pointers are not written through.
+                stream.next_in = UnsafeMutablePointer(mutating: input.baseAddress)
+                stream.avail_in = Self.count(input.count)
+                stream.next_out = output.baseAddress
+                stream.avail_out = Self.count(bound)
+                let status = deflate(&stream, Z_FINISH)
+                precondition(status == Z_STREAM_END, "zlib's own bound was not enough (status \(status))")
+            }
+            count = bound - Int(stream.avail_out)
+        }
+    }
+
+    /// The content of a stream that takes all of `bytes`; nil where it is damaged or longer than `limit`.
+    static func decompress(_ bytes: [UInt8], limit: Int) -> [UInt8]? {
+        var stream = z_stream()
+        guard bytes.count <= UInt32.max, inflateInit_(&stream, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }
+        defer { inflateEnd(&stream) }
+        var output = [UInt8](repeating: 0, count: min(limit, max(64, 4 * bytes.count)))
+        var done = 0
+        return bytes.withUnsafeBufferPointer { input -> [UInt8]? in
+            stream.next_in = UnsafeMutablePointer(mutating: input.baseAddress)
+            stream.avail_in = Self.count(input.count)
+            while true {
+                let room = output.count - done
+                let status = output.withUnsafeMutableBufferPointer { output in
+                    // zlib wants a place for output even where none is expected.
+                    var spare: UInt8 = 0
+                    return withUnsafeMutablePointer(to: &spare) { spare in
+                        stream.next_out = output.baseAddress.map { $0 + done } ?? spare
+                        stream.avail_out = Self.count(room)
+                        return inflate(&stream, Z_NO_FLUSH)
+                    }
+                }
+                done += room - Int(stream.avail_out)
+                if status == Z_STREAM_END { return stream.avail_in == 0 ? Array(output[..<done]) : nil }
+                guard status == Z_OK, done == output.count, output.count < limit else { return nil }
+                output += [UInt8](repeating: 0, count: min(limit - output.count, output.count))
+            }
+        }
+    }
+
+    private static func count(_ count: Int) -> UInt32 {
+        guard let count = UInt32(exactly: count) else { preconditionFailure("zlib counts with 32 bits, but there are \(count) bytes") }
+        return count
+    }
+}
