@@ -66,7 +66,10 @@ let package = Package(
         library("ModelLoading", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Transformer"]),
         library(
             "Operations",
-            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters"]),
+            [
+                "CKernels", "CZlib", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "LinearAlgebra", "SafetensorsFormat",
+                "Checkpoints", "Adapters",
+            ]),
         library("CommandLineKit"),
         // 6: tools
         library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit"]),

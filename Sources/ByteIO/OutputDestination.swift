@@ -83,5 +83,5 @@ struct OutputDestination: Sendable {
     }
 
     /// How the names of all files end that are found in a model folder.
-    private static let modelFileSuffixes = [".safetensors", ".json", ".jinja", ".txt", ".model", ".md", "LICENSE", "NOTICE"]
+    private static let modelFileSuffixes = [".safetensors", ".json", ".jinja", ".txt", ".model", ".md", ".undo", "LICENSE", "NOTICE"]
 }

@@ -34,7 +34,7 @@ package struct Checkpoint: Sendable {
     /// What is odd about the checkpoint, but no reason to refuse it.
     package let warnings: [String]
     /// Files that say how to read the others: an index of shards, hparams.json.
-    private let guides: [InputFile]
+    package let guides: [InputFile]
 
     /// config.json is parsed up to this length; real ones have a few kilobytes.
     private static let configByteCountLimit = 16 << 20

@@ -21,6 +21,14 @@ package struct LogicalTensor: Sendable {
     /// The dense weight lies as [in, out], the quantized one as [out, in] (transformers' `Conv1D`).
     package let isConv1D: Bool
 
+    package init(name: String, storage: Storage, scalarType: ScalarType, shape: Shape, isConv1D: Bool) {
+        self.name = name
+        self.storage = storage
+        self.scalarType = scalarType
+        self.shape = shape
+        self.isConv1D = isConv1D
+    }
+
     package var elementCount: Int { shape.elementCount }
 
     package var quantized: QuantizedTensor? {

@@ -96,12 +96,7 @@ package struct Export: Sendable {
             warnings.append("the source has no config.json: transformers cannot load the folder without one")
         }
         if shards.count > 1 {
-            var weightMap = JSONObject()
-            let pairs = zip(shards, names).flatMap { shard, name in shard.map { ($0.info.name, name) } }
-            for (tensor, name) in pairs.sorted(by: { $0.0 < $1.0 }) { weightMap[tensor] = .string(name) }
-            let total = plan.outputs.reduce(0) { $0 + $1.info.byteCount }
-            let index: JSONValue = .object(["metadata": .object(["total_size": .integer(total)]), "weight_map": .object(weightMap)])
-            result.append(("model.safetensors.index.json", Array((index.text(.indented) + "\n").utf8)))
+            result.append(("model.safetensors.index.json", ShardIndexText.bytes(shards.map { $0.map(\.info) }, names: names)))
         }
         return result
     }

@@ -42,7 +42,8 @@ enum SparseDifference {
         return difference.withUnsafeBufferPointer { difference in
             guard let base = difference.baseAddress else { return false }
             return qk_sparse_apply(
-                base + 4, gapCount, base + 4 + gapCount, valueCount, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count) == 1
+                base + 4, gapCount, base + 4 + gapCount, valueCount, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+                == 1
         }
     }
 }

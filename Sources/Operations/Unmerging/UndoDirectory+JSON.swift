@@ -163,7 +163,9 @@ private struct MemberReader {
     /// Not negative, and small enough that two of them never overflow when added or multiplied by a few bytes.
     func count(_ key: String) throws(UndoDirectory.Problem) -> Int {
         let value = try integer(key)
-        guard (0...1 << 48).contains(value) else { throw UndoDirectory.Problem("'\(key)' in \(place) is \(value), which is no possible count") }
+        guard (0...1 << 48).contains(value) else {
+            throw UndoDirectory.Problem("'\(key)' in \(place) is \(value), which is no possible count")
+        }
         return value
     }
 

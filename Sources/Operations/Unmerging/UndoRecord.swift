@@ -8,6 +8,8 @@ struct UndoRecord: Sendable {
     private let source: any TensorSource
     private let tensor: Int
     private let place: String
+    /// Positions in the directory.
+    private let entries: [ByteKey: Int]
 
     /// Longer ones would describe more files than any model has.
     private static let directoryByteCountLimit = 1 << 30
@@ -53,6 +55,7 @@ struct UndoRecord: Sendable {
         } catch {
             throw damage("its directory: \(error.message)")
         }
+        entries = Dictionary(uniqueKeysWithValues: directory.tensors.enumerated().map { (ByteKey($1.name), $0) })
         self.source = source
         self.tensor = tensor
         self.place = place
@@ -67,6 +70,9 @@ struct UndoRecord: Sendable {
         }
         return content
     }
+
+    /// How to undo a stored tensor of this name; nil where the merge did not touch it.
+    func entry(_ name: String) -> UndoDirectory.Tensor? { entries[ByteKey(name)].map { directory.tensors[$0] } }
 
     /// An error at this record.
     func problem(_ message: String) -> FileError { FileError(source.path, at: place, message) }

@@ -1,4 +1,5 @@
 import ByteIO
+import JSONText
 import Synchronization
 
 /// Writes an undo record in a stream: items as they become known, the directory and the footer last.

@@ -1,0 +1,52 @@
+import ByteIO
+import Checkpoints
+import Quantization
+import TensorCore
+
+/// Where the tensors of a merge are stored.
+enum MergeLayout {
+    /// In a .qnf, by its own rules.
+    static func qnf(
+        _ plan: MergePlan, files: [CompanionFile], undoRecord: (name: String, byteCountLimit: Int)?
+    ) throws -> QNFPlan {
+        let planned = try plan.items.map { item in
+            PlannedTensor(name: item.name, form: try form(item), isConv1D: item.tensor.isConv1D)
+        }
+        do throws(QuantizationError) {
+            return try QNFPlan(tensors: planned, files: files, undoRecord: undoRecord)
+        } catch {
+            throw FileError(plan.base.path, error.message)
+        }
+    }
+
+    private static func form(_ item: MergePlan.Item) throws -> PlannedTensor.Form {
+        switch (item.outcome, item.tensor.storage) {
+        case (.dense(let info), _): return .plain(info)
+        case (.quantized(let state, let settings), _): return .quantized(settings, scalarType: state.scalarType, shape: state.shape)
+        case (.copy, .quantized(let quantized)):
+            guard let settings = quantized.state.settings else {
+                throw FileError(
+                    item.origin.path, at: "tensor '\(item.name)'",
+                    "its constants are quantized in blocks of \(quantized.state.nested?.blockSize ?? 0), but a .qnf holds blocks of "
+                        + "\(QuantizationSettings.nestedBlockSize)")
+            }
+            return .quantized(settings, scalarType: quantized.state.scalarType, shape: quantized.state.shape)
+        case (.copy, .plain(let index)):
+            var info = item.origin.source.tensors[index]
+            info.name = item.name
+            return .plain(info)
+        }
+    }
+
+    /// Dense items as they are stored.
+    static func info(_ item: MergePlan.Item) -> TensorInfo {
+        switch (item.outcome, item.tensor.storage) {
+        case (.dense(let info), _): return info
+        case (.copy, .plain(let index)):
+            var info = item.origin.source.tensors[index]
+            info.name = item.name
+            return info
+        default: preconditionFailure("'\(item.name)' is not dense")
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Glibc
+import JSONText
+
+/// What became of the adapters in a merge, tensor by tensor.
+package struct MergeReport: Sendable {
+    /// How much of a delta is in the merged weight, and how much else.
+    package struct Measures: Sendable, Hashable {
+        package let elementCount: Int
+        /// ||D|| / ||W||
+        package let deltaRatio: Double
+        /// <W' - W, D> / <D, D>: 1 where all of the delta arrived, 0 where none did; 1 of a delta that is zero.
+        package let survival: Double
+        /// Norm of what changed besides: ||(W' - W) - survival * D|| / ||D||; 0 of a delta that is zero.
+        package let noise: Double
+        /// Codes of a 4-bit weight, or elements of a dense one, that are others than before; nil where the two are of other forms.
+        package let changedShare: Double?
+        /// ||W' - (W + D)|| / ||W + D||
+        package let relativeRMSE: Double
+
+        init(_ sums: MergeSums, elementCount: Int, changedCount: Int?) {
+            self.elementCount = elementCount
+            deltaRatio = sums.delta == 0 ? 0 : (sums.delta / sums.base).squareRoot()
+            survival = sums.delta == 0 ? 1 : sums.changeTimesDelta / sums.delta
+            let rest = max(0, sums.change - sums.changeTimesDelta * survival)
+            noise = sums.delta == 0 ? 0 : (rest / sums.delta).squareRoot()
+            changedShare = changedCount.map { elementCount == 0 ? 0 : Double($0) / Double(elementCount) }
+            relativeRMSE = sums.error == 0 ? 0 : (sums.error / sums.target).squareRoot()
+        }
+    }
+
+    package struct Row: Sendable {
+        package let name: String
+        /// `LoRA, rank 16`
+        package let change: String
+        /// `NF4`, `BF16`: what the merged tensor is.
+        package let typeName: String
+        package let measures: Measures
+    }
+
+    /// In the natural order of their names.
+    package let rows: [Row]
+    /// Of all changed tensors together.
+    package let total: Measures
+
+    /// What the lineage keeps; every number to six digits, so that the file does not depend on how sums were rounded.
+    var document: JSONValue {
+        .object(["total": Self.document(total), "tensors": .array(rows.map { Self.document($0.measures, $0) })])
+    }
+
+    private static func document(_ measures: Measures, _ row: Row? = nil) -> JSONValue {
+        var object = JSONObject()
+        if let row {
+            object["name"] = .string(row.name)
+            object["change"] = .string(row.change)
+        }
+        object["delta_ratio"] = rounded(measures.deltaRatio)
+        object["survival"] = rounded(measures.survival)
+        object["noise"] = rounded(measures.noise)
+        if let share = measures.changedShare { object["changed_share"] = rounded(share) }
+        object["relative_rmse"] = rounded(measures.relativeRMSE)
+        return .object(object)
+    }
+
+    private static func rounded(_ value: Double) -> JSONValue {
+        guard value.isFinite, value != 0 else { return .double(value) }
+        let digits = Int(floor(log10(value.magnitude)))
+        guard abs(digits) < 200 else { return .double(value) }
+        // Both powers are exact up to 10^22; beyond, the last digits are what they are on every machine with this C library.
+        let scale = pow(10, Double(5 - digits))
+        return .double((value * scale).rounded() / scale)
+    }
+
+    /// A document as long as any of the same tensors.
+    static func placeholder(names: [(name: String, change: String)]) -> JSONValue {
+        func numbers(_ object: JSONObject) -> JSONValue {
+            var object = object
+            for key in ["delta_ratio", "survival", "noise", "changed_share", "relative_rmse"] {
+                object[key] = .double(-1.797_693_134_862_315_7e+307)
+            }
+            return .object(object)
+        }
+        return .object([
+            "total": numbers(JSONObject()),
+            "tensors": .array(names.map { numbers(JSONObject(["name": .string($0.name), "change": .string($0.change)])) }),
+        ])
+    }
+}

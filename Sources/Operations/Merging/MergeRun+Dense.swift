@@ -1,0 +1,191 @@
+import Adapters
+import ByteIO
+import CKernels
+import Checkpoints
+import Parallelism
+import Quantization
+import Synchronization
+import TensorCore
+
+extension MergeRun {
+    /// What the chunks of a dense tensor find, in their order.
+    private struct Findings {
+        var sums: [MergeSums]
+        var changedCount = 0
+        var overflowCount = 0
+    }
+
+    /// A tensor that is merged or cast, and stored dense.
+    func mergeDense(_ item: MergePlan.Item, as info: TensorInfo, at index: Int, _ result: inout Result) throws {
+        guard case .plain(let stored) = places[index] else { preconditionFailure("a dense tensor has one place") }
+        let values = try BaseValues(item.origin, item.tensor, asQuantized: false)
+        let target = try item.change.map { try self.target($0, values: values) }
+        let ranges = ranges(of: values)
+        let previous = undo == nil ? nil : item.previous
+        let undoing = try DenseUndoing(previous, target: target, info: info, ranges: ranges, run: self)
+        let findings = Mutex(Findings(sums: Array(repeating: MergeSums(), count: ranges.count)))
+        let isSameType = item.previous?.scalarType == info.scalarType
+        try resources.pool.forEach(count: undoing.jobCount) { job, worker in
+            guard job >= undoing.factorCount else { return try undoing.writeFactor(job) }
+            let chunk = job - undoing.factorCount
+            let range = ranges[chunk]
+            let before = try readChunk(item, values, range, worker: worker)
+            let base = floats(.base, worker: worker, count: range.count)
+            let output = buffer(.output, worker: worker, byteCount: range.count * info.scalarType.bitCount / 8)
+            let delta = floats(.delta, worker: worker, count: range.count)
+            var wanted = UnsafeBufferPointer(base)
+            if let target {
+                let sum = floats(.target, worker: worker, count: range.count)
+                try target.fill(range, base: wanted, delta: delta, target: sum)
+                wanted = UnsafeBufferPointer(sum)
+            }
+            var narrowed = MutableRawSpan(_unsafeBytes: output)
+            FloatConversion.narrow(Span(_unsafeElements: wanted), to: info.scalarType, into: &narrowed)
+            let merged = floats(.merged, worker: worker, count: range.count)
+            var widened = MutableSpan(_unsafeElements: merged)
+            FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(output)), of: info.scalarType, into: &widened)
+            let overflows = overflowCount(merged, wanted)
+            var sums = MergeSums()
+            var changed = 0
+            if target != nil, measures {
+                sums = MergeSums(base: UnsafeBufferPointer(base), delta: UnsafeBufferPointer(delta), merged: UnsafeBufferPointer(merged))
+                if isSameType { changed = differingElements(before, UnsafeRawBufferPointer(output), count: range.count) }
+            }
+            findings.withLock { findings in
+                findings.sums[chunk] = sums
+                findings.changedCount += changed
+                findings.overflowCount += overflows
+            }
+            try writeDense(UnsafeRawBufferPointer(output), values, range, info: info, stored: stored, worker: worker)
+            try undoing.writeChunk(
+                chunk, before: before, output: UnsafeRawBufferPointer(output), merged: merged, delta: delta,
+                room: undoing.isNeeded
+                    ? buffer(.sparse, worker: worker, byteCount: 2 * output.count) : UnsafeMutableRawBufferPointer(start: nil, count: 0))
+        }
+        let found = findings.withLock { $0 }
+        result.overflowCount += found.overflowCount
+        if let undone = undoing.tensor { result.undone.append(undone) }
+        guard let change = item.change else { return }
+        add(
+            item.name, change, typeName: info.scalarType.rawValue, found.sums.reduce(MergeSums(), +), elementCount: info.elementCount,
+            changedCount: isSameType ? found.changedCount : nil, &result)
+    }
+
+    /// One row of the report.
+    func add(
+        _ name: String, _ change: WeightChange, typeName: String, _ sums: MergeSums, elementCount: Int, changedCount: Int?,
+        _ result: inout Result
+    ) {
+        result.rows.append(
+            MergeReport.Row(
+                name: name, change: change.word, typeName: typeName,
+                measures: .init(sums, elementCount: elementCount, changedCount: changedCount)))
+        result.sums = result.sums + sums
+        result.elementCount += elementCount
+        if let total = result.changedCount { result.changedCount = changedCount.map { total + $0 } }
+    }
+
+    /// What the tensor becomes; of DoRA, after a pass over the base for the lengths of its rows.
+    func target(_ change: WeightChange, values: BaseValues) throws -> MergeTarget {
+        guard case .rescaled(let term, let magnitude) = change.kind else {
+            return try MergeTarget(change, of: plan.adapters, values: values)
+        }
+        let factors = try DeltaFactors([term], of: plan.adapters, columns: values.columns, isTurned: values.isTurned)
+        let magnitudes = try plan.adapters[term.adapter].adapter.values(of: magnitude)
+        return MergeTarget(
+            factors, lengths: try lengths(values, factors), magnitudes: magnitudes, isTurned: values.isTurned)
+    }
+
+    /// Chunks of a tensor: of a fixed size, so that no limit shows in what is written.
+    func ranges(of values: BaseValues) -> [Range<Int>] {
+        let turnsOnWriting = values.tensor.isConv1D && values.tensor.quantized != nil
+        let unit = turnsOnWriting ? Chunks.leastCommonMultiple(values.granularity, values.columns) : values.granularity
+        return Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
+    }
+
+    /// Fills the worker's buffer `base` with the values to merge into; returns the base's own stored bytes of the same elements.
+    func readChunk(_ item: MergePlan.Item, _ values: BaseValues, _ range: Range<Int>, worker: Int) throws -> UnsafeRawBufferPointer {
+        let stored = buffer(.stored, worker: worker, byteCount: values.storedByteCount(range.count))
+        let spare = buffer(.spare, worker: worker, byteCount: max(4 * range.count, stored.count))
+        try values.read(range, stored: stored, spare: spare, into: floats(.base, worker: worker, count: range.count))
+        let isOwn = item.previous != nil || item.name == item.tensor.name
+        switch item.tensor.storage {
+        case .quantized(let quantized):
+            if isOwn { record(UnsafeRawBufferPointer(stored), tensor: quantized.codes, atByteOffset: range.lowerBound / 2) }
+            return UnsafeRawBufferPointer(stored)
+        case .plain(let tensor):
+            guard item.origin.path != read.path else {
+                let size = item.tensor.scalarType.bitCount / 8
+                if isOwn { record(UnsafeRawBufferPointer(stored), tensor: tensor, atByteOffset: range.lowerBound * size) }
+                return UnsafeRawBufferPointer(stored)
+            }
+            // Values of the reference: the base is read for its checksum, and for what undoing leads back to.
+            guard case .plain(let own)? = item.previous?.storage else { return UnsafeRawBufferPointer(stored) }
+            let size = plan.base.source.tensors[own].scalarType.bitCount / 8
+            let before = buffer(.stored, worker: worker, byteCount: range.count * size)
+            try plan.base.source.read(tensor: own, atByteOffset: range.lowerBound * size, into: before)
+            record(UnsafeRawBufferPointer(before), tensor: own, atByteOffset: range.lowerBound * size)
+            return UnsafeRawBufferPointer(before)
+        }
+    }
+
+    /// Writes a chunk; of a 4-bit `Conv1D` weight, whose rows are columns of the dense tensor, transposed.
+    private func writeDense(
+        _ bytes: UnsafeRawBufferPointer, _ values: BaseValues, _ range: Range<Int>, info: TensorInfo, stored: Int, worker: Int
+    ) throws {
+        let size = info.scalarType.bitCount / 8
+        guard values.tensor.isConv1D, values.tensor.quantized != nil else {
+            return try sink.write(bytes, stored: stored, atByteOffset: range.lowerBound * size)
+        }
+        let (firstColumn, columnCount) = (range.lowerBound / values.columns, range.count / values.columns)
+        let panel = buffer(.spare, worker: worker, byteCount: bytes.count)
+        MatrixTransposition.transpose(bytes, rows: columnCount, columns: values.columns, elementByteCount: size, into: panel)
+        let segmentByteCount = columnCount * size
+        for row in 0..<values.columns {
+            let segment = UnsafeRawBufferPointer(rebasing: panel[row * segmentByteCount..<(row + 1) * segmentByteCount])
+            try sink.write(segment, stored: stored, atByteOffset: (row * values.rows + firstColumn) * size)
+        }
+    }
+
+    private func overflowCount(_ merged: UnsafeMutableBufferPointer<Float>, _ wanted: UnsafeBufferPointer<Float>) -> Int {
+        let bytes = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(merged))
+        guard let first = FiniteScan.firstNonfinite(bytes, of: .f32) else { return 0 }
+        return merged[first...].indices.count { !merged[$0].isFinite && wanted[$0].isFinite }
+    }
+
+    private func differingElements(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer, count: Int) -> Int {
+        guard count > 0, let first = a.baseAddress, let second = b.baseAddress else { return 0 }
+        return qk_differingElements(
+            first.assumingMemoryBound(to: UInt8.self), second.assumingMemoryBound(to: UInt8.self), count, b.count / count)
+    }
+
+    /// Lengths of the rows of [out, in] of base + delta, summed in double precision and in the order of the chunks.
+    private func lengths(_ values: BaseValues, _ factors: DeltaFactors) throws -> [Float] {
+        let outputs = values.isTurned ? values.columns : values.rows
+        let unit = Chunks.leastCommonMultiple(values.granularity, values.columns)
+        let ranges = Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
+        let partial = Mutex([[Double]](repeating: [], count: ranges.count))
+        try resources.pool.forEach(count: ranges.count) { chunk, worker in
+            let range = ranges[chunk]
+            let stored = buffer(.stored, worker: worker, byteCount: values.storedByteCount(range.count))
+            let spare = buffer(.spare, worker: worker, byteCount: max(4 * range.count, stored.count))
+            let base = floats(.base, worker: worker, count: range.count), delta = floats(.delta, worker: worker, count: range.count)
+            try values.read(range, stored: stored, spare: spare, into: base)
+            guard let d = delta.baseAddress, let w = base.baseAddress else { return }
+            factors.fill(range, into: d)
+            qk_add(w, d, range.count, d)
+            let firstRow = range.lowerBound / values.columns
+            var sums = [Double](repeating: 0, count: values.isTurned ? outputs : range.count / values.columns)
+            for index in 0..<range.count {
+                let (row, column) = (range.lowerBound + index).quotientAndRemainder(dividingBy: values.columns)
+                sums[values.isTurned ? column : row - firstRow] += Double(d[index]) * Double(d[index])
+            }
+            partial.withLock { $0[chunk] = sums }
+        }
+        let parts = partial.withLock { $0 }
+        guard values.isTurned else { return parts.joined().map { Float($0.squareRoot()) } }
+        var sums = [Double](repeating: 0, count: outputs)
+        for part in parts { for index in 0..<outputs { sums[index] += part[index] } }
+        return sums.map { Float($0.squareRoot()) }
+    }
+}

@@ -1,0 +1,42 @@
+import CKernels
+
+/// Sums over base, delta and merged values of a tensor, in double precision.
+struct MergeSums: Sendable {
+    var base = 0.0
+    var delta = 0.0
+    var change = 0.0
+    var changeTimesDelta = 0.0
+    var error = 0.0
+    var target = 0.0
+
+    init() {}
+
+    /// Of one chunk: the same bits on every machine.
+    init(
+        base: UnsafeBufferPointer<Float>, delta: UnsafeBufferPointer<Float>, merged: UnsafeBufferPointer<Float>
+    ) {
+        precondition(base.count == delta.count && base.count == merged.count, "\(base.count), \(delta.count), \(merged.count) values")
+        var sums = qk_merge_sums()
+        qk_merge_add(&sums, base.baseAddress, delta.baseAddress, merged.baseAddress, base.count)
+        func total(_ lanes: (Double, Double, Double, Double, Double, Double, Double, Double)) -> Double {
+            ((lanes.0 + lanes.1) + (lanes.2 + lanes.3)) + ((lanes.4 + lanes.5) + (lanes.6 + lanes.7))
+        }
+        self.base = total(sums.base)
+        self.delta = total(sums.delta)
+        change = total(sums.change)
+        changeTimesDelta = total(sums.changeTimesDelta)
+        error = total(sums.error)
+        target = total(sums.target)
+    }
+
+    static func + (a: MergeSums, b: MergeSums) -> MergeSums {
+        var sum = a
+        sum.base += b.base
+        sum.delta += b.delta
+        sum.change += b.change
+        sum.changeTimesDelta += b.changeTimesDelta
+        sum.error += b.error
+        sum.target += b.target
+        return sum
+    }
+}
