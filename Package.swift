@@ -67,7 +67,8 @@ let package = Package(
         library(
             "Operations",
             [
-                "CKernels", "CZlib", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "LinearAlgebra", "SafetensorsFormat",
+                "CKernels", "CZlib", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "LinearAlgebra",
+                "SafetensorsFormat",
                 "Checkpoints", "Adapters",
             ]),
         library("CommandLineKit"),
