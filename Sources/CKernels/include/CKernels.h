@@ -24,5 +24,6 @@
 #include "qk_sparse.h"
 #include "qk_statistics.h"
 #include "qk_statistics4.h"
+#include "qk_train.h"
 
 #endif

@@ -1,0 +1,109 @@
+import CKernels
+import Testing
+
+/// Every level gives the bits of the scalar twin: sums are in lanes, and nothing is fused.
+@Suite struct TrainTests {
+    private static let widths = [1, 15, 16, 17, 48, 100]
+
+    private static func check(_ level: qk_simd, _ run: (qk_simd) -> [[Float]]) {
+        let expected = run(QK_SCALAR), actual = run(level)
+        for (a, b) in zip(actual, expected) { #expect(difference(a.map(\.bitPattern), b.map(\.bitPattern)) == nil) }
+    }
+
+    @Test(arguments: levels)
+    func normsAreTheSame(_ level: qk_simd) {
+        var random = RandomValues(seed: 3)
+        for width in Self.widths {
+            let rows = 3, count = rows * width
+            let x = random.unitValues(count), dy = random.unitValues(count), weight = random.unitValues(width),
+                bias = random.unitValues(width)
+            Self.check(level) { level in
+                var y = [Float](repeating: 0, count: count), r = [Float](repeating: 0, count: rows)
+                qk_rmsnorm_forward_at(level, x, weight, rows, width, 1e-5, &r, &y)
+                var dx = x, dw = weight
+                qk_rmsnorm_backward_at(level, dy, x, weight, r, rows, width, &dx)
+                qk_norm_weightGradient_at(level, dy, x, nil, r, rows, width, width, &dw)
+                return [y, r, dx, dw]
+            }
+            Self.check(level) { level in
+                var y = [Float](repeating: 0, count: count), r = [Float](repeating: 0, count: rows), means = r
+                qk_layernorm_forward_at(level, x, weight, bias, rows, width, 1e-5, &means, &r, &y)
+                var dx = x, dw = weight, db = bias
+                qk_layernorm_backward_at(level, dy, x, weight, means, r, rows, width, &dx)
+                qk_norm_weightGradient_at(level, dy, x, means, r, rows, width, width, &dw)
+                qk_bias_gradient_at(level, dy, rows, width, width, &db)
+                return [y, means, r, dx, dw, db]
+            }
+        }
+    }
+
+    @Test(arguments: levels)
+    func activationsAreTheSame(_ level: qk_simd) {
+        var random = RandomValues(seed: 4)
+        for count in Self.widths {
+            let x = random.unitValues(count).map { $0 * 30 }, up = random.unitValues(count), dy = random.unitValues(count)
+            let stream = qk_random_stream(seed: 99, step: 3, site: 17)
+            Self.check(level) { level in
+                var silu = dy, gelu = dy, dgate = dy, dup = dy, dgelu = dy, dropped = dy, added = dy
+                qk_gatedSilu_forward_at(level, x, up, count, &silu)
+                qk_gatedSilu_backward_at(level, &dgate, x, up, count, &dup)
+                qk_gelu_forward_at(level, x, count, &gelu)
+                qk_gelu_backward_at(level, &dgelu, x, count)
+                qk_dropout_at(level, stream, 1 << 30, 4.0 / 3, x, 128, count, &dropped)
+                qk_dropout_add_at(level, stream, 1 << 30, 4.0 / 3, x, 128, count, &added)
+                return [silu, gelu, dgate, dup, dgelu, dropped, added]
+            }
+        }
+    }
+
+    @Test(arguments: levels)
+    func attentionAndLossAreTheSame(_ level: qk_simd) {
+        var random = RandomValues(seed: 5)
+        for (rows, visible, window) in [(1, 1, 0), (5, 3, 0), (17, 20, 0), (17, 20, 6), (4, 1, 3)] {
+            let keys = visible + rows - 1
+            let scores = random.unitValues(rows * keys).map { $0 * 5 }, gradients = random.unitValues(rows * keys)
+            Self.check(level) { level in
+                var p = scores, sums = [Float](repeating: 0, count: rows), again = scores, d = gradients, rotated = gradients
+                qk_attention_softmax_at(level, &p, rows, keys, visible, window, 0.5, &sums)
+                qk_attention_backward_at(level, &again, &d, rows, keys, visible, window, 0.5, sums)
+                qk_rope_at(level, &rotated, 1, keys, 1, keys / 2, scores, gradients, -1)
+                return [p, sums, again, d, rotated]
+            }
+        }
+        let logits = random.unitValues(1003).map { $0 * 20 }
+        Self.check(level) { level in
+            var row = logits
+            var loss = 0.0
+            qk_crossEntropy_at(level, &row, 1003, 7, 0.25, &loss)
+            return [row, [Float(loss)]]
+        }
+    }
+
+    @Test(arguments: levels)
+    func optimizersAreTheSame(_ level: qk_simd) {
+        var random = RandomValues(seed: 6)
+        for count in Self.widths {
+            let g = random.unitValues(count), w = random.unitValues(count)
+            let constants = qk_adamw(
+                decay: 0.99, gain1: 0.1, keep2: 0.999, gain2: 0.001, stepSize: 0.01, correction2: 0.05, epsilon: 1e-8, gradientScale: 0.5)
+            Self.check(level) { level in
+                var m = w, v = w.map { $0 * $0 }, p = w, sgd = w
+                var sum = 0.0
+                qk_adamw_step_at(level, constants, g, count, &m, &v, &p)
+                qk_sgd_step_at(level, 0.9, 0.1, 0.5, g, count, &sgd)
+                qk_sumOfSquares_at(level, g, count, &sum)
+                return [m, v, p, sgd, [Float(sum)]]
+            }
+        }
+    }
+
+    @Test func dropsItsShareAndKeepsTheMean() {
+        let count = 100_000
+        var y = [Float](repeating: 0, count: count)
+        qk_dropout(qk_random_stream(seed: 1, step: 2, site: 3), 1 << 30, 4.0 / 3, [Float](repeating: 1, count: count), 0, count, &y)
+        let dropped = y.filter { $0 == 0 }.count
+        // Four standard deviations of a binomial number.
+        #expect(abs(dropped - count / 4) < 550)
+        #expect(y.allSatisfy { $0 == 0 || $0 == 4.0 / 3 })
+    }
+}
