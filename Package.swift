@@ -71,6 +71,12 @@ let package = Package(
                 "SafetensorsFormat",
                 "Checkpoints", "Adapters",
             ]),
+        library(
+            "Training",
+            [
+                "CKernels", "COpenBLAS", "CZlib", "CSystem", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization",
+                "SafetensorsFormat", "Adapters", "Tokenization", "Transformer",
+            ]),
         library("CommandLineKit"),
         // 6: tools
         library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit"]),
@@ -114,6 +120,12 @@ let package = Package(
             ]),
         tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "CheckpointTestSupport"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
+        tests(
+            "TrainingTests",
+            [
+                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Checkpoints", "ModelLoading",
+                "Training", "CheckpointTestSupport",
+            ]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Transformer"]),
         tests("LinearAlgebraTests", ["LinearAlgebra"]),

@@ -13,6 +13,9 @@ package enum Fixture {
     /// `qwen3`: a tiny model with the logits that transformers computed.
     package static func transformer(_ name: String) -> String { "\(repository)/Tests/Fixtures/transformer/\(name)" }
 
+    /// `lora-llama-zero`: a trace of PyTorch, without the ends of its files.
+    package static func training(_ name: String) -> String { "\(repository)/Tests/Fixtures/training/\(name)" }
+
     package static func tensorFlow(_ name: String) -> String { "\(repository)/Tests/Fixtures/tensorflow/\(name)" }
 
     /// `llama-hf`: a trained sample model.

@@ -1,0 +1,96 @@
+import ByteIO
+import JSONText
+
+/// Collects the records of a JSON data set; whatever is not a record is an error with its place.
+struct RecordReader {
+    let path: String
+    private(set) var records: [TrainingRecord] = []
+    private(set) var places: [String] = []
+    private(set) var unusedFields: [String: Int] = [:]
+
+    private static let forms = "instruction and output, messages, prompt and completion, or text"
+
+    init(path: String) { self.path = path }
+
+    mutating func add(_ record: TrainingRecord, place: String) {
+        records.append(record)
+        places.append(place)
+    }
+
+    mutating func readArray(_ bytes: [UInt8]) throws(FileError) {
+        let value: JSONValue
+        do { value = try JSONValue(parsing: bytes) } catch {
+            throw FileError(path, at: "line \(Self.line(of: error.offset, in: bytes)), byte \(error.offset)", error.message)
+        }
+        for (index, element) in (value.array ?? []).enumerated() {
+            let place = "record \(index + 1)"
+            add(try record(element, place: place), place: place)
+        }
+    }
+
+    mutating func readLines(_ bytes: [UInt8]) throws(FileError) {
+        for (index, line) in bytes.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
+            if line.allSatisfy(DataSet.isSpace) { continue }
+            let place = "line \(index + 1)"
+            let value: JSONValue
+            do { value = try JSONValue(parsing: Array(line)) } catch {
+                throw FileError(path, at: "\(place), byte \(error.offset) of it", error.message)
+            }
+            add(try record(value, place: place), place: place)
+        }
+    }
+
+    private mutating func record(_ value: JSONValue, place: String) throws(FileError) -> TrainingRecord {
+        guard let object = value.object else { throw FileError(path, at: place, "a record is an object with \(Self.forms)") }
+        func text(_ key: String) throws(FileError) -> String {
+            guard let member = object[key] else { throw FileError(path, at: place, "there is no '\(key)' beside its other half") }
+            guard let text = member.string else { throw FileError(path, at: place, "'\(key)' is not a string") }
+            return text
+        }
+        let record: TrainingRecord
+        let used: [String]
+        if object["messages"] != nil {
+            used = ["messages"]
+            record = .conversation(try messages(object["messages"]?.array, place: place))
+        } else if object["instruction"] != nil || object["output"] != nil {
+            used = ["instruction", "input", "output"]
+            let input = object["input"] == nil || object["input"] == .null ? "" : try text("input")
+            record = .instruction(try text("instruction"), input: input, output: try text("output"))
+        } else if object["prompt"] != nil || object["completion"] != nil {
+            used = ["prompt", "completion"]
+            record = .pair(prompt: try text("prompt"), completion: try text("completion"))
+        } else if object["text"] != nil {
+            used = ["text"]
+            record = .text(try text("text"))
+        } else {
+            let names = object.members.prefix(8).map { "'\(JSONError.excerpt($0.key))'" }.joined(separator: ", ")
+            throw FileError(path, at: place, "the fields are \(names.isEmpty ? "none" : names), but \(Self.forms) are known")
+        }
+        for member in object.members where !used.contains(member.key) { unusedFields[member.key, default: 0] += 1 }
+        return record
+    }
+
+    private func messages(_ values: [JSONValue]?, place: String) throws(FileError) -> [TrainingRecord.Message] {
+        guard let values, !values.isEmpty else { throw FileError(path, at: place, "'messages' is not a list of messages") }
+        var messages: [TrainingRecord.Message] = []
+        for (index, value) in values.enumerated() {
+            let place = "\(place), message \(index + 1)"
+            guard let name = value["role"]?.string, let content = value["content"]?.string else {
+                throw FileError(path, at: place, "a message has a role and a content, both strings")
+            }
+            guard let role = TrainingRecord.Role(rawValue: name) else {
+                let known = TrainingRecord.Role.allCases.map(\.rawValue).joined(separator: ", ")
+                throw FileError(path, at: place, "role '\(JSONError.excerpt(name))' is unknown; known are \(known)")
+            }
+            messages.append(.init(role: role, content: content))
+        }
+        guard messages.contains(where: { $0.role == .assistant }) else {
+            throw FileError(path, at: place, "none of its messages is of the assistant, so there is nothing to learn")
+        }
+        return messages
+    }
+
+    private static func line(of offset: Int, in bytes: [UInt8]) -> Int {
+        bytes.prefix(offset).reduce(1) { $0 + ($1 == 0x0a ? 1 : 0) }
+    }
+}

@@ -1,0 +1,39 @@
+/// Memory that all blocks share, because nothing in it outlives one pass through one block.
+struct BlockScratch {
+    typealias Pointer = UnsafeMutablePointer<Float>
+
+    /// [N, C]: output of a norm, and the gradient of such an output.
+    let normed: Pointer
+    let dnormed: Pointer
+    /// [N, I] twice: the MLP between its layers, and its gradients.
+    let inner: Pointer
+    let dinner: Pointer
+    /// [N, Q]: gradient of the output of attention.
+    let dattended: Pointer
+    /// [N, Q + 2 G]: gradients of queries, keys and values, laid out as they are.
+    let dprojections: Pointer
+    /// [N, in] of the widest layer: inputs without what dropout takes.
+    let dropped: Pointer
+    /// [N, r] of the highest rank.
+    let rankRows: Pointer
+
+    static func parts(_ s: BlockShape) -> [Int] {
+        let n = s.positions
+        return [
+            n * s.width, n * s.width, n * s.innerWidth, n * max(s.innerWidth, s.keyValueWidth), n * s.queryWidth, n * s.attentionWidth,
+            n * max(s.width, s.innerWidth, s.queryWidth), n * (s.ranks.max() ?? 0),
+        ]
+    }
+
+    init(_ base: Pointer, _ shape: BlockShape) {
+        let parts = BlockShape.divide(base, Self.parts(shape))
+        normed = parts[0]
+        dnormed = parts[1]
+        inner = parts[2]
+        dinner = parts[3]
+        dattended = parts[4]
+        dprojections = parts[5]
+        dropped = parts[6]
+        rankRows = parts[7]
+    }
+}

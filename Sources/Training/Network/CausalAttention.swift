@@ -1,0 +1,134 @@
+import CKernels
+import COpenBLAS
+import Parallelism
+
+/// Attention of every position to itself and those before it in its own sample, with grouped queries.
+///
+///     H  query heads      K  key/value heads, each for H / K query heads      D  width of a head
+///     S  scores, P = softmax(scale S) probabilities, O = P V output
+///
+///     forward    S = Q K^T           P by rows            O = P V
+///     backward   dP = dO V^T         dV += P^T dO         dS = scale P (dP - sum(P dP))        dQ = dS K      dK += dS^T Q
+///
+/// Probabilities are not kept: the backward pass makes them again from the scores and the kept logarithms of their sums.
+struct CausalAttention {
+    /// Where one of queries, keys, values, or one of their gradients lies: head h of position n at n * stride + h * D.
+    struct Rows {
+        let pointer: UnsafeMutablePointer<Float>
+        let stride: Int
+
+        fileprivate func head(_ head: Int, width: Int, position: Int) -> UnsafeMutablePointer<Float> {
+            pointer + position * stride + head * width
+        }
+    }
+
+    let headCount: Int
+    let keyValueHeadCount: Int
+    let headWidth: Int
+    let scale: Float
+    /// Keys that a query sees at most, itself included.
+    let window: Int?
+
+    /// Queries that are dealt with at a time: scores of so many rows fit into a cache with their keys.
+    static let tile = 64
+
+    /// Floats of scratch that a worker needs for samples of so many positions.
+    static func scratchCount(longestSample: Int) -> Int { 2 * tile * longestSample }
+
+    /// - Parameters:
+    ///   - starts: where each sample begins, and where the last one ends.
+    ///   - logSums: [H, N], kept for `backward`.
+    func forward(
+        q: Rows, k: Rows, v: Rows, starts: [Int], logSums: UnsafeMutablePointer<Float>, into output: Rows, scratch: WorkerScratch,
+        pool: WorkerPool
+    ) {
+        let positionCount = starts.last ?? 0
+        pool.forEach(count: (starts.count - 1) * headCount) { index, worker in
+            let sample = index / headCount, head = index % headCount
+            let group = head * keyValueHeadCount / headCount
+            let start = starts[sample], count = starts[sample + 1] - start
+            let scores = scratch.pointer(worker)
+            for first in stride(from: 0, to: count, by: Self.tile) {
+                let rows = min(Self.tile, count - first), keys = keyRange(first, rows)
+                score(q, k, head: head, group: group, start: start, first: first, rows: rows, keys: keys, into: scores)
+                qk_attention_softmax(
+                    scores, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale,
+                    logSums + head * positionCount + start + first)
+                gemm(
+                    .asStored, .asStored, rows, headWidth, keys.count, scores, keys.count,
+                    v.head(group, width: headWidth, position: start + keys.lowerBound), v.stride, 0,
+                    output.head(head, width: headWidth, position: start + first), output.stride)
+            }
+        }
+    }
+
+    /// Writes the gradients of queries, keys and values.
+    func backward(
+        doutput: Rows, q: Rows, k: Rows, v: Rows, starts: [Int], logSums: UnsafePointer<Float>, dq: Rows, dk: Rows, dv: Rows,
+        scratch: WorkerScratch, pool: WorkerPool
+    ) {
+        let positionCount = starts.last ?? 0
+        let groupSize = headCount / keyValueHeadCount
+        // Heads of a group add to the same gradients of keys and values: one worker takes them all, in order.
+        pool.forEach(count: (starts.count - 1) * keyValueHeadCount) { index, worker in
+            let sample = index / keyValueHeadCount, group = index % keyValueHeadCount
+            let start = starts[sample], count = starts[sample + 1] - start
+            clear(dk, head: group, positions: start..<start + count)
+            clear(dv, head: group, positions: start..<start + count)
+            let scores = scratch.pointer(worker), gradients = scores + Self.tile * count
+            for head in group * groupSize..<(group + 1) * groupSize {
+                for first in stride(from: 0, to: count, by: Self.tile) {
+                    let rows = min(Self.tile, count - first), keys = keyRange(first, rows)
+                    let row = start + first, key = start + keys.lowerBound
+                    let dout = doutput.head(head, width: headWidth, position: row)
+                    score(q, k, head: head, group: group, start: start, first: first, rows: rows, keys: keys, into: scores)
+                    gemm(
+                        .asStored, .transposed, rows, keys.count, headWidth, dout, doutput.stride,
+                        v.head(group, width: headWidth, position: key), v.stride, 0, gradients, keys.count)
+                    qk_attention_backward(
+                        scores, gradients, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale,
+                        logSums + head * positionCount + row)
+                    gemm(
+                        .transposed, .asStored, keys.count, headWidth, rows, scores, keys.count, dout, doutput.stride, 1,
+                        dv.head(group, width: headWidth, position: key), dv.stride)
+                    gemm(
+                        .asStored, .asStored, rows, headWidth, keys.count, gradients, keys.count,
+                        k.head(group, width: headWidth, position: key), k.stride, 0,
+                        dq.head(head, width: headWidth, position: row), dq.stride)
+                    gemm(
+                        .transposed, .asStored, keys.count, headWidth, rows, gradients, keys.count,
+                        q.head(head, width: headWidth, position: row), q.stride, 1,
+                        dk.head(group, width: headWidth, position: key), dk.stride)
+                }
+            }
+        }
+    }
+
+    /// Keys that some query of `first` and the rows behind it sees.
+    private func keyRange(_ first: Int, _ rows: Int) -> Range<Int> {
+        (window.map { max(0, first + 1 - $0) } ?? 0)..<first + rows
+    }
+
+    private func score(
+        _ q: Rows, _ k: Rows, head: Int, group: Int, start: Int, first: Int, rows: Int, keys: Range<Int>,
+        into scores: UnsafeMutablePointer<Float>
+    ) {
+        gemm(
+            .asStored, .transposed, rows, keys.count, headWidth, q.head(head, width: headWidth, position: start + first), q.stride,
+            k.head(group, width: headWidth, position: start + keys.lowerBound), k.stride, 0, scores, keys.count)
+    }
+
+    private func clear(_ rows: Rows, head: Int, positions: Range<Int>) {
+        for position in positions { rows.head(head, width: headWidth, position: position).update(repeating: 0, count: headWidth) }
+    }
+
+    private func gemm(
+        _ orientationA: MatrixProduct.Orientation, _ orientationB: MatrixProduct.Orientation, _ m: Int, _ n: Int, _ k: Int,
+        _ a: UnsafePointer<Float>, _ strideA: Int, _ b: UnsafePointer<Float>, _ strideB: Int, _ beta: Float,
+        _ c: UnsafeMutablePointer<Float>, _ strideC: Int
+    ) {
+        cblas_sgemm(
+            CblasRowMajor, orientationA.code, orientationB.code, blasint(m), blasint(n), blasint(k), 1, a, blasint(strideA), b,
+            blasint(strideB), beta, c, blasint(strideC))
+    }
+}

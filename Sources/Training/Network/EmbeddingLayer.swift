@@ -1,0 +1,45 @@
+import CKernels
+import Parallelism
+
+/// Rows of a table of tokens, and of one of positions where those are learned.
+struct EmbeddingLayer {
+    let tokens: BaseWeight
+    /// Values and gradient like those of a vector, row after row.
+    let positions: VectorParameter?
+
+    var width: Int { tokens.inputCount }
+
+    private static let tile = 16
+    private static let columnTile = 128
+
+    /// - Parameter x: [N, C]
+    func forward(_ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, pool: WorkerPool) {
+        pool.forTiles(of: batch.positionCount, size: Self.tile) { range in
+            for n in range {
+                let row = x + n * width
+                tokens.readRow(Int(batch.batch.tokens[n]), into: row)
+                if let positions { qk_add(positions.values + batch.positions[n] * width, width, row) }
+            }
+        }
+    }
+
+    /// Adds the gradients of both tables, where they are trained.
+    ///
+    /// - Parameter dx: [N, C]
+    func backward(_ dx: UnsafePointer<Float>, _ batch: PreparedBatch, pool: WorkerPool) {
+        let tokenGradient = tokens.gradient, positionGradient = positions?.gradient
+        guard tokenGradient != nil || positionGradient != nil else { return }
+        // A token may come up often: columns are divided among the threads, and each adds the rows in order.
+        pool.forTiles(of: width, size: Self.columnTile) { range in
+            for n in 0..<batch.positionCount {
+                let source = dx + n * width + range.lowerBound
+                if let tokenGradient {
+                    qk_add(source, range.count, tokenGradient + Int(batch.batch.tokens[n]) * width + range.lowerBound)
+                }
+                if let positionGradient {
+                    qk_add(source, range.count, positionGradient + batch.positions[n] * width + range.lowerBound)
+                }
+            }
+        }
+    }
+}

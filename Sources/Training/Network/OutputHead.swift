@@ -1,0 +1,75 @@
+import CKernels
+import Parallelism
+
+/// The last norm, the logits, and the loss, only at positions whose prediction counts.
+///
+///     M  such positions      C  width      V  vocabulary
+///
+/// Logits are made and turned into their gradient a few rows at a time: all of them together would take more memory than
+/// the rest of a small model.
+struct OutputHead {
+    let norm: NormLayer
+    let weight: BaseWeight
+
+    /// Floats of logits that are there at a time.
+    private static let logitLimit = 1 << 23
+
+    /// Rows of logits at a time.
+    func rowLimit(positions: Int) -> Int { max(1, min(positions, Self.logitLimit / weight.outputCount)) }
+
+    /// Floats of `scratch` for so many positions: hidden states, normed ones, gradients of both, statistics, logits.
+    func scratchCount(positions: Int) -> Int {
+        4 * positions * norm.width + 2 * positions + rowLimit(positions: positions) * weight.outputCount
+    }
+
+    /// The sum of the losses at all positions that count.
+    ///
+    /// - Parameters:
+    ///   - x: [N, C], output of the last block
+    ///   - lossWeight: what each loss counts in the gradients.
+    ///   - dx: [N, C], the gradient of x; nil where none is wanted.
+    func loss(
+        _ x: UnsafePointer<Float>, _ batch: Batch, lossWeight: Float, gradient dx: UnsafeMutablePointer<Float>?,
+        scratch: UnsafeMutablePointer<Float>, _ context: StepContext
+    ) -> Double {
+        let counted = batch.targets.indices.filter { batch.targets[$0] != Batch.ignored }
+        let m = counted.count, c = norm.width
+        if let dx { dx.update(repeating: 0, count: batch.positionCount * c) }
+        guard m > 0 else { return 0 }
+        let hidden = scratch, normed = hidden + m * c, dnormed = normed + m * c, dhidden = dnormed + m * c
+        let statistics = dhidden + m * c, logits = statistics + 2 * m
+        for (row, n) in counted.enumerated() { (hidden + row * c).update(from: x + n * c, count: c) }
+        norm.forward(hidden, rows: m, statistics: statistics, into: normed, pool: context.pool)
+        var total = 0.0
+        let limit = rowLimit(positions: m)
+        for first in stride(from: 0, to: m, by: limit) {
+            let rows = min(limit, m - first)
+            let input = normed + first * c
+            weight.multiply(input, rows: rows, into: logits, context)
+            total += losses(logits, targets: counted[first..<first + rows].map { batch.targets[$0] }, lossWeight, context)
+            guard dx != nil else { continue }
+            weight.multiplyTransposed(logits, rows: rows, into: dnormed + first * c, accumulates: false, context)
+            weight.addGradient(logits, x: input, rows: rows, context)
+        }
+        guard let dx else { return total }
+        dhidden.update(repeating: 0, count: m * c)
+        norm.backward(dnormed, x: hidden, rows: m, statistics: statistics, addingTo: dhidden, pool: context.pool)
+        for (row, n) in counted.enumerated() { (dx + n * c).update(from: dhidden + row * c, count: c) }
+        return total
+    }
+
+    /// The sum of the losses of some rows, whose logits become their gradients.
+    private func losses(
+        _ logits: UnsafeMutablePointer<Float>, targets: [Int32], _ lossWeight: Float, _ context: StepContext
+    ) -> Double {
+        let v = weight.outputCount
+        var losses = [Double](repeating: 0, count: targets.count)
+        losses.withUnsafeMutableBufferPointer { losses in
+            nonisolated(unsafe) let losses = losses
+            context.pool.forEach(count: targets.count) { row, _ in
+                qk_crossEntropy(logits + row * v, v, Int(targets[row]), lossWeight, &losses[row])
+            }
+        }
+        return losses.reduce(0, +)
+    }
+}

@@ -1,0 +1,136 @@
+import ByteIO
+import Parallelism
+package import Transformer
+
+/// A model whose loss can be differentiated: forward and backward over batches, gradients added to those of `parameters`.
+///
+/// All memory is planned at the start for the largest batch and reused; what a small batch does not touch is never resident.
+package final class TrainableModel {
+    package let configuration: ModelConfiguration
+    /// What is trained.
+    package let parameters: ParameterSet
+    /// Whether blocks keep only their input and run forward again on the way back.
+    package let recomputes: Bool
+    private let embedding: EmbeddingLayer
+    private let blocks: [TransformerBlock]
+    private let head: OutputHead
+    private let context: ComputeResources
+    private let memory: Memory
+
+    /// Buffers of the whole model.
+    private struct Memory {
+        /// Inputs of all blocks and the output of the last, [N, C] each.
+        let hidden: [UnsafeMutablePointer<Float>]
+        let activations: [BlockActivations]
+        let scratch: BlockScratch
+        let gradient: UnsafeMutablePointer<Float>
+        let headScratch: UnsafeMutablePointer<Float>
+        let workers: WorkerScratch
+        let owner: FloatMemory
+    }
+
+    /// - Parameters:
+    ///   - positionLimit: positions of the largest batch.
+    ///   - longestSample: positions of the longest sample.
+    init(
+        _ network: Network, positionLimit: Int, longestSample: Int, recomputes: Bool, resources: ComputeResources
+    ) throws(FileError) {
+        configuration = network.configuration
+        parameters = network.parameters
+        embedding = network.embedding
+        blocks = network.blocks
+        head = network.head
+        context = resources
+        self.recomputes = recomputes
+        memory = try Self.plan(
+            network, positionLimit: positionLimit, longestSample: longestSample, recomputes: recomputes,
+            workerCount: resources.pool.threadCount)
+    }
+
+    /// What a batch's losses are, in sum, and how many there are.
+    package struct Loss {
+        package let sum: Double
+        package let count: Int
+    }
+
+    /// The losses of a batch, with no gradients and nothing dropped.
+    package func evaluate(_ batch: Batch) throws -> Loss {
+        let step = StepContext(resources: context, isTraining: false, seed: 0, batchNumber: 0)
+        let prepared = try PreparedBatch(batch, configuration, workerScratch: memory.workers)
+        forward(prepared, step)
+        let sum = head.loss(
+            memory.hidden[blocks.count], batch, lossWeight: 0, gradient: nil, scratch: memory.headScratch, step)
+        return Loss(sum: sum, count: batch.learnedCount)
+    }
+
+    /// Adds the gradient of `lossWeight` times the sum of the batch's losses to the gradients.
+    ///
+    /// - Parameters:
+    ///   - seed, batchNumber: decide what is dropped.
+    package func accumulate(_ batch: Batch, lossWeight: Double, seed: UInt64, batchNumber: Int) throws -> Loss {
+        let step = StepContext(resources: context, isTraining: true, seed: seed, batchNumber: batchNumber)
+        let prepared = try PreparedBatch(batch, configuration, workerScratch: memory.workers)
+        forward(prepared, step)
+        let sum = head.loss(
+            memory.hidden[blocks.count], batch, lossWeight: Float(lossWeight), gradient: memory.gradient,
+            scratch: memory.headScratch, step)
+        for (index, block) in blocks.enumerated().reversed() {
+            let kept = memory.activations[recomputes ? 0 : index], x = memory.hidden[index]
+            if recomputes { block.forward(x, prepared, keeping: kept, into: nil, scratch: memory.scratch, step) }
+            block.backward(memory.gradient, x: x, prepared, kept: kept, scratch: memory.scratch, step)
+        }
+        embedding.backward(memory.gradient, prepared, pool: context.pool)
+        return Loss(sum: sum, count: batch.learnedCount)
+    }
+
+    private func forward(_ batch: PreparedBatch, _ step: StepContext) {
+        embedding.forward(batch, into: memory.hidden[0], pool: context.pool)
+        for (index, block) in blocks.enumerated() {
+            block.forward(
+                memory.hidden[index], batch, keeping: memory.activations[recomputes ? 0 : index], into: memory.hidden[index + 1],
+                scratch: memory.scratch, step)
+        }
+    }
+
+    // MARK: memory
+
+    /// Bytes of all buffers for such batches: what an estimate before the start adds up.
+    static func bufferByteCount(_ network: Network, positionLimit: Int, longestSample: Int, recomputes: Bool, workerCount: Int) -> Int {
+        let counts = counts(network, positionLimit: positionLimit, recomputes: recomputes)
+        return 4 * (counts.reduce(0, +) + workerCount * CausalAttention.scratchCount(longestSample: longestSample))
+    }
+
+    /// Floats of each buffer, in the order of `plan`.
+    private static func counts(_ network: Network, positionLimit n: Int, recomputes: Bool) -> [Int] {
+        let (shapes, widest) = shapes(network, positions: n)
+        let hidden = [Int](repeating: n * network.configuration.width, count: network.blocks.count + 2)
+        let kept = recomputes ? [widest.activationCount] : shapes.map(\.activationCount)
+        return hidden + [widest.scratchCount, network.head.scratchCount(positions: n)] + kept
+    }
+
+    private static func plan(
+        _ network: Network, positionLimit n: Int, longestSample: Int, recomputes: Bool, workerCount: Int
+    ) throws(FileError) -> Memory {
+        let counts = counts(network, positionLimit: n, recomputes: recomputes)
+        let owner = try FloatMemory(count: counts.reduce(0) { $0 + BlockShape.aligned($1) })
+        let parts = BlockShape.divide(owner.pointer, counts)
+        let layers = network.blocks.count
+        let (shapes, widest) = shapes(network, positions: n)
+        return Memory(
+            hidden: Array(parts[..<(layers + 1)]),
+            activations: parts[(layers + 4)...].enumerated().map { BlockActivations($1, recomputes ? widest : shapes[$0]) },
+            scratch: BlockScratch(parts[layers + 2], widest), gradient: parts[layers + 1], headScratch: parts[layers + 3],
+            workers: try WorkerScratch(workerCount: workerCount, count: CausalAttention.scratchCount(longestSample: longestSample)),
+            owner: owner)
+    }
+
+    /// Of each block, and one with room for any of them: they differ in the ranks of their updates.
+    private static func shapes(_ network: Network, positions: Int) -> (each: [BlockShape], widest: BlockShape) {
+        let ranks = network.blocks.map { $0.linearLayers.map(\.rank) }
+        let highest = (ranks.first ?? []).indices.map { index in ranks.reduce(0) { max($0, $1[index]) } }
+        return (
+            ranks.map { BlockShape(network.configuration, positions: positions, ranks: $0) },
+            BlockShape(network.configuration, positions: positions, ranks: highest)
+        )
+    }
+}

@@ -1,0 +1,52 @@
+import CKernels
+import Parallelism
+
+/// y = x W^T + b, with LoRA beside it where it is tuned.
+struct TunableLinear {
+    let weight: BaseWeight
+    let bias: VectorParameter?
+    let update: LowRankBranch?
+
+    private static let tile = 32
+    private static let columnTile = 256
+
+    var inputCount: Int { weight.inputCount }
+    var outputCount: Int { weight.outputCount }
+    var rank: Int { update?.rank ?? 0 }
+
+    /// - Parameters:
+    ///   - x: [rows, in]
+    ///   - u: [rows, rank], kept for `backward`
+    ///   - y: [rows, out]
+    func forward(
+        _ x: UnsafePointer<Float>, rows: Int, u: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>,
+        scratch: BlockScratch, _ context: StepContext
+    ) {
+        weight.multiply(x, rows: rows, into: y, context)
+        if let bias {
+            context.pool.forTiles(of: rows, size: Self.tile) { range in
+                qk_bias_forward(bias.values, range.count, outputCount, y + range.lowerBound * outputCount)
+            }
+        }
+        update?.forward(x, rows: rows, u: u, addingTo: y, scratch: scratch.dropped, context)
+    }
+
+    /// - Parameters:
+    ///   - dy: [rows, out]
+    ///   - x, u: of `forward`
+    ///   - dx: [rows, in], written or added to; nil where nobody wants it.
+    func backward(
+        _ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, rows: Int, u: UnsafePointer<Float>,
+        into dx: UnsafeMutablePointer<Float>?, accumulates: Bool, scratch: BlockScratch, _ context: StepContext
+    ) {
+        if let dx { weight.multiplyTransposed(dy, rows: rows, into: dx, accumulates: accumulates, context) }
+        weight.addGradient(dy, x: x, rows: rows, context)
+        if let dbias = bias?.gradient {
+            context.pool.forTiles(of: outputCount, size: Self.columnTile) { range in
+                qk_bias_gradient(dy + range.lowerBound, rows, outputCount, range.count, dbias + range.lowerBound)
+            }
+        }
+        update?.backward(
+            dy, x: x, u: u, rows: rows, addingTo: dx, dv: scratch.rankRows, scratch: scratch.dropped, context)
+    }
+}

@@ -1,0 +1,35 @@
+import CKernels
+package import Parallelism
+
+/// The length of the gradient of all parameters together.
+package enum GradientNorm {
+    private static let chunk = 1 << 16
+
+    /// In double precision, partial sums added in the order of the parameters: the same for any number of threads.
+    package static func norm(_ parameters: ParameterSet, pool: WorkerPool) -> Double {
+        let count = parameters.gradients.count
+        var sums = [Double](repeating: 0, count: (count + chunk - 1) / chunk)
+        sums.withUnsafeMutableBufferPointer { sums in
+            nonisolated(unsafe) let sums = sums
+            pool.forEach(count: sums.count) { index, _ in
+                let start = index * chunk
+                qk_sumOfSquares(parameters.gradients.pointer + start, min(chunk, count - start), &sums[index])
+            }
+        }
+        return sums.reduce(0, +).squareRoot()
+    }
+
+    /// What gradients are multiplied with so that their norm is at most `limit`, as `torch.nn.utils.clip_grad_norm_` does.
+    package static func clipFactor(norm: Double, limit: Double?) -> Double {
+        guard let limit else { return 1 }
+        return min(1, limit / (norm + 1e-6))
+    }
+
+    /// The first tensor with a gradient that is not finite.
+    package static func firstNonfinite(_ parameters: ParameterSet) -> String? {
+        parameters.slots.indices.first { slot in
+            let values = UnsafeBufferPointer(start: parameters.gradient(slot), count: parameters.slots[slot].count)
+            return values.contains { !$0.isFinite }
+        }.map { parameters.slots[$0].name }
+    }
+}

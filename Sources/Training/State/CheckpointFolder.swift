@@ -1,0 +1,39 @@
+package import ByteIO
+import Glibc
+
+/// The folder where a run leaves its checkpoints: one file each, named by the number of steps taken.
+package struct CheckpointFolder: Sendable {
+    package let path: String
+
+    private static let prefix = "step-"
+    private static let suffix = ".qtrain"
+
+    package init(path: String) { self.path = path }
+
+    /// Makes the folder where there is none.
+    package func create() throws(FileError) {
+        guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+        throw FileError(path, "cannot be created: \(String(cString: strerror(errno)))")
+    }
+
+    /// Paths and steps of all checkpoints, oldest first.
+    package func checkpoints() throws(FileError) -> [(step: Int, path: String)] {
+        guard FilePath.kind(of: path) == .folder else { return [] }
+        var found: [(step: Int, path: String)] = []
+        for name in try FilePath.entries(of: path) where name.hasPrefix(Self.prefix) && name.hasSuffix(Self.suffix) {
+            guard let step = Int(name.dropFirst(Self.prefix.count).dropLast(Self.suffix.count)) else { continue }
+            found.append((step, FilePath.join(path, name)))
+        }
+        return found.sorted { $0.step < $1.step }
+    }
+
+    package func path(step: Int) -> String {
+        let digits = String(step)
+        return FilePath.join(path, Self.prefix + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + Self.suffix)
+    }
+
+    /// Removes all but the newest `count`.
+    package func removeOld(keeping count: Int) throws(FileError) {
+        for (_, path) in try checkpoints().dropLast(max(1, count)) { unlink(path) }
+    }
+}

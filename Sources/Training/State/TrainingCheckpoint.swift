@@ -1,0 +1,153 @@
+package import ByteIO
+import JSONText
+import SafetensorsFormat
+import TensorCore
+
+/// A file from which a run goes on as if it had never stopped.
+///
+/// A safetensors file: the trained tensors by their names, the optimizer's moments, the losses so far. `__metadata__` has
+///
+///     qtrain.version     1
+///     qtrain.step        steps taken
+///     qtrain.identity    JSON: what the run was started with
+///     qtrain.crc32c      eight hexadecimal digits of each tensor, in the order of the data
+///
+/// The order of data and every random number follow from seed and step, so that neither has to be kept.
+package enum TrainingCheckpoint {
+    private static let version = "1"
+    private static let lossesName = "history.losses"
+    private static let evaluationsName = "history.evaluations"
+
+    /// One tensor to write, or the place to read one into.
+    private struct Part {
+        let name: String
+        let type: ScalarType
+        let dimensions: [Int]
+        let bytes: UnsafeMutableRawBufferPointer
+    }
+
+    /// Writes the state after `step` steps; the file appears complete or not at all.
+    package static func write(
+        to path: String, step: Int, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer, history: RunHistory
+    ) throws(FileError) {
+        var losses = history.losses
+        var evaluations = history.evaluations.flatMap { [Double($0.step), $0.loss] }
+        let output = try AtomicOutput(destination: path, replaces: true)
+        let file = try output.file()
+        var failure: FileError?
+        losses.withUnsafeMutableBytes { losses in
+            evaluations.withUnsafeMutableBytes { evaluations in
+                let parts =
+                    parts(parameters, optimizer) + [
+                        Part(name: lossesName, type: .f64, dimensions: [losses.count / 8], bytes: losses),
+                        Part(name: evaluationsName, type: .f64, dimensions: [evaluations.count / 16, 2], bytes: evaluations),
+                    ]
+                do throws(FileError) { try write(parts, to: file, step: step, identity: identity) } catch { failure = error }
+            }
+        }
+        if let failure { throw failure }
+        try output.commit([file])
+    }
+
+    private static func write(_ parts: [Part], to file: OutputFile, step: Int, identity: RunIdentity) throws(FileError) {
+        // Elements of more bytes come first, so that every tensor is aligned.
+        let ordered = parts.enumerated().sorted { ($1.element.type.bitCount, $0.offset) < ($0.element.type.bitCount, $1.offset) }
+            .map(\.element)
+        let checksums = ordered.map { CRC32C(of: UnsafeRawBufferPointer($0.bytes)).description }
+        let metadata = [
+            (key: "format", value: "pt"), (key: "qtrain.version", value: version), (key: "qtrain.step", value: String(step)),
+            (key: "qtrain.identity", value: JSONValue.object(identity.members).text(.compact)),
+            (key: "qtrain.crc32c", value: checksums.joined()),
+        ]
+        let plan = ordered.map { part in
+            guard let shape = Shape(part.dimensions), let info = TensorInfo(name: part.name, scalarType: part.type, shape: shape) else {
+                preconditionFailure("what lies in memory can be counted")
+            }
+            return info
+        }
+        let writer = try SafetensorsWriter(file: file, plan: plan, metadata: metadata)
+        for (index, part) in ordered.enumerated() { try writer.write(UnsafeRawBufferPointer(part.bytes), tensor: index) }
+        try writer.finish { _ in metadata }
+    }
+
+    /// Reads a checkpoint into `parameters` and `optimizer`; what it was written with must be `identity`.
+    ///
+    /// - Returns: the steps taken, and what they measured.
+    package static func read(
+        _ path: String, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer
+    ) throws(FileError) -> (step: Int, history: RunHistory) {
+        let file = try SafetensorsFile(path: path)
+        let step = try checkHeader(file, identity: identity)
+        let indices = Dictionary(file.tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
+        var history = RunHistory()
+        history.losses = try doubles(file, indices[lossesName], dimensions: [step])
+        let evaluations = try doubles(file, indices[evaluationsName], dimensions: nil)
+        history.evaluations = stride(from: 0, to: evaluations.count - 1, by: 2).map {
+            .init(step: Int(exactly: evaluations[$0]) ?? 0, loss: evaluations[$0 + 1])
+        }
+        for part in parts(parameters, optimizer) {
+            guard let index = indices[part.name], file.tensors[index].scalarType == part.type,
+                file.tensors[index].shape.dimensions == part.dimensions
+            else {
+                throw FileError(
+                    path, at: "tensor '\(part.name)'", "is missing, or has not type \(part.type.rawValue) and shape \(part.dimensions)")
+            }
+            try read(file, index, into: part.bytes)
+        }
+        optimizer.stepCount = step
+        return (step, history)
+    }
+
+    private static func checkHeader(_ file: SafetensorsFile, identity: RunIdentity) throws(FileError) -> Int {
+        guard file.metadata("qtrain.version") == version, let step = file.metadata("qtrain.step").flatMap(Int.init), step >= 0,
+            let text = file.metadata("qtrain.identity")
+        else { throw FileError(file.path, at: "__metadata__", "this is no checkpoint of version \(version) of qtrain") }
+        guard let members = try? JSONValue(parsing: Array(text.utf8)).object else {
+            throw FileError(file.path, at: "__metadata__", "'qtrain.identity' is no JSON object")
+        }
+        let differences = identity.differences(from: RunIdentity(members))
+        guard differences.isEmpty else {
+            throw FileError(
+                file.path, "belongs to another run: \(differences.joined(separator: "; "))",
+                hint: "go on with what the run was started with, or start a new one without --resume")
+        }
+        return step
+    }
+
+    private static func doubles(_ file: SafetensorsFile, _ index: Int?, dimensions: [Int]?) throws(FileError) -> [Double] {
+        guard let index, file.tensors[index].scalarType == .f64, dimensions.map({ $0 == file.tensors[index].shape.dimensions }) ?? true
+        else { throw FileError(file.path, "the losses of its steps are not as many as its steps") }
+        var values = [Double](repeating: 0, count: file.tensors[index].elementCount)
+        var failure: FileError?
+        values.withUnsafeMutableBytes { buffer in
+            do throws(FileError) { try read(file, index, into: buffer) } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return values
+    }
+
+    private static func read(_ file: SafetensorsFile, _ index: Int, into bytes: UnsafeMutableRawBufferPointer) throws(FileError) {
+        try file.read(tensor: index, atByteOffset: 0, into: bytes)
+        let digits = (file.metadata("qtrain.crc32c") ?? "").dropFirst(8 * index).prefix(8)
+        let found = CRC32C(of: UnsafeRawBufferPointer(bytes))
+        guard CRC32C(hexadecimal: digits) == found else {
+            throw FileError(
+                file.path, at: "tensor '\(file.tensors[index].name)'", "its checksum is \(found), but \(digits) is recorded",
+                hint: "remove this checkpoint, and --resume goes on from the one before it")
+        }
+    }
+
+    private static func parts(_ parameters: ParameterSet, _ optimizer: Optimizer) -> [Part] {
+        let tensors = parameters.slots.indices.map { slot in
+            Part(
+                name: parameters.slots[slot].name, type: .f32, dimensions: parameters.slots[slot].shape.dimensions,
+                bytes: UnsafeMutableRawBufferPointer(start: parameters.value(slot), count: 4 * parameters.slots[slot].count))
+        }
+        let moments = optimizer.state.map { tensor in
+            Part(
+                name: tensor.name, type: tensor.isFloat ? .f32 : .u8,
+                dimensions: [tensor.isFloat ? tensor.bytes.count / 4 : tensor.bytes.count], bytes: tensor.bytes)
+        }
+        return tensors + moments
+    }
+}
