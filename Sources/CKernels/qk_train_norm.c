@@ -109,7 +109,7 @@ QK_INLINE void qk_bias_forward_body(const float *restrict bias, size_t rows, siz
         for (size_t i = 0; i < width; i++) y[i] += bias[i];
 }
 
-QK_INLINE void qk_add_body(const float *restrict x, size_t count, float *restrict y) {
+QK_INLINE void qk_accumulate_body(const float *restrict x, size_t count, float *restrict y) {
     for (size_t i = 0; i < count; i++) y[i] += x[i];
 }
 
@@ -130,4 +130,4 @@ QK_DEFINE(
     const float *means, const float *reciprocals, size_t rows, size_t width, size_t columns, float *dweight)
 QK_DEFINE(qk_bias_gradient, (dy, rows, width, columns, dbias), const float *dy, size_t rows, size_t width, size_t columns, float *dbias)
 QK_DEFINE(qk_bias_forward, (bias, rows, width, y), const float *bias, size_t rows, size_t width, float *y)
-QK_DEFINE(qk_add, (x, count, y), const float *x, size_t count, float *y)
+QK_DEFINE(qk_accumulate, (x, count, y), const float *x, size_t count, float *y)

@@ -62,8 +62,8 @@ void qk_bias_forward(const float *bias, size_t rows, size_t width, float *y);
 void qk_bias_forward_at(qk_simd level, const float *bias, size_t rows, size_t width, float *y);
 
 /// y += x.
-void qk_add(const float *x, size_t count, float *y);
-void qk_add_at(qk_simd level, const float *x, size_t count, float *y);
+void qk_accumulate(const float *x, size_t count, float *y);
+void qk_accumulate_at(qk_simd level, const float *x, size_t count, float *y);
 
 // Activations
 

@@ -261,7 +261,7 @@ struct TransformerBlock {
 
     private func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int, _ context: StepContext) {
         context.pool.forTiles(of: count, size: Self.tile) { range in
-            qk_add(x + range.lowerBound, range.count, y + range.lowerBound)
+            qk_accumulate(x + range.lowerBound, range.count, y + range.lowerBound)
         }
     }
 }
