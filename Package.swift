@@ -63,7 +63,8 @@ let package = Package(
         library("Transformer", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         // 5
-        library("ModelLoading", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Transformer"]),
+        library(
+            "ModelLoading", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Tokenization", "Transformer"]),
         library(
             "Operations",
             [
@@ -77,6 +78,7 @@ let package = Package(
                 "CKernels", "COpenBLAS", "CZlib", "CSystem", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization",
                 "SafetensorsFormat", "Adapters", "Tokenization", "Transformer",
             ]),
+        library("Evaluation", ["Parallelism", "TensorCore", "Tokenization", "Transformer"]),
         library("CommandLineKit"),
         // 6: tools
         library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit"]),
@@ -98,6 +100,13 @@ let package = Package(
         tests(
             "ToolTests",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "Operations", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
+        tests(
+            "EvaluationTests",
+            [
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Checkpoints", "Tokenization", "Transformer", "ModelLoading",
+                "Evaluation",
+                "CheckpointTestSupport",
+            ]),
         tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization", "CheckpointTestSupport"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("JSONTextTests", ["JSONText"]),

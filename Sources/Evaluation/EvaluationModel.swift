@@ -1,0 +1,32 @@
+import TensorCore
+package import Transformer
+
+/// A model as it is measured: what it computes with which weights, adapters included.
+package struct EvaluationModel: Sendable {
+    /// As messages call it.
+    package let name: String
+    package let configuration: ModelConfiguration
+    package let weights: ModelWeights
+
+    package init(name: String, configuration: ModelConfiguration, weights: ModelWeights) {
+        self.name = name
+        self.configuration = configuration
+        self.weights = weights
+    }
+
+    /// The longest windows that it can read: a model with learned positions has no more of them.
+    package var contextLimit: Int? { weights.positions == nil ? nil : configuration.contextLength }
+
+    /// Refuses a text with tokens that the model does not know.
+    func check(_ windows: TextWindows) throws(EvaluationError) {
+        guard let largest = windows.ids.max(), Int(largest) >= configuration.vocabularySize else { return }
+        throw EvaluationError(
+            "the text has the token \(largest), but the tokens of \(name) go from 0 to \(configuration.vocabularySize - 1)",
+            hint: "tokenizer and weights are not of the same model")
+    }
+
+    /// A session for windows of `context` tokens. Keys and values stay in float32: what is measured is the weights.
+    func session(context: Int, engine: MatrixEngine) -> InferenceSession {
+        InferenceSession(configuration, weights, engine: engine, contextLength: context, cacheType: .f32)
+    }
+}
