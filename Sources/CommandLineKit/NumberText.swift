@@ -35,17 +35,21 @@ package enum NumberText {
 
     /// Thousands separated: `1,234,567`.
     package static func grouped(_ count: Int) -> String {
-        let digits = Array(String(count.magnitude))
+        let digits = String(count.magnitude).utf8
+        guard digits.count > 3 else { return String(count) }
         var text = count < 0 ? "-" : ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index).isMultiple(of: 3) { text += "," }
-            text.append(digit)
+        var left = digits.count
+        for digit in digits {
+            if left.isMultiple(of: 3), left < digits.count { text += "," }
+            text.unicodeScalars.append(Unicode.Scalar(digit))
+            left -= 1
         }
         return text
     }
 
     /// A fixed number of decimals, halves to even as IEEE 754 has it: `0.12`. What rounds to zero has no sign.
     package static func fixed(_ value: Double, decimals: Int) -> String {
+        if let text = short(value, decimals: decimals) { return text }
         let text = printed("%.*f", decimals, value)
         return text.hasPrefix("-") && text.allSatisfy { "-0.".contains($0) } ? String(text.dropFirst()) : text
     }
@@ -80,6 +84,26 @@ package enum NumberText {
     }
 
     private static func padded(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+
+    /// What `fixed` gives, in integers: listings have a number or two for each of 100,000 tensors. Nil where they are too small.
+    private static func short(_ value: Double, decimals: Int) -> String? {
+        guard value.magnitude < 0x1p52, (0...6).contains(decimals) else { return nil }
+        // The value is significand / 2^shift; shift is at most 1074, and from 127 on nothing is left.
+        let significand = value.significandBitPattern | (value.isNormal ? 1 << 52 : 0)
+        let shift = 1075 - max(1, Int(value.exponentBitPattern))
+        guard shift < 127 else { return nil }
+        var power: UInt64 = 1
+        for _ in 0..<decimals { power *= 10 }
+        let scaled = UInt128(significand) * UInt128(power)
+        var steps = UInt64(scaled >> UInt128(shift))
+        let rest = scaled & ((1 << UInt128(shift)) - 1), half = (1 as UInt128) << UInt128(shift - 1)
+        if rest > half || rest == half && !steps.isMultiple(of: 2) { steps += 1 }
+        let (whole, fraction) = steps.quotientAndRemainder(dividingBy: power)
+        let sign = value < 0 && steps > 0 ? "-" : ""
+        guard decimals > 0 else { return sign + String(whole) }
+        let digits = String(fraction)
+        return "\(sign)\(whole).\(String(repeating: "0", count: decimals - digits.utf8.count))\(digits)"
+    }
 
     /// Puts the decimal point into an integer count of hundredths or tenths.
     private static func pointed(_ steps: UInt64, decimals: Int) -> String {

@@ -29,6 +29,11 @@ package struct Table: Sendable {
             self.emphasis = emphasis
         }
 
+        fileprivate init(safe text: String, _ emphasis: Style.Emphasis) {
+            self.text = text
+            self.emphasis = emphasis
+        }
+
         package init(stringLiteral text: String) {
             self.init(text)
         }
@@ -72,8 +77,9 @@ package struct Table: Sendable {
     package mutating func addRow(_ cells: [Cell]) {
         precondition(cells.count <= columns.count, "more cells than columns")
         guard hasGroups, let first = cells.first else { return rows.append(.plain(cells)) }
-        let indented = Cell(String(repeating: " ", count: Self.indent) + first.text, first.emphasis)
-        rows.append(.plain([indented] + cells.dropFirst()))
+        var indented = cells
+        indented[0] = Cell(safe: String(repeating: " ", count: Self.indent) + first.text, first.emphasis)
+        rows.append(.plain(indented))
     }
 
     package mutating func addGroup(_ cells: [Cell]) {
@@ -189,6 +195,7 @@ package struct Table: Sendable {
 
     /// Columns left of the decimal point.
     private static func whole(_ text: String) -> Int {
-        text.prefix { $0 != "." }.reduce(0) { $0 + $1.displayWidth }
+        guard let point = text.utf8.firstIndex(of: UInt8(ascii: ".")) else { return text.displayWidth }
+        return String(text[..<point]).displayWidth
     }
 }

@@ -49,20 +49,21 @@ package struct LayerListing: Sendable {
 
     /// Everything up to the first number among the parts of the name: `transformer.h.3`.
     package static func layer(of name: String) -> String? {
-        let separators: Set<Character> = [".", "/"]
-        var end = name.startIndex
-        while end < name.endIndex {
-            let next = name[end...].firstIndex(where: separators.contains) ?? name.endIndex
-            let part = name[end..<next]
-            let digits = part.drop { !$0.isNumber }
-            // TensorFlow numbers its layers without a separator: `model/h3/attn/c_attn/w`.
-            let isNumbered = !digits.isEmpty && digits.allSatisfy(\.isNumber) && (digits.count == part.count || name.contains("/"))
-            if isNumbered, next < name.endIndex, end > name.startIndex { return String(name[..<next]) }
-            guard next < name.endIndex else { return nil }
-            end = name.index(after: next)
+        let bytes = name.utf8
+        // TensorFlow numbers its layers without a separator: `model/h3/attn/c_attn/w`.
+        let hasSlashes = bytes.contains(UInt8(ascii: "/"))
+        var start = bytes.startIndex
+        while let end = bytes[start...].firstIndex(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "/") }) {
+            let part = bytes[start..<end]
+            let digits = part.drop { !isDigit($0) }
+            let isNumbered = !digits.isEmpty && digits.allSatisfy(isDigit) && (digits.count == part.count || hasSlashes)
+            if isNumbered, start > bytes.startIndex { return String(name[..<end]) }
+            start = bytes.index(after: end)
         }
         return nil
     }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
     /// What a tensor is, whichever layer (and expert) it belongs to: the name without its layer's and without a last
     /// `weight`, other numbers in it as `*`: `mlp.experts.*.down_proj`.
@@ -70,7 +71,7 @@ package struct LayerListing: Sendable {
         var parts = name.utf8.dropFirst(layer.map { $0.utf8.count + 1 } ?? 0).split { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "/") }
             .map { String(decoding: $0, as: UTF8.self) }
         if parts.count > 1, let last = parts.last, ["weight", "w", "kernel"].contains(last) { parts.removeLast() }
-        return parts.map { $0.utf8.allSatisfy { (48...57).contains($0) } ? "*" : $0 }.joined(separator: ".")
+        return parts.map { $0.utf8.allSatisfy(isDigit) ? "*" : $0 }.joined(separator: ".")
     }
 
     static func typeName(of tensor: LogicalTensor) -> String {

@@ -24,5 +24,13 @@ package struct Shape: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Written as in a safetensors header: `[50257, 768]`.
-    package var description: String { "\(dimensions)" }
+    package var description: String {
+        // Not that of the array, which asks of every element at run time how it describes itself.
+        var text = "["
+        for (index, dimension) in dimensions.enumerated() {
+            if index > 0 { text += ", " }
+            text += String(dimension)
+        }
+        return text + "]"
+    }
 }

@@ -31,6 +31,28 @@ import Testing
         #expect(NumberText.fixed(value, decimals: decimals) == expected)
     }
 
+    /// Both ways of writing a number agree: 20 decimals of a double of this size are all of it.
+    @Test func fixedRoundsTheExactValue() {
+        var state: UInt64 = 1
+        for number in 0..<3000 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            // Halves and quarters are ties at 0 and 1 decimals; the others hardly ever are.
+            let value = number % 3 == 0 ? Double(Int64(bitPattern: state) >> 52) / 4 : Double(Int64(bitPattern: state)) * 0x1p-44
+            for decimals in 0...6 {
+                let text = NumberText.fixed(value, decimals: decimals)
+                #expect(text.contains(".") == (decimals > 0))
+                let step = [1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6][decimals]
+                #expect((Double(text) ?? .nan) - value <= step / 2 * 1.0001 && value - (Double(text) ?? .nan) <= step / 2 * 1.0001)
+            }
+        }
+        #expect([0.5, 1.5, 2.5, -0.5].map { NumberText.fixed($0, decimals: 0) } == ["0", "2", "2", "0"])
+        #expect([0.125, 0.375, 0.0625, -0.125].map { NumberText.fixed($0, decimals: 2) } == ["0.12", "0.38", "0.06", "-0.12"])
+        #expect([0.005, 1.005, 2.675].map { NumberText.fixed($0, decimals: 2) } == ["0.01", "1.00", "2.67"])
+        #expect(NumberText.fixed(.leastNonzeroMagnitude, decimals: 2) == "0.00")
+        #expect(NumberText.fixed(0x1p51 + 0.5, decimals: 1) == "2251799813685248.5")
+        #expect([Double.infinity, -.infinity, .nan].map { NumberText.fixed($0, decimals: 1) } == ["inf", "-inf", "nan"])
+    }
+
     @Test func fixedHoldsTheLargestDouble() {
         #expect(NumberText.fixed(-Double.greatestFiniteMagnitude, decimals: 20).utf8.count == 1 + 309 + 1 + 20)
     }
