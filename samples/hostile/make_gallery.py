@@ -526,8 +526,6 @@ def add_strangers(gallery):
     add("model.safetensors.gz", "a compressed file", gzip.compress(packed([A]), mtime=0))
     add("weights.h5", "an HDF5 file", b"\x89HDF\r\n\x1a\n" + bytes(8))
     add("array.npy", "a NumPy array", b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".ljust(128) + f32(1))
-    add("adapter", "the folder of a LoRA adapter, without its base",
-        {"adapter_config.json": b'{"peft_type":"LORA","r":8}', "adapter_model.safetensors": packed([("lora_A.weight", "F32", (1,), f32(1))])})
     add("config-alone", "a folder without weights", {"config.json": b'{"model_type":"llama"}'})
     add("two-models", "a folder with two files that might be meant", {"one.safetensors": packed([A]), "two.safetensors": packed([B])})
     add("shards-without-index", "shards whose index was not downloaded",
