@@ -14,7 +14,9 @@ package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
     static let placeholder = "sha256:" + String(repeating: "0", count: 64)
 
     /// - Parameter isIncluded: whether a tensor of this name counts; companion files do not.
-    package init(of tensors: [TensorInfo], checksums: [CRC32C], where isIncluded: (String) -> Bool = { _ in true }) {
+    package init<Tensors: RandomAccessCollection>(
+        of tensors: Tensors, checksums: [CRC32C], where isIncluded: (String) -> Bool = { _ in true }
+    ) where Tensors.Element == TensorInfo, Tensors.Index == Int {
         precondition(tensors.count == checksums.count, "every tensor has its checksum")
         var hash = SHA256()
         let order = tensors.indices.filter { isIncluded(tensors[$0].name) }

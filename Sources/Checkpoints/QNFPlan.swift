@@ -61,7 +61,7 @@ package struct QNFPlan: Sendable {
     package init(
         tensors: [PlannedTensor], files: [CompanionFile], undoRecord: (name: String, byteCountLimit: Int)? = nil
     ) throws(QuantizationError) {
-        var builder = PlanBuilder()
+        var builder = PlanBuilder(tensors: tensors, files: files)
         // Parts are added in almost their final order, which makes sorting them cheap.
         for index in StorageOrder.naturalOrder(of: tensors.map(\.name)) { try builder.add(tensors[index], index: index) }
         for (index, file) in files.enumerated() { try builder.add(file, index: index) }
@@ -97,8 +97,25 @@ private struct PlanBuilder {
     /// Index of the planned tensor or companion file.
     private var owners: [Int] = []
 
-    private static let codebookShape = Shape([16])
-    private static let nestedCodebookShape = Shape([256])
+    /// Parts of equal weights share their dimensions in memory.
+    private var shapes: [[Int]: Shape] = [:]
+    private static let sharedShapeLimit = 1000
+
+    init(tensors: [PlannedTensor], files: [CompanionFile]) {
+        let partCount = tensors.reduce(0) { count, tensor in
+            if case .quantized(let settings, _, _) = tensor.form { count + (settings.isDoubleQuantized ? 6 : 4) } else { count + 1 }
+        }
+        infos.reserveCapacity(partCount + files.count + 1)
+        roles.reserveCapacity(partCount + files.count + 1)
+        owners.reserveCapacity(partCount + files.count + 1)
+    }
+
+    private mutating func shape(_ dimensions: [Int]) -> Shape? {
+        if let known = shapes[dimensions] { return known }
+        let shape = Shape(dimensions)
+        if shapes.count < Self.sharedShapeLimit { shapes[dimensions] = shape }
+        return shape
+    }
 
     mutating func add(_ tensor: PlannedTensor, index: Int) throws(QuantizationError) {
         switch tensor.form {
@@ -108,15 +125,15 @@ private struct PlanBuilder {
             let state = try QuantState(
                 settings: settings, scalarType: scalarType, shape: shape, offset: settings.isDoubleQuantized ? 0 : nil)
             let name = tensor.name
-            try add(name, .u8, Shape([state.packedByteCount, 1]), .codes, index)
-            try add(name + ".absmax", settings.isDoubleQuantized ? .u8 : .f32, Shape([state.blockCount]), .absmax, index)
+            try add(name, .u8, self.shape([state.packedByteCount, 1]), .codes, index)
+            try add(name + ".absmax", settings.isDoubleQuantized ? .u8 : .f32, self.shape([state.blockCount]), .absmax, index)
             if settings.isDoubleQuantized {
-                try add(name + ".nested_absmax", .f32, Shape([state.nestedBlockCount]), .nestedAbsmax, index)
-                try add(name + ".nested_quant_map", .f32, Self.nestedCodebookShape, .nestedQuantMap, index)
+                try add(name + ".nested_absmax", .f32, self.shape([state.nestedBlockCount]), .nestedAbsmax, index)
+                try add(name + ".nested_quant_map", .f32, self.shape([256]), .nestedQuantMap, index)
             }
-            try add(name + ".quant_map", .f32, Self.codebookShape, .quantMap, index)
+            try add(name + ".quant_map", .f32, self.shape([16]), .quantMap, index)
             let length = try QNFPlan.longestState(settings, scalarType: scalarType, shape: shape)
-            try add(name + BitsandbytesLayout.statePrefix + settings.quantType.rawValue, .u8, Shape([length]), .stateBlob, index)
+            try add(name + BitsandbytesLayout.statePrefix + settings.quantType.rawValue, .u8, self.shape([length]), .stateBlob, index)
         }
     }
 
@@ -150,8 +167,8 @@ private struct PlanBuilder {
             default: groups[index] = -2 * StorageOrder.alignment(of: infos[index]) + (role == .file ? 1 : 0)
             }
         }
-        let order = StorageOrder.naturalOrder(of: infos.map(\.name)).enumerated()
-            .sorted { (groups[$0.element], $0.offset) < (groups[$1.element], $1.offset) }.map(\.element)
+        let byGroup = Dictionary(grouping: StorageOrder.naturalOrder(of: infos)) { groups[$0] }
+        let order = byGroup.keys.sorted().flatMap { byGroup[$0] ?? [] }
         let statesStart = roles.count { $0 != .stateBlob }
         let trailingStart = roles.count { $0 != .stateBlob && $0 != .undoRecord }
         var parts = [QNFPlan.Parts](repeating: .init(), count: tensorCount)

@@ -8,14 +8,18 @@ package import TensorCore
 package enum StorageOrder {
     /// Indices of `tensors` in the order of the file.
     package static func indices(of tensors: [TensorInfo]) -> [Int] {
-        naturalOrder(of: tensors.map(\.name)).enumerated()
-            .sorted { (-alignment(of: tensors[$0.element]), $0.offset) < (-alignment(of: tensors[$1.element]), $1.offset) }
-            .map(\.element)
+        let byAlignment = Dictionary(grouping: naturalOrder(of: tensors)) { alignment(of: tensors[$0]) }
+        return byAlignment.keys.sorted(by: >).flatMap { byAlignment[$0] ?? [] }
     }
 
     /// The largest power of two, at most 64, that divides the byte count.
     static func alignment(of info: TensorInfo) -> Int {
         info.byteCount == 0 ? 64 : min(64, info.byteCount & -info.byteCount)
+    }
+
+    /// Indices of `tensors` in the natural order of their names.
+    static func naturalOrder(of tensors: [TensorInfo]) -> [Int] {
+        tensors.indices.sorted { NaturalOrder.precedes(tensors[$0].name, tensors[$1].name) }
     }
 
     /// Indices of `names` in natural order.

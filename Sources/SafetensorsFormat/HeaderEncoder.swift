@@ -31,7 +31,7 @@ struct HeaderEncoder {
     }
 
     /// The metadata first, then the tensors in the order of their data.
-    mutating func encode(_ tensors: [TensorInfo], metadata: [(key: String, value: String)]) throws(FileError) {
+    mutating func encode(_ tensors: some Sequence<TensorInfo>, metadata: [(key: String, value: String)]) throws(FileError) {
         append("{\"__metadata__\":{")
         for (index, member) in metadata.enumerated() {
             if index > 0 { append(",") }

@@ -13,6 +13,7 @@ struct HeaderParser {
     /// The first tensor whose description is well-formed JSON but makes no sense.
     var problem: Problem?
     private var names: Set<ByteKey> = []
+    private var lastDimensions: [Int] = []
 
     mutating func parse(_ scanner: inout JSONScanner) throws(JSONError) {
         try scanner.readObject { (scanner, key, offset) throws(JSONError) in
@@ -66,7 +67,9 @@ struct HeaderParser {
             throw JSONError(offset: offset, "tensor '\(JSONError.excerpt(name))' has no '\(missing)'")
         }
         guard problem == nil else { return }
-        switch Self.entry(name: name, typeName: typeName, dimensions: dimensions, offsets: offsets) {
+        // Tensors often have the shape of the one before; they then share one array of dimensions.
+        if dimensions != lastDimensions { lastDimensions = dimensions }
+        switch Self.entry(name: name, typeName: typeName, dimensions: lastDimensions, offsets: offsets) {
         case .success(let entry): entries.append(entry)
         case .failure(let failure): problem = Problem(name: name, message: failure.message)
         }

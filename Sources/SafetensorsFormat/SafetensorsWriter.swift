@@ -77,7 +77,7 @@ package struct SafetensorsWriter: Sendable {
     ///     the data section, computed with those zeros.
     package func finish(
         streamedByteCount: Int? = nil, trailing: [[UInt8]] = [], checksumKey: String? = nil,
-        metadata: (_ tensors: [TensorInfo]) -> [(key: String, value: String)]
+        metadata: (_ tensors: FinishedTensors) -> [(key: String, value: String)]
     ) throws(FileError) {
         let tensors = try write(streamedByteCount: streamedByteCount, trailing: trailing)
         var checksum = CRC32C()
@@ -97,10 +97,11 @@ package struct SafetensorsWriter: Sendable {
     }
 
     /// The final tensors: those of the plan, the trailing ones with the lengths they turned out to have.
-    private func write(streamedByteCount: Int?, trailing: [[UInt8]]) throws(FileError) -> [TensorInfo] {
+    private func write(streamedByteCount: Int?, trailing: [[UInt8]]) throws(FileError) -> FinishedTensors {
         let byteCounts = (streamedByteCount.map { [$0] } ?? []) + trailing.map(\.count)
         precondition(byteCounts.count == plan.count - fixedCount, "every trailing tensor has its bytes")
-        var tensors = Array(plan[..<fixedCount])
+        var tensors: [TensorInfo] = []
+        tensors.reserveCapacity(byteCounts.count)
         var end = offsets[fixedCount]
         for (index, (planned, byteCount)) in zip(plan[fixedCount...], byteCounts).enumerated() {
             guard byteCount <= planned.byteCount, let shape = Shape([byteCount]),
@@ -111,7 +112,7 @@ package struct SafetensorsWriter: Sendable {
             end += byteCount
             tensors.append(info)
         }
-        return tensors
+        return FinishedTensors(plan: plan, trailing: tensors)
     }
 
     /// Names come from other containers, where a tensor may be called what here means something else.
@@ -130,6 +131,7 @@ package struct SafetensorsWriter: Sendable {
 
     private static func offsets(_ plan: [TensorInfo], path: String) throws(FileError) -> [Int] {
         var offsets = [0]
+        offsets.reserveCapacity(plan.count + 1)
         var end = 0
         for info in plan {
             let (next, overflow) = end.addingReportingOverflow(info.byteCount)
