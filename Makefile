@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-TOOLS = qconvert qinspect qverify
+TOOLS = qconvert qinspect qtrain qverify
 SWIFT ?= swift
 PYTHON ?= python3
 BUILD = $(SWIFT) build -c release --static-swift-stdlib

@@ -76,7 +76,7 @@ let package = Package(
             "Training",
             [
                 "CKernels", "COpenBLAS", "CZlib", "CSystem", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization",
-                "SafetensorsFormat", "Adapters", "Tokenization", "Transformer",
+                "SafetensorsFormat", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
             ]),
         library("Evaluation", ["Parallelism", "TensorCore", "Tokenization", "Transformer"]),
         library("CommandLineKit"),
@@ -85,6 +85,13 @@ let package = Package(
         tool("qconvert"),
         tool("qinspect"),
         tool("qverify"),
+        .executableTarget(
+            name: "qtrain",
+            dependencies: [
+                "ByteIO", "JSONText", "Parallelism", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "Training",
+                "Operations", "CommandLineKit", "ToolSupport",
+            ],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "kernelbench", dependencies: ["ByteIO", "CKernels", "Quantization", "TensorCore", "Tokenization"],
             swiftSettings: swiftSettings),
@@ -99,7 +106,11 @@ let package = Package(
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
         tests(
             "ToolTests",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "Operations", "CommandLineKit", "qconvert", "qinspect", "qverify"]),
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Operations", "CommandLineKit", "qconvert", "qinspect",
+                "qtrain",
+                "qverify",
+            ]),
         tests(
             "EvaluationTests",
             [
@@ -133,7 +144,7 @@ let package = Package(
             "TrainingTests",
             [
                 "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Checkpoints", "ModelLoading",
-                "Training", "CheckpointTestSupport",
+                "Tokenization", "Training", "CheckpointTestSupport",
             ]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Transformer"]),

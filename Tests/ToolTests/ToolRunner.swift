@@ -4,6 +4,7 @@ import Testing
 
 @testable import qconvert
 @testable import qinspect
+@testable import qtrain
 @testable import qverify
 
 /// Runs a tool inside the test, on streams that are kept.
@@ -24,5 +25,5 @@ struct ToolRunner {
     /// The one JSON document on standard output.
     func document() throws -> JSONValue { try JSONValue(parsing: Array(output.utf8)) }
 
-    static let tools = [qconvert, qinspect, qverify]
+    static let tools = [qconvert, qinspect, qtrain, qverify]
 }

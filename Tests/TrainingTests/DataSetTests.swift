@@ -1,6 +1,7 @@
 import ByteIO
 import CheckpointTestSupport
 import Testing
+import Tokenization
 
 @testable import Training
 
@@ -42,7 +43,7 @@ extension TemporaryFolder {
         #expect(lines.form == .lines)
         #expect(
             lines.records == [
-                .conversation([.init(role: .user, content: "Hi"), .init(role: .assistant, content: "Hello")]),
+                .conversation([ChatMessage(.user, "Hi"), ChatMessage(.assistant, "Hello")]),
                 .pair(prompt: "a", completion: "b"), .text("whole"),
             ])
         #expect(lines.places == ["line 1", "line 3", "line 4"])

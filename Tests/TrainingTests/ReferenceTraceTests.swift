@@ -106,4 +106,22 @@ import Testing
             #expect(areEqual == [true, true, true])
         }
     }
+
+    @Test("names the layer where numbers stop being finite")
+    func namesTheLayer() throws {
+        let network = try Self.cases[1].network()
+        let batch = try TrainingFixture(Self.cases[1].trace).batch()
+        let pool = WorkerPool(threadCount: 2)
+        let model = try TrainableModel(
+            network, positionLimit: batch.positionCount, longestSample: batch.longestSampleCount, recomputes: false,
+            resources: ComputeResources(pool: pool))
+        let optimizer = try Optimizer(OptimizerSettings(), parameterCount: network.parameters.values.count, folder: "/tmp")
+        let trainer = Trainer(
+            model, optimizer: optimizer, learningRate: LearningRate(peak: 1, schedule: .constant, warmupCount: 0, stepCount: 1), clip: 1,
+            seed: 1, pool: pool)
+        let second = try #require(network.parameters.slots.firstIndex { $0.name.contains("layers.1.mlp.down_proj.lora_A") })
+        network.parameters.value(second)[0] = .nan
+        network.parameters.value(second + 1)[0] = 1
+        #expect(throws: TrainingError.nonfiniteLoss(step: 0, batch: 0, layer: 2, samples: [])) { _ = try trainer.step(0, [batch]) }
+    }
 }

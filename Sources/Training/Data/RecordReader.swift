@@ -1,5 +1,6 @@
 import ByteIO
 import JSONText
+import Tokenization
 
 /// Collects the records of a JSON data set; whatever is not a record is an error with its place.
 struct RecordReader {
@@ -70,19 +71,19 @@ struct RecordReader {
         return record
     }
 
-    private func messages(_ values: [JSONValue]?, place: String) throws(FileError) -> [TrainingRecord.Message] {
+    private func messages(_ values: [JSONValue]?, place: String) throws(FileError) -> [ChatMessage] {
         guard let values, !values.isEmpty else { throw FileError(path, at: place, "'messages' is not a list of messages") }
-        var messages: [TrainingRecord.Message] = []
+        var messages: [ChatMessage] = []
         for (index, value) in values.enumerated() {
             let place = "\(place), message \(index + 1)"
             guard let name = value["role"]?.string, let content = value["content"]?.string else {
                 throw FileError(path, at: place, "a message has a role and a content, both strings")
             }
-            guard let role = TrainingRecord.Role(rawValue: name) else {
-                let known = TrainingRecord.Role.allCases.map(\.rawValue).joined(separator: ", ")
+            guard let role = ChatMessage.Role(rawValue: name) else {
+                let known = ChatMessage.Role.allCases.map(\.rawValue).joined(separator: ", ")
                 throw FileError(path, at: place, "role '\(JSONError.excerpt(name))' is unknown; known are \(known)")
             }
-            messages.append(.init(role: role, content: content))
+            messages.append(ChatMessage(role, content))
         }
         guard messages.contains(where: { $0.role == .assistant }) else {
             throw FileError(path, at: place, "none of its messages is of the assistant, so there is nothing to learn")

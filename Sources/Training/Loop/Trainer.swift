@@ -45,7 +45,9 @@ package final class Trainer {
         for (index, batch) in batches.enumerated() {
             let number = step &* 65_536 &+ index
             let loss = try model.accumulate(batch, lossWeight: 1 / Double(learnedCount), seed: seed, batchNumber: number)
-            guard loss.sum.isFinite else { throw TrainingError.nonfiniteLoss(step: step, batch: index) }
+            guard loss.sum.isFinite else {
+                throw TrainingError.nonfiniteLoss(step: step, batch: index, layer: model.firstNonfiniteLayer(batch), samples: [])
+            }
             sum += loss.sum
         }
         let norm = GradientNorm.norm(model.parameters, pool: pool)

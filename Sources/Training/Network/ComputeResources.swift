@@ -1,12 +1,12 @@
 import CKernels
 import COpenBLAS
 package import Parallelism
-import Transformer
+package import Transformer
 
 /// What a model computes with.
 package struct ComputeResources {
     package let pool: WorkerPool
-    let engine: MatrixEngine
+    package let engine: MatrixEngine
 
     package init(pool: WorkerPool) {
         // The pool divides the work; OpenBLAS's own threads would only be in its way.

@@ -1,10 +1,22 @@
+package import ByteIO
+package import ModelLoading
 import Transformer
 
-/// The layers of a model and what is trained of them, before any memory is planned.
-struct Network {
+/// The layers of a model and what is trained of them, before any memory for activations is planned.
+package struct Network {
     let configuration: ModelConfiguration
-    let parameters: ParameterSet
+    let tuning: Tuning
+    /// Names of the layers that LoRA tunes, sorted; none where everything is trained.
+    let tunedModules: [String]
+    package let parameters: ParameterSet
     let embedding: EmbeddingLayer
     let blocks: [TransformerBlock]
     let head: OutputHead
+}
+
+extension Network {
+    /// - Throws: where there is no memory for what is trained.
+    package init(_ model: LoadedModel, tuning: Tuning) throws(FileError) {
+        self = try NetworkBuilder.build(model.configuration, model.weights, tuning: tuning)
+    }
 }

@@ -1,17 +1,9 @@
 import ByteIO
 import TensorCore
-import Transformer
+package import Transformer
 
 /// Puts the layers of a model together, and the parameters that are trained.
 struct NetworkBuilder {
-    /// What is trained.
-    enum Tuning {
-        /// Factors beside frozen layers.
-        case lowRank(LowRankSettings, seed: UInt64)
-        /// Every tensor of the model.
-        case full
-    }
-
     private let configuration: ModelConfiguration
     private let tensors: FrozenTensors
     private let tuning: Tuning
@@ -83,7 +75,8 @@ struct NetworkBuilder {
         let head = OutputHead(
             norm: try norm(c.finalNormName, width: c.width), weight: c.hasTiedHead ? table : matrix(c.headName + ".weight"))
         return Network(
-            configuration: c, parameters: parameters, embedding: EmbeddingLayer(tokens: table, positions: positions),
+            configuration: c, tuning: tuning, tunedModules: modules.keys.sorted(), parameters: parameters,
+            embedding: EmbeddingLayer(tokens: table, positions: positions),
             blocks: try (0..<c.layerCount).map { (index) throws(FileError) in try block(index) }, head: head)
     }
 
@@ -162,6 +155,9 @@ extension ExpectedTensor {
 }
 
 extension ModelConfiguration {
+    /// Names of the linear layers of all blocks, in order.
+    package var linearModules: [String] { linearWeights.map(\.module) }
+
     /// Weights of the linear layers of all blocks, in order: every matrix but embeddings and head.
     var linearWeights: [ExpectedTensor] {
         let prefix = String(layerPrefix(0).dropLast("0.".count))

@@ -1,4 +1,4 @@
-import ByteIO
+package import ByteIO
 import Parallelism
 package import Transformer
 
@@ -11,6 +11,9 @@ package final class TrainableModel {
     package let parameters: ParameterSet
     /// Whether blocks keep only their input and run forward again on the way back.
     package let recomputes: Bool
+    package let tuning: Tuning
+    /// Names of the layers that LoRA tunes, sorted.
+    package let tunedModules: [String]
     private let embedding: EmbeddingLayer
     private let blocks: [TransformerBlock]
     private let head: OutputHead
@@ -32,11 +35,13 @@ package final class TrainableModel {
     /// - Parameters:
     ///   - positionLimit: positions of the largest batch.
     ///   - longestSample: positions of the longest sample.
-    init(
+    package init(
         _ network: Network, positionLimit: Int, longestSample: Int, recomputes: Bool, resources: ComputeResources
     ) throws(FileError) {
         configuration = network.configuration
         parameters = network.parameters
+        tuning = network.tuning
+        tunedModules = network.tunedModules
         embedding = network.embedding
         blocks = network.blocks
         head = network.head
@@ -81,6 +86,13 @@ package final class TrainableModel {
         }
         embedding.backward(memory.gradient, prepared, pool: context.pool)
         return Loss(sum: sum, count: batch.learnedCount)
+    }
+
+    /// The first layer, counted from 1, whose output of the last pass is not finite; 0 for the embedding, nil for none.
+    func firstNonfiniteLayer(_ batch: Batch) -> Int? {
+        memory.hidden.firstIndex { states in
+            UnsafeBufferPointer(start: states, count: batch.positionCount * configuration.width).contains { !$0.isFinite }
+        }
     }
 
     private func forward(_ batch: PreparedBatch, _ step: StepContext) {

@@ -1,0 +1,46 @@
+package import ByteIO
+package import Checkpoints
+import JSONText
+import SafetensorsFormat
+import TensorCore
+
+/// Writes what full fine-tuning has made of a model as a Hugging Face folder: f32 weights, configuration, tokenizer.
+package enum ModelFolderOutput {
+    /// - Parameters:
+    ///   - output: the folder, as it was opened before the run.
+    ///   - checkpoint: the model that was tuned; its companion files come along.
+    package static func write(
+        _ model: TrainableModel, of checkpoint: Checkpoint, to output: consuming AtomicOutput
+    ) throws(FileError) {
+        let parameters = model.parameters
+        let plan = parameters.slots.map { slot in
+            guard let info = TensorInfo(name: slot.name, scalarType: .f32, shape: slot.shape) else {
+                preconditionFailure("what lies in memory can be counted")
+            }
+            return info
+        }
+        let metadata = [(key: "format", value: "pt")]
+        var files = [try output.createFile(named: "model.safetensors")]
+        let writer = try SafetensorsWriter(file: files[0], plan: plan, metadata: metadata)
+        for slot in parameters.slots.indices {
+            let values = UnsafeRawBufferPointer(start: parameters.value(slot), count: 4 * parameters.slots[slot].count)
+            try writer.write(values, tensor: slot)
+        }
+        try writer.finish { _ in metadata }
+        for companion in checkpoint.files {
+            let file = try output.createFile(named: companion.name)
+            let bytes = try companion.bytes()
+            try file.write(companion.name == "config.json" ? try configuration(bytes, path: checkpoint.path) : bytes, atOffset: 0)
+            files.append(file)
+        }
+        try output.commit(files)
+    }
+
+    /// The configuration with the type of the weights as they are now.
+    private static func configuration(_ bytes: [UInt8], path: String) throws(FileError) -> [UInt8] {
+        guard var object = try? JSONValue(parsing: bytes).object else { throw FileError(path, "config.json is no JSON object") }
+        object["torch_dtype"] = nil
+        object["dtype"] = .string("float32")
+        return Array((JSONValue.object(object).text(.indented) + "\n").utf8)
+    }
+}

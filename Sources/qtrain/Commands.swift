@@ -1,0 +1,80 @@
+package import CommandLineKit
+import Tokenization
+import ToolSupport
+import Training
+
+/// The tool: fine-tuning of models on their own machine.
+package let qtrain = Tool("qtrain", version: toolVersion, command: trainCommand)
+
+private let modelHelp = "model: Hugging Face folder, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
+private let dataHelp = "records to learn from: Alpaca JSON or JSONL, chat JSONL, prompt/completion JSONL, or text; also gzip"
+
+private let dataOptions: [Option] = [
+    .path("data", "FILE", help: dataHelp).required(),
+    .choice(
+        "template", PromptTemplate.Name.allCases.map(\.rawValue), defaultText: "the model's own where it is one of these, else alpaca",
+        help: "how records become text"),
+    .choice(
+        "train-on", SampleEncoder.Lesson.allCases.map(\.rawValue), default: "completions", help: "what of a record is learned"),
+    .flag("swap-instruction-and-response", help: "learn to write the instruction for a given answer"),
+    .text("split", "A,B,C", default: "0.85,0.10,0.05", help: "shares of the records for training, testing and validation"),
+    .integer(
+        "max-length", in: 2...1 << 20, unit: "tokens", defaultText: "the model's context, at most 1024",
+        help: "longest sample; longer ones are cut"),
+    .integer("batch-size", in: 1...4096, unit: "samples", default: 4, help: "samples computed together"),
+    .integer("seed", default: 1, help: "decides split, order, first factors and dropout"),
+]
+
+private let loraOptions: [Option] = [
+    .integer("rank", in: 1...4096, default: 16, help: "rank of the factors"),
+    .number("alpha", in: 0...1e6, default: 32, help: "updates are scaled by alpha / rank"),
+    .number("dropout", in: 0...0.99, default: 0.05, help: "share of a layer's input that its update does not see"),
+    .text(
+        "targets", "LIST", default: "all-linear",
+        help: "layers to tune: ends of names with commas between (q_proj,v_proj), or a regular expression"),
+    .flag("rslora", help: "scale by alpha / sqrt(rank)"),
+    .path("init-from", "ADAPTER", help: "begin with the factors of this adapter"),
+    .flag("full", help: "train all weights of a dense model in f32; the output is a Hugging Face folder"),
+]
+
+private let optimizerOptions: [Option] = [
+    .choice("optimizer", OptimizerSettings.Kind.allCases.map(\.rawValue), default: "adamw", help: "how parameters follow gradients"),
+    .number("lr", in: 0...100, defaultText: "2e-4, with --full 5e-5", help: "highest learning rate"),
+    .choice("schedule", LearningRate.Schedule.allCases.map(\.rawValue), default: "cosine", help: "learning rate after the warm-up"),
+    .integer("warmup", unit: "steps", default: 0, help: "steps in which the learning rate rises"),
+    .number("weight-decay", in: 0...10, default: 0, help: "how fast parameters shrink, as a share of the learning rate"),
+    .number("clip", in: 0...1e9, default: 1, help: "largest norm of the gradient; 0 for any"),
+    .integer("epochs", in: 1...1_000_000, default: 1, help: "times that each sample is learned"),
+    .integer("steps", in: 1...1_000_000_000, help: "optimizer steps, instead of --epochs"),
+    .integer("accumulate", in: 1...65536, unit: "batches", default: 1, help: "batches of a step, weighted by their tokens"),
+    .flag("pack", help: "fill batches up to batch size x max length with samples, each attending to itself"),
+]
+
+private let runOptions: [Option] = [
+    .choice(
+        "checkpointing", ["auto", "on", "off"], default: "auto",
+        help: "recompute activations instead of keeping them; auto does where memory is short"),
+    .byteCount("max-memory", defaultText: "what is available", help: "refuse to start with more than this"),
+    .integer(
+        "eval-every", in: 1...1_000_000_000, unit: "steps", defaultText: "ten times in a run",
+        help: "steps between evaluations on the validation split"),
+    .path("log", "FILE", help: "one JSON line for each step and evaluation"),
+    .path("plot", "FILE", help: "picture of the losses (SVG)"),
+    .integer("save-every", in: 1...1_000_000_000, unit: "steps", help: "steps between checkpoints"),
+    .path("checkpoints", "FOLDER", defaultText: "OUTPUT.checkpoints", help: "where checkpoints lie"),
+    .integer("keep", in: 1...1_000_000, default: 2, help: "newest checkpoints to keep"),
+    .flag("resume", help: "go on from the newest checkpoint, bit for bit"),
+]
+
+private let trainCommand = Command(
+    summary: "fine-tune a model with LoRA, its weights staying 4-bit",
+    discussion: """
+        The base stays as it is, 4-bit or dense; trained is a pair of small factors beside each linear layer (LoRA), or with \
+        --full everything. The output is a .lora file for 'qrun --adapter' and 'qmerge'; 'qconvert to-peft' makes a PEFT \
+        folder of it.
+
+        Same seed and options, same bytes: for any number of threads, and after any number of interruptions.
+        """,
+    arguments: [Argument("model", help: modelHelp)],
+    options: [.output.required()] + dataOptions + loraOptions + optimizerOptions + runOptions + [.threads, .dryRun, .force, .json],
+    example: "qtrain tinyllama.qnf --data instructions.json -o tuned.lora --epochs 2", run: train)

@@ -1,0 +1,73 @@
+import Adapters
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import JSONText
+import ModelLoading
+import Parallelism
+import ToolSupport
+import Training
+
+/// `qtrain MODEL`.
+func train(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let measures = RunMeasures()
+    let settings = try TrainSettings(arguments)
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"))
+    let loaded = try LoadedModel(checkpoint)
+    for warning in loaded.warnings { console.warning("\(checkpoint.path): \(warning)") }
+    if settings.isFull, checkpoint.tensors.contains(where: { $0.quantized != nil }) {
+        throw Failure(
+            "\(checkpoint.path): --full trains dense weights, but these are 4-bit",
+            hint: "train LoRA factors beside them (leave out --full), or take the original model")
+    }
+    let data = try TrainingData(loaded, arguments, console)
+    let setup = try TrainSetup(loaded, data, settings, arguments, console)
+    if arguments.flag("dry-run") { return try setup.describe(console) }
+    // Opened before the long work: what cannot be written is an error now.
+    let output = try AtomicOutput(
+        destination: arguments.string(always: "output"), isFolder: settings.isFull, replaces: arguments.flag("force"),
+        inputs: checkpoint.inputFiles)
+    let outcome = try setup.run(console)
+    switch outcome.ending {
+    case .stopped: return .failed
+    case .finished:
+        if settings.isFull {
+            try ModelFolderOutput.write(setup.model, of: checkpoint, to: output)
+        } else {
+            try AdapterOutput.write(
+                setup.model, to: output, baseFingerprint: setup.fingerprint, baseName: checkpoint.path, tool: "qtrain \(toolVersion)")
+        }
+        try report(outcome, setup, measures, arguments, console)
+        return .done
+    }
+}
+
+private func report(
+    _ outcome: TrainOutcome, _ setup: TrainSetup, _ measures: RunMeasures, _ arguments: ParsedArguments, _ console: Console
+) throws {
+    let path = arguments.string(always: "output"), history = outcome.history
+    let first = history.evaluations.first, last = history.evaluations.last
+    if arguments.flag("json") {
+        return try console.writeJSON([
+            "output": .string(path), "steps": .integer(history.losses.count),
+            "trained_parameters": .integer(setup.model.parameters.elementCount),
+            "loss": .double(history.losses.last ?? .nan), "validation_loss_before": .double(first?.loss ?? .nan),
+            "validation_loss": .double(last?.loss ?? .nan), "test_loss": .double(outcome.testLoss ?? .nan),
+            "tokens": .integer(outcome.tokenCount), "tokens_per_second": .double(outcome.tokensPerSecond),
+            "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
+        ])
+    }
+    func text(_ loss: Double?) -> String { loss.map { NumberText.fixed($0, decimals: 4) } ?? "-" }
+    try console.writeLine(
+        "loss  \(Sparkline.text(history.losses, width: 60))  \(text(history.losses.first)) -> \(text(history.losses.last))")
+    if let first, let last { try console.writeLine("validation loss \(text(first.loss)) before, \(text(last.loss)) after") }
+    if let test = outcome.testLoss { try console.writeLine("test loss \(text(test)) after") }
+    let kind =
+        setup.settings.isFull
+        ? "all weights in f32"
+        : "\(NumberText.grouped(setup.model.parameters.elementCount)) parameters of \(setup.model.tunedModules.count) layers"
+    try console.writeLine("\(path): \(kind), \(history.losses.count) steps")
+    console.note(
+        "\(NumberText.duration(seconds: measures.seconds)), \(NumberText.significant(outcome.tokensPerSecond, digits: 4)) tokens/s, "
+            + "\(NumberText.byteCount(measures.peakMemory)) of memory at most")
+}

@@ -1,0 +1,81 @@
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import JSONText
+import ModelLoading
+import Training
+
+/// What a run came to.
+struct TrainOutcome {
+    let ending: TrainingRun.Ending
+    let history: RunHistory
+    let testLoss: Double?
+    /// Positions of this process's steps.
+    let tokenCount: Int
+    let tokensPerSecond: Double
+}
+
+extension TrainSetup {
+    /// Takes all steps, with everything that people and files are told meanwhile.
+    func run(_ console: Console) throws -> TrainOutcome {
+        let isResumed = arguments.flag("resume")
+        if isResumed { try run.resume() } else { try refuseOldCheckpoints() }
+        showSample(console)
+        if isResumed { console.note("going on after step \(run.stepCount) of \(run.plan.stepCount)") }
+        let log = try arguments.string("log").map { try AppendedFile(path: $0, continues: isResumed) }
+        let stop = StopRequest()
+        let hook = console.onTermination {
+            console.note("stopping after this step; again to stop at once")
+            stop.requestAndWait()
+        }
+        defer { stop.settle() }
+        let watch = RunWatch(total: run.plan.stepCount - run.stepCount, log: log, console: console)
+        let progress = console.progress("training", total: run.plan.stepCount - run.stepCount, unit: .items("steps"))
+        let ending: TrainingRun.Ending
+        do {
+            ending = try run.run(isStopRequested: { stop.isRequested }) { event in
+                try watch.observe(event)
+                if case .stepped = event { progress.advance(by: 1) }
+            }
+        } catch let error as TrainingError {
+            throw explained(error)
+        }
+        progress.finish()
+        if case .stopped(let path) = ending {
+            console.note("stopped after step \(run.stepCount), saved as \(path); the same command with --resume goes on")
+            stop.settle()
+        }
+        hook.cancel()
+        try writePlot()
+        let testLoss = ending == .finished ? try run.meanLoss(test) : nil
+        return TrainOutcome(
+            ending: ending, history: run.history, testLoss: testLoss, tokenCount: watch.tokenCount, tokensPerSecond: watch.tokensPerSecond)
+    }
+
+    /// A new run does not mix its checkpoints with those of another.
+    private func refuseOldCheckpoints() throws {
+        let folder = CheckpointFolder(path: arguments.string("checkpoints") ?? arguments.string(always: "output") + ".checkpoints")
+        guard let old = try folder.checkpoints().last, !arguments.flag("force") else { return }
+        throw FileError(
+            folder.path, "holds checkpoints of an earlier run, the newest after step \(old.step)",
+            hint: "--resume goes on with it, --force begins anew")
+    }
+
+    private func writePlot() throws {
+        guard let path = arguments.string("plot") else { return }
+        let output = try AtomicOutput(destination: path, replaces: true)
+        let file = try output.file()
+        try file.write(
+            Array(LossPlot(title: "qtrain \(FilePath.name(of: loaded.checkpoint.path))", history: run.history).svg.utf8), atOffset: 0)
+        try output.commit([file])
+    }
+
+    /// With the places of the records concerned, and what is still there.
+    private func explained(_ error: TrainingError) -> Failure {
+        var message = error.description
+        if case .nonfiniteLoss(_, _, _, let indices) = error, !indices.isEmpty {
+            message += "; its records are " + indices.map { data.set.places[samples.records[$0]] }.joined(separator: ", ")
+        }
+        return Failure(message, hint: error.hint)
+    }
+}

@@ -1,0 +1,82 @@
+import Checkpoints
+import CommandLineKit
+import ModelLoading
+import Tokenization
+import Training
+import Transformer
+
+/// The data of a run: read, split and turned into tokens.
+struct TrainingData {
+    let set: DataSet
+    let split: DataSplit
+    let encoder: SampleEncoder
+    let template: PromptTemplate
+    let tokenizer: Tokenizer
+    /// Tokens of a sample at most.
+    let lengthLimit: Int
+
+    init(_ model: LoadedModel, _ arguments: ParsedArguments, _ console: Console) throws {
+        let tokenizer = try model.checkpoint.tokenizer()
+        try model.check(tokenizer)
+        for warning in tokenizer.warnings { console.warning("\(model.checkpoint.path): \(warning)") }
+        let context = model.configuration.contextLength
+        let limit = arguments.integer("max-length") ?? min(context, 1024)
+        guard limit <= context || model.configuration.rotary != nil else {
+            throw UsageError("--max-length is \(limit), but the model has positions for \(context) tokens")
+        }
+        set = try DataSet.open(arguments.string(always: "data"))
+        for field in set.unusedFields { console.note("\(set.path): field '\(field.name)' of \(field.count) records is not used") }
+        template = Self.template(tokenizer, arguments, console)
+        for token in template.missingTokens(in: tokenizer) {
+            console.warning("the tokenizer has no token '\(token)': template \(template.name.rawValue) writes it as text")
+        }
+        split = DataSplit(
+            count: set.records.count, shares: try Self.shares(arguments.string(always: "split")),
+            seed: UInt64(arguments.integer(always: "seed")))
+        encoder = SampleEncoder(
+            tokenizer, template: template, lesson: .init(rawValue: arguments.string(always: "train-on")) ?? .completions,
+            swaps: arguments.flag("swap-instruction-and-response"), limit: limit)
+        self.tokenizer = tokenizer
+        lengthLimit = limit
+    }
+
+    /// The samples of a part of the split; says what had to be cut or left out.
+    func samples(_ part: DataSplit.Part, _ console: Console) throws -> SampleEncoder.Outcome {
+        let outcome: SampleEncoder.Outcome
+        do {
+            outcome = try encoder.encode(split.indices(part).map { ($0, set.records[$0]) })
+        } catch let error as PromptError {
+            throw Failure("\(set.path): \(error.description)", hint: "another --template, or a tokenizer with an end token")
+        }
+        tell("longer than \(lengthLimit) tokens and cut", outcome.truncated, part, console)
+        tell("without anything to learn and left out", outcome.skipped, part, console)
+        return outcome
+    }
+
+    /// Batches of samples in their order, for evaluation.
+    static func batches(_ samples: [Sample], size: Int) -> [Batch] {
+        stride(from: 0, to: samples.count, by: size).map { Batch(samples[$0..<min($0 + size, samples.count)]) }
+    }
+
+    private func tell(_ what: String, _ records: [Int], _ part: DataSplit.Part, _ console: Console) {
+        guard !records.isEmpty else { return }
+        let places = records.prefix(5).map { set.places[$0] }.joined(separator: ", ") + (records.count > 5 ? ", ..." : "")
+        console.warning("\(set.path): \(records.count) of \(split.indices(part).count) \(part.rawValue) records are \(what): \(places)")
+    }
+
+    private static func template(_ tokenizer: Tokenizer, _ arguments: ParsedArguments, _ console: Console) -> PromptTemplate {
+        if let name = arguments.string("template").flatMap(PromptTemplate.Name.init(rawValue:)) { return PromptTemplate(name) }
+        guard let own = tokenizer.chatTemplate else { return PromptTemplate(.alpaca) }
+        if let template = PromptTemplate.recognized(inJinja: own) { return template }
+        console.note("the model's own chat template is none of the known ones: alpaca is used; --template chooses")
+        return PromptTemplate(.alpaca)
+    }
+
+    private static func shares(_ text: String) throws -> (train: Double, test: Double) {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+        guard parts.count == 3, let train = parts[0], let test = parts[1], let validation = parts[2],
+            [train, test, validation].allSatisfy({ (0...1).contains($0) }), abs(train + test + validation - 1) < 1e-6
+        else { throw UsageError("--split '\(text)' is not three shares that add up to 1", hint: "for example 0.85,0.10,0.05") }
+        return (train, test)
+    }
+}

@@ -1,0 +1,115 @@
+import Adapters
+import ByteIO
+import CommandLineKit
+import Glibc
+import JSONText
+import Testing
+
+@testable import qtrain
+
+/// `qtrain` from its command line to its files, on the sample Llama.
+@Suite struct TrainTests {
+    private static let model = Fixture.sample("llama-bnb4")
+
+    /// Twenty short records.
+    private static func data(in folder: borrowing TemporaryFolder) throws -> String {
+        let records = (1...20).map { number in
+            JSONValue.object([
+                "instruction": .string("Count to \(number)."), "output": .string(String(repeating: "one ", count: 1 + number % 4)),
+            ])
+        }
+        let output = try AtomicOutput(destination: folder.file("data.json"), replaces: true)
+        let file = try output.file()
+        try file.write(Array(JSONValue.array(records).text(.indented).utf8), atOffset: 0)
+        try output.commit([file])
+        return folder.file("data.json")
+    }
+
+    private static func line(_ folder: borrowing TemporaryFolder, output: String, _ options: [String]) throws -> [String] {
+        [model, "--data", try data(in: folder), "-o", folder.file(output), "--batch-size", "2", "--rank", "4"] + options
+    }
+
+    @Test func trainsAnAdapter() throws {
+        let folder = try TemporaryFolder()
+        let options = ["--steps", "6", "--lr", "0.01", "--json", "--plot", folder.file("loss.svg"), "--log", folder.file("log.jsonl")]
+        let run = ToolRunner(qtrain, try Self.line(folder, output: "a.lora", options))
+        #expect(run.status == .done, "\(run.errors)")
+        let document = try run.document()
+        let before = try #require(document["validation_loss_before"]?.double), after = try #require(document["validation_loss"]?.double)
+        #expect(after < before)
+        let adapter = try Adapter.open(folder.file("a.lora"))
+        #expect(adapter.modules.count == 28 && adapter.configuration.rank == 4)
+        #expect(adapter.baseFingerprint != nil && adapter.tool?.hasPrefix("qtrain ") == true)
+        #expect(
+            adapter.configuration.targetModules.sorted() == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"])
+        #expect(String(decoding: try Fixture.bytes(folder.file("loss.svg")), as: UTF8.self).hasPrefix("<svg "))
+        #expect(
+            String(decoding: try Fixture.bytes(folder.file("log.jsonl")), as: UTF8.self).split(separator: "\n").filter {
+                $0.contains("\"loss\"")
+            }.count == 6)
+    }
+
+    @Test func tunesOnlyItsTargets() throws {
+        let folder = try TemporaryFolder()
+        for (targets, count) in [("q_proj,v_proj", 8), ("layers\\.0\\.mlp", 3)] {
+            let run = ToolRunner(qtrain, try Self.line(folder, output: "t.lora", ["--steps", "1", "--targets", targets, "--force"]))
+            #expect(run.status == .done, "\(run.errors)")
+            #expect(try Adapter.open(folder.file("t.lora")).modules.count == count)
+        }
+    }
+
+    @Test("goes on bit for bit after it was killed", arguments: [SIGKILL, SIGTERM])
+    func goesOnAfterBeingKilled(_ signal: Int32) throws {
+        let folder = try TemporaryFolder()
+        let options = ["--steps", "40", "--save-every", "1", "--dropout", "0.1", "--accumulate", "2"]
+        let whole = ToolRunner(qtrain, try Self.line(folder, output: "whole.lora", options))
+        #expect(whole.status == .done, "\(whole.errors)")
+        let process = try ToolProcess("qtrain", try Self.line(folder, output: "part.lora", options))
+        let checkpoints = folder.file("part.lora.checkpoints")
+        for _ in 0..<20_000 where FilePath.kind(of: checkpoints) != .folder { usleep(500) }
+        usleep(20_000)
+        process.kill(signal)
+        #expect(process.wait() == .signal(signal))
+        #expect(FilePath.kind(of: folder.file("part.lora")) == .missing)
+        let resumed = ToolRunner(qtrain, try Self.line(folder, output: "part.lora", options + ["--resume"]))
+        #expect(resumed.status == .done, "\(resumed.errors)")
+        let areEqual = try Fixture.bytes(folder.file("part.lora")) == Fixture.bytes(folder.file("whole.lora"))
+        #expect(areEqual)
+    }
+
+    @Test func trainsAllWeights() throws {
+        let folder = try TemporaryFolder()
+        let line = [
+            Fixture.sample("gpt2-tensorflow"), "--data", try Self.data(in: folder), "-o", folder.file("tuned"), "--full", "--steps", "2",
+            "--batch-size", "2", "--lr", "1e-3",
+        ]
+        let run = ToolRunner(qtrain, line)
+        #expect(run.status == .done, "\(run.errors)")
+        let again = ToolRunner(
+            qtrain, [folder.file("tuned"), "--data", folder.file("data.json"), "-o", folder.file("b.lora"), "--steps", "1"])
+        #expect(again.status == .done, "\(again.errors)")
+    }
+
+    static let refusals: [(options: [String], status: ExitCode, error: String)] = [
+        (["--full", "--rank", "4"], .usage, "--full trains all weights, so that --rank, which is for LoRA, has no meaning"),
+        (["--steps", "1", "--epochs", "1"], .usage, "--steps and --epochs both say how long the run is"),
+        (["--split", "0.5,0.6,0"], .usage, "--split '0.5,0.6,0' is not three shares that add up to 1"),
+        (["--targets", "nothing"], .usage, "--targets 'nothing' selects no layer of this model"),
+        (["--full"], .failed, "--full trains dense weights, but these are 4-bit"),
+        (["--resume"], .failed, "there is no checkpoint to go on from"),
+        (["--max-memory", "10M"], .failed, "of memory, but 10.5 MB are available"),
+        (["--split", "0,0,1"], .failed, "none of its 20 records is left to learn from"),
+        (["--steps", "2", "--warmup", "3"], .usage, "--warmup takes 3 steps, but the run has 2"),
+    ]
+
+    @Test("says what cannot be done", arguments: refusals)
+    func refuses(_ options: [String], _ status: ExitCode, _ error: String) throws {
+        let folder = try TemporaryFolder()
+        var line = try Self.line(folder, output: "x.lora", options)
+        if options.contains("--full") { line.removeAll { $0 == "--rank" || $0 == "4" } }
+        let run = ToolRunner(qtrain, options == ["--full", "--rank", "4"] ? line + ["--rank", "4"] : line)
+        #expect(run.status == status)
+        #expect(run.errors.contains(error), "\(run.errors)")
+        #expect(FilePath.kind(of: folder.file("x.lora")) == .missing)
+    }
+}
