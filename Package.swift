@@ -103,7 +103,7 @@ let package = Package(
         tests("CommandLineKitTests", ["CommandLineKit"]),
         tests(
             "FormatDocumentsTests",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Operations"]),
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Operations"]),
         tests(
             "ToolTests",
             [

@@ -10,6 +10,7 @@ struct AdapterMetadata: Sendable {
         static let prefix = "lora."
         static let format = "format"
         static let version = "lora.version"
+        static let headerChecksum = "lora.header_crc32c"
         static let tool = "lora.tool"
         static let baseFingerprint = "lora.base_fingerprint"
         static let configuration = "lora.config"
@@ -25,11 +26,11 @@ struct AdapterMetadata: Sendable {
     /// CRC-32C of each tensor in the order of the data; nil where none of our tools wrote the file.
     let checksums: [CRC32C]?
 
-    /// Members of `__metadata__` in their fixed order.
+    /// Members of `__metadata__` in their fixed order; the header's own checksum is put in last, in place of its zeros.
     static func members(
         tool: String, baseFingerprint: String?, configuration: String?, checksums: [CRC32C]
     ) -> [(key: String, value: String)] {
-        var members = [(Key.format, "pt"), (Key.version, String(version)), (Key.tool, tool)]
+        var members = [(Key.format, "pt"), (Key.version, String(version)), (Key.headerChecksum, CRC32C().description), (Key.tool, tool)]
         if let baseFingerprint { members.append((Key.baseFingerprint, baseFingerprint)) }
         if let configuration { members.append((Key.configuration, configuration)) }
         members.append((Key.checksums, checksums.map(\.description).joined()))
@@ -47,6 +48,9 @@ struct AdapterMetadata: Sendable {
                 file.path, at: "__metadata__",
                 "'\(Key.version)' is \(stated.map { "'\(JSONError.excerpt($0))'" } ?? "missing"), but this program reads version \(Self.version)",
                 hint: "a newer version of the tools may have written it")
+        }
+        if let stated = file.metadata(Key.headerChecksum) {
+            _ = try file.checkHeader(key: Key.headerChecksum, stated: stated, hint: Self.damageHint)
         }
         tool = file.metadata(Key.tool)
         baseFingerprint = file.metadata(Key.baseFingerprint)
@@ -82,8 +86,9 @@ struct AdapterMetadata: Sendable {
         return checksums
     }
 
+    private static let damageHint = "the file is damaged, or another program has changed it; fetch or convert it again"
+
     private static func damage(_ path: String, _ message: String) -> FileError {
-        FileError(
-            path, at: "__metadata__", message, hint: "the file is damaged, or another program has changed it; fetch or convert it again")
+        FileError(path, at: "__metadata__", message, hint: damageHint)
     }
 }

@@ -73,7 +73,7 @@ package struct AdapterWriter: Sendable {
     /// Writes the header and returns the files to commit; every tensor has been written completely.
     package func finish() throws(FileError) -> [OutputFile] {
         let values = checksums.finished(plan.tensors.map(\.byteCount))
-        try writer.finish { _ in plan.metadata(form, checksums: values) }
+        try writer.finish(checksumKey: AdapterMetadata.Key.headerChecksum) { _ in plan.metadata(form, checksums: values) }
         return files
     }
 }

@@ -57,7 +57,7 @@ package struct QNFMetadata: Sendable {
                 path, at: "__metadata__", "'\(Key.version)' is '\(stated)', but this program reads version \(Self.version)",
                 hint: "a newer version of the tools may have written it")
         }
-        headerChecksum = try Self.checkHeader(of: file, stated: try value(Key.headerChecksum))
+        headerChecksum = try file.checkHeader(key: Key.headerChecksum, stated: try value(Key.headerChecksum), hint: Self.damageHint)
         let digits = Array(try value(Key.checksums).utf8)
         guard digits.count == 8 * file.tensors.count else {
             throw Self.damage(
@@ -103,41 +103,10 @@ package struct QNFMetadata: Sendable {
         ]
     }
 
-    /// Where the eight digits of the header's checksum stand in the bytes before the data section.
-    static func headerChecksumRange(in header: [UInt8]) -> Range<Int>? {
-        let key = Array("\"\(Key.headerChecksum)\":\"".utf8)
-        var start = 8
-        while start + key.count + 8 <= header.count {
-            if header[start] == key[0], header[start..<start + key.count].elementsEqual(key) {
-                return start + key.count..<start + key.count + 8
-            }
-            start += 1
-        }
-        return nil
-    }
-
     private static let damageHint = "the file is damaged, or another program has changed it; fetch or convert it again"
 
     private static func damage(_ path: String, _ message: String) -> FileError {
         FileError(path, at: "__metadata__", message, hint: damageHint)
-    }
-
-    private static func checkHeader(of file: SafetensorsFile, stated: String) throws(FileError) -> CRC32C {
-        var header = try file.file.bytes(atOffset: 0, count: file.dataStart)
-        guard let checksum = CRC32C(hexadecimal: stated) else {
-            throw damage(file.path, "'\(Key.headerChecksum)' is '\(stated)', but 8 lower-case hexadecimal digits are expected")
-        }
-        guard let range = headerChecksumRange(in: header) else {
-            throw damage(file.path, "'\(Key.headerChecksum)' does not stand in the header as writers of .qnf spell it")
-        }
-        header.replaceSubrange(range, with: Array(repeating: UInt8(ascii: "0"), count: 8))
-        let computed = CRC32C(of: header)
-        guard computed == checksum else {
-            throw FileError(
-                file.path, at: "header", "its checksum is \(computed), but '\(Key.headerChecksum)' says \(checksum)",
-                hint: damageHint)
-        }
-        return checksum
     }
 
     private static func json(_ text: String, key: String, path: String) throws(FileError) -> JSONValue {

@@ -52,7 +52,7 @@ import Testing
         let folder = try TemporaryFolder()
         try Adapter.open(Fixture.adapter("llama-dora")).copy(to: folder.path("a.lora"), as: .lora, replaces: false, tool: "test 1")
         let header = try SafetensorsFile(path: folder.path("a.lora")).header
-        #expect(header.metadata.map(\.key) == ["format", "lora.version", "lora.tool", "lora.config", "lora.crc32c"])
+        #expect(header.metadata.map(\.key) == ["format", "lora.version", "lora.header_crc32c", "lora.tool", "lora.config", "lora.crc32c"])
         #expect(header.metadata[0].value == "pt")
     }
 
@@ -87,5 +87,18 @@ import Testing
                 && error?.message.hasPrefix("its checksum is \(expected), but the file says ") == true)
         #expect(throws: FileError.self) { try adapter.copy(to: folder.path("b"), as: .peft, replaces: false, tool: "t") }
         #expect(try folder.names() == ["a.lora"])
+    }
+
+    /// A scaling that is not what was trained would go unnoticed otherwise.
+    @Test func noticesAChangedConfiguration() throws {
+        let folder = try TemporaryFolder()
+        try Adapter.open(Fixture.adapter("llama-plain")).copy(to: folder.path("a.lora"), as: .lora, replaces: false, tool: "test 1")
+        var bytes = try folder.bytes("a.lora")
+        let alpha = Array("\\\"lora_alpha\\\":16".utf8)
+        let start = try #require(bytes.indices.first { bytes[$0...].starts(with: alpha) })
+        bytes[start + alpha.count - 1] = UInt8(ascii: "7")
+        try folder.write(bytes, to: "a.lora")
+        let error = #expect(throws: FileError.self) { try Adapter.open(folder.path("a.lora")) }
+        #expect(error?.place == "header" && error?.message.hasPrefix("its checksum is ") == true)
     }
 }

@@ -197,6 +197,77 @@ def tensorflow_reads_the_values_that_we_read(tools):
     return f"{count} variables"
 
 
+def adapted(base, folder):
+    """Logits in float32 of a dense base with the adapter in a folder."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(1)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation="eager")
+    model = PeftModel.from_pretrained(model, folder).eval()
+    ids = (torch.arange(96).reshape(2, 48) * 37) % model.config.vocab_size
+    with torch.no_grad():
+        return model(input_ids=ids, use_cache=False).logits
+
+
+# What changes the arithmetic, or the set of tensors, in a way of its own.
+ADAPTERS = {
+    "rslora": dict(use_rslora=True, target_modules=["q_proj", "v_proj"]),
+    "dora": dict(use_dora=True, target_modules=["q_proj", "down_proj"]),
+    "patterns": dict(target_modules=["q_proj", "k_proj"], rank_pattern={"k_proj": 2, r"layers\.1\..*": 6},
+                     alpha_pattern={"^model.layers.0.self_attn.q_proj": 3}),
+    "bias": dict(lora_bias=True, target_modules=["c_attn", "c_proj"], fan_in_fan_out=True),
+    "biases": dict(bias="all", target_modules=["c_fc"], fan_in_fan_out=True),
+    "embedding": dict(target_modules=["embed_tokens", "q_proj", "lm_head"]),
+    "saved": dict(target_modules=["q_proj"], modules_to_save=["lm_head", "norm"]),
+    "tokens": dict(target_modules=["q_proj"], trainable_token_indices=[3, 1, 7]),
+    "gaussian": dict(target_modules="all-linear", init_lora_weights="gaussian", exclude_modules=["o_proj"]),
+}
+
+
+def written_by_peft(tools, name, settings):
+    """Base, and folder of an adapter with random weights."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    is_gpt2 = settings.get("fan_in_fan_out", False)
+    base = tools.exported(SAMPLES / "gpt2-tensorflow", "gpt2-dense") if is_gpt2 else SAMPLES / "llama-hf"
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", **settings))
+    generator = torch.Generator().manual_seed(5)
+    for _, parameter in sorted(model.named_parameters()):
+        if parameter.requires_grad:
+            parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
+    folder = tools.work / f"peft-{name}"
+    model.save_pretrained(folder)
+    deltas = {n.removeprefix("base_model.model."): m.get_delta_weight("default").norm().item()
+              for n, m in model.named_modules() if hasattr(m, "get_delta_weight") and not settings.get("use_dora")}
+    return base, folder, deltas
+
+
+@check("peft", "transformers", "torch")
+def peft_loads_the_adapters_that_we_write(tools):
+    """There and back through a .lora: equal logits, and the scaling and delta of every module are PEFT's."""
+    cases = [(n, SAMPLES / "llama-hf" if n.startswith("llama") else tools.exported(SAMPLES / "gpt2-tensorflow", "gpt2-dense"),
+              SAMPLES / "adapters" / n, {}) for n in ("llama-instructions", "gpt2-instructions")]
+    cases += [(name, *written_by_peft(tools, name, settings)) for name, settings in ADAPTERS.items()]
+    count = 0
+    for name, base, theirs, deltas in cases:
+        file, ours = tools.work / f"{name}.lora", tools.work / f"ours-{name}"
+        tools.run("qconvert", "to-lora", theirs, "-o", file)
+        tools.run("qconvert", "to-peft", file, "-o", ours)
+        difference = (adapted(base, ours) - adapted(base, theirs)).abs().max().item()
+        expect(difference == 0, f"logits with {name} differ by {difference}")
+        shown = {m["name"]: m for m in json.loads(tools.run("qinspect", "adapter", file, "--json"))["modules"]}
+        for module, norm in deltas.items():
+            found = shown[module]["norm_delta"]
+            expect(abs(found - norm) <= 1e-5 * norm, f"{name}: {module}: delta {found}, in PEFT {norm}")
+            count += 1
+    return f"{len(cases)} adapters, difference 0.0; {count} deltas"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", default=".build/release", help="folder of the binaries")
