@@ -81,6 +81,7 @@ demo: build
 interop: build
 	$(PYTHON) Tests/Interop/interop.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/check_report.py --bin $(BIN)
+	$(PYTHON) Tests/Interop/evaluation.py --bin $(BIN)
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \

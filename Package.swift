@@ -22,12 +22,12 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
     .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 
-func tool(_ name: String) -> Target {
+func tool(_ name: String, _ more: [Target.Dependency] = []) -> Target {
     .executableTarget(
         name: name,
         dependencies: [
             "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit", "ToolSupport",
-        ],
+        ] + more,
         swiftSettings: swiftSettings)
 }
 
@@ -84,7 +84,9 @@ let package = Package(
         library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit"]),
         tool("qconvert"),
         tool("qinspect"),
-        tool("qverify"),
+        library(
+            "ModelToolSupport", ["Checkpoints", "Tokenization", "Transformer", "ModelLoading", "CommandLineKit", "ToolSupport"]),
+        tool("qverify", ["Parallelism", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
         .executableTarget(
             name: "qtrain",
             dependencies: [

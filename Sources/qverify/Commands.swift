@@ -3,7 +3,8 @@ import ToolSupport
 
 /// The tool: what a conversion has lost, and whether a file is whole.
 package let qverify = Tool(
-    "qverify", summary: "measure what a conversion has lost", version: toolVersion, commands: [roundtripCommand, integrityCommand])
+    "qverify", summary: "measure what a conversion has lost", version: toolVersion,
+    commands: [roundtripCommand, integrityCommand, perplexityCommand, compareCommand, reportCommand])
 
 private let roundtripCommand = Command(
     "roundtrip", summary: "compare a quantized model with its source, weight by weight",

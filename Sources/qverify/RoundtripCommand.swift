@@ -32,22 +32,32 @@ func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitC
 
 /// Why the answer is no; empty where it is yes.
 private func failures(of report: RoundtripReport, _ arguments: ParsedArguments) -> [String] {
-    var failures: [String] = []
-    func add(_ names: [String], _ what: String) {
-        guard let first = names.first else { return }
-        failures.append("\(names.count) tensors \(what), the first is '\(first)'")
-    }
-    add(report.missing, "of the source are missing in the model")
-    add(report.extra, "of the model are not in the source")
-    add(report.mismatched.map { "\($0.name)' (\($0.source) and \($0.model)) '" }, "differ in shape")
-    add(report.rows.filter { $0.relativeRMSE.isNaN }.map(\.name), "hold values that are not finite")
-    add(report.rows.filter { ($0.largestBoundShare ?? 0) > 1 }.map(\.name), "have errors beyond what the format allows")
-    add(report.rows.filter(\.isChanged).map(\.name), "are dense but not what the source holds")
+    var failures = roundtripFailures(of: report)
     if let limit = arguments.number("max-rel-rmse") {
-        add(report.rows.filter { $0.relativeRMSE > limit }.map(\.name), "have a relative RMSE above \(limit)")
+        failures.add(report.rows.filter { $0.relativeRMSE > limit }.map(\.name), "have a relative RMSE above \(limit)")
     }
-    if arguments.flag("bit-exact") { add(report.rows.filter { $0.isBitExact != true }.map(\.name), "are not bit-exact") }
+    if arguments.flag("bit-exact") { failures.add(report.rows.filter { $0.isBitExact != true }.map(\.name), "are not bit-exact") }
     return failures
+}
+
+/// Why a model is not what its source becomes, whatever limits are set.
+func roundtripFailures(of report: RoundtripReport) -> [String] {
+    var failures: [String] = []
+    failures.add(report.missing, "of the source are missing in the model")
+    failures.add(report.extra, "of the model are not in the source")
+    failures.add(report.mismatched.map { "\($0.name)' (\($0.source) and \($0.model)) '" }, "differ in shape")
+    failures.add(report.rows.filter { $0.relativeRMSE.isNaN }.map(\.name), "hold values that are not finite")
+    failures.add(report.rows.filter { ($0.largestBoundShare ?? 0) > 1 }.map(\.name), "have errors beyond what the format allows")
+    failures.add(report.rows.filter(\.isChanged).map(\.name), "are dense but not what the source holds")
+    return failures
+}
+
+extension [String] {
+    /// Adds that tensors of these names, if any, are not as they should be.
+    fileprivate mutating func add(_ names: [String], _ what: String) {
+        guard let first = names.first else { return }
+        append("\(names.count) tensors \(what), the first is '\(first)'")
+    }
 }
 
 private func verdict(_ report: RoundtripReport, _ arguments: ParsedArguments) -> String {

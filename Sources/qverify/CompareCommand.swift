@@ -1,0 +1,137 @@
+import CommandLineKit
+import Evaluation
+import JSONText
+import ModelToolSupport
+import Parallelism
+import Tokenization
+import ToolSupport
+import Transformer
+
+/// `qverify compare`.
+func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let a = try console.openModel(arguments.positional(always: "a"))
+    let b = try console.openModel(arguments.positional(always: "b"))
+    let comparison = try TextComparison(a, b, arguments, console, largestCount: arguments.integer(always: "largest"))
+    if arguments.flag("json") {
+        try console.writeJSON([
+            "ok": .bool(comparison.failures.isEmpty), "failures": .strings(comparison.failures),
+            "predictions": .object(comparison.document),
+        ])
+    } else {
+        try console.writeLine("A: \(a.path)".terminalSafe)
+        try console.writeLine("B: \(b.path)".terminalSafe)
+        try comparison.write(to: console)
+        for failure in comparison.failures { try console.writeLine("NOT OK: \(failure)") }
+        if comparison.failures.isEmpty, !arguments.limitNames.isEmpty { try console.writeLine("OK: within the limits") }
+        console.note(comparison.measures.summary(tokensPerSecond: comparison.tokensPerSecond))
+    }
+    return comparison.failures.isEmpty ? .done : .no
+}
+
+extension ParsedArguments {
+    /// The limits that are given.
+    fileprivate var limitNames: [String] { ["max-kl", "max-ppl-ratio"].filter(isGiven) }
+}
+
+/// Two models on a text, and what is said of it.
+struct TextComparison {
+    let report: ComparisonReport
+    let text: TextInput
+    let measures = RunMeasures()
+    let tokensPerSecond: Double
+    /// Limits that are exceeded.
+    let failures: [String]
+    private let a: OpenedModel
+    private let b: OpenedModel
+
+    init(_ a: OpenedModel, _ b: OpenedModel, _ arguments: ParsedArguments, _ console: Console, largestCount: Int) throws {
+        text = try TextInput(arguments, path: arguments.string("text") ?? "-", for: [a, b])
+        let engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
+        let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
+        let comparison = try ModelComparison(a.evaluated, b.evaluated, on: text.windows, engine: engine, largestCount: largestCount)
+        report = try comparison.run { progress.advance(by: $0) }
+        progress.finish()
+        tokensPerSecond = Double(2 * text.windows.ids.count) / measures.seconds
+        (self.a, self.b) = (a, b)
+        var failures: [String] = []
+        if let limit = arguments.number("max-kl"), report.divergence.mean > limit {
+            let mean = NumberText.significant(report.divergence.mean, digits: 4)
+            failures.append("the mean KL divergence of \(mean) nats is above \(NumberText.significant(limit, digits: 6))")
+        }
+        if let limit = arguments.number("max-ppl-ratio"), report.perplexityRatio > limit {
+            let ratio = NumberText.significant(report.perplexityRatio, digits: 6)
+            failures.append("the perplexity ratio of \(ratio) is above \(NumberText.significant(limit, digits: 6))")
+        }
+        self.failures = failures
+    }
+
+    private static let shares = [0.5, 0.9, 0.95, 0.99, 0.999]
+
+    func write(to console: Console) throws {
+        try console.writeLine(text.summary.terminalSafe)
+        var table = Table([.init(""), .init("value")])
+        table.addRow(["perplexity of A", .init(plusMinus(report.a.value, report.a.standardError))])
+        table.addRow(["perplexity of B", .init(plusMinus(report.b.value, report.b.standardError))])
+        table.addRow(["B over A", .init(plusMinus(report.perplexityRatio, report.perplexityRatioError))])
+        table.addRow(["KL divergence, mean", .init(plusMinus(report.divergence.mean, report.divergence.standardError) + " nats")])
+        for share in Self.shares {
+            let percent = NumberText.significant(share * 100, digits: 4)
+            table.addRow(["  not above, \(percent)%", .init(NumberText.significant(report.divergence(atShare: share), digits: 3))])
+        }
+        table.addRow(["  largest", .init(NumberText.significant(report.divergence(atShare: 1), digits: 3))])
+        table.addRow(["same most likely token", .init(plusMinus(100 * report.sameTopShare, 100 * report.sameTopError) + " %")])
+        try console.write(table)
+        guard !report.largest.isEmpty else { return }
+        try console.writeLine()
+        try console.write(largestTable())
+    }
+
+    private func largestTable() -> Table {
+        var table = Table([
+            .init("KL", .decimal), .init("loss A", .decimal), .init("loss B", .decimal), .init("text", canShrink: true), .init("next"),
+            .init("A expects"), .init("B expects"),
+        ])
+        for place in report.largest {
+            table.addRow([
+                .init(NumberText.fixed(place.divergence, decimals: 4)), .init(NumberText.fixed(place.lossA, decimals: 3)),
+                .init(NumberText.fixed(place.lossB, decimals: 3)), .init(textBefore(place)), .init(token(place.position)),
+                .init(token(place.topA)), .init(token(place.topB)),
+            ])
+        }
+        return table
+    }
+
+    /// What both models had read last.
+    private func textBefore(_ place: ComparisonReport.Difference) -> String {
+        let ids = text.windows.ids[max(0, place.position - 12)..<place.position]
+        return "…" + a.tokenizer.decode(ids, showsSpecialTokens: true).suffix(32)
+    }
+
+    private func token(_ position: Int) -> String { token(text.windows.ids[position]) }
+
+    /// In quotes: spaces belong to tokens.
+    private func token(_ id: TokenID) -> String { "'\(String(decoding: a.tokenizer.bytes(of: id), as: UTF8.self))'" }
+
+    var document: JSONObject {
+        var percentiles = JSONObject()
+        for share in Self.shares + [1] {
+            percentiles[NumberText.significant(share * 100, digits: 4)] = .double(report.divergence(atShare: share))
+        }
+        let places = report.largest.map { place -> JSONValue in
+            .object([
+                "position": .integer(place.position), "kl": .double(place.divergence), "loss_a": .double(place.lossA),
+                "loss_b": .double(place.lossB), "text": .string(textBefore(place)), "next": .string(token(place.position)),
+                "top_a": .string(token(place.topA)), "top_b": .string(token(place.topB)),
+            ])
+        }
+        return JSONObject([
+            "a": .string(a.path), "b": .string(b.path), "text": .object(text.document), "perplexity_a": .object(report.a.document(text)),
+            "perplexity_b": .object(report.b.document(text)), "perplexity_ratio": .double(report.perplexityRatio),
+            "perplexity_ratio_error": .double(report.perplexityRatioError), "kl_mean": .double(report.divergence.mean),
+            "kl_error": .double(report.divergence.standardError), "kl_percentiles": .object(percentiles),
+            "same_top": .double(report.sameTopShare), "same_top_error": .double(report.sameTopError), "largest": .array(places),
+            "tokens_per_second": .double(tokensPerSecond), "seconds": .double(measures.seconds),
+            "peak_memory": .integer(measures.peakMemory),
+        ])
+    }
+}

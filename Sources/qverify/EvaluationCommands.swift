@@ -1,0 +1,52 @@
+import CommandLineKit
+
+/// Options of every command that reads a text with a model.
+private let textOptions: [Option] = [
+    .integer("context", in: 2...1 << 20, unit: "tokens", defaultText: "the model's, at most 2048", help: "length of a window"),
+    .integer("stride", in: 1...1 << 20, unit: "tokens", defaultText: "the context", help: "from one window to the next"),
+    .integer("max-tokens", in: 2...Int.max, unit: "tokens", defaultText: "all", help: "how much of the text to read"),
+]
+
+private let text = Option.path("text", help: "the text, UTF-8; - is standard input")
+
+private let limits: [Option] = [
+    .number("max-kl", in: 0...Double.infinity, unit: "nats", help: "largest mean KL divergence"),
+    .number("max-ppl-ratio", in: 0...Double.infinity, help: "largest perplexity of the second over that of the first"),
+]
+
+let perplexityCommand = Command(
+    "perplexity", summary: "measure how well a model predicts a text",
+    discussion: """
+        The text is encoded whole, with the special tokens that the tokenizer puts around a text, and cut into windows. Every \
+        token of a window but its first is predicted from those before it; with a stride below the context, windows overlap and \
+        only tokens that no earlier window predicted count. The error behind the ± takes the losses of tokens for independent.
+        """,
+    arguments: [Argument("model", help: "any model that qrun runs")],
+    options: [text.required()] + textOptions + [.threads, .json],
+    example: "qverify perplexity model.qnf --text heldout.txt", run: perplexity)
+
+let compareCommand = Command(
+    "compare", summary: "compare what two models make of a text",
+    discussion: """
+        Both models read the text side by side, as 'perplexity' does. KL divergence is that of B from A, in nats per token: what it \
+        costs to take B's probabilities for A's. Exit status 1 where a limit is exceeded.
+        """,
+    arguments: [
+        Argument("a", help: "the reference, any model that qrun runs"), Argument("b", help: "the model to judge, of the same vocabulary"),
+    ],
+    options: [text.required()] + limits + textOptions
+        + [.integer("largest", in: 0...1000, default: 5, help: "places to show where the models differ most"), .threads, .json],
+    example: "qverify compare model-hf model.qnf --text heldout.txt --max-kl 0.05", run: compare)
+
+let reportCommand = Command(
+    "report", summary: "tell all that a conversion has lost, in one document",
+    discussion: """
+        The error of the weights layer by layer, as 'roundtrip' measures it, and with a text what that does to the model's \
+        predictions, as 'compare' measures it. Exit status 1 where either would be.
+        """,
+    arguments: [
+        Argument("source", help: "the model before quantization, in any format"),
+        Argument("model", help: "the model to judge"),
+    ],
+    options: [text.inUsage()] + limits + textOptions + [.threads, .maxMemory, .json],
+    example: "qverify report TinyLlama-1.1B tinyllama.qnf --text heldout.txt", run: report)

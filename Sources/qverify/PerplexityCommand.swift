@@ -1,0 +1,74 @@
+import CommandLineKit
+import Evaluation
+import Glibc
+import JSONText
+import ModelToolSupport
+import Parallelism
+import ToolSupport
+import Transformer
+
+/// `qverify perplexity`.
+func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let model = try console.openModel(arguments.positional(always: "model"))
+    let text = try TextInput(arguments, path: arguments.string(always: "text"), for: [model])
+    let engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
+    let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
+    let measures = RunMeasures()
+    let measured = try PerplexityMeasurement(of: model.evaluated, on: text.windows, engine: engine).run { progress.advance(by: $0) }
+    progress.finish()
+    let speed = Double(text.windows.ids.count) / measures.seconds
+    if arguments.flag("json") {
+        try console.writeJSON([
+            "model": .string(model.path), "text": .object(text.document), "perplexity": .object(measured.document(text)),
+            "tokens_per_second": .double(speed), "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
+        ])
+    } else {
+        try console.writeLine("\(model.path): \(text.summary)".terminalSafe)
+        try console.writeLine("perplexity \(plusMinus(measured.value, measured.standardError)) per token")
+        let loss = plusMinus(measured.loss.mean, measured.loss.standardError)
+        try console.writeLine("loss \(loss) nats per token, \(NumberText.fixed(measured.bitsPerByte(text), decimals: 4)) bits per byte")
+        console.note(measures.summary(tokensPerSecond: speed))
+    }
+    return .done
+}
+
+/// `2.2518 ± 0.0307`, both to the places that the error makes sense of.
+func plusMinus(_ value: Double, _ error: Double) -> String {
+    guard error.isFinite, error > 0 else { return NumberText.significant(value, digits: 5) }
+    let decimals = min(9, max(0, 2 - Int(log10(error).rounded(.down))))
+    return "\(NumberText.fixed(value, decimals: decimals)) ± \(NumberText.fixed(error, decimals: decimals))"
+}
+
+extension TextInput {
+    /// `9,532 tokens of heldout.txt, windows of 256`.
+    var summary: String { "\(NumberText.grouped(windows.ids.count)) tokens of \(path), \(windowText)" }
+
+    var document: JSONObject {
+        JSONObject([
+            "path": .string(path), "tokens": .integer(windows.ids.count), "context": .integer(context), "stride": .integer(stride),
+            "predicted_tokens": .integer(windows.predictedCount), "predicted_bytes": .integer(predictedByteCount),
+        ])
+    }
+}
+
+extension Perplexity {
+    /// What it takes to write the text down with the model's help; comparable between tokenizers.
+    func bitsPerByte(_ text: TextInput) -> Double {
+        loss.mean * Double(tokenCount) / log(2) / Double(max(1, text.predictedByteCount))
+    }
+
+    func document(_ text: TextInput) -> JSONObject {
+        JSONObject([
+            "perplexity": .double(value), "perplexity_error": .double(standardError), "loss": .double(loss.mean),
+            "loss_error": .double(loss.standardError), "bits_per_byte": .double(bitsPerByte(text)),
+        ])
+    }
+}
+
+extension RunMeasures {
+    /// `1.2 s, 1,800 tokens/s, 45 MB of memory at most`.
+    func summary(tokensPerSecond: Double) -> String {
+        "\(NumberText.duration(seconds: seconds)), \(NumberText.grouped(Int(tokensPerSecond))) tokens/s, "
+            + "\(NumberText.byteCount(peakMemory)) of memory at most"
+    }
+}

@@ -1,0 +1,93 @@
+import ByteIO
+import CommandLineKit
+import Evaluation
+import Glibc
+import ModelToolSupport
+import Tokenization
+import Transformer
+
+/// A text as models are to read it, and how it was cut.
+struct TextInput {
+    let path: String
+    let windows: TextWindows
+    let context: Int
+    let stride: Int
+    /// Bytes of the tokens that are predicted.
+    let predictedByteCount: Int
+
+    /// A default context no longer than this: attention takes the square of it.
+    private static let defaultContext = 2048
+
+    /// Reads the text of `--text` and cuts it for all of the models, which must have the same tokens.
+    init(_ arguments: ParsedArguments, path: String, for models: [OpenedModel]) throws {
+        let text = try Self.read(path)
+        var ids = models[0].tokenizer.encode(text)
+        for model in models.dropFirst() {
+            let others = model.tokenizer.encode(text)
+            guard others != ids else { continue }
+            let place = zip(ids, others).enumerated().first { $1.0 != $1.1 }?.offset ?? min(ids.count, others.count)
+            throw EvaluationError(
+                "\(models[0].path) and \(model.path) cut the text into different tokens, first at token \(place + 1)",
+                hint: "only models with the same tokenizer can be compared token by token")
+        }
+        if let limit = arguments.integer("max-tokens") { ids = Array(ids.prefix(limit)) }
+        context = try Self.context(arguments, for: models)
+        stride = arguments.integer("stride") ?? context
+        guard stride <= context else {
+            throw UsageError("--stride \(stride) is longer than the context of \(context) tokens: some would be left out")
+        }
+        self.path = path
+        windows = try TextWindows(ids, context: context, stride: stride)
+        predictedByteCount = windows.windows.reduce(0) { count, window in
+            ids[window.firstPredicted..<window.range.upperBound].reduce(count) { $0 + models[0].tokenizer.bytes(of: $1).count }
+        }
+    }
+
+    private static func context(_ arguments: ParsedArguments, for models: [OpenedModel]) throws -> Int {
+        guard let context = arguments.integer("context") else {
+            return max(2, models.map(\.configuration.contextLength).reduce(defaultContext, min))
+        }
+        for model in models where model.weights.positions != nil && context > model.configuration.contextLength {
+            throw UsageError("--context \(context): \(model.path) has learned \(model.configuration.contextLength) positions and no more")
+        }
+        return context
+    }
+
+    private static func read(_ path: String) throws -> String {
+        let name = path == "-" ? "standard input" : path
+        let bytes = path == "-" ? try readStandardInput() : try InputFile(path: path).allBytes(limit: byteCountLimit)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            // What decoding replaces is longer or shorter than what was there; before it, both are equal.
+            let offset = zip(bytes, String(decoding: bytes, as: UTF8.self).utf8).enumerated().first { $1.0 != $1.1 }?.offset ?? bytes.count
+            throw FileError(name, at: "byte \(offset)", "is not UTF-8")
+        }
+        return text
+    }
+
+    /// It is held in memory whole.
+    private static let byteCountLimit = 1 << 30
+
+    private static func readStandardInput() throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = buffer.withUnsafeMutableBytes { Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            guard count >= 0 else { throw FileError("standard input", "cannot be read: \(String(cString: strerror(errno)))") }
+            guard count > 0 else { return bytes }
+            bytes += buffer[..<count]
+            guard bytes.count <= byteCountLimit else {
+                throw FileError("standard input", "has more than the \(byteCountLimit) bytes that are read of a text")
+            }
+        }
+    }
+
+    /// `256 tokens every 128`.
+    var windowText: String { stride == context ? "windows of \(context)" : "windows of \(context), every \(stride)" }
+}
+
+extension OpenedModel {
+    /// As it is measured.
+    var evaluated: EvaluationModel { EvaluationModel(name: path, configuration: configuration, weights: weights) }
+}
+
+extension EvaluationError: Explained {}

@@ -1,0 +1,91 @@
+import CommandLineKit
+import Glibc
+import JSONText
+import Testing
+
+@testable import qverify
+
+@Suite struct EvaluationCommandTests {
+    private static let llama = Fixture.sample("llama-hf"), fourBit = Fixture.sample("llama-bnb4"), gpt2 = Fixture.sample("gpt2-tensorflow")
+    private static let text = Fixture.sample("text/heldout.txt")
+
+    private static func run(_ line: String...) -> ToolRunner {
+        ToolRunner(qverify, line + ["--text", text, "--max-tokens", "300", "--context", "128"])
+    }
+
+    @Test func perplexityInTextAndJSON() throws {
+        let run = Self.run("perplexity", Self.gpt2)
+        let lines = run.output.split(separator: "\n").map(String.init)
+        #expect(run.status == .done)
+        #expect(lines.count == 3)
+        #expect(lines[0] == "\(Self.gpt2): 300 tokens of \(Self.text), windows of 128")
+        let document = try Self.run("perplexity", Self.gpt2, "--json").document()
+        let value = try #require(document["perplexity"]?["perplexity"]?.double)
+        #expect((2.2...3.2).contains(value))
+        #expect(lines[1].hasPrefix("perplexity \(NumberText.fixed(value, decimals: 3).dropLast())"))
+        #expect(document["text"]?["predicted_tokens"]?.integer == 297)
+        let bits = try #require(document["perplexity"]?["bits_per_byte"]?.double)
+        #expect(lines[2].hasSuffix("\(NumberText.fixed(bits, decimals: 4)) bits per byte"))
+    }
+
+    @Test func limitsDecideTheExitStatus() throws {
+        let passed = Self.run("compare", Self.llama, Self.fourBit, "--max-kl", "0.1", "--max-ppl-ratio", "1.5")
+        #expect(passed.status == .done && passed.output.hasSuffix("OK: within the limits\n"))
+        let failed = Self.run("compare", Self.llama, Self.fourBit, "--max-kl", "1e-5", "--max-ppl-ratio", "0.5", "--json")
+        #expect(failed.status == .no)
+        let document = try failed.document()
+        #expect(document["ok"]?.bool == false)
+        let failures = (document["failures"]?.array ?? []).map { $0.string ?? "" }
+        try #require(failures.count == 2)
+        #expect(failures[0].hasPrefix("the mean KL divergence of 0.00") && failures[0].hasSuffix(" nats is above 1e-05"))
+        #expect(failures[1].hasSuffix(" is above 0.5"))
+        #expect(document["predictions"]?["largest"]?.array?.count == 5)
+    }
+
+    @Test func reportsWeightsAndPredictions() throws {
+        let text = Self.run("report", Self.llama, Self.fourBit)
+        #expect(text.status == .done)
+        #expect(text.output.contains("\nmodel.layers.3 ") && text.output.contains("\nKL divergence, mean "))
+        #expect(text.output.hasSuffix("OK: all errors are within the bound of the format\n"))
+        let document = try ToolRunner(qverify, ["report", Self.llama, Self.fourBit, "--json"]).document()
+        #expect(document["ok"]?.bool == true)
+        #expect(document["predictions"] == .null)
+        #expect(document["weights"]?["layers"]?.array?.count == 4)
+        #expect(document["weights"]?["unchanged_tensors"]?.integer == 11)
+        // Another model's weights are no conversion of these.
+        let other = ToolRunner(qverify, ["report", Self.gpt2, Self.fourBit])
+        #expect(other.status == .no && other.output.contains("NOT OK: 52 tensors of the source are missing in the model"))
+    }
+
+    @Test(arguments: [
+        (["perplexity", llama], "qverify: error: missing option --text FILE"),
+        (["perplexity", llama, "--text", text, "--context", "8", "--stride", "9"], "--stride 9 is longer than the context of 8 tokens"),
+        (["perplexity", gpt2, "--text", text, "--context", "257"], "has learned 256 positions and no more"),
+        (["report", llama, fourBit, "--max-kl", "1"], "--max-kl says something about a text, but there is no --text"),
+    ])
+    func refusesWhatCannotBeMeant(line: [String], message: String) {
+        let run = ToolRunner(qverify, line)
+        #expect(run.status == .usage && run.output.isEmpty)
+        #expect(run.errors.contains(message), "\(run.errors)")
+    }
+
+    @Test func refusesTextThatIsNotUTF8() throws {
+        let folder = try TemporaryFolder()
+        try OutputBytes.write([0x61, 0x62, 0xff, 0x63], to: folder.file("bad.txt"))
+        let run = ToolRunner(qverify, ["perplexity", Self.llama, "--text", folder.file("bad.txt")])
+        #expect(run.status == .failed && run.errors.contains("bad.txt: byte 2: is not UTF-8"))
+        try OutputBytes.write([0x61], to: folder.file("short.txt"))
+        let short = ToolRunner(qverify, ["perplexity", Self.llama, "--text", folder.file("short.txt")])
+        #expect(short.errors == "qverify: error: the text has 1 tokens, but it takes 2 to predict one from another\n")
+    }
+}
+
+/// Small files of tests.
+private enum OutputBytes {
+    static func write(_ bytes: [UInt8], to path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        defer { close(descriptor) }
+        let count = Glibc.write(descriptor, bytes, bytes.count)
+        try #require(count == bytes.count)
+    }
+}
