@@ -5,6 +5,9 @@
 
 enum { GROUP = QK_GROUP, CODE_LIMIT = 8192, ACTIVATION_LIMIT = 4095, TILE_GROUPS = QK_MATMUL16_DEPTH / QK_GROUP };
 
+// Groups of a row whose scales are computed at a time: an even number.
+enum { PIECE_GROUPS = 64 };
+
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 bool qk_matmul16_supports(const qk_matrix *matrix) {
@@ -56,18 +59,54 @@ static void groupScales(const qk_matrix *m, float unit, size_t row, size_t colum
     for (size_t g = 0; g < count; g++) scales[g] *= unit;
 }
 
-// Order of a group. Scalar and bytes: as it is. AVX2 takes the high nibbles of 32 bytes, then the low ones, and pairs lower and
-// upper bytes within each half of the register; AVX-512 looks up 16-bit lanes of 4 codes, one of them at a time.
-
-QK_INLINE void permute(qk_simd level, const int16_t *natural, int16_t *ordered) {
-    if (level == QK_AVX512) {
-        for (size_t j = 0; j < 4; j++)
-            for (size_t i = 0; i < 16; i++) ordered[16 * j + i] = natural[4 * i + j];
-    } else {
-        for (size_t part = 0; part < 4; part++)
-            for (size_t i = 0; i < 16; i++)
-                ordered[16 * part + i] = natural[2 * (i / 8 * 16 + part % 2 * 8 + i % 8) + part / 2];
+/// The same for 8 rows at once: [groupCount][8]. Beyond `rowCount` rows: the last one again.
+static void groupScalesOfEight(
+    const qk_matrix *m, float unit, size_t row, size_t rowCount, size_t column, size_t groupCount, float *scales
+) {
+    enum { EIGHT = QK_MATMUL16_ROWS };
+    if (m->absmax || m->blockSize != GROUP) {
+        float rowScales[PIECE_GROUPS];
+        for (size_t i = 0; i < EIGHT; i++) {
+            groupScales(m, unit, row + (i < rowCount ? i : rowCount - 1), column, groupCount, rowScales);
+            for (size_t g = 0; g < groupCount; g++) scales[EIGHT * g + i] = rowScales[g];
+        }
+        return;
     }
+    for (size_t i = 0; i < EIGHT; i++) {
+        const size_t first = (row + (i < rowCount ? i : rowCount - 1)) * (m->columnCount / GROUP) + column / GROUP;
+        const uint8_t *codes = m->absmaxCodes + first;
+        for (size_t g = 0; g < groupCount;) {
+            float factor, value;
+            const size_t nested = (first + g) / m->nestedBlockSize, last = (nested + 1) * m->nestedBlockSize - first;
+            memcpy(&factor, m->nestedAbsmax + 4 * nested, sizeof factor);
+            for (; g < groupCount && g < last; g++) {
+                memcpy(&value, m->nestedMap + 4 * codes[g], sizeof value);
+                scales[EIGHT * g + i] = value * factor;
+            }
+        }
+    }
+    for (size_t i = 0; i < EIGHT * groupCount; i++) scales[i] = (scales[i] + m->offset) * unit;
+}
+
+// Order of elements. Scalar and bytes: as they are. AVX2 takes the high nibbles of 32 bytes, then the low ones, and pairs lower
+// and upper bytes within each half of the register. AVX-512 looks up 16-bit lanes of 4 codes, one of them at a time, in two
+// groups at once: code j of each lane of the first, then of the second.
+
+/// Whether group `group` of `groupCount` is unpacked together with its neighbour.
+QK_INLINE bool isPaired(qk_simd level, bool areBytes, size_t group, size_t groupCount) {
+    return level == QK_AVX512 && !areBytes && (group | 1) < groupCount;
+}
+
+/// Place, in its row, of 16 ordered elements: number `part` of the 4 of a group.
+QK_INLINE size_t placeOf(bool isPaired, size_t group, size_t part) {
+    return isPaired ? group / 2 * 2 * GROUP + 32 * part + group % 2 * 16 : group * GROUP + 16 * part;
+}
+
+/// Element of a group that comes at place `i` of part `part` there.
+QK_INLINE size_t elementAt(qk_simd level, bool areBytes, size_t part, size_t i) {
+    if (areBytes || level == QK_SCALAR) return 16 * part + i;
+    if (level == QK_AVX512) return 4 * i + part;
+    return 2 * (i / 8 * 16 + part % 2 * 8 + i % 8) + part / 2;
 }
 
 /// One group: its scale.
@@ -97,27 +136,38 @@ QK_INLINE float quantizeGroup(const float *x, float limit, int16_t *quantized) {
     return largest / limit;
 }
 
-QK_INLINE void quantizeRow(qk_simd level, bool permutes, const float *x, size_t count, int16_t *quantized, float *scales) {
-    for (size_t start = 0; start < count; start += GROUP) {
+QK_INLINE void quantizeRow(qk_simd level, bool areBytes, const float *x, size_t count, int16_t *quantized, float *scales) {
+    const size_t groupCount = (count + GROUP - 1) / GROUP;
+    for (size_t g = 0; g < groupCount; g++) {
         float padded[GROUP] = {0};
         int16_t natural[GROUP];
-        const size_t part = count - start < GROUP ? count - start : GROUP;
-        if (part < GROUP) memcpy(padded, x + start, part * sizeof *x);
-        scales[start / GROUP] = quantizeGroup(
-            part < GROUP ? padded : x + start, ACTIVATION_LIMIT, permutes ? natural : quantized + start);
-        if (permutes) permute(level, natural, quantized + start);
+        const size_t part = count - g * GROUP < GROUP ? count - g * GROUP : GROUP;
+        if (part < GROUP) memcpy(padded, x + g * GROUP, part * sizeof *x);
+        scales[g] = quantizeGroup(part < GROUP ? padded : x + g * GROUP, ACTIVATION_LIMIT, natural);
+        const bool paired = isPaired(level, areBytes, g, groupCount);
+        for (size_t j = 0; j < 4; j++) {
+            int16_t *ordered = quantized + placeOf(paired, g, j);
+            for (size_t i = 0; i < 16; i++) ordered[i] = natural[elementAt(level, areBytes, j, i)];
+        }
     }
 }
 
+QK_INLINE void quantizeAnyRow(
+    qk_simd level, bool areBytes, const float *x, size_t count, int16_t *quantized, float *scales
+) {
+    if (areBytes) quantizeRow(level, true, x, count, quantized, scales);
+    else quantizeRow(level, false, x, count, quantized, scales);
+}
+
 QK_FOR_LEVELS_OF(
-    quantizeRow, quantizeRow, (bool permutes, const float *x, size_t count, int16_t *quantized, float *scales), permutes, x,
-    count, quantized, scales)
+    quantizeRow, quantizeAnyRow, (bool areBytes, const float *x, size_t count, int16_t *quantized, float *scales), areBytes,
+    x, count, quantized, scales)
 
 void qk_matmul16_quantize_at(
     qk_simd level, const qk_matrix *matrix, const float *x, int16_t *quantized, float *scales
 ) {
-    const bool permutes = level != QK_SCALAR && matrix->storage == QK_MATRIX_PACKED4;
-    QK_CALL_LEVEL(quantizeRow, level, permutes, x, matrix->columnCount, quantized, scales);
+    const bool areBytes = matrix->storage == QK_MATRIX_BYTES;
+    QK_CALL_LEVEL(quantizeRow, level, areBytes, x, matrix->columnCount, quantized, scales);
 }
 
 void qk_matmul16_bytes(const float *x, size_t count, int8_t *bytes, float *scales) {
@@ -132,12 +182,14 @@ void qk_matmul16_bytes(const float *x, size_t count, int8_t *bytes, float *scale
 
 // Rows of weights against few rows of x.
 
-enum { ROWS = QK_MATMUL16_ROWS, PIECE_GROUPS = 64 };
+enum { ROWS = QK_MATMUL16_ROWS };
 
 /// Rows that are multiplied together, and one piece of their columns.
 typedef struct {
     /// Codes or bytes of the piece. Beyond the last row: the last row again.
     const uint8_t *rows[ROWS];
+    /// From a row's piece to that of the row that is multiplied after it.
+    size_t nextRow;
     size_t groupCount;
     /// [groupCount][ROWS].
     const float *scales;
@@ -216,6 +268,7 @@ QK_TARGET_AVX2 QK_INLINE void addPieceAVX2(
         __m256i products[ROWS];
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *bytes = p->rows[row] + byteCount * g;
+            __builtin_prefetch(bytes + p->nextRow, 0, 3);
             __m256i values[4];
             if (areBytes) widenBytes(bytes, values);
             else unpackAVX2(planes, bytes, values);
@@ -241,27 +294,74 @@ QK_TARGET_VNNI QK_INLINE void unpackVNNI(__m256i map, const uint8_t *packed, __m
     values[3] = _mm256_permutexvar_epi16(_mm256_srli_epi16(codes, 8), map);
 }
 
+QK_TARGET_VNNI QK_INLINE void addGroupVNNI(
+    bool areBytes, const rowPiece *p, size_t g, const int16_t *x, const float *xScales, __m256 *total
+) {
+    const __m256i map = _mm256_loadu_si256((const __m256i *)p->values);
+    __m256i products[ROWS];
+    UNROLL for (size_t row = 0; row < ROWS; row++) {
+        __m256i values[4];
+        if (areBytes) __builtin_prefetch(p->rows[row] + GROUP * g + p->nextRow, 0, 3);
+        if (areBytes) widenBytes(p->rows[row] + GROUP * g, values);
+        else unpackVNNI(map, p->rows[row] + GROUP / 2 * g, values);
+        products[row] = _mm256_setzero_si256();
+        UNROLL for (size_t j = 0; j < 4; j++)
+            products[row] = _mm256_dpwssd_epi32(
+                products[row], values[j], _mm256_loadu_si256((const __m256i *)(x + GROUP * g + 16 * j)));
+    }
+    const __m256 scales = _mm256_mul_ps(_mm256_loadu_ps(p->scales + ROWS * g), _mm256_set1_ps(xScales[g]));
+    *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sumsOfEight(products)), scales, *total);
+}
+
+/// Sums of adjacent lanes, of a in the lower and of b in the upper half of each 128 bits.
+QK_TARGET_VNNI QK_INLINE __m512i pairSums(__m512i a, __m512i b) {
+    const __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
+    return _mm512_add_epi32(
+        _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x88)), _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0xdd)));
+}
+
+/// Two groups at once: the sums of the first of each of 8 vectors' lower 8 lanes, then of their upper ones.
+QK_TARGET_VNNI QK_INLINE __m512i sumsOfHalves(const __m512i v[8]) {
+    const __m512i a = pairSums(pairSums(v[0], v[1]), pairSums(v[2], v[3]));
+    const __m512i b = pairSums(pairSums(v[4], v[5]), pairSums(v[6], v[7]));
+    // a: four rows in each 128 bits, of which the first two belong to the first group. Then 0 2 of a, 0 2 of b, and 1 3.
+    const __m512i sums = _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+    return _mm512_shuffle_i32x4(sums, sums, 0xd8);
+}
+
+QK_TARGET_VNNI QK_INLINE void addPairVNNI(
+    const rowPiece *p, size_t g, const int16_t *x, const float *xScales, __m256 *total
+) {
+    const __m512i map = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)p->values));
+    __m512i products[ROWS];
+    UNROLL for (size_t row = 0; row < ROWS; row++) {
+        const __m512i codes = _mm512_loadu_si512(p->rows[row] + GROUP / 2 * g);
+        __builtin_prefetch(p->rows[row] + GROUP / 2 * g + p->nextRow, 0, 3);
+        // The permutation looks at the lowest 5 bits of a lane, and the map is there twice.
+        const __m512i values[4] = {
+            _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 4), map), _mm512_permutexvar_epi16(codes, map),
+            _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 12), map),
+            _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 8), map)};
+        products[row] = _mm512_setzero_si512();
+        UNROLL for (size_t j = 0; j < 4; j++)
+            products[row] = _mm512_dpwssd_epi32(
+                products[row], values[j], _mm512_loadu_si512(x + GROUP * g + 32 * j));
+    }
+    const __m512 sums = _mm512_cvtepi32_ps(sumsOfHalves(products));
+    const __m256 first = _mm256_mul_ps(_mm256_loadu_ps(p->scales + ROWS * g), _mm256_set1_ps(xScales[g]));
+    const __m256 second = _mm256_mul_ps(_mm256_loadu_ps(p->scales + ROWS * g + ROWS), _mm256_set1_ps(xScales[g + 1]));
+    *total = _mm256_fmadd_ps(_mm512_castps512_ps256(sums), first, *total);
+    *total = _mm256_fmadd_ps(_mm512_extractf32x8_ps(sums, 1), second, *total);
+}
+
 QK_TARGET_VNNI QK_INLINE void addPieceVNNI(
     bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]
 ) {
-    const __m256i map = _mm256_loadu_si256((const __m256i *)p->values);
-    const size_t byteCount = areBytes ? GROUP : GROUP / 2;
     __m256 total = _mm256_loadu_ps(sums);
-    for (size_t g = 0; g < p->groupCount; g++) {
-        __m256i products[ROWS];
-        UNROLL for (size_t row = 0; row < ROWS; row++) {
-            const uint8_t *bytes = p->rows[row] + byteCount * g;
-            __m256i values[4];
-            if (areBytes) widenBytes(bytes, values);
-            else unpackVNNI(map, bytes, values);
-            products[row] = _mm256_setzero_si256();
-            UNROLL for (size_t j = 0; j < 4; j++)
-                products[row] = _mm256_dpwssd_epi32(
-                    products[row], values[j], _mm256_loadu_si256((const __m256i *)(x + GROUP * g + 16 * j)));
-        }
-        const __m256 scales = _mm256_mul_ps(_mm256_loadu_ps(p->scales + ROWS * g), _mm256_set1_ps(xScales[g]));
-        total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sumsOfEight(products)), scales, total);
-    }
+    size_t g = 0;
+    if (!areBytes)
+        for (; g + 2 <= p->groupCount; g += 2) addPairVNNI(p, g, x, xScales, &total);
+    for (; g < p->groupCount; g++) addGroupVNNI(areBytes, p, g, x, xScales, &total);
     _mm256_storeu_ps(sums, total);
 }
 #endif
@@ -302,15 +402,15 @@ void qk_matmul16_dots_at(
         const size_t count = rowCount - start < ROWS ? rowCount - start : ROWS;
         for (size_t t = 0; t < vectorCount; t++) memset(y + t * yStride + start, 0, count * sizeof *y);
         for (size_t first = 0; first < groupCount; first += PIECE_GROUPS) {
-            float rowScales[PIECE_GROUPS], pieceScales[PIECE_GROUPS * ROWS];
-            rowPiece piece = {{0}, groupCount - first, pieceScales, map.values};
+            float pieceScales[PIECE_GROUPS * ROWS];
+            rowPiece piece = {{0}, ROWS * rowBytes, groupCount - first, pieceScales, map.values};
             if (piece.groupCount > PIECE_GROUPS) piece.groupCount = PIECE_GROUPS;
             for (size_t i = 0; i < ROWS; i++) {
                 const size_t row = firstRow + start + (i < count ? i : count - 1);
                 piece.rows[i] = matrix->values + row * rowBytes + first * (areBytes ? GROUP : GROUP / 2);
-                groupScales(matrix, map.unit, row, first * GROUP, piece.groupCount, rowScales);
-                for (size_t g = 0; g < piece.groupCount; g++) pieceScales[ROWS * g + i] = rowScales[g];
             }
+            groupScalesOfEight(
+                matrix, map.unit, firstRow + start, count, first * GROUP, piece.groupCount, pieceScales);
             for (size_t t = 0; t < vectorCount; t++) {
                 float sums[ROWS] = {0};
                 memcpy(sums, y + t * yStride + start, count * sizeof *y);
@@ -374,23 +474,35 @@ void qk_matmul16_expand_at(
     }
 }
 
-void qk_matmul16_panel_at(
-    qk_simd level, const int16_t *quantized, size_t stride, const float *scales, size_t scaleStride, size_t rows, size_t depth,
-    int16_t *panel, float *panelScales
+QK_INLINE void fillPanel(
+    size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, bool pairs, int16_t *panel
 ) {
-    enum { PIECE = 16 };
-    const size_t width = qk_matmul_width(level);
-    for (size_t start = 0; start < depth; start += PIECE) {
-        for (size_t j = 0; j < width; j++) {
-            for (size_t k = start; k < start + PIECE; k += 2) {
-                int32_t pair = 0;
-                if (j < rows) memcpy(&pair, quantized + j * stride + k, sizeof pair);
-                memcpy(panel + width * k + 2 * j, &pair, sizeof pair);
+    for (size_t g = 0; g < groupCount; g++) {
+        for (size_t part = 0; part < 4; part++) {
+            const int16_t *source = quantized + placeOf(pairs && (g | 1) < groupCount, g, part);
+            int16_t *destination = panel + width * (GROUP * g + 16 * part);
+            for (size_t j = 0; j < width; j++) {
+                for (size_t i = 0; i < 16; i += 2) {
+                    int32_t pair = 0;
+                    if (j < rows) memcpy(&pair, source + j * stride + i, sizeof pair);
+                    memcpy(destination + width * i + 2 * j, &pair, sizeof pair);
+                }
             }
         }
     }
-    for (size_t g = 0; g < depth / GROUP; g++)
-        for (size_t j = 0; j < width; j++) panelScales[g * width + j] = j < rows ? scales[j * scaleStride + g] : 0;
+}
+
+void qk_matmul16_panel_at(
+    qk_simd level, const qk_matrix *matrix, const int16_t *quantized, const float *scales, size_t rows, int16_t *panel,
+    float *panelScales
+) {
+    const size_t depth = qk_matmul16_width(matrix->columnCount), groupCount = depth / GROUP;
+    const size_t width = qk_matmul_width(level);
+    const bool pairs = isPaired(level, matrix->storage == QK_MATRIX_BYTES, 0, 2);
+    if (width == 32) fillPanel(32, quantized, depth, rows, groupCount, pairs, panel);
+    else fillPanel(16, quantized, depth, rows, groupCount, pairs, panel);
+    for (size_t g = 0; g < groupCount; g++)
+        for (size_t j = 0; j < width; j++) panelScales[g * width + j] = j < rows ? scales[j * groupCount + g] : 0;
 }
 
 typedef struct {

@@ -53,11 +53,11 @@ void qk_matmul16_dots_at(
 void qk_matmul16_expand_at(
     qk_simd level, const qk_matrix *matrix, size_t row, size_t column, size_t count, int16_t *tile, float *scales);
 
-/// The panel whose column j is quantized row j: pairs of elements, `qk_matmul_width` columns beside each other, for `depth`
-/// elements; and [depth / 64][width] scales. Columns from `rows` on are 0.
+/// The panel whose column j is quantized row j: pairs of elements, `qk_matmul_width` columns beside each other, for all
+/// `qk_matmul16_width` elements; and [groups][width] scales. Columns from `rows` on are 0.
 void qk_matmul16_panel_at(
-    qk_simd level, const int16_t *quantized, size_t stride, const float *scales, size_t scaleStride, size_t rows, size_t depth,
-    int16_t *panel, float *panelScales);
+    qk_simd level, const qk_matrix *matrix, const int16_t *quantized, const float *scales, size_t rows, int16_t *panel,
+    float *panelScales);
 
 /// c = or += tile . panel, for a depth of whole groups. `tile` has rows of QK_MATMUL16_STRIDE elements, `tileScales` as many
 /// rows of QK_MATMUL16_DEPTH / 64.

@@ -55,7 +55,7 @@ struct IntegerProduct {
         if rowCount < Self.panelRowCount {
             forEachTile(of: Self.dotRows) { target, rows, worker in multiplyRows(rows, of: target, worker: worker) }
         } else {
-            fillPanels()
+            fillPanels(for: first.matrix)
             let groupCount = (rowCount + Self.groupRows - 1) / Self.groupRows
             for group in 0..<groupCount {
                 let columns = group * Self.groupRows..<min(rowCount, (group + 1) * Self.groupRows)
@@ -101,13 +101,15 @@ struct IntegerProduct {
         target.result.store(sums, stride: rows.count, rows: 0..<rowCount, columns: rows)
     }
 
-    private func fillPanels() {
+    private func fillPanels(for matrix: qk_matrix) {
         let panelWidth = qk_matmul_width(engine.level), groupCount = width / Int(QK_GROUP)
         engine.pool.forEach(count: (rowCount + panelWidth - 1) / panelWidth) { panel, _ in
             let start = panel * panelWidth
-            qk_matmul16_panel_at(
-                engine.level, quantized + start * width, width, scales + start * groupCount, groupCount,
-                min(panelWidth, rowCount - start), width, panels + start * width, panelScales + start * groupCount)
+            withUnsafePointer(to: matrix) {
+                qk_matmul16_panel_at(
+                    engine.level, $0, quantized + start * width, scales + start * groupCount, min(panelWidth, rowCount - start),
+                    panels + start * width, panelScales + start * groupCount)
+            }
         }
     }
 
