@@ -20,22 +20,41 @@ size_t qk_attention_scratchCount(const qk_attention *attention, size_t queryCoun
     return KEYS * attention->headSize + queryCount * attention->groupSize * scoreCount;
 }
 
+typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+
+/// Adds products of 16 elements of a query and of four keys.
+QK_INLINE void addSixteen(const float *query, const float *keys, size_t stride, eight lanes[4][2]) {
+    for (size_t half = 0; half < 2; half++) {
+        const eight q = *(const eight *)(query + 8 * half);
+        for (size_t key = 0; key < 4; key++)
+            lanes[key][half] = __builtin_elementwise_fma(
+                q, *(const eight *)(keys + key * stride + 8 * half), lanes[key][half]);
+    }
+}
+
+/// Lanes i, i + 4, i + 8 and i + 12 of two keys, added in halves: two sums of each.
+QK_INLINE four halvesOf(const eight first[2], const eight second[2]) {
+    const eight a = first[0] + first[1], b = second[0] + second[1];
+    const four x = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+    const four y = __builtin_shufflevector(b, b, 0, 1, 2, 3) + __builtin_shufflevector(b, b, 4, 5, 6, 7);
+    return __builtin_shufflevector(x, y, 0, 1, 4, 5) + __builtin_shufflevector(x, y, 2, 3, 6, 7);
+}
+
 /// Sums of the products of a query with four keys.
 QK_INLINE void fourProducts(const float *query, const float *keys, size_t headSize, float products[4]) {
-    float lanes[4][LANES] = {{0}};
+    eight lanes[4][2] = {{{0}}};
     size_t i = 0;
-    for (; i + LANES <= headSize; i += LANES)
+    for (; i + LANES <= headSize; i += LANES) addSixteen(query + i, keys + i, headSize, lanes);
+    if (i < headSize) {
+        float lastOfQuery[LANES] = {0}, lastOfKeys[4 * LANES] = {0};
+        memcpy(lastOfQuery, query + i, (headSize - i) * sizeof(float));
         for (size_t key = 0; key < 4; key++)
-            for (size_t lane = 0; lane < LANES; lane++)
-                lanes[key][lane] = __builtin_fmaf(query[i + lane], keys[key * headSize + i + lane], lanes[key][lane]);
-    for (size_t lane = 0; i < headSize; i++, lane++)
-        for (size_t key = 0; key < 4; key++)
-            lanes[key][lane] = __builtin_fmaf(query[i], keys[key * headSize + i], lanes[key][lane]);
-    for (size_t key = 0; key < 4; key++) {
-        for (size_t half = LANES / 2; half > 0; half /= 2)
-            for (size_t lane = 0; lane < half; lane++) lanes[key][lane] += lanes[key][lane + half];
-        products[key] = lanes[key][0];
+            memcpy(lastOfKeys + key * LANES, keys + key * headSize + i, (headSize - i) * sizeof(float));
+        addSixteen(lastOfQuery, lastOfKeys, LANES, lanes);
     }
+    const four a = halvesOf(lanes[0], lanes[1]), b = halvesOf(lanes[2], lanes[3]);
+    *(four *)products = __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
 }
 
 /// sums[i] = fma of weights[key] and values[key][i] over the keys, in order.
