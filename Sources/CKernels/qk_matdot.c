@@ -1,6 +1,7 @@
 #include "qk_matdot.h"
 
 #include "qk_exp.h"
+#include "qk_matmul.h"
 
 enum { LANES = 32, PIECE = 512 };
 
@@ -174,4 +175,56 @@ void qk_matdot(
     size_t yStride
 ) {
     qk_matdot_at(qk_simd_best(), matrix, firstRow, rowCount, x, xStride, vectorCount, y, yStride);
+}
+
+// Columns: rows are expanded, four of them at a time, and added to sums that stay in the first-level cache.
+
+enum { ROWS_AT_ONCE = 4, COLUMNS = QK_MATDOT_COLUMNS };
+
+/// sums += x[0] rows[0] + ... in order.
+QK_INLINE void addRows(const float *x, const float *rows, size_t rowCount, size_t columnCount, float *sums) {
+    if (rowCount == ROWS_AT_ONCE) {
+        const float x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+        for (size_t i = 0; i < columnCount; i++) {
+            float sum = __builtin_fmaf(x0, rows[i], sums[i]);
+            sum = __builtin_fmaf(x1, rows[COLUMNS + i], sum);
+            sum = __builtin_fmaf(x2, rows[2 * COLUMNS + i], sum);
+            sums[i] = __builtin_fmaf(x3, rows[3 * COLUMNS + i], sum);
+        }
+    } else {
+        for (size_t row = 0; row < rowCount; row++)
+            for (size_t i = 0; i < columnCount; i++) sums[i] = __builtin_fmaf(x[row], rows[row * COLUMNS + i], sums[i]);
+    }
+}
+
+QK_FOR_LEVELS(
+    addRows, addRows, (const float *x, const float *rows, size_t rowCount, size_t columnCount, float *sums), x, rows,
+    rowCount, columnCount, sums)
+
+static void addRowsAt(
+    qk_simd level, const float *x, const float *rows, size_t rowCount, size_t columnCount, float *sums
+) {
+    QK_CALL_LEVEL(addRows, level, x, rows, rowCount, columnCount, sums);
+}
+
+void qk_matdot_columns_at(
+    qk_simd level, const qk_matrix *matrix, size_t firstColumn, size_t columnCount, const float *x, size_t xStride,
+    size_t vectorCount, float *y, size_t yStride
+) {
+    for (size_t piece = 0; piece < matrix->rowCount; piece += QK_MATMUL_DEPTH) {
+        const size_t left = matrix->rowCount - piece, depth = left < QK_MATMUL_DEPTH ? left : QK_MATMUL_DEPTH;
+        float sums[QK_MATDOT_VECTORS][COLUMNS] = {{0}};
+        for (size_t start = 0; start < depth; start += ROWS_AT_ONCE) {
+            const size_t rowCount = depth - start < ROWS_AT_ONCE ? depth - start : ROWS_AT_ONCE;
+            float rows[ROWS_AT_ONCE * COLUMNS];
+            for (size_t row = 0; row < rowCount; row++)
+                qk_matrix_expand_at(
+                    level, matrix, piece + start + row, firstColumn, columnCount, rows + row * COLUMNS);
+            for (size_t t = 0; t < vectorCount; t++)
+                addRowsAt(level, x + t * xStride + piece + start, rows, rowCount, columnCount, sums[t]);
+        }
+        for (size_t t = 0; t < vectorCount; t++)
+            for (size_t i = 0; i < columnCount; i++)
+                y[t * yStride + i] = piece > 0 ? y[t * yStride + i] + sums[t][i] : sums[t][i];
+    }
 }

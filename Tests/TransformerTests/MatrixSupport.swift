@@ -30,25 +30,27 @@ struct TestValues: RandomNumberGenerator {
 
 /// A weight of random numbers and what its elements are.
 struct TestWeight {
-    /// Keeps bytes in one place.
+    /// Keeps the parts of a weight in one place.
     final class Memory {
-        let buffer: UnsafeMutableRawBufferPointer
+        private let buffers: [UnsafeMutableRawBufferPointer]
 
-        /// One byte off any alignment.
-        init(_ bytes: [UInt8]) {
-            buffer = .allocate(byteCount: bytes.count + 1, alignment: 64)
-            UnsafeMutableRawBufferPointer(rebasing: buffer[1...]).copyBytes(from: bytes)
+        /// Each one byte off any alignment.
+        init(_ parts: [UInt8]...) {
+            buffers = parts.map { bytes in
+                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count + 1, alignment: 64)
+                UnsafeMutableRawBufferPointer(rebasing: buffer[1...]).copyBytes(from: bytes)
+                return buffer
+            }
         }
 
-        deinit { buffer.deallocate() }
+        deinit { for buffer in buffers { buffer.deallocate() } }
 
-        var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer[1...]) }
+        subscript(_ part: Int) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffers[part][1...]) }
     }
 
     let weight: WeightMatrix
     /// [out, in].
     let elements: [Float]
-    private let memory: [Memory]
 
     enum Form: CaseIterable {
         case f32, f16, bf16, transposedF32, transposedF16, nf4, doubleNF4, fp4Blocks32
@@ -88,9 +90,10 @@ struct TestWeight {
         }
         var span = stored.mutableSpan
         FloatConversion.widen(bytes.span.bytes, of: type, into: &span)
-        memory = [Memory(bytes)]
+        let memory = Memory(bytes)
         weight = WeightMatrix(
-            dense: memory[0].bytes, of: type, outputCount: outputCount, inputCount: inputCount, isTransposed: isTransposed)
+            dense: memory[0], of: type, outputCount: outputCount, inputCount: inputCount, isTransposed: isTransposed,
+            owner: memory)
         elements =
             isTransposed
             ? (0..<outputCount * inputCount).map { stored[$0 % inputCount * outputCount + $0 / inputCount] } : stored
@@ -105,15 +108,15 @@ struct TestWeight {
             let scaleCodes = values.bytes(state.blockCount), nestedMap = DynamicMap.values
             let nestedAbsmax = values.floats(state.nestedBlockCount, 0.1...0.3)
             absmax = scaleCodes.enumerated().map { nestedMap[Int($1)] * nestedAbsmax[$0 / nested.blockSize] + nested.offset }
-            memory = [Memory(codes), Memory(scaleCodes), Memory(bits(nestedAbsmax)), Memory(bits(nestedMap))]
+            let memory = Memory(codes, scaleCodes, bits(nestedAbsmax), bits(nestedMap))
             weight = WeightMatrix(
-                codes: memory[0].bytes,
-                constants: .nested(codes: memory[1].bytes, absmax: memory[2].bytes, map: memory[3].bytes, nested), quantMap: map,
-                state: state)
+                codes: memory[0],
+                constants: .nested(codes: memory[1], absmax: memory[2], map: memory[3], nested), quantMap: map,
+                state: state, owner: memory)
         } else {
             absmax = values.floats(state.blockCount, 0.5...1)
-            memory = [Memory(codes), Memory(bits(absmax))]
-            weight = WeightMatrix(codes: memory[0].bytes, constants: .plain(memory[1].bytes), quantMap: map, state: state)
+            let memory = Memory(codes, bits(absmax))
+            weight = WeightMatrix(codes: memory[0], constants: .plain(memory[1]), quantMap: map, state: state, owner: memory)
         }
         elements = (0..<state.elementCount).map { i in
             map.values[Int(i % 2 == 0 ? codes[i / 2] >> 4 : codes[i / 2] & 15)] * absmax[i / state.blockSize]

@@ -72,3 +72,27 @@ struct ColumnProduct {
         result.store(sums, stride: sumStride, rows: rows, columns: columns)
     }
 }
+
+/// left . right for a left side of few rows.
+struct ColumnSums {
+    let engine: MatrixEngine
+    let left: DenseOperand
+    let right: qk_matrix
+    let result: DenseResult
+
+    func run() {
+        // At most the kernel's columns, and enough tiles for the threads: how columns are cut changes no bits.
+        let wanted = (right.columnCount + 4 * engine.pool.threadCount - 1) / (4 * engine.pool.threadCount)
+        let tileColumns = min(Int(QK_MATDOT_COLUMNS), max(64, (wanted + 63) / 64 * 64))
+        engine.pool.forEach(count: (right.columnCount + tileColumns - 1) / tileColumns) { tile, worker in
+            let columns = tile * tileColumns..<min(right.columnCount, (tile + 1) * tileColumns)
+            let sums = engine.scratch[worker].floats(left.rowCount * columns.count)
+            withUnsafePointer(to: right) { matrix in
+                qk_matdot_columns_at(
+                    engine.level, matrix, columns.lowerBound, columns.count, left.elements, left.columnCount, left.rowCount, sums,
+                    columns.count)
+            }
+            result.store(sums, stride: columns.count, rows: 0..<left.rowCount, columns: columns)
+        }
+    }
+}

@@ -127,12 +127,12 @@ package final class MatrixEngine {
 
     private func run(_ left: DenseOperand, _ right: qk_matrix, isContractedAlongRows: Bool, into result: DenseResult) {
         guard left.rowCount > 0 else { return }
-        if !isContractedAlongRows {
-            ColumnProduct(engine: self, left: left, right: right, result: result).run()
-        } else if left.rowCount <= Int(QK_MATDOT_VECTORS), left.isContiguous {
-            RowDots(engine: self, left: left, right: right, result: result).run()
-        } else {
-            RowProduct(engine: self, left: left, right: right, result: result).run()
+        let isFew = left.rowCount <= Int(QK_MATDOT_VECTORS) && left.isContiguous
+        switch (isContractedAlongRows, isFew) {
+        case (true, true): RowDots(engine: self, left: left, right: right, result: result).run()
+        case (true, false): RowProduct(engine: self, left: left, right: right, result: result).run()
+        case (false, true): ColumnSums(engine: self, left: left, right: right, result: result).run()
+        case (false, false): ColumnProduct(engine: self, left: left, right: right, result: result).run()
         }
     }
 }
