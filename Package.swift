@@ -95,7 +95,8 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
-            name: "kernelbench", dependencies: ["ByteIO", "CKernels", "Quantization", "TensorCore", "Tokenization"],
+            name: "kernelbench",
+            dependencies: ["ByteIO", "CKernels", "COpenBLAS", "Parallelism", "Quantization", "TensorCore", "Tokenization", "Transformer"],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "toolbench", dependencies: ["ByteIO", "TensorCore", "SafetensorsFormat", "CommandLineKit"], swiftSettings: swiftSettings),

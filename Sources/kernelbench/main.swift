@@ -1,4 +1,6 @@
-// Speed of the kernels on one thread, on data larger than the caches. Build with -c release.
+// Speed of the kernels, on data larger than the caches. Build with -c release.
 Benchmark(elementCount: 1 << 25).run()
+print()
+MatrixBenchmark().run()
 print()
 try TokenizationBenchmark().run()
