@@ -1,6 +1,7 @@
 package import ByteIO
 package import Checkpoints
 import JSONText
+package import Parallelism
 import Quantization
 import TensorCore
 package import Transformer
@@ -23,6 +24,23 @@ package struct LoadedModel: Sendable {
         self.configuration = configuration
         weights = try WeightReading(checkpoint, configuration, index).weights()
         warnings = Self.warnings(checkpoint, index)
+    }
+
+    /// The same model with an output head in 8 bits, made now: 1.06 bytes an element instead of 2 or 4 are read for each token.
+    ///
+    /// A head that is 4-bit stays: it is smaller already.
+    package func withCompactHead(pool: WorkerPool) -> LoadedModel {
+        guard weights.head.matrix.isDense else { return self }
+        var weights = weights
+        weights.head.matrix = weights.head.matrix.quantizedToBytes(pool: pool)
+        return LoadedModel(checkpoint: checkpoint, configuration: configuration, weights: weights, warnings: warnings)
+    }
+
+    private init(checkpoint: Checkpoint, configuration: ModelConfiguration, weights: ModelWeights, warnings: [String]) {
+        self.checkpoint = checkpoint
+        self.configuration = configuration
+        self.weights = weights
+        self.warnings = warnings
     }
 
     /// What config.json says that the model computes.

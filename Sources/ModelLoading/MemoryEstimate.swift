@@ -13,11 +13,18 @@ package struct MemoryEstimate: Sendable, Hashable {
 
     package var total: Int { weights + cache + work }
 
-    /// - Parameter positions: of the context that is set up.
-    package init(_ checkpoint: Checkpoint, _ configuration: ModelConfiguration, positions: Int, cacheElementByteCount: Int, work: Int) {
+    /// Buffers of a pass, the program, and its libraries.
+    private static let fixedWork = 90 << 20
+
+    /// - Parameters:
+    ///   - positions: of the context that is set up.
+    ///   - isExact: float32 throughout; else keys and values are in 16 bits, and the head is kept in 8 bits as well.
+    package init(_ checkpoint: Checkpoint, _ configuration: ModelConfiguration, positions: Int, isExact: Bool) {
+        let cacheElementByteCount = isExact ? 4 : 2
+        let head = isExact ? 0 : configuration.vocabularySize * configuration.width * 17 / 16
         weights = checkpoint.storedByteCount
         cache = 2 * configuration.layerCount * positions * configuration.keyValueWidth * cacheElementByteCount
-        self.work = work
+        work = Self.fixedWork + head
     }
 
     /// What the system could give to this process without swapping, page cache included; nil where it does not say.

@@ -1,16 +1,19 @@
 """Writes `transformer/`: tiny models of every family that can be run, with the logits and hidden states of transformers.
 
-    pip install torch==2.13.0 transformers==5.23.0 bitsandbytes==0.50.2 accelerate && python3 make_transformer_fixtures.py
+    pip install torch==2.13.0 transformers==5.23.0 bitsandbytes==0.50.2 peft==0.21.2 accelerate && python3 make_transformer_fixtures.py
 
 Beside each `config.json` and `model.safetensors` lies `reference.safetensors`: `ids` [T], `logits` [T, V], and `hidden_0` ...
 [T, C], the states before the first layer, after each layer, and (the last one) after the final norm; all in float32.
 `transformer/nf4-llama` and `nf4-gpt2` hold the reference alone, of the models in `checkpoints/*/nf4-f32`, and
-`tensorflow-gpt2` of `tensorflow/openai`.
+`tensorflow-gpt2` of `tensorflow/openai`; `adapted` has the logits of models with the adapters in `adapters`.
 """
 import json
 import os
 
+# Before torch is loaded: the same sums on every machine.
+os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
 import numpy
+import peft
 import torch
 import transformers
 from make_bnb_fixtures import HERE, dequantized, randomized, remove
@@ -38,11 +41,11 @@ def models():
     yield "qwen3", transformers.Qwen3ForCausalLM, transformers.Qwen3Config(**LLAMA, **rope(1000000.0), head_dim=24)
 
 
-def write_reference(model, path):
+def write_reference(model, path, states=True):
     ids = torch.randint(0, model.config.vocab_size, (20,), generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         result = model(ids[None], output_hidden_states=True)
-    tensors = {f"hidden_{index}": hidden[0] for index, hidden in enumerate(result.hidden_states)}
+    tensors = {f"hidden_{index}": hidden[0] for index, hidden in enumerate(result.hidden_states) if states}
     tensors |= {"ids": ids, "logits": result.logits[0]}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
 
@@ -56,15 +59,35 @@ def write_dense():
 
 
 def write_quantized(name, model_class):
-    """Of the float32 weights that the 4-bit ones stand for: `dequantized` says why not by loading the 4-bit model."""
+    os.makedirs(f"transformer/nf4-{name}", exist_ok=True)
+    write_reference(load_quantized(name, model_class), f"transformer/nf4-{name}/reference.safetensors")
+
+
+def load_quantized(name, model_class):
+    """The float32 model that the 4-bit one stands for: `dequantized` says why not by loading the 4-bit model."""
     config = transformers.AutoConfig.from_pretrained(f"checkpoints/{name}/dense-f32")
     config._attn_implementation = "eager"
     model = model_class(config).float().eval()
     missing, unexpected = model.load_state_dict(dequantized(f"checkpoints/{name}/nf4-f32", lambda tensor: ".c_" in tensor), strict=False)
     assert set(missing) <= {"lm_head.weight"} and not unexpected
     model.tie_weights()
-    os.makedirs(f"transformer/nf4-{name}", exist_ok=True)
-    write_reference(model, f"transformer/nf4-{name}/reference.safetensors")
+    return model
+
+
+def write_adapted():
+    """Of the models in `checkpoints/*/dense-f32` (and one 4-bit one) with the adapters in `adapters`."""
+    classes = {"llama": transformers.LlamaForCausalLM, "gpt2": transformers.GPT2LMHeadModel}
+    os.makedirs("transformer/adapted")
+    for name in sorted(os.listdir("adapters")):
+        if not os.path.isdir("adapters/" + name):
+            continue
+        family = name.split("-")[0]
+        base = classes[family].from_pretrained(f"checkpoints/{family}/dense-f32", dtype=torch.float32, attn_implementation="eager")
+        model = peft.PeftModel.from_pretrained(base, "adapters/" + name).eval()
+        write_reference(model, f"transformer/adapted/{name}.safetensors", states=False)
+    for family, model_class in classes.items():
+        model = peft.PeftModel.from_pretrained(load_quantized(family, model_class), f"adapters/{family}-plain").eval()
+        write_reference(model, f"transformer/adapted/nf4-{family}-plain.safetensors", states=False)
 
 
 def write_tensorflow():
@@ -99,6 +122,7 @@ if __name__ == "__main__":
     write_dense()
     write_quantized("llama", transformers.LlamaForCausalLM)
     write_quantized("gpt2", transformers.GPT2LMHeadModel)
+    write_adapted()
     write_tensorflow()
     for folder, _, files in os.walk("transformer"):
         for file in files:

@@ -15,8 +15,10 @@ struct Reference {
     /// [T, C]: of the embedding, after each layer; the last one after the final norm.
     let hidden: [[Float]]
 
-    init(_ name: String) throws {
-        let tensors = try storedTensors(at: Fixture.transformer("\(name)/reference.safetensors"))
+    init(_ name: String) throws { try self.init(file: Fixture.transformer("\(name)/reference.safetensors")) }
+
+    init(file path: String) throws {
+        let tensors = try storedTensors(at: path)
         ids = try #require(tensors["ids"]).bytes.withUnsafeBytes { bytes in
             (0..<bytes.count / 8).map { Int32(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
         }

@@ -17,7 +17,7 @@ extension InferenceSession {
             UnsafeBufferPointer(queries), queryCount: rowCount, firstPosition: count, headCount: configuration.headCount,
             scale: configuration.attentionScale, cache: cache.view(layer: index, configuration), into: attended)
         engine.apply(
-            layer.attentionOutput, to: UnsafeBufferPointer(attended), rowCount: rowCount, adds: true,
+            layer.attentionOutput, to: UnsafeBufferPointer(attended), rowCount: rowCount, precision: precision, adds: true,
             into: buffers.x.first(rowCount * configuration.width))
     }
 
@@ -25,7 +25,7 @@ extension InferenceSession {
     private func projectTogether(_ layer: LayerWeights, _ index: Int, rowCount: Int, _ queries: UnsafeMutableBufferPointer<Float>) {
         let width = configuration.width
         let projected = buffers.projected.first(rowCount * 3 * width)  // [T, 3 C]
-        engine.apply(layer.attentionInputs[0], to: normed(rowCount), rowCount: rowCount, into: projected)
+        engine.apply(layer.attentionInputs[0], to: normed(rowCount), rowCount: rowCount, precision: precision, into: projected)
         guard let source = projected.baseAddress, let target = queries.baseAddress else { return }
         for row in 0..<rowCount { (target + row * width).update(from: source + row * 3 * width, count: width) }
         cache.store(keys: source + width, values: source + 2 * width, stride: 3 * width, positions: rowCount, layer: index)
@@ -37,9 +37,8 @@ extension InferenceSession {
         let width = configuration.keyValueWidth
         let keys = buffers.keys.first(rowCount * width)  // [T, K D]
         let values = buffers.values.first(rowCount * width)  // [T, K D]
-        for (linear, output) in zip(layer.attentionInputs, [queries, keys, values]) {
-            engine.apply(linear, to: normed(rowCount), rowCount: rowCount, into: output)
-        }
+        engine.apply(
+            layer.attentionInputs, to: normed(rowCount), rowCount: rowCount, precision: precision, into: [queries, keys, values])
         guard let query = queries.baseAddress, let key = keys.baseAddress, let value = values.baseAddress else { return }
         engine.forEachRow(rowCount) { row in
             turn(query + row * configuration.queryWidth, configuration.headCount, layer.queryNorm, rotation, row: row)
@@ -70,9 +69,8 @@ extension InferenceSession {
         let gate = buffers.gate.first(innerCount)  // [T, I]
         let up = buffers.up.first(innerCount)  // [T, I]
         normalize(layer.mlpNorm, rows: 0..<rowCount)
-        for (linear, output) in zip(layer.mlpInputs, [gate, up]) {
-            engine.apply(linear, to: normed(rowCount), rowCount: rowCount, into: output)
-        }
+        let outputs = layer.mlpInputs.count == 2 ? [gate, up] : [gate]
+        engine.apply(layer.mlpInputs, to: normed(rowCount), rowCount: rowCount, precision: precision, into: outputs)
         guard let first = gate.baseAddress, let second = up.baseAddress else { return }
         let (width, level, isGated) = (configuration.innerWidth, engine.level, layer.mlpInputs.count == 2)
         engine.forEachRow(rowCount) { row in
@@ -84,7 +82,7 @@ extension InferenceSession {
             }
         }
         engine.apply(
-            layer.mlpOutput, to: UnsafeBufferPointer(gate), rowCount: rowCount, adds: true,
+            layer.mlpOutput, to: UnsafeBufferPointer(gate), rowCount: rowCount, precision: precision, adds: true,
             into: buffers.x.first(rowCount * configuration.width))
     }
 

@@ -15,21 +15,25 @@ package final class InferenceSession {
     package var weights: ModelWeights
     package let cache: KeyValueCache
     package let engine: MatrixEngine
+    /// Of the products; attention and everything else is in float32.
+    package let precision: MatrixEngine.Precision
     let buffers: PassBuffers
     /// Told of hidden states [T, C]: those of the embedding (0), after each layer (1...), as tests compare them.
     package var observer: ((_ index: Int, _ states: [Float]) -> Void)?
 
     /// - Parameters:
     ///   - contextLength: positions at most; of a model with learned positions not more than it has.
+    ///   - precision: `fast` computes with 4-bit and 8-bit weights in integers.
     ///   - cacheType: F16, or F32 for exact results.
     package init(
         _ configuration: ModelConfiguration, _ weights: ModelWeights, engine: MatrixEngine, contextLength: Int,
-        cacheType: ScalarType = .f16
+        precision: MatrixEngine.Precision = .exact, cacheType: ScalarType = .f32
     ) {
         precondition(weights.positions == nil || contextLength <= configuration.contextLength, "there are no more learned positions")
         self.configuration = configuration
         self.weights = weights
         self.engine = engine
+        self.precision = precision
         cache = KeyValueCache(configuration, capacity: contextLength, scalarType: cacheType)
         buffers = PassBuffers(configuration)
     }
@@ -123,7 +127,7 @@ package final class InferenceSession {
             let count = min(buffers.logitRowLimit, rowCount - start)
             let states = buffers.normed.first((start + count) * width)[(start * width)...]
             let logits = buffers.logits.first(count * configuration.vocabularySize)
-            engine.apply(weights.head, to: UnsafeBufferPointer(rebasing: states), rowCount: count, into: logits)
+            engine.apply(weights.head, to: UnsafeBufferPointer(rebasing: states), rowCount: count, precision: precision, into: logits)
             replaceHeadRows(UnsafeBufferPointer(rebasing: states), rowCount: count, logits)
             try body(offset + start, UnsafeBufferPointer(logits))
         }

@@ -7,14 +7,34 @@ extension MatrixEngine {
     ///   - x: [T, in].
     ///   - y: [T, out].
     func apply(
-        _ layer: LinearLayer, to x: UnsafeBufferPointer<Float>, rowCount: Int, adds: Bool = false,
+        _ layer: LinearLayer, to x: UnsafeBufferPointer<Float>, rowCount: Int, precision: Precision, adds: Bool = false,
         into y: UnsafeMutableBufferPointer<Float>
     ) {
-        if layer.updates.contains(where: { $0.rowGains != nil }) {
-            applyWithGains(layer, to: x, rowCount: rowCount, adds: adds, into: y)
+        if layer.hasRowGains {
+            applyWithGains(layer, to: x, rowCount: rowCount, precision: precision, adds: adds, into: y)
         } else {
-            multiply(x, rowCount: rowCount, by: layer.matrix, adds: adds, into: y)
+            multiply(x, rowCount: rowCount, by: layer.matrix, precision: precision, adds: adds, into: y)
         }
+        addRest(of: layer, x, rowCount: rowCount, to: y)
+    }
+
+    /// Several layers of the same x, whose base products are taken together: a token waits less for threads.
+    func apply(
+        _ layers: [LinearLayer], to x: UnsafeBufferPointer<Float>, rowCount: Int, precision: Precision,
+        into results: [UnsafeMutableBufferPointer<Float>]
+    ) {
+        guard !layers.contains(where: \.hasRowGains) else {
+            for (layer, y) in zip(layers, results) { apply(layer, to: x, rowCount: rowCount, precision: precision, into: y) }
+            return
+        }
+        multiply(x, rowCount: rowCount, by: layers.map(\.matrix), precision: precision, into: results)
+        for (layer, y) in zip(layers, results) { addRest(of: layer, x, rowCount: rowCount, to: y) }
+    }
+
+    /// Bias, and what adapters add.
+    private func addRest(
+        of layer: LinearLayer, _ x: UnsafeBufferPointer<Float>, rowCount: Int, to y: UnsafeMutableBufferPointer<Float>
+    ) {
         if let bias = layer.bias { addRow(bias, to: y, rowCount: rowCount) }
         for update in layer.updates {
             if let bias = update.bias { addRow(bias, to: y, rowCount: rowCount) }
@@ -39,7 +59,8 @@ extension MatrixEngine {
 
     /// DoRA: rows of W are lengthened, which is the same as to multiply the outputs of the base, without its bias.
     private func applyWithGains(
-        _ layer: LinearLayer, to x: UnsafeBufferPointer<Float>, rowCount: Int, adds: Bool, into y: UnsafeMutableBufferPointer<Float>
+        _ layer: LinearLayer, to x: UnsafeBufferPointer<Float>, rowCount: Int, precision: Precision, adds: Bool,
+        into y: UnsafeMutableBufferPointer<Float>
     ) {
         let outputCount = layer.matrix.outputCount
         var gains = [Float](repeating: 1, count: outputCount)
@@ -47,7 +68,7 @@ extension MatrixEngine {
             if let rowGains = update.rowGains { for output in gains.indices { gains[output] += rowGains[output] } }
         }
         withUnsafeTemporaryAllocation(of: Float.self, capacity: rowCount * outputCount) { base in
-            multiply(x, rowCount: rowCount, by: layer.matrix, into: base)
+            multiply(x, rowCount: rowCount, by: layer.matrix, precision: precision, into: base)
             for row in 0..<rowCount {
                 for output in 0..<outputCount {
                     let index = row * outputCount + output

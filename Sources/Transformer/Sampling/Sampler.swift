@@ -70,6 +70,13 @@ package struct Sampler: Sendable {
         return best
     }
 
+    /// The logarithm of a token's probability by the model itself, before any setting.
+    package static func logProbability(of token: Int32, _ logits: [Float]) -> Double {
+        let largest = Double(logits.max() ?? 0)
+        let sum = logits.reduce(0.0) { $0 + exp(Double($1) - largest) }
+        return Double(logits[Int(token)]) - largest - log(sum)
+    }
+
     /// What top k, top p and min p leave, with weights relative to the largest.
     private func candidates(_ logits: [Float], largest: Float) -> [Candidate] {
         let temperature = Double(settings.temperature)

@@ -8,6 +8,9 @@ package struct LinearLayer: Sendable {
     package var bias: [Float]?
     package var updates: [LowRankFactors] = []
 
+    /// Whether an adapter changes the lengths of rows (DoRA).
+    var hasRowGains: Bool { updates.contains { $0.rowGains != nil } }
+
     package init(name: String, matrix: WeightMatrix, bias: [Float]?) {
         self.name = name
         self.matrix = matrix
