@@ -64,7 +64,8 @@ let package = Package(
         library("Tokenization", ["ByteIO", "JSONText"]),
         // 5
         library(
-            "ModelLoading", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Tokenization", "Transformer"]),
+            "ModelLoading",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Tokenization", "Transformer"]),
         library(
             "Operations",
             [
@@ -85,8 +86,10 @@ let package = Package(
         tool("qconvert"),
         tool("qinspect"),
         library(
-            "ModelToolSupport", ["Checkpoints", "Tokenization", "Transformer", "ModelLoading", "CommandLineKit", "ToolSupport"]),
+            "ModelToolSupport",
+            ["ByteIO", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "CommandLineKit", "ToolSupport"]),
         tool("qverify", ["Parallelism", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
+        tool("qrun", ["Parallelism", "SafetensorsFormat", "Tokenization", "Transformer", "ModelLoading", "ModelToolSupport"]),
         .executableTarget(
             name: "qtrain",
             dependencies: [
@@ -133,7 +136,8 @@ let package = Package(
         tests(
             "ModelLoadingTests",
             [
-                "ByteIO", "TensorCore", "Parallelism", "Checkpoints", "Adapters", "Transformer", "ModelLoading", "CheckpointTestSupport",
+                "ByteIO", "JSONText", "TensorCore", "Parallelism", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
+                "CheckpointTestSupport",
             ]),
         tests(
             "OperationsTests",

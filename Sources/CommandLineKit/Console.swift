@@ -111,6 +111,11 @@ package final class Console: Sendable {
         interrupts.onTermination(cleanup)
     }
 
+    /// While `body` lasts, Ctrl-C does not end the tool: `body` asks whether it came, and stops by itself.
+    package func absorbingInterrupts<Result>(_ body: (_ wasInterrupted: () -> Bool) throws -> Result) rethrows -> Result {
+        try interrupts.absorbing(body)
+    }
+
     /// Does not return once a signal is ending the process.
     func passUnlessEnding() {
         interrupts.passUnlessEnding()

@@ -3,6 +3,9 @@ import Synchronization
 
 /// The first signal that came; 0 before it, -1 before `start`. The handler can reach nothing but globals.
 private let pendingSignal = Atomic<Int32>(-1)
+/// Whether SIGINT is only noted at the moment, and whether one was.
+private let absorbsInterrupts = Atomic<Bool>(false)
+private let isInterrupted = Atomic<Bool>(false)
 /// Posted by the handler; made by `start`, before any handler runs, and never freed.
 nonisolated(unsafe) private let wakeUp: UnsafeMutablePointer<sem_t> = {
     let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
@@ -40,6 +43,14 @@ package final class Interrupts: Sendable {
 
     func cancel(_ number: Int) {
         hooks.withLock { $0.cleanups.removeAll { $0.number == number } }
+    }
+
+    /// While `body` lasts, SIGINT does not end the process: it is asked whether one came, and stops by itself.
+    func absorbing<Result>(_ body: (_ wasInterrupted: () -> Bool) throws -> Result) rethrows -> Result {
+        isInterrupted.store(false, ordering: .sequentiallyConsistent)
+        absorbsInterrupts.store(true, ordering: .sequentiallyConsistent)
+        defer { absorbsInterrupts.store(false, ordering: .sequentiallyConsistent) }
+        return try body { isInterrupted.load(ordering: .sequentiallyConsistent) }
     }
 
     /// Once a signal has come and cleanup has begun this does not return: whatever fails because of the cleanup is not
@@ -89,6 +100,10 @@ package final class Interrupts: Sendable {
         action = sigaction()
         action.sa_flags = SA_RESTART
         action.__sigaction_handler.sa_handler = { number in
+            if number == SIGINT, absorbsInterrupts.load(ordering: .sequentiallyConsistent) {
+                isInterrupted.store(true, ordering: .sequentiallyConsistent)
+                return
+            }
             let exchange = pendingSignal.compareExchange(expected: 0, desired: number, ordering: .sequentiallyConsistent)
             // Allowed in a handler, and leaves errno alone when it succeeds, as it does on a semaphore at 0.
             if exchange.exchanged { sem_post(wakeUp) }

@@ -1,0 +1,38 @@
+package import Adapters
+import ByteIO
+package import Checkpoints
+package import CommandLineKit
+
+/// An adapter as `--adapter FILE[@W]` gives it.
+package struct NamedAdapter: Sendable {
+    /// The file's name without folder and suffix, as `/adapter` takes it.
+    package let name: String
+    package let adapter: Adapter
+    package let weight: Float
+
+    /// - Throws: `UsageError` where the weight is no number.
+    package init(_ text: String) throws {
+        var path = text
+        var weight: Float = 1
+        // What follows the last @ is a weight, unless a file has that very name.
+        if FilePath.kind(of: text) == .missing, let at = text.lastIndex(of: "@") {
+            let number = text[text.index(after: at)...]
+            guard let value = Float(number), value.isFinite else {
+                throw UsageError("--adapter \(text): '\(number)' is no weight", hint: "a weight is a number: '\(text[..<at])@0.5'")
+            }
+            (path, weight) = (String(text[..<at]), value)
+        }
+        adapter = try Adapter.open(path)
+        self.weight = weight
+        let file = FilePath.name(of: path)
+        name = file.hasSuffix(".lora") ? String(file.dropLast(5)) : file
+    }
+
+    /// Says so where an adapter was trained on other weights; on the same ones in another form it works all the same.
+    package func warnOfOtherBase(_ checkpoint: Checkpoint, _ console: Console) {
+        guard let trained = adapter.baseFingerprint, let own = checkpoint.metadata?.fingerprint.description, trained != own else { return }
+        console.warning(
+            "\(adapter.path) was trained on other weights (\(trained.prefix(19))...) than \(checkpoint.path) has (\(own.prefix(19))...)",
+            hint: "on the same model in another form it works nearly as well; on another model it does not")
+    }
+}

@@ -1,0 +1,58 @@
+package import CommandLineKit
+import Tokenization
+import ToolSupport
+
+/// The tool: text from a model.
+package let qrun = Tool("qrun", version: toolVersion, command: runCommand, others: [chatCommand])
+
+private let modelHelp =
+    "model to run: Hugging Face folder, .safetensors file or index, bitsandbytes 4-bit folder, GPT-2 TensorFlow folder, or .qnf"
+
+private let templates = PromptTemplate.Name.allCases.map(\.rawValue)
+
+/// Of both commands: which model, and how it is run.
+private let modelOptions: [Option] = [
+    .text("adapter", short: "a", "FILE[@W]", help: "LoRA adapter to add beside the base, with a weight (default: 1)").repeatable(),
+    .choice("template", templates, defaultText: "the model's own, if it is one", help: "how prompts are written for the model"),
+    .text("system", "TEXT", defaultText: "the template's own", help: "message that opens the conversation"),
+    .integer("context", in: 1...1 << 26, unit: "tokens", defaultText: "the model's, at most 4096", help: "room for prompt and answer"),
+    .integer("max-tokens", in: 1...1 << 26, unit: "tokens", default: 256, help: "length of an answer at most"),
+    .number("temperature", in: 0...100, default: 0.8, help: "0 takes the most probable token each time"),
+    .integer("top-k", in: 0...1 << 26, default: 40, help: "choose among the K most probable tokens; 0 for all"),
+    .number("top-p", in: 0...1, default: 0.95, help: "choose among tokens that reach P together; 1 for all"),
+    .number("min-p", in: 0...1, default: 0.05, help: "leave out tokens below P times the best; 0 for none"),
+    .number("repeat-penalty", in: 0.01...100, default: 1, help: "divide logits of tokens that occurred"),
+    .integer("seed", default: 0, help: "same seed, same text"),
+    .text("stop", "TEXT", help: "end the answer before TEXT").repeatable(),
+    .flag("exact", help: "compute in float32 throughout, more slowly"),
+    .choice("head", ["8bit", "exact"], default: "8bit", help: "output head: in 8 bits made at load, or as stored"),
+    .flag("verify", help: "compare the weights with their checksums first"),
+    .threads,
+]
+
+private let runCommand = Command(
+    summary: "generate text from a model",
+    discussion: """
+        The prompt comes from --prompt, or from standard input. Text is written as it is generated; the same options give the \
+        same text for any number of threads. Weights are used where they lie in the file, adapters are computed beside them.
+        """,
+    arguments: [Argument("model", help: modelHelp)],
+    options: [
+        .text("prompt", short: "p", "TEXT", defaultText: "standard input", help: "text to answer or to continue").inUsage(),
+        .text("prompt-ids", "N,N,...", help: "token ids to continue, instead of text"),
+        .path("dump-logits", help: "write logits [T, V] of the prompt as .safetensors, and stop"),
+    ] + modelOptions + [.force, .json],
+    example: "qrun tinyllama.qnf --prompt 'Why is the sky blue?' --adapter alpaca.lora", run: run)
+
+private let chatCommand = Command(
+    "chat", summary: "talk to a model",
+    discussion: """
+        Ctrl-C stops an answer; Ctrl-D or /exit ends. In a conversation:
+
+          /adapter NAME   switch to one of the adapters given with --adapter, without loading anything
+          /adapter none   use the base alone
+          /reset          begin another conversation
+          /help           list these commands
+        """,
+    arguments: [Argument("model", help: modelHelp)], options: modelOptions,
+    example: "qrun chat tinyllama.qnf --adapter alpaca.lora --adapter poet.lora", run: chat)

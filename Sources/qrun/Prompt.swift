@@ -1,0 +1,87 @@
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import Glibc
+import ModelLoading
+import ModelToolSupport
+import Tokenization
+import Transformer
+
+/// What is to be continued, as it was given: read before the model is, so that a mistake is told at once.
+enum PromptSource {
+    case text(String)
+    case ids([TokenID])
+
+    private static let byteCountLimit = 64 << 20
+
+    init(_ arguments: ParsedArguments, _ console: Console) throws {
+        if let text = arguments.string("prompt-ids") {
+            guard !arguments.isGiven("prompt") else { throw UsageError("--prompt and --prompt-ids exclude each other") }
+            let ids = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+                TokenID(part.drop { $0 == " " })
+            }
+            guard !ids.contains(nil) else { throw UsageError("--prompt-ids: '\(text)' is no list of token ids like 1,15043,29892") }
+            self = .ids(ids.compactMap(\.self))
+        } else if let text = arguments.string("prompt") {
+            self = .text(text)
+        } else {
+            self = .text(try Self.standardInput())
+        }
+    }
+
+    private static func standardInput() throws -> String {
+        guard isatty(0) != 1 else {
+            throw UsageError("there is no prompt", hint: "give --prompt TEXT or pipe a text in; 'qrun chat MODEL' is for talking")
+        }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = buffer.withUnsafeMutableBytes { read(0, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Failure("standard input cannot be read: \(String(cString: strerror(errno)))") }
+            if count == 0 { break }
+            bytes += buffer[..<count]
+            guard bytes.count <= byteCountLimit else {
+                throw Failure("standard input is longer than \(byteCountLimit) bytes, the most a prompt can have")
+            }
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw Failure("standard input is not valid UTF-8") }
+        return text.hasSuffix("\n") ? String(text.dropLast()) : text
+    }
+}
+
+/// A prompt in the model's tokens, and what ends an answer to it.
+struct Prompt {
+    let ids: [TokenID]
+    let stopTokens: Set<TokenID>
+    let stopTexts: [String]
+    /// Nil where the model has none: ids in, ids out.
+    let tokenizer: Tokenizer?
+
+    init(_ source: PromptSource, _ setup: ModelSetup, _ arguments: ParsedArguments, _ console: Console) throws {
+        var stopTokens = Set(setup.configuration.endTokenIDs.map { TokenID($0) })
+        var stopTexts = arguments.strings("stop")
+        switch source {
+        case .ids(let ids):
+            self.ids = ids
+            // Without a tokenizer ids go in and come out; one that is damaged is an error all the same.
+            let hasTokenizer = setup.model.checkpoint.files.contains { Self.tokenizerNames.contains($0.name) }
+            tokenizer = hasTokenizer ? try setup.tokenizer(console) : nil
+            stopTokens.formUnion(tokenizer?.specialTokens.stops ?? [])
+        case .text(let text):
+            let tokenizer = try setup.tokenizer(console)
+            let template = arguments.template(of: tokenizer, console)
+            let messages = (arguments.string("system").map { [ChatMessage(.system, $0)] } ?? []) + [ChatMessage(.user, text)]
+            ids = try tokenizer.encode(template.render(messages, opensResponse: true)).ids
+            let stops = template.stops(in: tokenizer)
+            stopTokens.formUnion(stops.ids)
+            stopTexts += stops.texts
+            self.tokenizer = tokenizer
+        }
+        guard !ids.isEmpty else { throw Failure("the prompt is empty, and the model has no token that begins a text") }
+        self.stopTokens = stopTokens
+        self.stopTexts = stopTexts
+    }
+
+    private static let tokenizerNames: Set<String> = ["tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json"]
+}

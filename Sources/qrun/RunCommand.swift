@@ -1,0 +1,95 @@
+import Adapters
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import JSONText
+import ModelLoading
+import ModelToolSupport
+import Tokenization
+import ToolSupport
+import Transformer
+
+/// `qrun MODEL`.
+func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let measures = RunMeasures()
+    let source = try PromptSource(arguments, console)
+    let setup = try ModelSetup(arguments, console)
+    let prompt = try Prompt(source, setup, arguments, console)
+    let tokenLimit = arguments.integer(always: "max-tokens")
+    let modelContext = try ModelSetup.contextLength(setup.configuration, arguments)
+    guard prompt.ids.count <= modelContext else {
+        throw Failure(
+            "the prompt has \(prompt.ids.count) tokens, but the context has room for \(modelContext)",
+            hint: setup.configuration.rotary == nil ? "shorten it" : "shorten it, or set up more room with --context")
+    }
+    if let path = arguments.string("dump-logits") {
+        let session = setup.session(try setup.weights(setup.adapters), contextLength: prompt.ids.count)
+        return try dumpLogits(of: prompt.ids, session, to: path, setup.model.checkpoint, arguments, console)
+    }
+    let contextLength = min(modelContext, prompt.ids.count + tokenLimit)
+    let session = setup.session(try setup.weights(setup.adapters), contextLength: contextLength)
+    var generator = TextGenerator(session: session, tokenizer: prompt.tokenizer)
+    var request = GenerationRequest(
+        prompt: prompt.ids, tokenLimit: tokenLimit, sampling: arguments.samplingSettings(), stopTokens: prompt.stopTokens,
+        stopTexts: prompt.stopTexts)
+    request.needsProbabilities = arguments.flag("json")
+    let isStreamed = !arguments.flag("json")
+    let result = try generator.generate(request) { text in
+        guard isStreamed, !text.isEmpty else { return }
+        try console.write(console.outputTerminal.isTerminal ? text.printable : text)
+        try console.flush()
+    }
+    if isStreamed {
+        if prompt.tokenizer == nil { try console.write(result.tokens.map { String($0.id) }.joined(separator: " ")) }
+        try console.writeLine()
+        console.note(result.summary + ", \(NumberText.byteCount(measures.peakMemory)) of memory at most")
+    } else {
+        try writeJSON(result, prompt, setup, measures, console)
+    }
+    return .done
+}
+
+private func writeJSON(
+    _ result: GeneratedText, _ prompt: Prompt, _ setup: ModelSetup, _ measures: RunMeasures, _ console: Console
+) throws {
+    let tokens = result.tokens.map { token -> JSONValue in
+        .object([
+            "id": .integer(Int(token.id)),
+            "text": (prompt.tokenizer?.bytes(of: token.id)).map { .string(String(decoding: $0, as: UTF8.self)) } ?? .null,
+            "log_probability": token.logProbability.map { .double($0) } ?? .null,
+        ])
+    }
+    try console.writeJSON([
+        "model": .string(setup.model.checkpoint.path), "adapters": .strings(setup.adapters.map(\.adapter.path)),
+        "prompt_ids": .array(prompt.ids.map { .integer(Int($0)) }),
+        "text": prompt.tokenizer == nil ? .null : .string(result.text), "end": .string(result.end.rawValue), "tokens": .array(tokens),
+        "exact": .bool(setup.isExact), "prompt_seconds": .double(result.promptSeconds),
+        "generation_seconds": .double(result.generationSeconds),
+        "prompt_tokens_per_second": result.promptTokensPerSecond.map { .double($0) } ?? .null,
+        "tokens_per_second": result.tokensPerSecond.map { .double($0) } ?? .null, "seconds": .double(measures.seconds),
+        "peak_memory": .integer(measures.peakMemory),
+    ])
+}
+
+extension GeneratedText {
+    /// `12 tokens read in 0.05 s (240/s), 256 written in 3.20 s (80/s), ended by the token limit`.
+    var summary: String {
+        func rate(_ value: Double?) -> String { value.map { " (\(NumberText.significant($0, digits: 3))/s)" } ?? "" }
+        let reason =
+            switch end {
+            case .stop: ""
+            case .tokenLimit: ", ended by --max-tokens"
+            case .context: ", ended where the context is full"
+            case .interrupted: ", interrupted"
+            }
+        return "\(promptTokenCount) tokens read in \(NumberText.duration(seconds: promptSeconds))\(rate(promptTokensPerSecond)), "
+            + "\(tokens.count) written in \(NumberText.duration(seconds: generationSeconds))\(rate(tokensPerSecond))\(reason)"
+    }
+}
+
+extension String {
+    /// Without control characters but for new lines and tabs: a model must not be able to move the cursor.
+    var printable: String {
+        String(String.UnicodeScalarView(unicodeScalars.filter { $0 == "\n" || $0 == "\t" || $0.properties.generalCategory != .control }))
+    }
+}
