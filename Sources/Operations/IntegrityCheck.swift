@@ -28,6 +28,9 @@ package struct IntegrityCheck: Sendable {
     private let checkpoint: Checkpoint
     private let resources: Resources
 
+    /// What is read should stay in the second-level cache until its checksum is known.
+    private static let chunkByteCount = 1 << 18
+
     package init(_ checkpoint: Checkpoint, resources: Resources) {
         self.checkpoint = checkpoint
         self.resources = resources
@@ -38,7 +41,7 @@ package struct IntegrityCheck: Sendable {
         let table = ChecksumTable(tensorCount: source.tensors.count)
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 1)
         let jobs = source.tensors.indices.flatMap { tensor in
-            Chunks.ranges(count: source.tensors[tensor].byteCount, limit: 4 * resources.chunkElementCount, unit: 8)
+            Chunks.ranges(count: source.tensors[tensor].byteCount, limit: min(Self.chunkByteCount, 4 * resources.chunkElementCount), unit: 8)
                 .map { (tensor: tensor, range: $0) }
         }
         // First value that is not finite, of each tensor that has one.

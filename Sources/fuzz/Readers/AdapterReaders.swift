@@ -1,0 +1,77 @@
+import Adapters
+import ByteIO
+import JSONText
+import SafetensorsFormat
+import TensorCore
+
+extension Reader {
+    private static let configurationWords = [
+        "\"peft_type\":\"LORA\"", "\"r\":2", "\"lora_alpha\":4", "\"use_rslora\":true", "\"use_dora\":true", "\"bias\":\"all\"",
+        "\"rank_pattern\":{\"q\":2}", "\"alpha_pattern\":{\".*q\":1}", "\"modules_to_save\":[\"lm_head\"]", "\"lora_bias\":true",
+        "\"target_modules\":\".*q\"", "\"trainable_token_indices\":[0,1]", "\"fan_in_fan_out\":true", "\"layers_to_transform\":[0]",
+        "base_model.model.q.lora_A.weight", "base_model.model.q.lora_B.weight", ".lora_B.bias", ".lora_embedding_A", ".lora_embedding_B",
+        ".lora_magnitude_vector", ".base_layer.weight", ".modules_to_save.weight", ".token_adapter.trainable_tokens_delta",
+        "lora.config", "lora.crc32c", "lora.version", "lora.base_fingerprint", "(a|b)*", "[^a-z]{2,3}",
+    ]
+
+    private static let configuration = "{\"peft_type\":\"LORA\",\"r\":2,\"lora_alpha\":4,\"target_modules\":[\"q\"]}"
+    private static let factors = """
+        {"__metadata__":{"format":"pt"},"base_model.model.q.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},\
+        "base_model.model.q.lora_B.weight":{"dtype":"BF16","shape":[4,2],"data_offsets":[24,40]}}
+        """
+
+    /// A PEFT folder: adapter_config.json, NUL, header, NUL, data.
+    static let peft = Reader(
+        "peft", words: headerWords + configurationWords, mutation: .texts(prefixByteCount: 0),
+        seeds: { samples in
+            let configurations = [Array(configuration.utf8)] + samples.file("samples/adapters/llama-instructions/adapter_config.json")
+            return configurations.map { $0 + [0] + Array(factors.utf8) + [0] }
+        },
+        read: { bytes in
+            var input = FuzzInput(bytes)
+            peftFolder.write(input.text(), to: "adapter_config.json")
+            peftFolder.write(SafetensorsImage(json: input.text(), data: input.rest()).bytes, to: "adapter_model.safetensors")
+            readAdapter(peftFolder.path)
+        })
+
+    /// A .lora file: header, NUL, data.
+    static let lora = Reader(
+        "lora", words: headerWords + configurationWords, mutation: .texts(prefixByteCount: 0),
+        seeds: { _ in
+            let quoted = JSONValue.string(configuration).text(.compact)
+            let metadata = "\"format\":\"pt\",\"lora.version\":\"1\",\"lora.tool\":\"t\",\"lora.config\":\(quoted)"
+            // Checksums of 24 and of 16 zeros.
+            let checksums = [24, 16].map { CRC32C(of: [UInt8](repeating: 0, count: $0)).description }.joined()
+            let header = factors.replacing("\"format\":\"pt\"", with: "\(metadata),\"lora.crc32c\":\"\(checksums)\"")
+            return [Array(header.utf8) + [0], Array(factors.replacing("\"format\":\"pt\"", with: metadata).utf8) + [0]]
+        },
+        read: { bytes in
+            var input = FuzzInput(bytes)
+            loraFolder.write(SafetensorsImage(json: input.text(), data: input.rest()).bytes, to: "a.lora")
+            _ = Adapter.isPresent(at: loraFolder.path("a.lora"))
+            readAdapter(loraFolder.path("a.lora"))
+        })
+
+    private static let peftFolder = Folder.temporary()
+    private static let loraFolder = Folder.temporary()
+
+    /// Opens an adapter, binds it to a base that it may fit, and reads every factor.
+    private static func readAdapter(_ path: String) {
+        do throws(FileError) {
+            let adapter = try Adapter.open(path)
+            require(!adapter.modules.isEmpty, "an adapter changes something")
+            for module in adapter.modules {
+                guard let update = module.update else { continue }
+                require(update.scaling.isFinite, "an update has a scale")
+                let a = try adapter.values(of: update.a), b = try adapter.values(of: update.b)
+                require(
+                    a.count == update.rank * update.inputCount && b.count == update.outputCount * update.rank, "factors fit their layer")
+            }
+            let base = Shape([4, 3]).map { [BaseParameter(name: "q.weight", shape: $0, isConv1D: false)] } ?? []
+            let binding = try AdapterBinding(adapter, to: base, basePath: "b")
+            require(binding.targets.count == adapter.modules.count, "every module finds its parameter")
+        } catch {
+            tell(error)
+        }
+    }
+}
