@@ -85,6 +85,7 @@ let package = Package(
         library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit"]),
         tool("qconvert"),
         tool("qinspect"),
+        tool("qmerge"),
         library(
             "ModelToolSupport",
             ["ByteIO", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "CommandLineKit", "ToolSupport"]),
@@ -114,7 +115,7 @@ let package = Package(
             "ToolTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Operations", "CommandLineKit", "qconvert", "qinspect",
-                "qtrain",
+                "qmerge", "qtrain",
                 "qverify",
             ]),
         tests(

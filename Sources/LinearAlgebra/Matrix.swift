@@ -50,3 +50,23 @@ package struct Matrix: Hashable, Sendable {
     /// The squares of all elements, added up in double precision.
     package var squareSum: Double { elements.reduce(0) { $0 + Double($1) * Double($1) } }
 }
+
+extension Matrix {
+    /// Matrices of equally many columns, one under the other.
+    package init(stacked matrices: [Matrix]) {
+        precondition(Set(matrices.map(\.columns)).count == 1, "stacked matrices have equally many columns")
+        self.init(
+            rows: matrices.reduce(0) { $0 + $1.rows }, columns: matrices[0].columns, elements: matrices.flatMap(\.elements))
+    }
+
+    /// Matrices of equally many rows, one beside the other.
+    package init(besideEachOther matrices: [Matrix]) {
+        precondition(Set(matrices.map(\.rows)).count == 1, "matrices beside each other have equally many rows")
+        var elements: [Float] = []
+        elements.reserveCapacity(matrices.reduce(0) { $0 + $1.elements.count })
+        for row in 0..<matrices[0].rows {
+            for matrix in matrices { elements += matrix.elements[row * matrix.columns..<(row + 1) * matrix.columns] }
+        }
+        self.init(rows: matrices[0].rows, columns: matrices.reduce(0) { $0 + $1.columns }, elements: elements)
+    }
+}

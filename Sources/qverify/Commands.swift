@@ -4,7 +4,7 @@ import ToolSupport
 /// The tool: what a conversion has lost, and whether a file is whole.
 package let qverify = Tool(
     "qverify", summary: "measure what a conversion has lost", version: toolVersion,
-    commands: [roundtripCommand, integrityCommand, perplexityCommand, compareCommand, reportCommand])
+    commands: [roundtripCommand, mergeCommand, integrityCommand, perplexityCommand, compareCommand, reportCommand])
 
 private let roundtripCommand = Command(
     "roundtrip", summary: "compare a quantized model with its source, weight by weight",
@@ -24,6 +24,20 @@ private let roundtripCommand = Command(
         .threads, .maxMemory, .json,
     ],
     example: "qverify roundtrip TinyLlama-1.1B tinyllama.qnf --max-rel-rmse 0.12", run: roundtrip)
+
+private let mergeCommand = Command(
+    "merge", summary: "merge again and compare with a merged model, byte for byte",
+    discussion: """
+        Every tensor that a merge of the same base and adapters would store is computed again and compared with the merged model; nothing is \
+        written. The form is that of the merged model. Exit status 1 where anything differs.
+        """,
+    arguments: [
+        Argument("base", help: "the model before the merge"),
+        Argument("adapter", .oneOrMore, help: "the adapters in their order; name@WEIGHT where one was not merged whole"),
+        Argument("merged", help: "the merged model"),
+    ],
+    options: [.path("reference", "SOURCE", help: "the weights that were merged into instead of the base's"), .threads, .maxMemory, .json],
+    example: "qverify merge base.qnf my.lora merged.qnf", run: verifyMerge)
 
 private let integrityCommand = Command(
     "integrity", summary: "compare every byte of a file with the checksums that it keeps",

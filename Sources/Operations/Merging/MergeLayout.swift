@@ -50,3 +50,11 @@ enum MergeLayout {
         }
     }
 }
+
+extension Merge {
+    /// Bytes of all tensors that a merge writes, without an undo record, headers and files.
+    package static func outputByteCount(_ plan: MergePlan) throws -> Int {
+        guard case .qnf = plan.form else { return plan.items.reduce(0) { $0 + MergeLayout.info($1).byteCount } }
+        return try MergeLayout.qnf(plan, files: [], undoRecord: nil).stored.reduce(0) { $0 + $1.byteCount }
+    }
+}

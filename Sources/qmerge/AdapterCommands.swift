@@ -1,0 +1,109 @@
+import Adapters
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import JSONText
+import Operations
+import ToolSupport
+
+/// `qmerge --combine METHOD ADAPTER... -o OUTPUT`.
+func combine(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let measures = RunMeasures()
+    let path = arguments.string(always: "output")
+    let name = arguments.string("combine") ?? ""
+    let words = try arguments.positionals("input").map { word throws(UsageError) in try AdapterWord(word) }
+    let rank = arguments.integer("rank")
+    guard (name == "svd") == (rank != nil) else {
+        throw UsageError(
+            name == "svd" ? "--combine svd needs a --rank" : "--rank is for --combine svd; \(name) has the rank of its adapters")
+    }
+    try requireLoRA(path)
+    for word in words where !Adapter.isPresent(at: word.path) && FilePath.kind(of: word.path) != .missing {
+        throw UsageError(
+            "--combine makes an adapter of adapters, but \(word.path) is none",
+            hint: "to merge several into a base, name them after it without --combine: they are added up exactly")
+    }
+    let adapters = try words.map { WeightedAdapter(try console.openAdapter($0.path), weight: $0.weight) }
+    let method: AdapterCombination.Method = rank.map { .svd(rank: $0) } ?? (name == "cat" ? .cat : .linear)
+    let combination = try AdapterCombination(adapters, method: method)
+    guard !arguments.flag("dry-run") else {
+        try console.writeLine("\(path) would be an adapter of \(combination.moduleCount) modules")
+        return .done
+    }
+    let progress = console.progress("combining", total: combination.moduleCount)
+    let rows = try combination.run(path: path, replaces: arguments.flag("force"), tool: "qmerge \(toolVersion)") {
+        progress.advance(by: $0)
+    }
+    progress.finish()
+    let shown = rows.map { (module: $0.module, rank: $0.rank, ratio: Double?.none, energy: $0.keptEnergy) }
+    try report(shown, path: path, leftOut: [], measures, arguments, console)
+    return .done
+}
+
+/// `qmerge --extract BASE TUNED --rank R -o OUTPUT`.
+func extract(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let measures = RunMeasures()
+    let inputs = arguments.positionals("input"), path = arguments.string(always: "output")
+    guard inputs.count == 2 else { throw UsageError("--extract takes two models, BASE and TUNED, but \(inputs.count) are named") }
+    guard let rank = arguments.integer("rank") else { throw UsageError("--extract needs a --rank") }
+    try requireLoRA(path)
+    let base = try console.openCheckpoint(inputs[0]), tuned = try console.openCheckpoint(inputs[1])
+    let progress = console.progress("extracting", total: base.tensors.count)
+    let resources = try arguments.resources(for: [base, tuned], progress: progress)
+    let extraction = try AdapterExtraction(base: base, tuned: tuned, rank: rank, resources: resources)
+    guard !arguments.flag("dry-run") else {
+        progress.finish()
+        try console.writeLine("\(path) would be an adapter of \(extraction.moduleCount) modules, rank \(rank) at most")
+        return .done
+    }
+    let rows = try extraction.run(path: path, replaces: arguments.flag("force"), tool: "qmerge \(toolVersion)")
+    progress.finish()
+    if let first = extraction.leftOut.first {
+        console.warning(
+            "\(extraction.leftOut.count) tensors that differ are no weights of linear layers and are not in the adapter, such as '\(first)'"
+        )
+    }
+    let shown = rows.map { (module: $0.module, rank: $0.rank, ratio: Optional($0.deltaRatio), energy: Optional($0.keptEnergy)) }
+    try report(shown, path: path, leftOut: extraction.leftOut, measures, arguments, console)
+    return .done
+}
+
+private func requireLoRA(_ path: String) throws(UsageError) {
+    guard path.hasSuffix(".lora") else {
+        throw UsageError(
+            "an adapter is written as a .lora file, but '\(path)' does not end so", hint: "qconvert to-peft makes a PEFT folder of it")
+    }
+}
+
+private func report(
+    _ rows: [(module: String, rank: Int, ratio: Double?, energy: Double?)], path: String, leftOut: [String], _ measures: RunMeasures,
+    _ arguments: ParsedArguments, _ console: Console
+) throws {
+    let byteCount = try InputFile(path: path).byteCount
+    guard !arguments.flag("json") else {
+        let modules = rows.map { row -> JSONValue in
+            .object([
+                "module": .string(row.module), "rank": .integer(row.rank), "delta_ratio": row.ratio.map { .double($0) } ?? .null,
+                "kept_energy": row.energy.map { .double($0) } ?? .null,
+                "relative_error": row.energy.map { .double((1 - $0).squareRoot()) } ?? .null,
+            ])
+        }
+        return try console.writeJSON([
+            "output": .string(path), "bytes": .integer(byteCount), "modules": .array(modules), "left_out": .strings(leftOut),
+            "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
+        ])
+    }
+    var table = Table([
+        .init("module", canShrink: true), .init("rank", .right), .init("D / W", .decimal), .init("energy kept", .decimal),
+        .init("rel error", .decimal),
+    ])
+    for row in rows {
+        table.addRow([
+            .init(row.module), .init(String(row.rank)), .init(row.ratio.map { NumberText.percent($0, decimals: 2) } ?? "-"),
+            .init(row.energy.map { NumberText.percent($0, decimals: 2) } ?? "-"),
+            .init(row.energy.map { NumberText.significant((1 - $0).squareRoot(), digits: 3) } ?? "-"),
+        ])
+    }
+    try console.write(table)
+    try console.writeLine("\(path): an adapter of \(rows.count) modules, \(NumberText.byteCount(byteCount))")
+}

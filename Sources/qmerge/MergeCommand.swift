@@ -1,0 +1,123 @@
+import Adapters
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import JSONText
+import Operations
+import TensorCore
+import ToolSupport
+
+/// `qmerge BASE ADAPTER... -o OUTPUT`.
+func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let measures = RunMeasures()
+    let inputs = arguments.positionals("input"), path = arguments.string(always: "output")
+    guard inputs.count >= 2 else {
+        throw UsageError("a base and at least one adapter are needed", hint: "qmerge BASE ADAPTER -o OUTPUT")
+    }
+    let words = try inputs.dropFirst().map { word throws(UsageError) in try AdapterWord(word) }
+    let base = try console.openCheckpoint(inputs[0])
+    let adapters = try words.map { WeightedAdapter(try console.openAdapter($0.path), weight: $0.weight) }
+    let reference = try arguments.string("reference").map { try console.openCheckpoint($0) }
+    let (form, isFolder) = try outputForm(base, path, arguments)
+    let plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form, keepsUndo: !arguments.flag("no-undo"))
+    warnOfStrangers(plan, console)
+    if arguments.flag("dry-run") { return try describe(plan, path, arguments, console) }
+    let progress = console.progress("merging", total: plan.inputByteCount)
+    let resources = try arguments.resources(for: [base] + (reference.map { [$0] } ?? []), progress: progress)
+    let outcome = try Merge(plan, resources: resources, toolVersion: toolVersion, options: effectiveOptions(arguments))
+        .run(path: path, isFolder: isFolder, replaces: arguments.flag("force"))
+    progress.finish()
+    for warning in outcome.warnings { console.warning(warning) }
+    if outcome.overflowCount > 0 {
+        console.warning("\(NumberText.grouped(outcome.overflowCount)) merged values were too large for their type and became infinite")
+    }
+    if let name = plan.ownHead { noteOwnHead(name, plan, isFolder: isFolder, console) }
+    let lost = outcome.report.rows.filter { !($0.measures.survival >= arguments.number(always: "min-survival")) }
+    if arguments.flag("json") {
+        try writeJSON(outcome, plan, path: path, lost: lost.count, measures, console)
+    } else {
+        try console.write(table(outcome.report, all: arguments.flag("list")))
+        try console.writeLine(summary(outcome, plan, path: path))
+        console.note(measures.summary(byteCount: plan.inputByteCount))
+    }
+    if !lost.isEmpty { warn(lost, outcome.report, plan, arguments, console) }
+    return lost.isEmpty || !arguments.flag("strict") ? .done : .no
+}
+
+/// Which form the output has, and whether it is a folder.
+private func outputForm(_ base: Checkpoint, _ path: String, _ arguments: ParsedArguments) throws -> (MergePlan.Form, isFolder: Bool) {
+    let isFile = path.hasSuffix(".safetensors")
+    switch arguments.string("to") {
+    case let name?:
+        guard !path.hasSuffix(".qnf") else {
+            throw UsageError(
+                "--to \(name) writes a dense model, but '\(path)' is the name of a .qnf", hint: "leave --to out, or rename the output")
+        }
+        let type: ScalarType = name == "f32" ? .f32 : name == "f16" ? .f16 : .bf16
+        return (.export(type), !isFile)
+    case nil where base.kind == .qnf:
+        return (.qnf, false)
+    case nil:
+        guard arguments.string("reference") == nil else {
+            throw UsageError("--reference stands for the weights of a 4-bit base, but \(base.path) is a \(base.kind.rawValue)")
+        }
+        let isFolder = base.kind == .huggingFace
+        guard base.kind == .bitsandbytes || !isFolder || !isFile else {
+            throw UsageError(
+                "the base is a folder, and so is what a merge makes of it, but '\(path)' is the name of a file",
+                hint: "--to bf16 writes one file")
+        }
+        return (.sameFiles, isFolder)
+    }
+}
+
+/// An adapter that says what it was trained on, and this is not it.
+private func warnOfStrangers(_ plan: MergePlan, _ console: Console) {
+    guard let found = plan.base.metadata?.fingerprint.description else { return }
+    for weighted in plan.adapters {
+        guard let stated = weighted.adapter.baseFingerprint, stated != found else { continue }
+        console.warning(
+            "\(weighted.adapter.path) was trained on a base with the fingerprint \(stated.prefix(15))..., but that of \(plan.base.path) is "
+                + "\(found.prefix(15))...")
+    }
+}
+
+private func noteOwnHead(_ name: String, _ plan: MergePlan, isFolder: Bool, _ console: Console) {
+    console.note("the output head was tied to the embedding, which changed: '\(name)' is stored on its own")
+    if !isFolder, plan.form != .qnf {
+        console.warning("set tie_word_embeddings to false in the config.json that goes with the output, or '\(name)' is ignored")
+    }
+}
+
+/// The options that shape the result, as they would be typed; the lineage keeps them.
+private func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
+    var options: [String] = []
+    if let type = arguments.string("to") { options.append("--to \(type)") }
+    if let reference = arguments.string("reference") { options.append("--reference \(FilePath.name(of: reference))") }
+    if arguments.flag("no-undo") { options.append("--no-undo") }
+    return options
+}
+
+/// What `--dry-run` prints: every tensor that would change.
+private func describe(_ plan: MergePlan, _ path: String, _ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let byteCount = try Merge.outputByteCount(plan)
+    if arguments.flag("json") {
+        let changes = plan.changes.map { change -> JSONValue in
+            .object([
+                "name": .string(change.name), "shape": .array(change.shape.dimensions.map { .integer($0) }),
+                "change": .string(change.change),
+            ])
+        }
+        try console.writeJSON([
+            "output": .string(path), "tensor_bytes": .integer(byteCount), "undo": .bool(plan.keepsUndo), "changes": .array(changes),
+        ])
+        return .done
+    }
+    var table = Table([.init("tensor", canShrink: true), .init("shape"), .init("change")])
+    for change in plan.changes { table.addRow([.init(change.name), .init(change.shape.description), .init(change.change)]) }
+    try console.write(table)
+    let undo = plan.keepsUndo ? ", and an undo record whose length the weights decide" : ""
+    try console.writeLine(
+        "\(path) would hold tensors of \(NumberText.exactByteCount(byteCount))\(undo); \(plan.changes.count) of them change")
+    return .done
+}

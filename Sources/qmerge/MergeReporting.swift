@@ -1,0 +1,96 @@
+import Adapters
+import Checkpoints
+import CommandLineKit
+import JSONText
+import Operations
+import ToolSupport
+
+/// The tensors of which least survived, and all together.
+func table(_ report: MergeReport, all: Bool) -> Table {
+    var table = Table([
+        .init("tensor", canShrink: true), .init("change"), .init("type"), .init("D / W", .decimal), .init("survival", .decimal),
+        .init("noise", .decimal), .init("changed", .decimal), .init("rel RMSE", .decimal),
+    ])
+    func cells(_ measures: MergeReport.Measures) -> [Table.Cell] {
+        [
+            .init(NumberText.percent(measures.deltaRatio, decimals: 2)), .init(NumberText.percent(measures.survival, decimals: 1)),
+            .init(NumberText.percent(measures.noise, decimals: 1)),
+            .init(measures.changedShare.map { NumberText.percent($0, decimals: 2) } ?? "-"),
+            .init(NumberText.significant(measures.relativeRMSE, digits: 3)),
+        ]
+    }
+    let rows = all ? report.rows : Array(report.rows.enumerated().sorted(by: precedes).prefix(10).map(\.element))
+    for row in rows { table.addRow([.init(row.name), .init(row.change), .init(row.typeName)] + cells(row.measures)) }
+    let hidden = report.rows.count - rows.count
+    table.addTotal(
+        [.init("\(report.rows.count) tensors\(hidden > 0 ? ", \(hidden) not shown" : "")"), .init(""), .init("")] + cells(report.total))
+    return table
+}
+
+/// Least survival first, NaN before all; equal ones in the order of the report.
+private func precedes(_ a: (offset: Int, element: MergeReport.Row), _ b: (offset: Int, element: MergeReport.Row)) -> Bool {
+    let (first, second) = (a.element.measures.survival, b.element.measures.survival)
+    if first.isNaN != second.isNaN { return first.isNaN }
+    return first == second || first.isNaN ? a.offset < b.offset : first < second
+}
+
+/// The last line of the text.
+func summary(_ outcome: MergeOutcome, _ plan: MergePlan, path: String) -> String {
+    var parts = ["\(path): \(NumberText.byteCount(outcome.outputByteCount))"]
+    parts.append("\(outcome.report.rows.count) tensors changed, \(NumberText.percent(outcome.report.total.survival)) of the delta survived")
+    if let reference = plan.reference { parts.append("merged into the weights of \(reference.path)") }
+    if let undo = outcome.undoByteCount {
+        let share = Double(undo) / Double(max(1, outcome.outputByteCount))
+        parts.append(
+            "undo record \(NumberText.byteCount(undo)) (\(NumberText.percent(share)) of the file\(plan.base.kind == .huggingFace ? "s" : ""))"
+        )
+    } else {
+        parts.append("no undo record")
+    }
+    return parts.joined(separator: "; ")
+}
+
+/// Names the recipe that loses less in this case.
+func warn(_ lost: [MergeReport.Row], _ report: MergeReport, _ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) {
+    let limit = NumberText.percent(arguments.number(always: "min-survival"), decimals: 0)
+    let least = lost.min { $0.measures.survival < $1.measures.survival }
+    let which = least.map { ", '\($0.name)' kept \(NumberText.percent($0.measures.survival))" } ?? ""
+    console.warning(
+        "less than \(limit) of the delta survived in \(lost.count) of \(report.rows.count) tensors\(which); over all "
+            + "\(NumberText.percent(report.total.survival)) did")
+    let isFourBit = lost.contains { $0.typeName == "NF4" || $0.typeName == "FP4" }
+    guard isFourBit else {
+        return console.note("hint: the deltas are small against the steps of the type; --to f32 keeps them")
+    }
+    let reference = plan.reference == nil ? "; --reference SOURCE merges into the weights before quantization" : ""
+    console.note(
+        "hint: keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16\(reference)")
+}
+
+func writeJSON(
+    _ outcome: MergeOutcome, _ plan: MergePlan, path: String, lost: Int, _ measures: RunMeasures, _ console: Console
+) throws {
+    func document(_ measures: MergeReport.Measures) -> JSONObject {
+        JSONObject([
+            "elements": .integer(measures.elementCount), "delta_ratio": .double(measures.deltaRatio),
+            "survival": .double(measures.survival),
+            "noise": .double(measures.noise), "changed_share": measures.changedShare.map { .double($0) } ?? .null,
+            "relative_rmse": .double(measures.relativeRMSE),
+        ])
+    }
+    let rows = outcome.report.rows.map { row -> JSONValue in
+        var object = JSONObject(["name": .string(row.name), "change": .string(row.change), "type": .string(row.typeName)])
+        for member in document(row.measures).members { object[member.key] = member.value }
+        return .object(object)
+    }
+    try console.writeJSON([
+        "output": .string(path), "bytes": .integer(outcome.outputByteCount),
+        "undo_bytes": outcome.undoByteCount.map { .integer($0) } ?? .null,
+        "base": .string(plan.base.path), "base_fingerprint": .string(outcome.baseFingerprint.description),
+        "reference": plan.reference.map { .string($0.path) } ?? .null,
+        "adapters": .array(
+            plan.adapters.map { .object(["path": .string($0.adapter.path), "weight": .double($0.weight)]) }),
+        "below_min_survival": .integer(lost), "total": .object(document(outcome.report.total)), "tensors": .array(rows),
+        "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
+    ])
+}
