@@ -114,18 +114,30 @@ size_t qk_differingCodes(const uint8_t *a, const uint8_t *b, size_t byteCount) {
     return count;
 }
 
-QK_INLINE size_t differing(const uint8_t *a, const uint8_t *b, size_t count, const size_t width) {
-    size_t equal = 0;
-    for (size_t i = 0; i < count; i++) equal += memcmp(a + i * width, b + i * width, width) == 0;
-    return count - equal;
-}
+/// Counted in runs that a 16-bit lane can hold, which lets the compiler use as many lanes as elements fit a register.
+#define QK_DIFFERING(type) \
+    for (size_t start = 0; start < count; start += 32768) { \
+        const size_t end = count - start < 32768 ? count : start + 32768; \
+        type run = 0; \
+        uint32_t differing = 0; \
+        for (size_t i = start; i < end; i++) { \
+            type x, y; \
+            memcpy(&x, a + i * sizeof(type), sizeof(type)); \
+            memcpy(&y, b + i * sizeof(type), sizeof(type)); \
+            if (sizeof(type) == 1) differing += x != y; \
+            else run = (type)(run + (x != y)); \
+        } \
+        total += differing + (size_t)run; \
+    }
 
 size_t qk_differingElements(const uint8_t *a, const uint8_t *b, size_t count, size_t elementByteCount) {
+    size_t total = 0;
     switch (elementByteCount) {
-    case 1: return differing(a, b, count, 1);
-    case 2: return differing(a, b, count, 2);
-    case 4: return differing(a, b, count, 4);
-    case 8: return differing(a, b, count, 8);
+    case 1: QK_DIFFERING(uint8_t); break;
+    case 2: QK_DIFFERING(uint16_t); break;
+    case 4: QK_DIFFERING(uint32_t); break;
+    case 8: QK_DIFFERING(uint64_t); break;
     default: __builtin_trap();
     }
+    return total;
 }

@@ -5,9 +5,12 @@ import Glibc
 ///     00000000  40 00 00 00 00 00 00 00  7b 22 ...  |@.......{"..|
 enum HexDump {
     /// Bytes of the first block marked `hexdump` in `formats/NAME`.
-    static func example(inDocument name: String) throws -> [UInt8] {
+    ///
+    /// - Parameter label: what stands after `hexdump`, where there are several.
+    static func example(inDocument name: String, label: String = "") throws -> [UInt8] {
         let lines = try text(ofDocument: name).split(separator: "\n", omittingEmptySubsequences: false)
-        guard let start = lines.firstIndex(of: "```hexdump"), let end = lines[(start + 1)...].firstIndex(of: "```") else {
+        let fence = label.isEmpty ? "```hexdump" : "```hexdump \(label)"
+        guard let start = lines.firstIndex(where: { $0 == fence }), let end = lines[(start + 1)...].firstIndex(of: "```") else {
             throw Missing(document: name)
         }
         return lines[(start + 1)..<end].flatMap(bytes)

@@ -24,6 +24,8 @@ struct DenseUndoing: Sendable {
     private let subtracted: DeltaFactors?
 
     var isNeeded: Bool { kept != nil }
+    /// Whether undoing begins by subtracting the delta.
+    var subtracts: Bool { kept != nil && subtracted != nil }
     /// Factors first, then chunks.
     var jobCount: Int { factorCount + chunkCount }
 
@@ -48,27 +50,18 @@ struct DenseUndoing: Sendable {
         guard let subtracted, let kept else { return }
         let term = subtracted.terms[index / 2]
         let values = index % 2 == 0 ? term.left : term.right
-        try kept.streams.set(values.withUnsafeBytes { Array($0) }, index, .numbers)
+        try values.withUnsafeBytes { try kept.streams.set($0, index, .numbers) }
     }
 
     /// - Parameters:
-    ///   - merged: the elements written, as float32; overwritten.
-    ///   - room: twice the bytes of `output`.
+    ///   - before: the base's bytes of the chunk.
+    ///   - found: what undoing begins with: the merged bytes, or where the delta is subtracted, what that gives.
+    ///   - room: for a difference at its longest.
     func writeChunk(
-        _ chunk: Int, before: UnsafeRawBufferPointer, output: UnsafeRawBufferPointer, merged: UnsafeMutableBufferPointer<Float>,
-        delta: UnsafeMutableBufferPointer<Float>, room: UnsafeMutableRawBufferPointer
+        _ chunk: Int, before: UnsafeRawBufferPointer, found: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
     ) throws {
         guard let kept else { return }
-        var found = output
-        if subtracted != nil, let values = merged.baseAddress, let d = delta.baseAddress {
-            qk_subtract(values, d, merged.count, values)
-            // The delta has done its work: its memory takes what subtracting gives.
-            var span = MutableRawSpan(
-                _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(delta)[..<output.count]))
-            FloatConversion.narrow(Span(_unsafeElements: UnsafeBufferPointer(merged)), to: type, into: &span)
-            found = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(delta)[..<output.count])
-        }
-        try kept.streams.set(SparseDifference.encode(before, from: found, buffer: room), factorCount + chunk, .numbers)
+        try kept.streams.set(SparseDifference.encode(before, from: found, room: room), factorCount + chunk, .numbers)
     }
 
     /// The entry of the directory, once all chunks are written.

@@ -7,12 +7,43 @@ import Quantization
 import Synchronization
 import TensorCore
 
-extension MergeRun {
-    /// What the chunks of a dense tensor find, in their order.
-    private struct Findings {
-        var sums: [MergeSums]
+/// What the chunks of a dense tensor find, in their order.
+private struct DenseFindings {
+    struct Chunk {
+        var sums = MergeSums()
         var changedCount = 0
         var overflowCount = 0
+    }
+
+    var chunks: [Chunk]
+
+    /// All chunks together.
+    var total: Chunk {
+        chunks.reduce(into: Chunk()) { total, chunk in
+            total.sums = total.sums + chunk.sums
+            total.changedCount += chunk.changedCount
+            total.overflowCount += chunk.overflowCount
+        }
+    }
+}
+
+extension MergeRun {
+    /// Elements that go through all steps together: all of their buffers fit into the second-level cache. Divides into
+    /// blocks of any size.
+    private static let tileElementCount = 1 << 15
+
+    /// A dense tensor that is being written.
+    private struct DenseTensor {
+        let item: MergePlan.Item
+        let values: BaseValues
+        let target: MergeTarget?
+        let info: TensorInfo
+        let stored: Int
+        let undoing: DenseUndoing
+        /// Whether elements that changed can be counted.
+        let isSameType: Bool
+
+        var elementByteCount: Int { info.scalarType.bitCount / 8 }
     }
 
     /// A tensor that is merged or cast, and stored dense.
@@ -21,54 +52,85 @@ extension MergeRun {
         let values = try BaseValues(item.origin, item.tensor, asQuantized: false)
         let target = try item.change.map { try self.target($0, values: values) }
         let ranges = ranges(of: values)
-        let previous = undo == nil ? nil : item.previous
-        let undoing = try DenseUndoing(previous, target: target, info: info, ranges: ranges, run: self)
-        let findings = Mutex(Findings(sums: Array(repeating: MergeSums(), count: ranges.count)))
-        let isSameType = item.previous?.scalarType == info.scalarType
+        let undoing = try DenseUndoing(undo == nil ? nil : item.previous, target: target, info: info, ranges: ranges, run: self)
+        let tensor = DenseTensor(
+            item: item, values: values, target: target, info: info, stored: stored, undoing: undoing,
+            isSameType: item.previous?.scalarType == info.scalarType)
+        let findings = Mutex(DenseFindings(chunks: Array(repeating: DenseFindings.Chunk(), count: ranges.count)))
         try resources.pool.forEach(count: undoing.jobCount) { job, worker in
             guard job >= undoing.factorCount else { return try undoing.writeFactor(job) }
             let chunk = job - undoing.factorCount
-            let range = ranges[chunk]
-            let before = try readChunk(item, values, range, worker: worker)
-            let base = floats(.base, worker: worker, count: range.count)
-            let output = buffer(.output, worker: worker, byteCount: range.count * info.scalarType.bitCount / 8)
-            let delta = floats(.delta, worker: worker, count: range.count)
-            var wanted = UnsafeBufferPointer(base)
-            if let target {
-                let sum = floats(.target, worker: worker, count: range.count)
-                try target.fill(range, base: wanted, delta: delta, target: sum)
-                wanted = UnsafeBufferPointer(sum)
-            }
-            var narrowed = MutableRawSpan(_unsafeBytes: output)
-            FloatConversion.narrow(Span(_unsafeElements: wanted), to: info.scalarType, into: &narrowed)
-            let merged = floats(.merged, worker: worker, count: range.count)
-            var widened = MutableSpan(_unsafeElements: merged)
-            FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(output)), of: info.scalarType, into: &widened)
-            let overflows = overflowCount(merged, wanted)
-            var sums = MergeSums()
-            var changed = 0
-            if target != nil, measures {
-                sums = MergeSums(base: UnsafeBufferPointer(base), delta: UnsafeBufferPointer(delta), merged: UnsafeBufferPointer(merged))
-                if isSameType { changed = differingElements(before, UnsafeRawBufferPointer(output), count: range.count) }
-            }
-            findings.withLock { findings in
-                findings.sums[chunk] = sums
-                findings.changedCount += changed
-                findings.overflowCount += overflows
-            }
-            try writeDense(UnsafeRawBufferPointer(output), values, range, info: info, stored: stored, worker: worker)
-            try undoing.writeChunk(
-                chunk, before: before, output: UnsafeRawBufferPointer(output), merged: merged, delta: delta,
-                room: undoing.isNeeded
-                    ? buffer(.sparse, worker: worker, byteCount: 2 * output.count) : UnsafeMutableRawBufferPointer(start: nil, count: 0))
+            let found = try mergeChunk(chunk, ranges[chunk], of: tensor, worker: worker)
+            findings.withLock { $0.chunks[chunk] = found }
         }
-        let found = findings.withLock { $0 }
-        result.overflowCount += found.overflowCount
+        let total = findings.withLock { $0.total }
+        result.overflowCount += total.overflowCount
         if let undone = undoing.tensor { result.undone.append(undone) }
         guard let change = item.change else { return }
         add(
-            item.name, change, typeName: info.scalarType.rawValue, found.sums.reduce(MergeSums(), +), elementCount: info.elementCount,
-            changedCount: isSameType ? found.changedCount : nil, &result)
+            item.name, change, typeName: info.scalarType.rawValue, total.sums, elementCount: info.elementCount,
+            changedCount: tensor.isSameType ? total.changedCount : nil, &result)
+    }
+
+    private func mergeChunk(_ chunk: Int, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws -> DenseFindings.Chunk {
+        let size = tensor.elementByteCount
+        let stored = buffer(.stored, worker: worker, byteCount: tensor.values.storedByteCount(range.count))
+        let output = buffer(.output, worker: worker, byteCount: range.count * size)
+        // What undoing would find; without it the memory is not touched.
+        let found = tensor.undoing.subtracts ? buffer(.found, worker: worker, byteCount: output.count) : output
+        var result = DenseFindings.Chunk()
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.tileElementCount) {
+            let tile = start..<min(start + Self.tileElementCount, range.upperBound)
+            let bytes = (tile.lowerBound - range.lowerBound) * size..<(tile.upperBound - range.lowerBound) * size
+            let first = tensor.values.storedByteCount(tile.lowerBound - range.lowerBound)
+            let own = UnsafeMutableRawBufferPointer(rebasing: stored[first..<first + tensor.values.storedByteCount(tile.count)])
+            try mergeTile(
+                tile, of: tensor, stored: own, output: UnsafeMutableRawBufferPointer(rebasing: output[bytes]),
+                found: UnsafeMutableRawBufferPointer(rebasing: found[bytes]), worker: worker, &result)
+        }
+        try writeDense(UnsafeRawBufferPointer(output), range, of: tensor, worker: worker)
+        let before = try storedChunk(tensor.item, range, stored, worker: worker)
+        if tensor.target != nil, measures, tensor.isSameType {
+            result.changedCount = differingElements(before, UnsafeRawBufferPointer(output), count: range.count)
+        }
+        if tensor.undoing.isNeeded {
+            let room = buffer(.sparse, worker: worker, byteCount: SparseDifference.byteCountLimit(output.count))
+            try tensor.undoing.writeChunk(chunk, before: before, found: UnsafeRawBufferPointer(found), room: room)
+        }
+        return result
+    }
+
+    private func mergeTile(
+        _ range: Range<Int>, of tensor: DenseTensor, stored: UnsafeMutableRawBufferPointer, output: UnsafeMutableRawBufferPointer,
+        found: UnsafeMutableRawBufferPointer, worker: Int, _ result: inout DenseFindings.Chunk
+    ) throws {
+        let base = floats(.base, worker: worker, count: range.count), delta = floats(.delta, worker: worker, count: range.count)
+        let spare = buffer(.spare, worker: worker, byteCount: max(4 * range.count, stored.count))
+        try tensor.values.read(range, stored: stored, spare: spare, into: base)
+        var wanted = UnsafeBufferPointer(base)
+        if let target = tensor.target {
+            let sum = floats(.target, worker: worker, count: range.count)
+            try target.fill(range, base: wanted, delta: delta, target: sum)
+            wanted = UnsafeBufferPointer(sum)
+        }
+        let type = tensor.info.scalarType
+        var narrowed = MutableRawSpan(_unsafeBytes: output)
+        FloatConversion.narrow(Span(_unsafeElements: wanted), to: type, into: &narrowed)
+        let merged = floats(.merged, worker: worker, count: range.count)
+        var widened = MutableSpan(_unsafeElements: merged)
+        FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(output)), of: type, into: &widened)
+        result.overflowCount += overflowCount(merged, wanted)
+        guard tensor.target != nil else { return }
+        if measures {
+            result.sums =
+                result.sums
+                + MergeSums(base: UnsafeBufferPointer(base), delta: UnsafeBufferPointer(delta), merged: UnsafeBufferPointer(merged))
+        }
+        if tensor.undoing.subtracts, let values = merged.baseAddress, let d = delta.baseAddress {
+            qk_subtract(values, d, range.count, values)
+            var without = MutableRawSpan(_unsafeBytes: found)
+            FloatConversion.narrow(Span(_unsafeElements: UnsafeBufferPointer(merged)), to: type, into: &without)
+        }
     }
 
     /// One row of the report.
@@ -103,11 +165,10 @@ extension MergeRun {
         return Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
     }
 
-    /// Fills the worker's buffer `base` with the values to merge into; returns the base's own stored bytes of the same elements.
-    func readChunk(_ item: MergePlan.Item, _ values: BaseValues, _ range: Range<Int>, worker: Int) throws -> UnsafeRawBufferPointer {
-        let stored = buffer(.stored, worker: worker, byteCount: values.storedByteCount(range.count))
-        let spare = buffer(.spare, worker: worker, byteCount: max(4 * range.count, stored.count))
-        try values.read(range, stored: stored, spare: spare, into: floats(.base, worker: worker, count: range.count))
+    /// The base's own stored bytes of a chunk whose values were read through `stored`; counts what was read.
+    private func storedChunk(
+        _ item: MergePlan.Item, _ range: Range<Int>, _ stored: UnsafeMutableRawBufferPointer, worker: Int
+    ) throws -> UnsafeRawBufferPointer {
         let isOwn = item.previous != nil || item.name == item.tensor.name
         switch item.tensor.storage {
         case .quantized(let quantized):
@@ -130,12 +191,10 @@ extension MergeRun {
     }
 
     /// Writes a chunk; of a 4-bit `Conv1D` weight, whose rows are columns of the dense tensor, transposed.
-    private func writeDense(
-        _ bytes: UnsafeRawBufferPointer, _ values: BaseValues, _ range: Range<Int>, info: TensorInfo, stored: Int, worker: Int
-    ) throws {
-        let size = info.scalarType.bitCount / 8
+    private func writeDense(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws {
+        let (values, size) = (tensor.values, tensor.elementByteCount)
         guard values.tensor.isConv1D, values.tensor.quantized != nil else {
-            return try sink.write(bytes, stored: stored, atByteOffset: range.lowerBound * size)
+            return try sink.write(bytes, stored: tensor.stored, atByteOffset: range.lowerBound * size)
         }
         let (firstColumn, columnCount) = (range.lowerBound / values.columns, range.count / values.columns)
         let panel = buffer(.spare, worker: worker, byteCount: bytes.count)
@@ -143,7 +202,7 @@ extension MergeRun {
         let segmentByteCount = columnCount * size
         for row in 0..<values.columns {
             let segment = UnsafeRawBufferPointer(rebasing: panel[row * segmentByteCount..<(row + 1) * segmentByteCount])
-            try sink.write(segment, stored: stored, atByteOffset: (row * values.rows + firstColumn) * size)
+            try sink.write(segment, stored: tensor.stored, atByteOffset: (row * values.rows + firstColumn) * size)
         }
     }
 

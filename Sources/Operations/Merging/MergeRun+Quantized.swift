@@ -79,8 +79,8 @@ extension MergeRun {
                 changedCount.add(count, ordering: .relaxed)
             }
             guard let sequence else { return }
-            let room = buffer(.sparse, worker: worker, byteCount: 2 * codes.count)
-            try sequence.set(SparseDifference.encode(before, from: UnsafeRawBufferPointer(codes), buffer: room), chunk, .numbers)
+            let room = buffer(.sparse, worker: worker, byteCount: SparseDifference.byteCountLimit(codes.count))
+            try sequence.set(SparseDifference.encode(before, from: UnsafeRawBufferPointer(codes), room: room), chunk, .numbers)
         }
         if let sequence, let previous {
             let info = plan.base.source.tensors[previous.codes]

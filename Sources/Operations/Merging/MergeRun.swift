@@ -13,7 +13,7 @@ import TensorCore
 struct MergeRun: Sendable {
     /// Buffers of a worker.
     enum Slot: Int, CaseIterable {
-        case stored, spare, base, delta, target, output, merged, sparse
+        case stored, spare, base, delta, target, output, merged, found, sparse
     }
 
     /// What is known about the tensors once all is written.
@@ -184,14 +184,15 @@ struct MergeRun: Sendable {
         let before = try plan.base.source.undoBytes(ofTensor: tensor, 0..<info.byteCount)
         guard before != written else { return }
         precondition(before.count == written.count, "parts of the same weight have the same sizes")
-        let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * before.count, alignment: 64)
+        let room = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: SparseDifference.byteCountLimit(before.count), alignment: 64)
         defer { room.deallocate() }
-        let difference = before.withUnsafeBytes { before in
-            written.withUnsafeBytes { SparseDifference.encode(before, from: $0, buffer: room) }
+        let items = try before.withUnsafeBytes { before in
+            try written.withUnsafeBytes { try undo.append(SparseDifference.encode(before, from: $0, room: room), .numbers) }
         }
         result.undone.append(
             UndoDirectory.Tensor(
                 name: info.name, method: .difference, byteCount: before.count, chunkByteCount: before.count,
-                items: try undo.append(difference, .numbers)))
+                items: items))
     }
 }

@@ -11,22 +11,21 @@ import CKernels
 ///
 /// A gap of 255 means 255 zero bytes and no value yet. Zero bytes at the end are not counted.
 enum SparseDifference {
-    /// - Parameters:
-    ///   - buffer: room for twice the bytes of one run.
+    /// The difference, in memory of `room`, which has `byteCountLimit` bytes.
     static func encode(
-        _ wanted: UnsafeRawBufferPointer, from found: UnsafeRawBufferPointer, buffer: UnsafeMutableRawBufferPointer
-    ) -> [UInt8] {
+        _ wanted: UnsafeRawBufferPointer, from found: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
+    ) -> UnsafeRawBufferPointer {
         let count = wanted.count
-        precondition(found.count == count && buffer.count >= 2 * count && count <= Int32.max, "\(count) and \(found.count) bytes")
-        guard count > 0, let room = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return [0, 0, 0, 0] }
+        precondition(
+            found.count == count && room.count >= byteCountLimit(count) && count <= Int32.max, "\(count) and \(found.count) bytes")
+        guard let base = room.baseAddress else { return UnsafeRawBufferPointer(room) }
+        let gaps = base + 4, values = gaps + count
         let counts = qk_sparse_encode(
-            wanted.baseAddress?.assumingMemoryBound(to: UInt8.self), found.baseAddress?.assumingMemoryBound(to: UInt8.self), count, room,
-            room + count)
-        var bytes = (0..<4).map { UInt8(truncatingIfNeeded: counts.gapCount >> (8 * $0)) }
-        bytes.reserveCapacity(4 + counts.gapCount + counts.valueCount)
-        bytes += UnsafeRawBufferPointer(rebasing: buffer[..<counts.gapCount])
-        bytes += UnsafeRawBufferPointer(rebasing: buffer[count..<count + counts.valueCount])
-        return bytes
+            wanted.baseAddress?.assumingMemoryBound(to: UInt8.self), found.baseAddress?.assumingMemoryBound(to: UInt8.self), count,
+            gaps.assumingMemoryBound(to: UInt8.self), values.assumingMemoryBound(to: UInt8.self))
+        base.storeBytes(of: UInt32(counts.gapCount).littleEndian, as: UInt32.self)
+        (gaps + counts.gapCount).copyMemory(from: values, byteCount: counts.valueCount)
+        return UnsafeRawBufferPointer(start: base, count: 4 + counts.gapCount + counts.valueCount)
     }
 
     /// The longest encoding of the difference of runs of `byteCount` bytes.

@@ -32,6 +32,10 @@ final class UndoRecordWriter: Sendable {
 
     /// Writes one stream.
     func append(_ bytes: [UInt8], _ content: ZlibStream.Content) throws -> UndoDirectory.Items {
+        try bytes.withUnsafeBytes { try append($0, content) }
+    }
+
+    func append(_ bytes: UnsafeRawBufferPointer, _ content: ZlibStream.Content) throws -> UndoDirectory.Items {
         let stream = ZlibStream.compress(bytes, content)
         return UndoDirectory.Items(offset: try append(stream: stream), byteCounts: [stream.count])
     }
@@ -80,7 +84,7 @@ final class UndoRecordWriter: Sendable {
         }
 
         /// Stream `index` of the sequence, compressed here.
-        func set(_ bytes: [UInt8], _ index: Int, _ content: ZlibStream.Content) throws {
+        func set(_ bytes: UnsafeRawBufferPointer, _ index: Int, _ content: ZlibStream.Content) throws {
             let stream = ZlibStream.compress(bytes, content)
             try state.withLock { state in
                 state.waiting[index] = stream

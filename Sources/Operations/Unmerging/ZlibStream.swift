@@ -11,7 +11,9 @@ enum ZlibStream {
     }
 
     /// Compresses `bytes`; other versions of zlib may give other bytes for the same content.
-    static func compress(_ bytes: [UInt8], _ content: Content) -> [UInt8] {
+    static func compress(_ bytes: [UInt8], _ content: Content) -> [UInt8] { bytes.withUnsafeBytes { compress($0, content) } }
+
+    static func compress(_ bytes: UnsafeRawBufferPointer, _ content: Content) -> [UInt8] {
         var stream = z_stream()
         // 15: windows of 32 kB with a zlib header; 8: zlib's default memory.
         let status = deflateInit2_(
@@ -21,15 +23,13 @@ enum ZlibStream {
         defer { deflateEnd(&stream) }
         let bound = Int(deflateBound(&stream, UInt(bytes.count)))
         return [UInt8](unsafeUninitializedCapacity: bound) { output, count in
-            bytes.withUnsafeBufferPointer { input in
-                // The pointers are not written through.
-                stream.next_in = UnsafeMutablePointer(mutating: input.baseAddress)
-                stream.avail_in = Self.count(input.count)
-                stream.next_out = output.baseAddress
-                stream.avail_out = Self.count(bound)
-                let status = deflate(&stream, Z_FINISH)
-                precondition(status == Z_STREAM_END, "zlib's own bound was not enough (status \(status))")
-            }
+            // Not written through.
+            stream.next_in = UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
+            stream.avail_in = Self.count(bytes.count)
+            stream.next_out = output.baseAddress
+            stream.avail_out = Self.count(bound)
+            let status = deflate(&stream, Z_FINISH)
+            precondition(status == Z_STREAM_END, "zlib's own bound was not enough (status \(status))")
             count = bound - Int(stream.avail_out)
         }
     }
