@@ -73,6 +73,10 @@ sanitize: dependencies
 bench: build
 	$(BIN)/kernelbench
 	@echo
+	@if $(PYTHON) -c "import gguf, llama_cpp" 2>/dev/null; then \
+		echo "llama.cpp on the same shapes"; $(PYTHON) Tests/Interop/llama_cpp_bench.py; \
+	else echo "llama.cpp: skipped, as $(PYTHON) has no llama-cpp-python and gguf"; fi
+	@echo
 	$(BIN)/toolbench $(BIN) $(BENCH)
 
 demo: build

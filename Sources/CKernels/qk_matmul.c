@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "qk_lanes.h"
+#include "qk_transpose.h"
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
@@ -109,17 +109,18 @@ void qk_matmul_tile_at(
 }
 
 QK_INLINE void fillPanel(size_t width, const float *x, size_t stride, size_t rows, size_t depth, float *panel) {
-    enum { PIECE = 16 };
-    for (size_t start = 0; start < depth; start += PIECE) {
-        const size_t end = depth - start < PIECE ? depth : start + PIECE;
-        for (size_t j = 0; j < width; j++)
-            for (size_t k = start; k < end; k++) panel[width * k + j] = j < rows ? x[j * stride + k] : 0;
-    }
+    transposeWords(x, 4 * stride, rows, depth, panel, 4 * width);
+    if (rows < width)
+        for (size_t k = 0; k < depth; k++) memset(panel + width * k + rows, 0, (width - rows) * sizeof *panel);
 }
 
+QK_FOR_LEVELS(
+    fillPanel, fillPanel, (size_t width, const float *x, size_t stride, size_t rows, size_t depth, float *panel), width, x,
+    stride, rows, depth, panel)
+
 void qk_matmul_panel_at(qk_simd level, const float *x, size_t stride, size_t rows, size_t depth, float *panel) {
-    if (level == QK_AVX512) fillPanel(32, x, stride, rows, depth, panel);
-    else fillPanel(16, x, stride, rows, depth, panel);
+    const size_t width = qk_matmul_width(level);
+    QK_CALL_LEVEL(fillPanel, level, width, x, stride, rows, depth, panel);
 }
 
 void qk_matmul_expandPanels_at(
@@ -142,48 +143,74 @@ void qk_matmul_expandPanels_at(
     }
 }
 
-void qk_matmul_transpose(
-    const float *source, size_t sourceStride, size_t rowCount, size_t columnCount, float *destination, size_t stride
+QK_FOR_LEVELS(
+    transposeWords, transposeWords,
+    (const void *source, size_t sourceStride, size_t rowCount, size_t columnCount, void *destination, size_t stride), source,
+    sourceStride, rowCount, columnCount, destination, stride)
+
+void qk_matmul_transpose_at(
+    qk_simd level, const float *source, size_t sourceStride, size_t rowCount, size_t columnCount, float *destination,
+    size_t stride
 ) {
-    enum { PIECE = 16 };
-    for (size_t first = 0; first < columnCount; first += PIECE) {
-        const size_t end = columnCount - first < PIECE ? columnCount : first + PIECE;
-        for (size_t row = 0; row < rowCount; row++)
-            for (size_t column = first; column < end; column++)
-                destination[column * stride + row] = source[row * sourceStride + column];
+    QK_CALL_LEVEL(transposeWords, level, source, 4 * sourceStride, rowCount, columnCount, destination, 4 * stride);
+}
+
+/// With beta 0 the old values may be NaNs.
+QK_INLINE void combineRow(const float *sums, size_t count, float alpha, float beta, float *result) {
+    if (beta == 0) {
+        for (size_t i = 0; i < count; i++) result[i] = alpha * sums[i];
+    } else {
+        for (size_t i = 0; i < count; i++) result[i] = alpha * sums[i] + beta * result[i];
     }
 }
 
-/// With beta 0 the old value may be a NaN.
-QK_INLINE float combined(float sum, float alpha, float beta, float old) {
-    return beta == 0 ? alpha * sum : alpha * sum + beta * old;
-}
-
-void qk_matmul_store(
+QK_INLINE void storeTile(
     const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
     size_t stride
 ) {
-    for (size_t row = 0; row < rowCount; row++, tile += tileStride, result += stride) {
-        if (beta == 0) {
-            for (size_t i = 0; i < columnCount; i++) result[i] = alpha * tile[i];
-        } else {
-            for (size_t i = 0; i < columnCount; i++) result[i] = alpha * tile[i] + beta * result[i];
+    for (size_t row = 0; row < rowCount; row++)
+        combineRow(tile + row * tileStride, columnCount, alpha, beta, result + row * stride);
+}
+
+/// Eight rows of the result at a time are transposed into a buffer.
+QK_INLINE void storeTransposedTile(
+    const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
+    size_t stride
+) {
+    enum { ROWS = 8, COLUMNS = 128 };
+    float rows[ROWS * COLUMNS];
+    for (size_t first = 0; first < columnCount; first += COLUMNS) {
+        const size_t columns = columnCount - first < COLUMNS ? columnCount - first : COLUMNS;
+        for (size_t row = 0; row < rowCount; row += ROWS) {
+            const size_t count = rowCount - row < ROWS ? rowCount - row : ROWS;
+            transposeWords(tile + first * tileStride + row, 4 * tileStride, columns, count, rows, 4 * COLUMNS);
+            for (size_t i = 0; i < count; i++)
+                combineRow(rows + i * COLUMNS, columns, alpha, beta, result + (row + i) * stride + first);
         }
     }
 }
 
-void qk_matmul_storeTransposed(
-    const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
-    size_t stride
+QK_FOR_LEVELS(
+    storeTile, storeTile,
+    (const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
+     size_t stride),
+    tile, tileStride, rowCount, columnCount, alpha, beta, result, stride)
+QK_FOR_LEVELS(
+    storeTransposedTile, storeTransposedTile,
+    (const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
+     size_t stride),
+    tile, tileStride, rowCount, columnCount, alpha, beta, result, stride)
+
+void qk_matmul_store_at(
+    qk_simd level, const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta,
+    float *result, size_t stride
 ) {
-    enum { PIECE = 16 };
-    for (size_t first = 0; first < rowCount; first += PIECE) {
-        const size_t end = rowCount - first < PIECE ? rowCount : first + PIECE;
-        for (size_t column = 0; column < columnCount; column += PIECE) {
-            const size_t last = columnCount - column < PIECE ? columnCount : column + PIECE;
-            for (size_t row = first; row < end; row++)
-                for (size_t i = column; i < last; i++)
-                    result[row * stride + i] = combined(tile[i * tileStride + row], alpha, beta, result[row * stride + i]);
-        }
-    }
+    QK_CALL_LEVEL(storeTile, level, tile, tileStride, rowCount, columnCount, alpha, beta, result, stride);
+}
+
+void qk_matmul_storeTransposed_at(
+    qk_simd level, const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta,
+    float *result, size_t stride
+) {
+    QK_CALL_LEVEL(storeTransposedTile, level, tile, tileStride, rowCount, columnCount, alpha, beta, result, stride);
 }

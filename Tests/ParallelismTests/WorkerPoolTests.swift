@@ -61,6 +61,46 @@ import Testing
         }
     }
 
+    /// Between loops threads spin for some microseconds, then sleep: no gap may lose one of them.
+    @Test("meets on every thread after gaps of any length", arguments: [2, 3])
+    func gapsLoseNoThread(threadCount: Int) throws {
+        let pool = WorkerPool(threadCount: threadCount)
+        for round in 0..<200 {
+            let arrived = Atomic<Int>(0)
+            pool.forEach(count: threadCount) { _, _ in
+                arrived.add(1, ordering: .sequentiallyConsistent)
+                while arrived.load(ordering: .sequentiallyConsistent) < threadCount { sched_yield() }
+            }
+            #expect(arrived.load(ordering: .sequentiallyConsistent) == threadCount)
+            // Around the time that spinning takes, which depends on the processor.
+            if round % 3 > 0 { usleep(UInt32(round * 7 % 200)) }
+        }
+    }
+
+    @Test func idleThreadsSleep() throws {
+        let threadCount = 3
+        let pool = WorkerPool(threadCount: threadCount)
+        func secondsOfEachThread() -> [pthread_t: Double] {
+            let seconds = Mutex([pthread_t: Double]())
+            let arrived = Atomic<Int>(0)
+            pool.forEach(count: threadCount) { _, _ in
+                var time = timespec()
+                clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+                seconds.withLock { $0[pthread_self()] = Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec) }
+                arrived.add(1, ordering: .sequentiallyConsistent)
+                while arrived.load(ordering: .sequentiallyConsistent) < threadCount { sched_yield() }
+            }
+            return seconds.withLock { $0 }
+        }
+        let before = secondsOfEachThread()
+        usleep(300_000)
+        let after = secondsOfEachThread()
+        #expect(before.count == threadCount)
+        for (thread, seconds) in after where thread != pthread_self() {
+            #expect(seconds - (before[thread] ?? 0) < 0.1)
+        }
+    }
+
     @Test("throws the error of the lowest index", arguments: 1...8)
     func lowestErrorWins(threadCount: Int) throws {
         let pool = WorkerPool(threadCount: threadCount)

@@ -107,6 +107,26 @@ struct IntegerProductTests {
         }
     }
 
+    /// Long inputs are cut into slices of 512 rows.
+    @Test func slicesChangeNothing() throws {
+        let test = try TestWeight(.nf4, outputCount: 3, inputCount: 64, seed: 8)
+        var values = TestValues(seed: 9)
+        let x = values.floats(1030 * 64)
+        let whole = Self.product(x, rowCount: 1030, by: [test.weight], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 1030)
+        let parts = Self.product(x, rowCount: 1030, by: [test.weight], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 103)
+        #expect(whole == parts)
+        let engine = MatrixEngine(pool: WorkerPool(threadCount: 2))
+        for rowCount in [513, 516, 1025, 1030] {
+            var exact = [Float](repeating: .nan, count: rowCount * 3)
+            x.withUnsafeBufferPointer { x in
+                exact.withUnsafeMutableBufferPointer {
+                    engine.multiply(UnsafeBufferPointer(rebasing: x[..<(rowCount * 64)]), rowCount: rowCount, by: test.weight, into: $0)
+                }
+            }
+            #expect(zip(exact, whole[0]).allSatisfy { abs($0 - $1) < 0.01 })
+        }
+    }
+
     @Test func unalignedRowsAreMultipliedExactly() throws {
         let weight = try TestWeight(.nf4, outputCount: 5, inputCount: 96, seed: 6).weight
         #expect(!weight.hasIntegerProducts)

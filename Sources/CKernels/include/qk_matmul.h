@@ -39,17 +39,18 @@ void qk_matmul_expandPanels_at(
     qk_simd level, const qk_matrix *matrix, size_t row, size_t depth, size_t column, size_t columnCount, float *panels);
 
 /// destination [columnCount][rowCount] = source [rowCount][columnCount] transposed.
-void qk_matmul_transpose(
-    const float *source, size_t sourceStride, size_t rowCount, size_t columnCount, float *destination, size_t stride);
+void qk_matmul_transpose_at(
+    qk_simd level, const float *source, size_t sourceStride, size_t rowCount, size_t columnCount, float *destination,
+    size_t stride);
 
 /// result [rowCount][columnCount] = alpha tile + beta result; where beta is 0 the result is not read.
-void qk_matmul_store(
-    const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
-    size_t stride);
+void qk_matmul_store_at(
+    qk_simd level, const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta,
+    float *result, size_t stride);
 
 /// The same with a tile that is [columnCount][rowCount].
-void qk_matmul_storeTransposed(
-    const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
-    size_t stride);
+void qk_matmul_storeTransposed_at(
+    qk_simd level, const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta,
+    float *result, size_t stride);
 
 #endif

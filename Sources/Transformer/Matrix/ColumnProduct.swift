@@ -48,7 +48,9 @@ struct ColumnProduct {
             let piece = index / groupCount, group = index % groupCount
             let rows = group * rowsAtOnce..<min(rowCount, (group + 1) * rowsAtOnce)
             let columns = piece * depth..<min(left.columnCount, (piece + 1) * depth)
-            left.copy(rows: rows, columns: columns, to: tiles + (piece * rowCount + rows.lowerBound) * stride, stride: stride)
+            left.copy(
+                rows: rows, columns: columns, level: engine.level, to: tiles + (piece * rowCount + rows.lowerBound) * stride, stride: stride
+            )
         }
     }
 
@@ -69,7 +71,7 @@ struct ColumnProduct {
                     engine.level, piece, rows.count, count, panels + panel * width * count, sums + panel * width, sumStride, start > 0)
             }
         }
-        result.store(sums, stride: sumStride, rows: rows, columns: columns)
+        result.store(sums, level: engine.level, stride: sumStride, rows: rows, columns: columns)
     }
 }
 
@@ -92,7 +94,7 @@ struct ColumnSums {
                     engine.level, matrix, columns.lowerBound, columns.count, left.elements, left.columnCount, left.rowCount, sums,
                     columns.count)
             }
-            result.store(sums, stride: columns.count, rows: 0..<left.rowCount, columns: columns)
+            result.store(sums, level: engine.level, stride: columns.count, rows: 0..<left.rowCount, columns: columns)
         }
     }
 }

@@ -17,11 +17,19 @@ struct DenseOperand {
 
     var isContiguous: Bool { !isTransposed }
 
+    /// Some of the rows, of an operand that is not transposed.
+    func slice(_ rows: Range<Int>) -> DenseOperand {
+        precondition(isContiguous, "rows of a transposed operand lie apart")
+        return DenseOperand(
+            UnsafeBufferPointer(start: elements + rows.lowerBound * columnCount, count: rows.count * columnCount), rowCount: rows.count,
+            columnCount: columnCount)
+    }
+
     /// Copies rows and columns into `tile`, `stride` floats from row to row.
-    func copy(rows: Range<Int>, columns: Range<Int>, to tile: UnsafeMutablePointer<Float>, stride: Int) {
+    func copy(rows: Range<Int>, columns: Range<Int>, level: qk_simd, to tile: UnsafeMutablePointer<Float>, stride: Int) {
         if isTransposed {
-            qk_matmul_transpose(
-                elements + columns.lowerBound * rowCount + rows.lowerBound, rowCount, columns.count, rows.count, tile, stride)
+            qk_matmul_transpose_at(
+                level, elements + columns.lowerBound * rowCount + rows.lowerBound, rowCount, columns.count, rows.count, tile, stride)
         } else {
             for row in rows {
                 (tile + (row - rows.lowerBound) * stride)
@@ -63,17 +71,23 @@ struct DenseResult {
         self.beta = beta
     }
 
+    func slice(_ rows: Range<Int>) -> DenseResult {
+        DenseResult(
+            UnsafeMutableBufferPointer(start: elements + rows.lowerBound * columnCount, count: rows.count * columnCount),
+            rowCount: rows.count, columnCount: columnCount, alpha: alpha, beta: beta)
+    }
+
     /// Takes a tile in whose rows are rows of the result.
-    func store(_ tile: UnsafePointer<Float>, stride: Int, rows: Range<Int>, columns: Range<Int>) {
-        qk_matmul_store(
-            tile, stride, rows.count, columns.count, alpha, beta, elements + rows.lowerBound * columnCount + columns.lowerBound,
+    func store(_ tile: UnsafePointer<Float>, level: qk_simd, stride: Int, rows: Range<Int>, columns: Range<Int>) {
+        qk_matmul_store_at(
+            level, tile, stride, rows.count, columns.count, alpha, beta, elements + rows.lowerBound * columnCount + columns.lowerBound,
             columnCount)
     }
 
     /// Takes a tile in whose rows are columns of the result.
-    func storeTransposed(_ tile: UnsafePointer<Float>, stride: Int, rows: Range<Int>, columns: Range<Int>) {
-        qk_matmul_storeTransposed(
-            tile, stride, rows.count, columns.count, alpha, beta, elements + rows.lowerBound * columnCount + columns.lowerBound,
+    func storeTransposed(_ tile: UnsafePointer<Float>, level: qk_simd, stride: Int, rows: Range<Int>, columns: Range<Int>) {
+        qk_matmul_storeTransposed_at(
+            level, tile, stride, rows.count, columns.count, alpha, beta, elements + rows.lowerBound * columnCount + columns.lowerBound,
             columnCount)
     }
 

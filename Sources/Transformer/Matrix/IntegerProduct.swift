@@ -7,7 +7,7 @@ import Parallelism
 /// tile at a time. Both give the same bits.
 struct IntegerProduct {
     let engine: MatrixEngine
-    /// [rowCount][columnCount].
+    /// [rowCount][columnCount]; the engine gives some 500 rows at most.
     let x: UnsafePointer<Float>
     let rowCount: Int
     let columnCount: Int
@@ -22,9 +22,6 @@ struct IntegerProduct {
     private static let panelRowCount = 9
     /// Rows of weights in one task.
     private static let dotRows = 32, tileRows = 96
-    /// Rows of x in one task.
-    private static let groupRows = 512
-
     private let width: Int
     private let quantized: UnsafeMutablePointer<Int16>
     private let scales: UnsafeMutablePointer<Float>
@@ -56,13 +53,7 @@ struct IntegerProduct {
             forEachTile(of: Self.dotRows) { target, rows, worker in multiplyRows(rows, of: target, worker: worker) }
         } else {
             fillPanels(for: first.matrix)
-            let groupCount = (rowCount + Self.groupRows - 1) / Self.groupRows
-            for group in 0..<groupCount {
-                let columns = group * Self.groupRows..<min(rowCount, (group + 1) * Self.groupRows)
-                forEachTile(of: Self.tileRows) { target, rows, worker in
-                    multiplyTile(rows, of: target, columns: columns, worker: worker)
-                }
-            }
+            forEachTile(of: Self.tileRows) { target, rows, worker in multiplyTile(rows, of: target, worker: worker) }
         }
     }
 
@@ -98,7 +89,7 @@ struct IntegerProduct {
             qk_matmul16_dots_at(
                 engine.level, matrix, rows.lowerBound, rows.count, quantized, scales, rowCount, sums, rows.count)
         }
-        target.result.store(sums, stride: rows.count, rows: 0..<rowCount, columns: rows)
+        target.result.store(sums, level: engine.level, stride: rows.count, rows: 0..<rowCount, columns: rows)
     }
 
     private func fillPanels(for matrix: qk_matrix) {
@@ -113,11 +104,11 @@ struct IntegerProduct {
         }
     }
 
-    private func multiplyTile(_ rows: Range<Int>, of target: Target, columns: Range<Int>, worker: Int) {
+    private func multiplyTile(_ rows: Range<Int>, of target: Target, worker: Int) {
         let panelWidth = qk_matmul_width(engine.level), groupSize = Int(QK_GROUP), groupCount = width / groupSize
         let depth = Int(QK_MATMUL16_DEPTH), stride = Int(QK_MATMUL16_STRIDE), scaleStride = depth / groupSize
-        let panelRange = columns.lowerBound / panelWidth..<(columns.upperBound + panelWidth - 1) / panelWidth
-        let sumStride = panelRange.count * panelWidth
+        let panelCount = (rowCount + panelWidth - 1) / panelWidth
+        let sumStride = panelCount * panelWidth
         let sums = engine.scratch[worker].floats(rows.count * sumStride + Self.tileRows * (stride / 2 + scaleStride))
         let tileScales = sums + rows.count * sumStride
         let tile = UnsafeMutableRawPointer(tileScales + Self.tileRows * scaleStride).assumingMemoryBound(to: Int16.self)
@@ -129,14 +120,14 @@ struct IntegerProduct {
                     qk_matmul16_expand_at(
                         engine.level, matrix, row, start, count, tile + place * stride, tileScales + place * scaleStride)
                 }
-                for panel in panelRange {
+                for panel in 0..<panelCount {
                     qk_matmul16_tile_at(
                         engine.level, tile, tileScales, rows.count, count, panels + panel * panelWidth * width + start * panelWidth,
                         panelScales + (panel * groupCount + start / groupSize) * panelWidth,
-                        sums + (panel - panelRange.lowerBound) * panelWidth, sumStride, start > 0)
+                        sums + panel * panelWidth, sumStride, start > 0)
                 }
             }
         }
-        target.result.storeTransposed(sums, stride: sumStride, rows: columns, columns: rows)
+        target.result.storeTransposed(sums, level: engine.level, stride: sumStride, rows: 0..<rowCount, columns: rows)
     }
 }

@@ -10,7 +10,7 @@ package final class MatrixEngine {
     /// Instructions used: the best there are, or fewer in tests.
     package let level: qk_simd
     let shared = ScratchBuffer()
-    /// One for each worker.
+    /// One for each worker: memory for a tile and its sums, under 1 MB.
     let scratch: [ScratchBuffer]
 
     package init(pool: WorkerPool, level: qk_simd = qk_simd_best()) {
@@ -84,7 +84,12 @@ package final class MatrixEngine {
         _ x: UnsafeBufferPointer<Float>, rowCount: Int, _ targets: [IntegerProduct.Target], inputCount: Int
     ) {
         guard let start = x.baseAddress else { return }
-        IntegerProduct(engine: self, x: start, rowCount: rowCount, columnCount: inputCount, targets: targets).run()
+        forEachSlice(of: rowCount) { rows in
+            let slices = targets.map { IntegerProduct.Target(matrix: $0.matrix, result: $0.result.slice(rows)) }
+            IntegerProduct(
+                engine: self, x: start + rows.lowerBound * inputCount, rowCount: rows.count, columnCount: inputCount, targets: slices
+            ).run()
+        }
     }
 
     /// dx = dy W, or dx += dy W where `adds`: the way back through `multiply`.
@@ -125,7 +130,26 @@ package final class MatrixEngine {
         run(left, right.stored, isContractedAlongRows: transposesB, into: result)
     }
 
+    /// Rows of x at a time: more would need more memory for panels and gain nothing.
+    private static let rowLimit = 512
+
+    /// Slices of at most `rowLimit` rows; a few more in the last, for few rows alone would be summed in another order.
+    private func forEachSlice(of rowCount: Int, _ body: (Range<Int>) -> Void) {
+        var start = 0
+        while start < rowCount {
+            let left = rowCount - start
+            let count = left <= Self.rowLimit + Int(QK_MATDOT_VECTORS) ? left : Self.rowLimit
+            body(start..<start + count)
+            start += count
+        }
+    }
+
     private func run(_ left: DenseOperand, _ right: qk_matrix, isContractedAlongRows: Bool, into result: DenseResult) {
+        if left.isContiguous, left.rowCount > Self.rowLimit + Int(QK_MATDOT_VECTORS) {
+            return forEachSlice(of: left.rowCount) { rows in
+                run(left.slice(rows), right, isContractedAlongRows: isContractedAlongRows, into: result.slice(rows))
+            }
+        }
         guard left.rowCount > 0 else { return }
         let isFew = left.rowCount <= Int(QK_MATDOT_VECTORS) && left.isContiguous
         switch (isContractedAlongRows, isFew) {

@@ -68,7 +68,7 @@ struct RowProduct {
                 }
             }
         }
-        result.storeTransposed(sums, stride: sumStride, rows: columns, columns: rows)
+        result.storeTransposed(sums, level: engine.level, stride: sumStride, rows: columns, columns: rows)
     }
 }
 
@@ -90,7 +90,7 @@ struct RowDots {
                 qk_matdot_at(
                     engine.level, matrix, rows.lowerBound, rows.count, left.elements, left.columnCount, left.rowCount, sums, rows.count)
             }
-            result.store(sums, stride: rows.count, rows: 0..<left.rowCount, columns: rows)
+            result.store(sums, level: engine.level, stride: rows.count, rows: 0..<left.rowCount, columns: rows)
         }
     }
 }

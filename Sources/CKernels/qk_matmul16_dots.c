@@ -1,0 +1,228 @@
+#include "qk_matmul16_parts.h"
+
+// Rows of weights against few rows of x.
+
+enum {
+    ROWS = QK_MATMUL16_ROWS,
+    /// Groups of a row whose scales are computed at a time: an even number.
+    PIECE_GROUPS = 64,
+};
+
+/// Scales of 8 rows: [groupCount][8]. Beyond `rowCount` rows: the last one again.
+static void scalesOfEight(
+    const qk_matrix *m, float unit, size_t row, size_t rowCount, size_t column, size_t groupCount, float *scales
+) {
+    if (m->absmax || m->blockSize != GROUP) {
+        float rowScales[PIECE_GROUPS];
+        for (size_t i = 0; i < ROWS; i++) {
+            qk_matmul16_scales(m, unit, row + (i < rowCount ? i : rowCount - 1), column, groupCount, rowScales);
+            for (size_t g = 0; g < groupCount; g++) scales[ROWS * g + i] = rowScales[g];
+        }
+        return;
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        const size_t first = (row + (i < rowCount ? i : rowCount - 1)) * (m->columnCount / GROUP) + column / GROUP;
+        const uint8_t *codes = m->absmaxCodes + first;
+        for (size_t g = 0; g < groupCount;) {
+            float factor, value;
+            const size_t nested = (first + g) / m->nestedBlockSize, last = (nested + 1) * m->nestedBlockSize - first;
+            memcpy(&factor, m->nestedAbsmax + 4 * nested, sizeof factor);
+            for (; g < groupCount && g < last; g++) {
+                memcpy(&value, m->nestedMap + 4 * codes[g], sizeof value);
+                scales[ROWS * g + i] = value * factor;
+            }
+        }
+    }
+    for (size_t i = 0; i < ROWS * groupCount; i++) scales[i] = (scales[i] + m->offset) * unit;
+}
+
+/// Rows that are multiplied together, and one piece of their columns.
+typedef struct {
+    /// Codes or bytes of the piece. Beyond the last row: the last row again.
+    const uint8_t *rows[ROWS];
+    /// From a row's piece to that of the row that is multiplied after it.
+    size_t nextRow;
+    size_t groupCount;
+    /// [groupCount][ROWS].
+    const float *scales;
+    const int16_t *values;
+} rowPiece;
+
+QK_INLINE void addPieceScalar(bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]) {
+    for (size_t g = 0; g < p->groupCount; g++) {
+        for (size_t row = 0; row < ROWS; row++) {
+            int32_t sum = 0;
+            for (size_t i = 0; i < GROUP; i++) {
+                if (areBytes) {
+                    sum += (int8_t)p->rows[row][GROUP * g + i] * x[GROUP * g + i];
+                } else {
+                    const uint8_t pair = p->rows[row][(GROUP * g + i) / 2];
+                    sum += p->values[i & 1 ? pair & 15 : pair >> 4] * x[GROUP * g + i];
+                }
+            }
+            sums[row] = __builtin_fmaf((float)sum, p->scales[ROWS * g + row] * xScales[g], sums[row]);
+        }
+    }
+}
+
+#if defined(__x86_64__)
+/// Sums of the lanes of each of 8 vectors.
+QK_TARGET_AVX2 QK_INLINE __m256i sumsOfEight(const __m256i v[8]) {
+    const __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+    const __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
+    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+QK_TARGET_AVX2 QK_INLINE void addPieceAVX2(
+    bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]
+) {
+    const bytePlanes planes = planesOf(p->values);
+    const size_t byteCount = areBytes ? GROUP : GROUP / 2;
+    __m256 total = _mm256_loadu_ps(sums);
+    for (size_t g = 0; g < p->groupCount; g++) {
+        __m256i products[ROWS];
+        UNROLL for (size_t row = 0; row < ROWS; row++) {
+            const uint8_t *bytes = p->rows[row] + byteCount * g;
+            __builtin_prefetch(bytes + p->nextRow, 0, 3);
+            __m256i values[4];
+            if (areBytes) widenBytes(bytes, values);
+            else unpackAVX2(planes, bytes, values);
+            UNROLL for (size_t j = 0; j < 4; j++)
+                values[j] = _mm256_madd_epi16(
+                    values[j], _mm256_loadu_si256((const __m256i *)(x + GROUP * g + 16 * j)));
+            products[row] = _mm256_add_epi32(
+                _mm256_add_epi32(values[0], values[1]), _mm256_add_epi32(values[2], values[3]));
+        }
+        const __m256 scales = _mm256_mul_ps(_mm256_loadu_ps(p->scales + ROWS * g), _mm256_set1_ps(xScales[g]));
+        total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sumsOfEight(products)), scales, total);
+    }
+    _mm256_storeu_ps(sums, total);
+}
+
+QK_TARGET_VNNI QK_INLINE void addGroupVNNI(
+    bool areBytes, const rowPiece *p, size_t g, const int16_t *x, const float *xScales, __m256 *total
+) {
+    const __m256i map = _mm256_loadu_si256((const __m256i *)p->values);
+    __m256i products[ROWS];
+    UNROLL for (size_t row = 0; row < ROWS; row++) {
+        __m256i values[4];
+        if (areBytes) __builtin_prefetch(p->rows[row] + GROUP * g + p->nextRow, 0, 3);
+        if (areBytes) widenBytes(p->rows[row] + GROUP * g, values);
+        else unpackVNNI(map, p->rows[row] + GROUP / 2 * g, values);
+        products[row] = _mm256_setzero_si256();
+        UNROLL for (size_t j = 0; j < 4; j++)
+            products[row] = _mm256_dpwssd_epi32(
+                products[row], values[j], _mm256_loadu_si256((const __m256i *)(x + GROUP * g + 16 * j)));
+    }
+    const __m256 scales = _mm256_mul_ps(_mm256_loadu_ps(p->scales + ROWS * g), _mm256_set1_ps(xScales[g]));
+    *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sumsOfEight(products)), scales, *total);
+}
+
+/// Sums of adjacent lanes, of a in the lower and of b in the upper half of each 128 bits.
+QK_TARGET_VNNI QK_INLINE __m512i pairSums(__m512i a, __m512i b) {
+    const __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
+    return _mm512_add_epi32(
+        _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x88)), _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0xdd)));
+}
+
+/// Two groups at once: the sums of the first of each of 8 vectors' lower 8 lanes, then of their upper ones.
+QK_TARGET_VNNI QK_INLINE __m512i sumsOfHalves(const __m512i v[8]) {
+    const __m512i a = pairSums(pairSums(v[0], v[1]), pairSums(v[2], v[3]));
+    const __m512i b = pairSums(pairSums(v[4], v[5]), pairSums(v[6], v[7]));
+    // a: four rows in each 128 bits, of which the first two belong to the first group. Then 0 2 of a, 0 2 of b, and 1 3.
+    const __m512i sums = _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+    return _mm512_shuffle_i32x4(sums, sums, 0xd8);
+}
+
+QK_TARGET_VNNI QK_INLINE void addPairVNNI(
+    const rowPiece *p, size_t g, const int16_t *x, const float *xScales, __m256 *total
+) {
+    const __m512i map = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)p->values));
+    __m512i products[ROWS];
+    UNROLL for (size_t row = 0; row < ROWS; row++) {
+        const __m512i codes = _mm512_loadu_si512(p->rows[row] + GROUP / 2 * g);
+        __builtin_prefetch(p->rows[row] + GROUP / 2 * g + p->nextRow, 0, 3);
+        // The permutation looks at the lowest 5 bits of a lane, and the map is there twice.
+        const __m512i values[4] = {
+            _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 4), map), _mm512_permutexvar_epi16(codes, map),
+            _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 12), map),
+            _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 8), map)};
+        products[row] = _mm512_setzero_si512();
+        UNROLL for (size_t j = 0; j < 4; j++)
+            products[row] = _mm512_dpwssd_epi32(
+                products[row], values[j], _mm512_loadu_si512(x + GROUP * g + 32 * j));
+    }
+    const __m512 sums = _mm512_cvtepi32_ps(sumsOfHalves(products));
+    const __m256 first = _mm256_mul_ps(_mm256_loadu_ps(p->scales + ROWS * g), _mm256_set1_ps(xScales[g]));
+    const __m256 second = _mm256_mul_ps(_mm256_loadu_ps(p->scales + ROWS * g + ROWS), _mm256_set1_ps(xScales[g + 1]));
+    *total = _mm256_fmadd_ps(_mm512_castps512_ps256(sums), first, *total);
+    *total = _mm256_fmadd_ps(_mm512_extractf32x8_ps(sums, 1), second, *total);
+}
+
+QK_TARGET_VNNI QK_INLINE void addPieceVNNI(
+    bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]
+) {
+    __m256 total = _mm256_loadu_ps(sums);
+    size_t g = 0;
+    if (!areBytes)
+        for (; g + 2 <= p->groupCount; g += 2) addPairVNNI(p, g, x, xScales, &total);
+    for (; g < p->groupCount; g++) addGroupVNNI(areBytes, p, g, x, xScales, &total);
+    _mm256_storeu_ps(sums, total);
+}
+#endif
+
+#define QK_DEFINE_DOTS(name, addPiece, target) \
+    target static void name(bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]) { \
+        if (areBytes) addPiece(true, p, x, xScales, sums); \
+        else addPiece(false, p, x, xScales, sums); \
+    }
+
+QK_DEFINE_DOTS(addAnyScalar, addPieceScalar, )
+#if defined(__x86_64__)
+QK_DEFINE_DOTS(addAnyAVX2, addPieceAVX2, QK_TARGET_AVX2)
+QK_DEFINE_DOTS(addAnyVNNI, addPieceVNNI, QK_TARGET_VNNI)
+#endif
+
+static void addPiece(
+    qk_simd level, bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]
+) {
+    switch (level) {
+#if defined(__x86_64__)
+    case QK_AVX512: addAnyVNNI(areBytes, p, x, xScales, sums); return;
+    case QK_AVX2: addAnyAVX2(areBytes, p, x, xScales, sums); return;
+#endif
+    default: addAnyScalar(areBytes, p, x, xScales, sums);
+    }
+}
+
+void qk_matmul16_dots_at(
+    qk_simd level, const qk_matrix *matrix, size_t firstRow, size_t rowCount, const int16_t *quantized, const float *scales,
+    size_t vectorCount, float *y, size_t yStride
+) {
+    const bool areBytes = matrix->storage == QK_MATRIX_BYTES;
+    const integerMap map = qk_matmul16_integers(matrix);
+    const size_t width = qk_matmul16_width(matrix->columnCount), groupCount = width / GROUP;
+    const size_t rowBytes = areBytes ? width : width / 2;
+    for (size_t start = 0; start < rowCount; start += ROWS) {
+        const size_t count = rowCount - start < ROWS ? rowCount - start : ROWS;
+        for (size_t t = 0; t < vectorCount; t++) memset(y + t * yStride + start, 0, count * sizeof *y);
+        for (size_t first = 0; first < groupCount; first += PIECE_GROUPS) {
+            float pieceScales[PIECE_GROUPS * ROWS];
+            rowPiece piece = {{0}, ROWS * rowBytes, groupCount - first, pieceScales, map.values};
+            if (piece.groupCount > PIECE_GROUPS) piece.groupCount = PIECE_GROUPS;
+            for (size_t i = 0; i < ROWS; i++) {
+                const size_t row = firstRow + start + (i < count ? i : count - 1);
+                piece.rows[i] = matrix->values + row * rowBytes + first * (areBytes ? GROUP : GROUP / 2);
+            }
+            scalesOfEight(
+                matrix, map.unit, firstRow + start, count, first * GROUP, piece.groupCount, pieceScales);
+            for (size_t t = 0; t < vectorCount; t++) {
+                float sums[ROWS] = {0};
+                memcpy(sums, y + t * yStride + start, count * sizeof *y);
+                addPiece(
+                    level, areBytes, &piece, quantized + t * width + first * GROUP, scales + t * groupCount + first, sums);
+                memcpy(y + t * yStride + start, sums, count * sizeof *y);
+            }
+        }
+    }
+}
