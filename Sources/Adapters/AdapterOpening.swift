@@ -23,12 +23,12 @@ extension Adapter {
     private static func openFolder(_ folder: String, shownAs path: String) throws(FileError) -> Adapter {
         let names = try FilePath.entries(of: folder)
         guard names.contains(weightsName) else { throw missingWeights(path, names) }
-        let file = try SafetensorsFile(path: FilePath.join(folder, weightsName))
+        let file = try openTensors(FilePath.join(folder, weightsName))
         return try openPEFT(file, folder: folder, path: path)
     }
 
     private static func openFile(_ path: String) throws(FileError) -> Adapter {
-        let file = try SafetensorsFile(path: path)
+        let file = try openTensors(path)
         let metadata = try AdapterMetadata(of: file)
         if let text = metadata.configuration {
             let place = "\(path): __metadata__: \(AdapterMetadata.Key.configuration)"
@@ -45,6 +45,14 @@ extension Adapter {
                     : "an adapter is a PEFT folder (\(configurationName) and \(weightsName)) or a .lora file")
         }
         return try openPEFT(file, folder: folder, path: path)
+    }
+
+    /// A file that is known to be something else gets the error that says so.
+    private static func openTensors(_ path: String) throws(FileError) -> SafetensorsFile {
+        let file = try InputFile(path: path)
+        let head = try file.bytes(atOffset: 0, count: min(file.byteCount, ForeignFile.headByteCount))
+        if let foreign = ForeignFile.recognize(head) { throw foreign.refusal(path: path) }
+        return try SafetensorsFile(file)
     }
 
     private static func openPEFT(_ file: SafetensorsFile, folder: String, path: String) throws(FileError) -> Adapter {

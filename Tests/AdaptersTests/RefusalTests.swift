@@ -131,6 +131,16 @@ import Testing
         #expect(folder.refusal()?.message == "the header describes 56 bytes of data, but 55 follow it (1 missing)")
     }
 
+    @Test(arguments: [
+        ("version https://git-lfs.github.com/spec/v1\nsize 7\n", "is a Git LFS pointer, not the file itself (the real one has 7 bytes)"),
+        ("<!DOCTYPE html><html>", "is an HTML page, not a model"), ("GGUF....", "is a GGUF file"),
+    ])
+    func namesWhatCameInPlaceOfTheWeights(_ text: String, _ message: String) throws {
+        let folder = try AdapterFolder(AdapterFolder.factors("q"))
+        try folder.folder.write(text, to: "adapter_model.safetensors")
+        #expect(folder.refusal()?.path == "adapter_model.safetensors" && folder.refusal()?.message == message)
+    }
+
     @Test(
         arguments: [
             ([], "holds no adapter", "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors) or a .lora file"),
