@@ -52,8 +52,9 @@ package struct AdapterConfiguration: Sendable {
     package func alpha(of module: String) -> Double { alphaPattern.value(for: module) ?? alpha }
 
     /// What multiplies B @ A of a module.
-    package func scaling(of module: String) -> Double {
-        let rank = Double(rank(of: module))
-        return alpha(of: module) / (usesRankStabilization ? rank.squareRoot() : rank)
+    package func scaling(of module: String) -> Double { scaling(rank: rank(of: module), alpha: alpha(of: module)) }
+
+    package func scaling(rank: Int, alpha: Double) -> Double {
+        alpha / (usesRankStabilization ? Double(rank).squareRoot() : Double(rank))
     }
 }

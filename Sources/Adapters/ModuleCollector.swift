@@ -141,16 +141,18 @@ struct ModuleCollector {
         for vector in [bias, magnitude].compactMap({ $0 }) where vector.dimensions != [b.dimensions[0]] {
             throw error(vector, "has shape \(vector.info.shape), but lora_B has \(b.info.shape), so [\(b.dimensions[0])] is expected")
         }
+        let alpha = configuration.alpha(of: name)
         return LowRankUpdate(
-            a: a, b: b, alpha: configuration.alpha(of: name), scaling: configuration.scaling(of: name), bias: bias, magnitude: magnitude,
+            a: a, b: b, alpha: alpha, scaling: configuration.scaling(rank: a.dimensions[0], alpha: alpha), bias: bias, magnitude: magnitude,
             baseCopy: try copy(&parts, shape: [b.dimensions[0], a.dimensions[1]]))
     }
 
     private func embedding(_ name: String, _ parts: inout [Part: AdapterTensor]) throws(FileError) -> LowRankUpdate {
         if configuration.usesDoRA { throw moduleError(name, "is an embedding with DoRA, which is not supported") }
         let (a, b) = try factors(name, &parts, .embeddingA, .embeddingB)
+        let alpha = configuration.alpha(of: name)
         return LowRankUpdate(
-            a: a, b: b, alpha: configuration.alpha(of: name), scaling: configuration.scaling(of: name), bias: nil, magnitude: nil,
+            a: a, b: b, alpha: alpha, scaling: configuration.scaling(rank: a.dimensions[0], alpha: alpha), bias: nil, magnitude: nil,
             baseCopy: try copy(&parts, shape: [a.dimensions[1], b.dimensions[0]]))
     }
 

@@ -27,15 +27,43 @@ struct ModuleExpression: Sendable {
     }
 
     private let program: [Step]
+    /// Where the expression is a run of characters, as nearly all are: an adapter can have thousands of such keys.
+    private let run: (characters: [CharacterSet], beginsName: Bool)?
 
     init(_ text: String) throws(Failure) {
         var parser = ModuleExpressionParser(text)
         program = try parser.parse()
+        run = Self.run(program)
+    }
+
+    private static func run(_ program: [Step]) -> (characters: [CharacterSet], beginsName: Bool)? {
+        var steps = program.dropLast()
+        var beginsName = false
+        if case .start? = steps.first {
+            beginsName = true
+            steps.removeFirst()
+        }
+        if case .end? = steps.last { steps.removeLast() }
+        var characters: [CharacterSet] = []
+        for step in steps {
+            guard case .character(let set) = step else { return nil }
+            characters.append(set)
+        }
+        return (characters, beginsName)
     }
 
     /// Whether `re.match(r"(.*\.)?(EXPRESSION)$", name)` finds something.
     func matchesEnd(of name: String) -> Bool {
-        let scalars = name.unicodeScalars.map(\.value)
+        guard let run else { return simulate(Array(name.unicodeScalars.map(\.value))) }
+        var rest = name.unicodeScalars[...]
+        for set in run.characters.reversed() {
+            guard let last = rest.popLast(), set.contains(last.value) else { return false }
+        }
+        return rest.isEmpty || !run.beginsName && rest.last == "."
+    }
+
+    /// Follows all ways through the program at once.
+    private func simulate(_ scalars: [UInt32]) -> Bool {
         let dot = UInt32(UInt8(ascii: "."))
         var states = StateSet(capacity: program.count)
         for position in 0...scalars.count {

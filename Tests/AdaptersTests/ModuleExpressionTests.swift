@@ -33,6 +33,15 @@ import Testing
         #expect(throws: ModuleExpression.Failure(message: message)) { try ModuleExpression(expression) }
     }
 
+    /// Runs of characters are compared from the end, everything else is simulated: both say the same.
+    @Test(
+        arguments: ["model.layers.0.q", "^a.b", "q_proj$", "[kq]_proj", "", "^", "$"],
+        ["model.layers.0.q", "xmodel.layers.0.q", "a.b", "axb", "x.a.b", "q_proj", "", "."])
+    func shortcutChangesNothing(_ expression: String, _ name: String) throws {
+        let direct = try ModuleExpression(expression).matchesEnd(of: name)
+        #expect(try ModuleExpression("(?:\(expression)|\\.\\.\\.)").matchesEnd(of: name) == direct)
+    }
+
     @Test func refusesDeepNesting() {
         let deep = String(repeating: "(", count: 100_000)
         #expect(throws: ModuleExpression.Failure.self) { try ModuleExpression(deep) }
