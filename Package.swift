@@ -94,7 +94,8 @@ let package = Package(
         .executableTarget(
             name: "qtrain",
             dependencies: [
-                "ByteIO", "JSONText", "Parallelism", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "Training",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
+                "Training",
                 "Operations", "CommandLineKit", "ToolSupport",
             ],
             swiftSettings: swiftSettings),

@@ -4,7 +4,7 @@ import ToolSupport
 import Training
 
 /// The tool: fine-tuning of models on their own machine.
-package let qtrain = Tool("qtrain", version: toolVersion, command: trainCommand)
+package let qtrain = Tool("qtrain", version: toolVersion, command: trainCommand, others: [evaluateCommand])
 
 private let modelHelp = "model: Hugging Face folder, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
 private let dataHelp = "records to learn from: Alpaca JSON or JSONL, chat JSONL, prompt/completion JSONL, or text; also gzip"
@@ -58,6 +58,7 @@ private let runOptions: [Option] = [
     .integer(
         "eval-every", in: 1...1_000_000_000, unit: "steps", defaultText: "ten times in a run",
         help: "steps between evaluations on the validation split"),
+    .text("sample-prompt", "TEXT", help: "instruction to answer before, during and after the run").repeatable(),
     .path("log", "FILE", help: "one JSON line for each step and evaluation"),
     .path("plot", "FILE", help: "picture of the losses (SVG)"),
     .integer("save-every", in: 1...1_000_000_000, unit: "steps", help: "steps between checkpoints"),
@@ -78,3 +79,16 @@ private let trainCommand = Command(
     arguments: [Argument("model", help: modelHelp)],
     options: [.output.required()] + dataOptions + loraOptions + optimizerOptions + runOptions + [.threads, .dryRun, .force, .json],
     example: "qtrain tinyllama.qnf --data instructions.json -o tuned.lora --epochs 2", run: train)
+
+private let evaluateCommand = Command(
+    "evaluate", summary: "measure the loss on a split, and compare answers with the expected ones",
+    arguments: [Argument("model", help: modelHelp)],
+    options: dataOptions + [
+        .path("adapter", "ADAPTER", help: "adapter on top of the model"),
+        .choice("part", DataSplit.Part.allCases.map(\.rawValue), default: "test", help: "which part of the split"),
+        .integer("answers", in: 0...1_000_000, default: 0, help: "records to answer, from the first of the part on"),
+        .integer("answer-length", in: 1...1 << 20, unit: "tokens", default: 64, help: "longest answer"),
+        .path("output", short: "o", "FILE", help: "where the answers go, beside the expected ones (JSON)"),
+        .threads, .force, .json,
+    ],
+    example: "qtrain evaluate tinyllama.qnf --adapter a.lora --data tasks.json --answers 20", run: evaluate)

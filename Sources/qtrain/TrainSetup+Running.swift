@@ -29,13 +29,22 @@ extension TrainSetup {
             stop.requestAndWait()
         }
         defer { stop.settle() }
+        let prompts = PromptWatch(setup: self, prompts: arguments.strings("sample-prompt"), log: log, console: console)
         let watch = RunWatch(total: run.plan.stepCount - run.stepCount, log: log, console: console)
         let progress = console.progress("training", total: run.plan.stepCount - run.stepCount, unit: .items("steps"))
         let ending: TrainingRun.Ending
         do {
+            if run.stepCount == 0 { try prompts.answer(afterStep: 0) }
             ending = try run.run(isStopRequested: { stop.isRequested }) { event in
                 try watch.observe(event)
-                if case .stepped = event { progress.advance(by: 1) }
+                switch event {
+                case .stepped(let report, _):
+                    progress.advance(by: 1)
+                    if report.step + 1 == run.plan.stepCount { try prompts.answer(afterStep: report.step + 1) }
+                case .evaluated(let evaluation):
+                    if evaluation.step > 0, evaluation.step < run.plan.stepCount { try prompts.answer(afterStep: evaluation.step) }
+                case .saved: break
+                }
             }
         } catch let error as TrainingError {
             throw explained(error)

@@ -112,4 +112,20 @@ import Testing
         #expect(run.errors.contains(error), "\(run.errors)")
         #expect(FilePath.kind(of: folder.file("x.lora")) == .missing)
     }
+
+    @Test func evaluatesWithAndWithoutAnAdapter() throws {
+        let folder = try TemporaryFolder()
+        let options = ["--steps", "30", "--lr", "0.01", "--dropout", "0", "--sample-prompt", "Count to 3."]
+        let run = ToolRunner(qtrain, try Self.line(folder, output: "a.lora", options))
+        #expect(run.status == .done, "\(run.errors)")
+        #expect(run.errors.contains("step 0: \"Count to 3.\" -> ") && run.errors.contains("step 30: \"Count to 3.\" -> "))
+        let line = ["evaluate", Self.model, "--data", folder.file("data.json"), "--part", "train", "--answers", "4", "--json"]
+        let base = try ToolRunner(qtrain, line).document()
+        let tuned = try ToolRunner(qtrain, line + ["--adapter", folder.file("a.lora"), "-o", folder.file("answers.json")]).document()
+        let before = try #require(base["loss"]?.double), after = try #require(tuned["loss"]?.double)
+        #expect(after < before / 2)
+        #expect(tuned["answers"]?.integer == 4)
+        let answers = try JSONValue(parsing: Fixture.bytes(folder.file("answers.json")))
+        #expect(answers.array?.count == 4 && answers.array?.allSatisfy { $0["expected"]?.string?.hasPrefix("one") == true } == true)
+    }
 }

@@ -1,0 +1,101 @@
+import CommandLineKit
+import Glibc
+import JSONText
+import ModelLoading
+import TensorCore
+import Tokenization
+import Training
+import Transformer
+
+/// An answer of a model beside the one that was expected.
+struct Answer {
+    let place: String
+    let prompt: String
+    let expected: String
+    let given: String
+
+    /// But for white space at the ends.
+    var isExact: Bool { Self.trimmed(expected) == Self.trimmed(given) }
+
+    var document: JSONValue {
+        .object([
+            "record": .string(place), "prompt": .string(prompt), "expected": .string(expected), "answer": .string(given),
+            "exact": .bool(isExact),
+        ])
+    }
+
+    private static func trimmed(_ text: String) -> String {
+        let characters = text.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }
+        return String(characters.reversed())
+    }
+}
+
+/// Has a model answer records of a data set, and measures its loss on them.
+struct AnswerSession {
+    private let data: TrainingData
+    private let answerLimit: Int
+    private let session: InferenceSession
+
+    init(
+        _ configuration: ModelConfiguration, _ weights: ModelWeights, _ data: TrainingData, _ resources: ComputeResources,
+        answerLimit: Int
+    ) {
+        self.data = data
+        self.answerLimit = answerLimit
+        let longest = configuration.rotary == nil ? configuration.contextLength : data.lengthLimit + answerLimit
+        session = InferenceSession(configuration, weights, engine: resources.engine, contextLength: longest, cacheType: .f32)
+    }
+
+    /// The mean loss of everything that is learned of `samples`.
+    func loss(_ samples: [Sample], progress: Progress) throws -> (mean: Double, count: Int) {
+        var sum = 0.0
+        var count = 0
+        for sample in samples {
+            session.reset()
+            let tokens = sample.tokens
+            try session.append(Array(tokens.dropLast())) { first, rows in
+                let width = session.configuration.vocabularySize
+                for row in 0..<rows.count / width where sample.isLearned[first + row + 1] {
+                    let logits = UnsafeBufferPointer(rebasing: rows[row * width..<(row + 1) * width])
+                    sum += Self.crossEntropy(logits, Int(tokens[first + row + 1]))
+                    count += 1
+                }
+            }
+            progress.advance(by: 1)
+        }
+        return (count > 0 ? sum / Double(count) : .nan, count)
+    }
+
+    /// Greedy answers to the questions of `records`; records without a question are left out.
+    func answers(to records: some Sequence<Int>, progress: Progress) throws -> [Answer] {
+        var generator = TextGenerator(session: session, tokenizer: data.tokenizer)
+        return try records.compactMap { index in
+            defer { progress.advance(by: 1) }
+            guard let question = try data.encoder.question(data.set.records[index]) else { return nil }
+            let text = try answer(question.prompt, &generator)
+            return Answer(
+                place: data.set.places[index], prompt: data.tokenizer.decode(question.prompt), expected: question.answer, given: text)
+        }
+    }
+
+    /// The answer to an instruction that a person typed.
+    func answer(to instruction: String) throws -> String {
+        var generator = TextGenerator(session: session, tokenizer: data.tokenizer)
+        session.reset()
+        return try answer(try data.tokenizer.encode(data.template.render(instruction: instruction, response: nil)).ids, &generator)
+    }
+
+    private func answer(_ prompt: [TokenID], _ generator: inout TextGenerator) throws -> String {
+        let stops = data.template.stops(in: data.tokenizer)
+        guard prompt.count < session.cache.capacity else { return "" }
+        let request = GenerationRequest(
+            prompt: prompt, tokenLimit: answerLimit, sampling: SamplingSettings(), stopTokens: Set(stops.ids), stopTexts: stops.texts)
+        return try generator.generate(request) { _ in }.text
+    }
+
+    private static func crossEntropy(_ logits: UnsafeBufferPointer<Float>, _ target: Int) -> Double {
+        let largest = logits.max() ?? 0
+        let sum = logits.reduce(0.0) { $0 + Double(exp($1 - largest)) }
+        return log(sum) + Double(largest) - Double(logits[target])
+    }
+}

@@ -1,0 +1,53 @@
+import Adapters
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import JSONText
+import ModelLoading
+import Parallelism
+import ToolSupport
+import Training
+import Transformer
+
+/// `qtrain evaluate`.
+func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"))
+    let loaded = try LoadedModel(checkpoint)
+    let data = try TrainingData(loaded, arguments, console)
+    let part = DataSplit.Part(rawValue: arguments.string(always: "part")) ?? .test
+    let outcome = try data.samples(part, console)
+    guard !outcome.samples.isEmpty else {
+        throw Failure("\(data.set.path): the \(part.rawValue) split has no records to evaluate", hint: "--split and --part choose others")
+    }
+    let output = try arguments.string("output").map { try AtomicOutput(destination: $0, replaces: arguments.flag("force")) }
+    let resources = ComputeResources(pool: WorkerPool(threadCount: arguments.integer("threads")))
+    let adapters = try arguments.string("adapter").map { [(adapter: try console.openAdapter($0), factor: Float(1))] } ?? []
+    let weights = try loaded.weights(with: adapters, engine: resources.engine)
+    let session = AnswerSession(loaded.configuration, weights, data, resources, answerLimit: arguments.integer(always: "answer-length"))
+    let asked = data.split.indices(part).prefix(arguments.integer(always: "answers"))
+    let progress = console.progress("evaluating", total: outcome.samples.count + asked.count, unit: .items("records"))
+    let loss = try session.loss(outcome.samples, progress: progress)
+    let answers = try session.answers(to: asked, progress: progress)
+    progress.finish()
+    if let output {
+        let file = try output.file()
+        try file.write(Array((JSONValue.array(answers.map(\.document)).text(.indented) + "\n").utf8), atOffset: 0)
+        try output.commit([file])
+    }
+    let exact = answers.filter(\.isExact).count
+    if arguments.flag("json") {
+        try console.writeJSON([
+            "part": .string(part.rawValue), "records": .integer(data.split.indices(part).count), "loss": .double(loss.mean),
+            "learned_tokens": .integer(loss.count), "answers": .integer(answers.count), "exact": .integer(exact),
+        ])
+        return .done
+    }
+    try console.writeLine(
+        "\(part.rawValue) split: \(data.split.indices(part).count) records, loss \(NumberText.fixed(loss.mean, decimals: 4)) over "
+            + "\(NumberText.grouped(loss.count)) tokens")
+    if !answers.isEmpty {
+        try console.writeLine(
+            "answers exactly as expected: \(exact) of \(answers.count) (\(NumberText.percent(Double(exact) / Double(answers.count))))")
+    }
+    return .done
+}

@@ -1,0 +1,82 @@
+import CheckpointTestSupport
+import Checkpoints
+import ModelLoading
+import Testing
+import Tokenization
+
+@testable import Training
+
+/// With the tokenizer of the sample models, whose end, padding and beginning are one token.
+@Suite struct SampleEncoderTests {
+    private let tokenizer: Tokenizer
+    private let end: Int32
+
+    init() throws {
+        tokenizer = try Checkpoint.open(Fixture.sample("llama-bnb4")).tokenizer()
+        end = try #require(tokenizer.specialTokens.end)
+    }
+
+    private func encoder(
+        _ template: PromptTemplate.Name = .alpaca, _ lesson: SampleEncoder.Lesson = .completions, swaps: Bool = false, limit: Int = 200
+    ) -> SampleEncoder {
+        SampleEncoder(tokenizer, template: PromptTemplate(template, defaultSystem: nil), lesson: lesson, swaps: swaps, limit: limit)
+    }
+
+    private func learned(_ sample: Sample) -> String {
+        tokenizer.decode(zip(sample.tokens, sample.isLearned).filter(\.1).map(\.0), showsSpecialTokens: true)
+    }
+
+    private let record = TrainingRecord.instruction("Spell the word.", input: "cat", output: "c-a-t")
+
+    @Test("learns the response and the first end of text, though it is the padding token, too")
+    func learnsToStop() throws {
+        let sample = try encoder().encode(record)
+        #expect(learned(sample) == "c-a-t<|endoftext|>")
+        #expect(sample.tokens.last == end && sample.isLearned.last == true)
+        #expect(sample.tokens.filter { $0 == end }.count == 1)
+        let text = tokenizer.decode(sample.tokens)
+        #expect(text == "### Instruction:\nSpell the word.\n\n### Input:\ncat\n\n### Response:\nc-a-t")
+        // A batch pads nothing: whatever is shorter than its neighbour ends with its own end of text.
+        let batch = Batch([sample, try encoder().encode(.instruction("Go.", input: "", output: "ok"))])
+        #expect(batch.targets.filter { $0 == end }.count == 2)
+    }
+
+    @Test func learnsEverythingWhereThatIsWanted() throws {
+        let sample = try encoder(.alpaca, .all).encode(record)
+        #expect(sample.learnedCount == sample.tokens.count - 1)
+    }
+
+    @Test func swapsInstructionAndResponse() throws {
+        #expect(try learned(encoder(swaps: true).encode(record)) == "Spell the word.\n\ncat<|endoftext|>")
+        #expect(try learned(encoder(swaps: true).encode(.pair(prompt: "a", completion: "b"))) == "a<|endoftext|>")
+    }
+
+    @Test func learnsEveryAnswerOfAConversation() throws {
+        let messages = [
+            ChatMessage(.user, "Hi"), ChatMessage(.assistant, "Hello"), ChatMessage(.user, "Bye"), ChatMessage(.assistant, "See you"),
+        ]
+        #expect(try learned(encoder().encode(.conversation(messages))) == "Hello<|endoftext|>See you<|endoftext|>")
+        let question = try #require(try encoder().question(.conversation(messages)))
+        #expect(question.answer == "See you" && tokenizer.decode(question.prompt).hasSuffix("### Response:\n"))
+    }
+
+    @Test func asksWithWhatItTaught() throws {
+        let sample = try encoder().encode(record), question = try #require(try encoder().question(record))
+        #expect(Array(sample.tokens.prefix(question.prompt.count)) == question.prompt)
+        #expect(question.answer == "c-a-t")
+    }
+
+    @Test func cutsWhatIsTooLong() throws {
+        let long = TrainingRecord.instruction("Say it.", input: "", output: String(repeating: "the dog sleeps ", count: 100))
+        let late = TrainingRecord.instruction(String(repeating: "Say it. ", count: 100), input: "", output: "it")
+        let text = TrainingRecord.text(String(repeating: "the dog sleeps ", count: 100))
+        let outcome = try encoder(limit: 64).encode([(3, long), (4, late), (5, text), (6, record)])
+        #expect(outcome.truncated == [3, 4] && outcome.skipped == [4])
+        #expect(outcome.records.first == 3 && outcome.records.last == 6)
+        #expect(outcome.records.filter { $0 == 5 }.count > 2)
+        #expect(outcome.samples.allSatisfy { $0.tokens.count <= 64 })
+        let whole = try encoder(limit: 64).encode(text)
+        let parts = zip(outcome.samples, outcome.records).filter { $0.1 == 5 }.flatMap(\.0.tokens)
+        #expect(parts == whole.tokens)
+    }
+}
