@@ -38,20 +38,31 @@ QK_TARGET_VNNI static void expandVNNI(
 }
 #endif
 
+static void expandRow(
+    qk_simd level, bool areBytes, const int16_t *values, const uint8_t *bytes, size_t count, int16_t *tile
+) {
+    switch (level) {
+#if defined(__x86_64__)
+    case QK_AVX512: expandVNNI(areBytes, values, bytes, count, tile); return;
+    case QK_AVX2: expandAVX2(areBytes, values, bytes, count, tile); return;
+#endif
+    default: expandScalar(areBytes, values, bytes, count, tile);
+    }
+}
+
 void qk_matmul16_expand_at(
-    qk_simd level, const qk_matrix *matrix, size_t row, size_t column, size_t count, int16_t *tile, float *scales
+    qk_simd level, const qk_matrix *matrix, size_t row, size_t rowCount, size_t column, size_t count, int16_t *tile,
+    float *scales
 ) {
     const bool areBytes = matrix->storage == QK_MATRIX_BYTES;
     const integerMap map = qk_matmul16_integers(matrix);
-    const size_t element = row * qk_matmul16_width(matrix->columnCount) + column;
-    const uint8_t *bytes = matrix->values + (areBytes ? element : element / 2);
-    qk_matmul16_scales(matrix, map.unit, row, column, count / GROUP, scales);
-    switch (level) {
-#if defined(__x86_64__)
-    case QK_AVX512: expandVNNI(areBytes, map.values, bytes, count, tile); return;
-    case QK_AVX2: expandAVX2(areBytes, map.values, bytes, count, tile); return;
-#endif
-    default: expandScalar(areBytes, map.values, bytes, count, tile);
+    const size_t width = qk_matmul16_width(matrix->columnCount);
+    for (size_t i = 0; i < rowCount; i++) {
+        const size_t element = (row + i) * width + column;
+        qk_matmul16_scales(matrix, map.unit, row + i, column, count / GROUP, scales + i * TILE_GROUPS);
+        expandRow(
+            level, areBytes, map.values, matrix->values + (areBytes ? element : element / 2), count,
+            tile + i * QK_MATMUL16_STRIDE);
     }
 }
 

@@ -24,86 +24,112 @@ void qk_matrix_scales(const qk_matrix *matrix, size_t first, size_t count, float
     }
 }
 
-/// Elements that lie in one block: its 16 values, and the codes from element `start` of the tensor on.
+/// Constants that are computed at a time.
+enum { CHUNK = 64 };
+
+/// What is left to expand, and the constants of the blocks it lies in, some of them at a time.
 typedef struct {
-    const float *values;
-    const uint8_t *packed;
+    const qk_matrix *matrix;
     size_t start, count;
     float *destination;
-} lookup;
+    size_t block, used;
+    float scales[CHUNK];
+} expansion;
 
-QK_INLINE void lookUpScalar(lookup l, size_t from, size_t to) {
+/// Elements up to the end of a block: codes from element `start` of the tensor on.
+typedef struct {
+    float scale;
+    size_t start, count;
+    float *destination;
+} segment;
+
+QK_INLINE expansion expansionOf(const qk_matrix *m, size_t start, size_t count, float *destination) {
+    return (expansion){m, start, count, destination, start / m->blockSize, CHUNK, {0}};
+}
+
+QK_INLINE segment nextSegment(expansion *e) {
+    if (e->used == CHUNK) {
+        const size_t last = (e->start + e->count - 1) / e->matrix->blockSize;
+        qk_matrix_scales(e->matrix, e->block, last - e->block < CHUNK ? last - e->block + 1 : CHUNK, e->scales);
+        e->used = 0;
+    }
+    const size_t left = (e->block + 1) * e->matrix->blockSize - e->start;
+    const segment s = {e->scales[e->used], e->start, e->count < left ? e->count : left, e->destination};
+    e->start += s.count;
+    e->count -= s.count;
+    e->destination += s.count;
+    e->block++;
+    e->used++;
+    return s;
+}
+
+/// Elements `from` to `to` of the segment.
+QK_INLINE void lookUp(const qk_matrix *m, segment s, size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
-        const size_t element = l.start + i;
-        const uint8_t pair = l.packed[element / 2];
-        l.destination[i] = l.values[element & 1 ? pair & 15 : pair >> 4];
+        const size_t element = s.start + i;
+        const uint8_t pair = m->values[element / 2];
+        s.destination[i] = m->quantMap[element & 1 ? pair & 15 : pair >> 4] * s.scale;
+    }
+}
+
+static void expandPackedScalar(const qk_matrix *m, size_t start, size_t count, float *destination) {
+    for (expansion e = expansionOf(m, start, count, destination); e.count > 0;) {
+        const segment s = nextSegment(&e);
+        lookUp(m, s, 0, s.count);
     }
 }
 
 #if defined(__x86_64__)
-/// Elements `from` to `to`, the first of which is the first of a pair.
-QK_TARGET_AVX2 static void lookUpAVX2(lookup l, size_t from, size_t to) {
-    const __m256 lower = _mm256_loadu_ps(l.values), upper = _mm256_loadu_ps(l.values + 8);
+QK_TARGET_AVX2 static void expandPackedAVX2(const qk_matrix *m, size_t start, size_t count, float *destination) {
+    const __m256 lowerMap = _mm256_loadu_ps(m->quantMap), upperMap = _mm256_loadu_ps(m->quantMap + 8);
     const __m256i shifts = _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24);
-    const uint8_t *packed = l.packed + (l.start + from) / 2;
-    size_t i = from;
-    for (; i + 8 <= to; i += 8, packed += 4) {
-        uint32_t pairs;
-        memcpy(&pairs, packed, 4);
-        __m256i codes = _mm256_srlv_epi32(_mm256_set1_epi32((int)pairs), shifts);
-        __m256 fourthBit = _mm256_castsi256_ps(_mm256_slli_epi32(codes, 28));
-        __m256 values = _mm256_blendv_ps(
-            _mm256_permutevar8x32_ps(lower, codes), _mm256_permutevar8x32_ps(upper, codes), fourthBit);
-        _mm256_storeu_ps(l.destination + i, values);
+    for (expansion e = expansionOf(m, start, count, destination); e.count > 0;) {
+        const segment s = nextSegment(&e);
+        const __m256 scale = _mm256_set1_ps(s.scale);
+        const __m256 lower = _mm256_mul_ps(lowerMap, scale), upper = _mm256_mul_ps(upperMap, scale);
+        // The second of a pair comes alone where a row has an odd length.
+        size_t i = s.start & 1;
+        lookUp(m, s, 0, i);
+        const uint8_t *packed = m->values + (s.start + i) / 2;
+        for (; i + 8 <= s.count; i += 8, packed += 4) {
+            uint32_t pairs;
+            memcpy(&pairs, packed, 4);
+            const __m256i codes = _mm256_srlv_epi32(_mm256_set1_epi32((int)pairs), shifts);
+            const __m256 fourthBit = _mm256_castsi256_ps(_mm256_slli_epi32(codes, 28));
+            const __m256 values = _mm256_blendv_ps(
+                _mm256_permutevar8x32_ps(lower, codes), _mm256_permutevar8x32_ps(upper, codes), fourthBit);
+            _mm256_storeu_ps(s.destination + i, values);
+        }
+        lookUp(m, s, i, s.count);
     }
-    lookUpScalar(l, i, to);
 }
 
-QK_TARGET_AVX512 static void lookUpAVX512(lookup l, size_t from, size_t to) {
-    const __m512 values = _mm512_loadu_ps(l.values);
-    const uint8_t *packed = l.packed + (l.start + from) / 2;
-    size_t i = from;
-    for (; i + 16 <= to; i += 16, packed += 8) {
-        // Each byte in the lane of two values; the permutation looks at the lowest 4 bits of each half only.
-        __m512i pairs = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)packed));
-        __m512i codes = _mm512_or_si512(_mm512_srli_epi64(pairs, 4), _mm512_slli_epi64(pairs, 32));
-        _mm512_storeu_ps(l.destination + i, _mm512_permutexvar_ps(codes, values));
-    }
-    lookUpScalar(l, i, to);
-}
-#endif
-
-QK_INLINE void lookUp(qk_simd level, lookup l) {
-    const size_t from = l.start & 1 && l.count > 0 ? 1 : 0;
-    lookUpScalar(l, 0, from);
-    switch (level) {
-#if defined(__x86_64__)
-    case QK_AVX512: lookUpAVX512(l, from, l.count); return;
-    case QK_AVX2: lookUpAVX2(l, from, l.count); return;
-#endif
-    default: lookUpScalar(l, from, l.count);
+QK_TARGET_AVX512 static void expandPackedAVX512(const qk_matrix *m, size_t start, size_t count, float *destination) {
+    const __m512 map = _mm512_loadu_ps(m->quantMap);
+    for (expansion e = expansionOf(m, start, count, destination); e.count > 0;) {
+        const segment s = nextSegment(&e);
+        const __m512 values = _mm512_mul_ps(map, _mm512_set1_ps(s.scale));
+        size_t i = s.start & 1;
+        lookUp(m, s, 0, i);
+        const uint8_t *packed = m->values + (s.start + i) / 2;
+        for (; i + 16 <= s.count; i += 16, packed += 8) {
+            // Each byte in the lane of two values; the permutation looks at the lowest 4 bits of each half only.
+            const __m512i pairs = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)packed));
+            const __m512i codes = _mm512_or_si512(_mm512_srli_epi64(pairs, 4), _mm512_slli_epi64(pairs, 32));
+            _mm512_storeu_ps(s.destination + i, _mm512_permutexvar_ps(codes, values));
+        }
+        lookUp(m, s, i, s.count);
     }
 }
+#endif
 
 static void expandPacked(qk_simd level, const qk_matrix *m, size_t start, size_t count, float *destination) {
-    enum { CHUNK = 64 };
-    float scales[CHUNK];
-    size_t block = start / m->blockSize, used = CHUNK;
-    while (count > 0) {
-        if (used == CHUNK) {
-            const size_t last = (start + count - 1) / m->blockSize;
-            qk_matrix_scales(m, block, last - block < CHUNK ? last - block + 1 : CHUNK, scales);
-            used = 0;
-        }
-        const size_t left = m->blockSize - start % m->blockSize, part = count < left ? count : left;
-        float values[16];
-        for (size_t code = 0; code < 16; code++) values[code] = m->quantMap[code] * scales[used];
-        lookUp(level, (lookup){values, m->values, start, part, destination});
-        start += part;
-        destination += part;
-        count -= part;
-        block++;
-        used++;
+    switch (level) {
+#if defined(__x86_64__)
+    case QK_AVX512: expandPackedAVX512(m, start, count, destination); return;
+    case QK_AVX2: expandPackedAVX2(m, start, count, destination); return;
+#endif
+    default: expandPackedScalar(m, start, count, destination);
     }
 }
 

@@ -49,9 +49,12 @@ void qk_matmul16_dots_at(
     qk_simd level, const qk_matrix *matrix, size_t firstRow, size_t rowCount, const int16_t *quantized, const float *scales,
     size_t vectorCount, float *y, size_t yStride);
 
-/// Elements `column` to `column + count` of a row as integers, and their groups' scales; both numbers are whole groups.
+/// Elements `column` to `column + count` of `rowCount` rows as integers, and their groups' scales; both numbers are whole
+/// groups, and at most QK_MATMUL16_DEPTH elements. Rows of the tile are QK_MATMUL16_STRIDE apart, those of the scales
+/// QK_MATMUL16_DEPTH / 64.
 void qk_matmul16_expand_at(
-    qk_simd level, const qk_matrix *matrix, size_t row, size_t column, size_t count, int16_t *tile, float *scales);
+    qk_simd level, const qk_matrix *matrix, size_t row, size_t rowCount, size_t column, size_t count, int16_t *tile,
+    float *scales);
 
 /// The panel whose column j is quantized row j: pairs of elements, `qk_matmul_width` columns beside each other, for all
 /// `qk_matmul16_width` elements; and [groups][width] scales. Columns from `rows` on are 0.

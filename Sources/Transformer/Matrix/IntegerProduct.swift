@@ -115,11 +115,7 @@ struct IntegerProduct {
         withUnsafePointer(to: target.matrix) { matrix in
             for start in Swift.stride(from: 0, to: width, by: depth) {
                 let count = min(depth, width - start)
-                for row in rows {
-                    let place = row - rows.lowerBound
-                    qk_matmul16_expand_at(
-                        engine.level, matrix, row, start, count, tile + place * stride, tileScales + place * scaleStride)
-                }
+                qk_matmul16_expand_at(engine.level, matrix, rows.lowerBound, rows.count, start, count, tile, tileScales)
                 for panel in 0..<panelCount {
                     qk_matmul16_tile_at(
                         engine.level, tile, tileScales, rows.count, count, panels + panel * panelWidth * width + start * panelWidth,
