@@ -41,8 +41,10 @@ package struct IntegrityCheck: Sendable {
         let table = ChecksumTable(tensorCount: source.tensors.count)
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 1)
         let jobs = source.tensors.indices.flatMap { tensor in
-            Chunks.ranges(count: source.tensors[tensor].byteCount, limit: min(Self.chunkByteCount, 4 * resources.chunkElementCount), unit: 8)
-                .map { (tensor: tensor, range: $0) }
+            Chunks.ranges(
+                count: source.tensors[tensor].byteCount, limit: min(Self.chunkByteCount, 4 * resources.chunkElementCount), unit: 8
+            )
+            .map { (tensor: tensor, range: $0) }
         }
         // First value that is not finite, of each tensor that has one.
         let nonfinite = Mutex<[Int: Int]>([:])
