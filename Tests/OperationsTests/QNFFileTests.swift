@@ -145,7 +145,7 @@ import Testing
         Edit(#""qnf.header_crc32c":""#, #""other":""#, "'qnf.header_crc32c' is missing"),
         Edit(
             #""qnf.header_crc32c":""#, #""qnf.header_crc32c": ""#,
-            "'qnf.header_crc32c' does not stand in the header as writers of .qnf spell it"),
+            "'qnf.header_crc32c' does not stand in the header as writers spell it"),
         Edit(#""qnf.crc32c":""#, #""other":""#, "'qnf.crc32c' is missing"),
         Edit(#""qnf.crc32c":""#, #""qnf.crc32c":"0"#, "'qnf.crc32c' has 89 digits, but 11 tensors need 88"),
         Edit(#""qnf.fingerprint":""#, #""other":""#, "'qnf.fingerprint' is missing"),
