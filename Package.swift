@@ -82,7 +82,8 @@ let package = Package(
         library("Evaluation", ["Parallelism", "TensorCore", "Tokenization", "Transformer"]),
         library("CommandLineKit"),
         // 6: tools
-        library("ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit"]),
+        library(
+            "ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit", "TensorCore"]),
         tool("qconvert"),
         tool("qinspect"),
         tool("qmerge"),
@@ -104,7 +105,8 @@ let package = Package(
             dependencies: ["ByteIO", "CKernels", "COpenBLAS", "Parallelism", "Quantization", "TensorCore", "Tokenization", "Transformer"],
             swiftSettings: swiftSettings),
         .executableTarget(
-            name: "toolbench", dependencies: ["ByteIO", "TensorCore", "SafetensorsFormat", "CommandLineKit"], swiftSettings: swiftSettings),
+            name: "toolbench", dependencies: ["ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "CommandLineKit"],
+            swiftSettings: swiftSettings),
         // tests
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
@@ -116,8 +118,7 @@ let package = Package(
             "ToolTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Operations", "CommandLineKit", "qconvert", "qinspect",
-                "qmerge", "qtrain",
-                "qverify",
+                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat",
             ]),
         tests(
             "EvaluationTests",

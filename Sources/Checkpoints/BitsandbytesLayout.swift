@@ -71,15 +71,21 @@ enum BitsandbytesLayout {
         let infos = source.tensors
         let states = infos.indices.compactMap { index in StateName(infos[index].name).map { (index: index, name: $0) } }
         guard !states.isEmpty else { return [:] }
-        let indexOfName = Dictionary(infos.enumerated().map { (ByteKey($1.name), $0) }, uniquingKeysWith: { first, _ in first })
-        var result: [Int: LogicalTensor] = [:]
-        var owners: [Int: String] = [:]
-        for (index, state) in states {
+        var indexOfName = [ByteKey: Int](minimumCapacity: infos.count)
+        for (index, info) in infos.enumerated() where indexOfName[ByteKey(info.name)] == nil { indexOfName[ByteKey(info.name)] = index }
+        var result = [Int: LogicalTensor](minimumCapacity: states.count)
+        // Of each stored tensor, the number in `states` of the weight that it belongs to.
+        var owners = [Int?](repeating: nil, count: infos.count)
+        for (number, (index, state)) in states.enumerated() {
             let name = state.weight
             let tensor = try quantizedTensor(
                 named: name, typeName: state.typeName, stateBlob: index, source: source, indexOfName: indexOfName)
             for part in tensor.parts {
-                guard let owner = owners.updateValue(name, forKey: part) else { continue }
+                guard let earlier = owners[part] else {
+                    owners[part] = number
+                    continue
+                }
+                let owner = states[earlier].name.weight
                 throw FileError(
                     source.path, at: "tensor '\(infos[owner == name ? index : part].name)'",
                     owner == name ? "is a second quant state of '\(name)'" : "is a part of two 4-bit weights, '\(owner)' and '\(name)'")

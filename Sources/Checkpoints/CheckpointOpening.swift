@@ -50,10 +50,12 @@ extension Checkpoint {
 
     private static func openQNF(_ source: SafetensorsFile) throws(FileError) -> Checkpoint {
         let metadata = try QNFMetadata(of: source)
-        let files = source.header.entries.filter { $0.info.name.hasPrefix(QNFMetadata.filePrefix) }.map { entry in
+        let header = source.header
+        let files = header.tensors.indices.filter { header.tensors[$0].name.hasPrefix(QNFMetadata.filePrefix) }.map { index in
             CompanionFile(
-                name: String(entry.info.name.dropFirst(QNFMetadata.filePrefix.count)),
-                content: .part(of: source.file, offset: source.dataStart + entry.dataOffset, byteCount: entry.info.byteCount))
+                name: String(header.tensors[index].name.dropFirst(QNFMetadata.filePrefix.count)),
+                content: .part(
+                    of: source.file, offset: source.dataStart + header.dataOffsets[index], byteCount: header.tensors[index].byteCount))
         }
         for file in files {
             guard FilePath.isPlainName(file.name) else {

@@ -9,7 +9,7 @@ struct HeaderParser {
     }
 
     var metadata: [(key: String, value: String)] = []
-    var entries: [SafetensorsHeader.Entry] = []
+    private var entries: [SafetensorsHeader.Entry] = []
     /// The first tensor whose description is well-formed JSON but makes no sense.
     var problem: Problem?
     private var names: Set<ByteKey> = []
@@ -26,6 +26,12 @@ struct HeaderParser {
                 try parseTensor(named: key, &scanner, offset: offset)
             }
         }
+    }
+
+    /// What was found, in the order of the header; gives back the memory of the names.
+    mutating func takeEntries() -> [SafetensorsHeader.Entry] {
+        defer { (entries, names) = ([], []) }
+        return entries
     }
 
     private mutating func parseMetadata(_ scanner: inout JSONScanner) throws(JSONError) {

@@ -7,15 +7,13 @@ package final class SafetensorsFile: TensorSource {
     package let header: SafetensorsHeader
     /// Offset of the data section: the length field and the JSON come before it.
     package let dataStart: Int
-    package let tensors: [TensorInfo]
 
+    package var tensors: [TensorInfo] { header.tensors }
     package var path: String { file.path }
     package var files: [InputFile] { [file] }
 
     package init(_ file: InputFile) throws(FileError) {
-        let json = try Self.headerBytes(of: file)
-        let header = try SafetensorsHeader(parsing: json, path: file.path)
-        let dataStart = 8 + json.count
+        let (header, dataStart) = try Self.readHeader(of: file)
         let found = file.byteCount - dataStart
         guard header.dataByteCount == found else {
             let difference = abs(header.dataByteCount - found)
@@ -29,7 +27,6 @@ package final class SafetensorsFile: TensorSource {
         self.file = file
         self.header = header
         self.dataStart = dataStart
-        tensors = header.entries.map(\.info)
     }
 
     package convenience init(path: String) throws(FileError) {
@@ -43,12 +40,16 @@ package final class SafetensorsFile: TensorSource {
 
     package func fileIndex(ofTensor index: Int) -> Int { 0 }
 
-    package func place(ofTensor index: Int) -> (file: Int, offset: Int)? { (0, dataStart + header.entries[index].dataOffset) }
+    package func place(ofTensor index: Int) -> (file: Int, offset: Int)? { (0, dataStart + header.dataOffsets[index]) }
 
     package func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
-        let entry = header.entries[index]
-        precondition(offset >= 0 && offset + buffer.count <= entry.info.byteCount, "a read leaves its tensor")
-        try file.read(atOffset: dataStart + entry.dataOffset + offset, into: buffer)
+        precondition(offset >= 0 && offset + buffer.count <= header.tensors[index].byteCount, "a read leaves its tensor")
+        try file.read(atOffset: dataStart + header.dataOffsets[index] + offset, into: buffer)
+    }
+
+    private static func readHeader(of file: InputFile) throws(FileError) -> (header: SafetensorsHeader, dataStart: Int) {
+        let json = try headerBytes(of: file)
+        return (try SafetensorsHeader(parsing: json, path: file.path), 8 + json.count)
     }
 
     /// The JSON of the header; its length is checked against the file before anything is allocated.

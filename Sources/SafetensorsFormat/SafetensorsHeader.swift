@@ -24,7 +24,9 @@ package struct SafetensorsHeader: Sendable {
     /// Strings of `__metadata__`, in the order of the file.
     package let metadata: [(key: String, value: String)]
     /// In the order of their data; several empty tensors at one offset in the order of the header.
-    package let entries: [Entry]
+    package let tensors: [TensorInfo]
+    /// First byte of each tensor, from the start of the data section.
+    package let dataOffsets: [Int]
     /// Bytes of the data section.
     package let dataByteCount: Int
 
@@ -47,27 +49,32 @@ package struct SafetensorsHeader: Sendable {
         }
         if let problem = parser.problem { throw FileError(path, at: Self.place(problem.name), problem.message) }
         metadata = parser.metadata
+        let found = parser.takeEntries()
         // An empty tensor comes before the one that begins where it lies, wherever the header lists the two.
-        let order = parser.entries.indices.sorted {
-            let (a, b) = (parser.entries[$0], parser.entries[$1])
+        let order = found.indices.sorted {
+            let (a, b) = (found[$0], found[$1])
             return (a.dataOffset, a.info.byteCount, $0) < (b.dataOffset, b.info.byteCount, $1)
         }
-        entries = order.map { parser.entries[$0] }
-        dataByteCount = try Self.checkContiguous(entries, path: path)
+        tensors = order.map { found[$0].info }
+        dataOffsets = order.map { found[$0].dataOffset }
+        dataByteCount = try Self.checkContiguous(tensors, dataOffsets, path: path)
     }
 
+    /// Tensors with their places, in the order of their data.
+    package var entries: [Entry] { zip(tensors, dataOffsets).map { Entry(info: $0, dataOffset: $1) } }
+
     /// Every tensor begins where the one before it ends; returns the end of the last.
-    private static func checkContiguous(_ entries: [Entry], path: String) throws(FileError) -> Int {
+    private static func checkContiguous(_ tensors: [TensorInfo], _ offsets: [Int], path: String) throws(FileError) -> Int {
         var end = 0
-        for (index, entry) in entries.enumerated() {
-            if entry.dataOffset != end {
-                let previous = index == 0 ? "the data begins at 0" : "\(place(entries[index - 1].info.name)) ends at \(end)"
-                let relation = entry.dataOffset < end ? "overlap" : "leave a gap"
-                throw FileError(
-                    path, at: place(entry.info.name), "data_offsets \(relation): it begins at \(entry.dataOffset), but \(previous)")
+        for (index, info) in tensors.enumerated() {
+            let offset = offsets[index]
+            if offset != end {
+                let previous = index == 0 ? "the data begins at 0" : "\(place(tensors[index - 1].name)) ends at \(end)"
+                let relation = offset < end ? "overlap" : "leave a gap"
+                throw FileError(path, at: place(info.name), "data_offsets \(relation): it begins at \(offset), but \(previous)")
             }
             // The parser has compared this sum with the second of the data_offsets.
-            end = entry.dataOffset + entry.info.byteCount
+            end = offset + info.byteCount
         }
         return end
     }

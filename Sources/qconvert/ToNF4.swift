@@ -16,7 +16,7 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
         options: effectiveOptions(arguments))
     if arguments.flag("dry-run") { return try describe(plan, arguments, console) }
     let progress = console.progress("converting", total: plan.inputByteCount)
-    let resources = try arguments.resources(for: [checkpoint], progress: progress)
+    let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
     let result = try Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
         .run(path: arguments.string(always: "output"), replaces: arguments.flag("force"))
     progress.finish()
