@@ -66,6 +66,23 @@ package struct ExportPlan: Sendable {
     /// Bytes that an export tells `Resources.progress` of, all together: every byte of the source is read.
     package var inputByteCount: Int { checkpoint.storedByteCount }
 
+    /// What transformers 5 will not load of a 4-bit folder (formats/bitsandbytes-4bit.md, "Which weights").
+    package var loadingWarnings: [String] {
+        guard form == .quantized else { return [] }
+        let weights = checkpoint.tensors.filter { $0.quantized != nil && Self.hasFourBitLayer($0) }
+        var warnings: [String] = []
+        if let expert = weights.first(where: { $0.name.contains(".experts.") }) {
+            warnings.append(
+                "transformers 5 holds all experts of a layer as one tensor, for which it has no 4-bit layer: it will not load 4-bit ones "
+                    + "like '\(expert.name)'")
+        }
+        if checkpoint.architecture.modelType == "falcon", let weight = weights.first {
+            warnings.append(
+                "transformers 5 has no 4-bit layer for the linear layers of Falcon: it will not load 4-bit ones like '\(weight.name)'")
+        }
+        return warnings
+    }
+
     /// transformers has 4-bit versions of linear layers, the output head among them, and of no others.
     static func hasFourBitLayer(_ tensor: LogicalTensor) -> Bool {
         let role = LinearLayers.role(of: tensor.name, shape: tensor.shape)

@@ -18,6 +18,7 @@ func toHF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     for name in plan.expanded {
         console.note("'\(name)' is written dense: transformers has no 4-bit layer of its kind")
     }
+    for warning in plan.loadingWarnings { console.warning(warning, hint: "--dequantize writes a folder that it loads") }
     let limit = arguments.byteCount(always: "max-shard-size")
     return try export(plan, limit: limit, arguments, console) { export, path in
         try export.run(folder: path, maximumShardByteCount: limit, replaces: arguments.flag("force"))
@@ -40,7 +41,7 @@ private func export(
     let path = arguments.string(always: "output")
     if arguments.flag("dry-run") { return try describe(plan, limit: limit, path: path, arguments, console) }
     let progress = console.progress("exporting", total: plan.inputByteCount)
-    let resources = try arguments.resources(for: [plan.checkpoint], progress: progress)
+    let resources = try arguments.resources(for: [plan.checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
     let result = try run(Export(plan, resources: resources), path)
     progress.finish()
     for warning in result.warnings { console.warning(warning) }

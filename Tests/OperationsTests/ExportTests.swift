@@ -30,6 +30,23 @@ import Testing
         try JSONValue(parsing: try InputFile(path: path + "/config.json").allBytes(limit: 1 << 20))
     }
 
+    // MARK: - What transformers loads
+
+    @Test(arguments: [
+        ("mixtral", "model.layers.0.block_sparse_moe.experts.3.w1.weight", true), ("falcon", "transformer.h.0.mlp.up.weight", true),
+        ("llama", "model.layers.0.mlp.up_proj.weight", false),
+    ]) func saysWhatTransformersWillNotLoad(_ modelType: String, _ name: String, _ isWarned: Bool) throws {
+        let folder = try TemporaryFolder()
+        try folder.write("{\"model_type\":\"\(modelType)\"}", to: "config.json")
+        let tensors = [StoredTensor(name, [2, 64], (0..<128).map { Float($0) })]
+        try folder.write(tensors.safetensors(), to: "model.safetensors")
+        try convert(folder.path, to: folder.path("model.qnf"))
+        let checkpoint = try Checkpoint.open(folder.path("model.qnf"))
+        let warnings = try ExportPlan(checkpoint, form: .quantized).loadingWarnings
+        #expect(warnings.count == (isWarned ? 1 : 0) && warnings.allSatisfy { $0.hasSuffix("4-bit ones like '\(name)'") })
+        #expect(try ExportPlan(checkpoint, form: .dense(nil)).loadingWarnings.isEmpty)
+    }
+
     // MARK: - Dense
 
     @Test(arguments: ["llama", "gpt2"]) func dequantizedIsWhatTheLibraryGives(_ name: String) throws {
