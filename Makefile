@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-TOOLS = qconvert qinspect qmerge qtrain qverify
+TOOLS = qconvert qinspect qmerge qrun qtrain qverify
 SWIFT ?= swift
 PYTHON ?= python3
 BUILD = $(SWIFT) build -c release --static-swift-stdlib

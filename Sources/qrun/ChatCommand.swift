@@ -36,8 +36,6 @@ private struct Conversation {
     private var generator: TextGenerator
     private var messages: [ChatMessage]
 
-    private static let contextLimit = 4096
-
     init(_ setup: ModelSetup, _ tokenizer: Tokenizer, _ arguments: ParsedArguments, _ console: Console) throws {
         self.setup = setup
         self.tokenizer = tokenizer
@@ -48,7 +46,7 @@ private struct Conversation {
         tokenLimit = arguments.integer(always: "max-tokens")
         sampling = arguments.samplingSettings()
         let asked = try ModelSetup.contextLength(setup.configuration, arguments)
-        let contextLength = arguments.isGiven("context") ? asked : min(asked, Self.contextLimit)
+        let contextLength = arguments.isGiven("context") ? asked : min(asked, ModelSetup.defaultContextLength)
         generator = TextGenerator(
             session: setup.session(try setup.weights(setup.adapters), contextLength: contextLength), tokenizer: tokenizer)
         messages = opening

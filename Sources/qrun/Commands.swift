@@ -15,12 +15,14 @@ private let modelOptions: [Option] = [
     .text("adapter", short: "a", "FILE[@W]", help: "LoRA adapter to add beside the base, with a weight (default: 1)").repeatable(),
     .choice("template", templates, defaultText: "the model's own, if it is one", help: "how prompts are written for the model"),
     .text("system", "TEXT", defaultText: "the template's own", help: "message that opens the conversation"),
-    .integer("context", in: 1...1 << 26, unit: "tokens", defaultText: "the model's, at most 4096", help: "room for prompt and answer"),
-    .integer("max-tokens", in: 1...1 << 26, unit: "tokens", default: 256, help: "length of an answer at most"),
+    .integer(
+        "context", in: 1...1_000_000, unit: "tokens", defaultText: "the model's",
+        help: "room for all tokens; at most 4096 in a chat unless given"),
+    .integer("max-tokens", in: 1...1_000_000, unit: "tokens", default: 256, help: "length of an answer at most"),
     .number("temperature", in: 0...100, default: 0.8, help: "0 takes the most probable token each time"),
-    .integer("top-k", in: 0...1 << 26, default: 40, help: "choose among the K most probable tokens; 0 for all"),
-    .number("top-p", in: 0...1, default: 0.95, help: "choose among tokens that reach P together; 1 for all"),
-    .number("min-p", in: 0...1, default: 0.05, help: "leave out tokens below P times the best; 0 for none"),
+    .integer("top-k", in: 0...1_000_000, default: 40, help: "choose among the N most probable tokens; 0 for all"),
+    .number("top-p", "P", in: 0...1, default: 0.95, help: "choose among tokens that reach P together; 1 for all"),
+    .number("min-p", "P", in: 0...1, default: 0.05, help: "leave out tokens below P times the best; 0 for none"),
     .number("repeat-penalty", in: 0.01...100, default: 1, help: "divide logits of tokens that occurred"),
     .integer("seed", default: 0, help: "same seed, same text"),
     .text("stop", "TEXT", help: "end the answer before TEXT").repeatable(),
@@ -49,7 +51,7 @@ private let chatCommand = Command(
     discussion: """
         Ctrl-C stops an answer; Ctrl-D or /exit ends. In a conversation:
 
-          /adapter NAME   switch to one of the adapters given with --adapter, without loading anything
+          /adapter NAME   switch to one of the adapters of --adapter, at once
           /adapter none   use the base alone
           /reset          begin another conversation
           /help           list these commands

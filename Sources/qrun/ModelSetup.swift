@@ -22,7 +22,7 @@ struct ModelSetup {
     let base: LoadedModel
 
     /// Positions of a conversation where nothing else is asked for.
-    private static let defaultContextLength = 4096
+    static let defaultContextLength = 4096
 
     init(_ arguments: ParsedArguments, _ console: Console) throws {
         let path = arguments.positional(always: "model")
@@ -31,8 +31,9 @@ struct ModelSetup {
         // Before anything is mapped: configuration and memory.
         let configuration = try LoadedModel.configuration(of: checkpoint)
         isExact = arguments.flag("exact")
+        let positions = try Self.contextLength(configuration, arguments)
         try Self.checkMemory(
-            checkpoint, configuration, positions: min(Self.contextLength(configuration, arguments), Self.defaultContextLength),
+            checkpoint, configuration, positions: arguments.isGiven("context") ? positions : min(positions, Self.defaultContextLength),
             isExact: isExact)
         if arguments.flag("verify") { try Self.verify(checkpoint, arguments, console) }
         let loaded = try LoadedModel(checkpoint)

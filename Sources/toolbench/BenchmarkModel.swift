@@ -20,6 +20,23 @@ enum BenchmarkModel {
         return tensors + [("model.norm.weight", [2048])]
     }
 
+    /// Tensors of a GPT-2 of a size, named as OpenAI's models are on Hugging Face.
+    static func gpt2(layers: Int, width: Int) -> [(name: String, dimensions: [Int])] {
+        var tensors: [(String, [Int])] = [("transformer.wte.weight", [50257, width]), ("transformer.wpe.weight", [1024, width])]
+        for layer in 0..<layers {
+            let prefix = "transformer.h.\(layer)."
+            let linear = [
+                ("attn.c_attn", width, 3 * width), ("attn.c_proj", width, width), ("mlp.c_fc", width, 4 * width),
+                ("mlp.c_proj", 4 * width, width),
+            ]
+            for (name, inputs, outputs) in linear {
+                tensors += [(prefix + name + ".weight", [inputs, outputs]), (prefix + name + ".bias", [outputs])]
+            }
+            for norm in ["ln_1", "ln_2"] { tensors += [(prefix + norm + ".weight", [width]), (prefix + norm + ".bias", [width])] }
+        }
+        return tensors + [("transformer.ln_f.weight", [width]), ("transformer.ln_f.bias", [width])]
+    }
+
     /// 100,000 matrices of 8 x 64.
     static func manySmall() -> [(name: String, dimensions: [Int])] {
         (0..<100_000).map { ("model.layers.\($0 / 10).part\($0 % 10).proj.weight", [8, 64]) }

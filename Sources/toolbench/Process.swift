@@ -11,12 +11,14 @@ struct Process {
         let description: String
     }
 
-    /// Runs a command with its output thrown away; any other exit status than 0 is an error.
-    init(_ command: [String]) throws {
+    /// Runs a command; any other exit status than 0 is an error.
+    ///
+    /// - Parameter output: the file that standard output goes to; by default it is thrown away.
+    init(_ command: [String], output: String = "/dev/null") throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }

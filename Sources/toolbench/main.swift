@@ -8,7 +8,9 @@ guard arguments.count >= 2 else {
     exit(64)
 }
 do {
-    try ToolBenchmark(binaries: arguments[1], folder: arguments.count > 2 ? arguments[2] : "/tmp/qnf-bench").run()
+    let folder = arguments.count > 2 ? arguments[2] : "/tmp/qnf-bench"
+    try ToolBenchmark(binaries: arguments[1], folder: folder).run()
+    try RunBenchmark(binaries: arguments[1], folder: folder).run()
 } catch {
     print("toolbench: error: \(error)")
     exit(2)

@@ -5,6 +5,7 @@ import Testing
 @testable import qconvert
 @testable import qinspect
 @testable import qmerge
+@testable import qrun
 @testable import qtrain
 @testable import qverify
 
@@ -26,5 +27,5 @@ struct ToolRunner {
     /// The one JSON document on standard output.
     func document() throws -> JSONValue { try JSONValue(parsing: Array(output.utf8)) }
 
-    static let tools = [qconvert, qinspect, qmerge, qtrain, qverify]
+    static let tools = [qconvert, qinspect, qmerge, qrun, qtrain, qverify]
 }

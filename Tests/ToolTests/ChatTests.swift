@@ -1,0 +1,60 @@
+import Glibc
+import Testing
+
+/// Conversations need standard input and signals: a process of their own.
+@Suite(.serialized) struct ChatTests {
+    private static let line = [
+        "chat", Fixture.sample("llama-hf"), "--adapter", Fixture.sample("adapters/llama-instructions"), "--temperature", "0",
+        "--max-tokens", "8",
+    ]
+
+    /// Runs a conversation whose lines are the input.
+    private static func chat(_ lines: [String]) throws -> ToolProcess {
+        let folder = try TemporaryFolder()
+        let path = folder.file("lines")
+        let text = lines.map { $0 + "\n" }.joined()
+        let descriptor = open(path, O_WRONLY | O_CREAT, 0o600)
+        _ = text.withCString { write(descriptor, $0, strlen($0)) }
+        close(descriptor)
+        let process = try ToolProcess("qrun", line, limits: "exec < '\(path)'")
+        #expect(process.wait() == .exit(0))
+        return process
+    }
+
+    @Test func switchesAdaptersAndBack() throws {
+        let process = try Self.chat(["Hello", "/reset", "/adapter none", "Hello", "/reset", "/adapter llama-instructions", "Hello"])
+        // The base's answer, which may have several lines, stands between two equal ones.
+        let lines = process.output.split(separator: "\n")
+        #expect(lines.count >= 3 && lines.first == lines.last && lines.first != lines.dropFirst().first)
+        #expect(process.errors.contains("note: the base alone") && process.errors.contains("note: adapter llama-instructions"))
+    }
+
+    @Test func knowsItsCommands() throws {
+        let process = try Self.chat(["/help", "", "/adapter other", "/what", "/exit", "never read"])
+        #expect(process.output.hasPrefix("/adapter NAME  /adapter none  /reset  /help  /exit; Ctrl-C stops an answer\n"))
+        #expect(process.output.hasSuffix("adapters: llama-instructions\n"))
+        #expect(process.errors.contains("there is no adapter 'other'\nhint: there are: llama-instructions, none"))
+        #expect(process.errors.contains("'/what' is no command\nhint: /help lists them"))
+        #expect(!process.errors.contains("tokens read"))
+    }
+
+    @Test func anEndOfInputEndsIt() throws {
+        #expect(try Self.chat([]).output.isEmpty)
+    }
+
+    @Test func anInterruptStopsTheAnswerAlone() throws {
+        let folder = try TemporaryFolder()
+        let pipe = folder.file("pipe")
+        // The pipe stays open a while, so that the conversation is not over when its first answer is.
+        let process = try ToolProcess(
+            "qrun",
+            ["chat", Fixture.sample("llama-hf"), "--max-tokens", "100000", "--context", "4000", "--temperature", "5", "--top-k", "0"]
+                + ["--top-p", "1", "--min-p", "0"],
+            limits: "mkfifo '\(pipe)'; (echo Hello; sleep 3; echo /help) > '\(pipe)' & exec < '\(pipe)'")
+        while process.output.isEmpty { usleep(1000) }
+        process.kill(SIGINT)
+        #expect(process.wait() == .exit(0))
+        #expect(process.errors.contains("interrupted"))
+        #expect(process.output.contains("/help  /exit"))
+    }
+}
