@@ -139,6 +139,10 @@ static void widenRows(
     qk_simd level, const qk_attention *a, const void *rows, size_t start, size_t keyCount, float *widened
 ) {
     const size_t width = qk_float_byteCount(a->type);
+    if (a->stride == a->headSize) {
+        qk_widen_at(level, a->type, (const uint8_t *)rows + start * a->stride * width, keyCount * a->headSize, widened);
+        return;
+    }
     for (size_t key = 0; key < keyCount; key++)
         qk_widen_at(
             level, a->type, (const uint8_t *)rows + (start + key) * a->stride * width, a->headSize,

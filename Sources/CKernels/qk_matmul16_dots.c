@@ -8,9 +8,42 @@ enum {
     PIECE_GROUPS = 64,
 };
 
+typedef float eightFloats __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float mappedFloat __attribute__((aligned(1), may_alias));
+
+/// Scales of groups `start` to `end` of 8 rows whose constants belong to one nested block each: (map[code] * factor + offset)
+/// * unit, each operation rounded.
+QK_INLINE void scalesOfGroups(
+    const qk_matrix *m, float unit, const uint8_t *const codes[ROWS], const float factors[ROWS], size_t start, size_t end,
+    float *scales
+) {
+    const mappedFloat *map = (const mappedFloat *)m->nestedMap;
+    const eightFloats factor = *(const eightFloats *)factors;
+    for (size_t g = start; g < end; g++) {
+        const eightFloats values = {
+            map[codes[0][g]], map[codes[1][g]], map[codes[2][g]], map[codes[3][g]],
+            map[codes[4][g]], map[codes[5][g]], map[codes[6][g]], map[codes[7][g]]};
+        *(eightFloats *)(scales + ROWS * g) = (values * factor + m->offset) * unit;
+    }
+}
+
+QK_FOR_LEVELS(
+    scalesOfGroups, scalesOfGroups,
+    (const qk_matrix *m, float unit, const uint8_t *const codes[ROWS], const float factors[ROWS], size_t start, size_t end,
+     float *scales),
+    m, unit, codes, factors, start, end, scales)
+
+static void scalesOfGroupsAt(
+    qk_simd level, const qk_matrix *m, float unit, const uint8_t *const codes[ROWS], const float factors[ROWS], size_t start,
+    size_t end, float *scales
+) {
+    QK_CALL_LEVEL(scalesOfGroups, level, m, unit, codes, factors, start, end, scales);
+}
+
 /// Scales of 8 rows: [groupCount][8]. Beyond `rowCount` rows: the last one again.
 static void scalesOfEight(
-    const qk_matrix *m, float unit, size_t row, size_t rowCount, size_t column, size_t groupCount, float *scales
+    qk_simd level, const qk_matrix *m, float unit, size_t row, size_t rowCount, size_t column, size_t groupCount,
+    float *scales
 ) {
     if (m->absmax || m->blockSize != GROUP) {
         float rowScales[PIECE_GROUPS];
@@ -20,20 +53,22 @@ static void scalesOfEight(
         }
         return;
     }
+    const uint8_t *codes[ROWS];
+    size_t firsts[ROWS];
     for (size_t i = 0; i < ROWS; i++) {
-        const size_t first = (row + (i < rowCount ? i : rowCount - 1)) * (m->columnCount / GROUP) + column / GROUP;
-        const uint8_t *codes = m->absmaxCodes + first;
-        for (size_t g = 0; g < groupCount;) {
-            float factor, value;
-            const size_t nested = (first + g) / m->nestedBlockSize, last = (nested + 1) * m->nestedBlockSize - first;
-            memcpy(&factor, m->nestedAbsmax + 4 * nested, sizeof factor);
-            for (; g < groupCount && g < last; g++) {
-                memcpy(&value, m->nestedMap + 4 * codes[g], sizeof value);
-                scales[ROWS * g + i] = value * factor;
-            }
-        }
+        firsts[i] = (row + (i < rowCount ? i : rowCount - 1)) * (m->columnCount / GROUP) + column / GROUP;
+        codes[i] = m->absmaxCodes + firsts[i];
     }
-    for (size_t i = 0; i < ROWS * groupCount; i++) scales[i] = (scales[i] + m->offset) * unit;
+    for (size_t start = 0, end; start < groupCount; start = end) {
+        float factors[ROWS];
+        end = groupCount;
+        for (size_t i = 0; i < ROWS; i++) {
+            const size_t nested = (firsts[i] + start) / m->nestedBlockSize, last = (nested + 1) * m->nestedBlockSize - firsts[i];
+            memcpy(&factors[i], m->nestedAbsmax + 4 * nested, sizeof factors[i]);
+            if (last < end) end = last;
+        }
+        scalesOfGroupsAt(level, m, unit, codes, factors, start, end, scales);
+    }
 }
 
 /// Rows that are multiplied together, and one piece of their columns.
@@ -215,7 +250,7 @@ void qk_matmul16_dots_at(
                 piece.rows[i] = matrix->values + row * rowBytes + first * (areBytes ? GROUP : GROUP / 2);
             }
             scalesOfEight(
-                matrix, map.unit, firstRow + start, count, first * GROUP, piece.groupCount, pieceScales);
+                level, matrix, map.unit, firstRow + start, count, first * GROUP, piece.groupCount, pieceScales);
             for (size_t t = 0; t < vectorCount; t++) {
                 float sums[ROWS] = {0};
                 memcpy(sums, y + t * yStride + start, count * sizeof *y);

@@ -182,7 +182,9 @@ struct MatrixBenchmark {
                     values.withUnsafeBytes { values in
                         guard let keyStart = keys.baseAddress, let valueStart = values.baseAddress else { return }
                         let cache = MatrixEngine.AttentionCache(
-                            type: QK_F16, keys: keyStart, values: valueStart, kvHeadCount: kvHeadCount, headSize: headSize, stride: width)
+                            type: QK_F16, keys: keyStart, values: valueStart, kvHeadCount: kvHeadCount, headSize: headSize,
+                            stride: headSize,
+                            headStride: positions * headSize)
                         q.withUnsafeBufferPointer { q in
                             y.withUnsafeMutableBufferPointer {
                                 engine.attend(

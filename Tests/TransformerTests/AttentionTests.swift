@@ -67,7 +67,7 @@ struct AttentionTests {
                     guard let keyStart = keys.baseAddress, let valueStart = values.baseAddress else { return }
                     let cache = MatrixEngine.AttentionCache(
                         type: c.isHalf ? QK_F16 : QK_F32, keys: keyStart, values: valueStart, kvHeadCount: c.kvHeadCount,
-                        headSize: c.headSize, stride: width, window: c.window)
+                        headSize: c.headSize, stride: width, headStride: c.headSize, window: c.window)
                     for start in stride(from: 0, to: count, by: atOnce) {
                         let end = min(count, start + atOnce), row = c.headCount * c.headSize
                         q.withUnsafeBufferPointer { q in

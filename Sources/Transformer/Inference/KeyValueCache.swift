@@ -3,8 +3,9 @@ package import TensorCore
 
 /// Keys and values of the positions that a sequence has so far, in every layer.
 ///
-///     keys of a layer:    [capacity][K][D]     values likewise
+///     keys of a layer:    [K][capacity][D]     values likewise
 ///
+/// What a head looks at lies together: attention reads it from beginning to end.
 /// Memory for the whole capacity is reserved at once, but the system gives pages only as positions are written.
 package final class KeyValueCache {
     /// Positions that fit.
@@ -13,8 +14,9 @@ package final class KeyValueCache {
     package let scalarType: ScalarType
     /// Positions that are filled.
     package private(set) var count = 0
-    /// K * D.
-    private let width: Int
+    /// K, D.
+    private let headCount: Int
+    private let headSize: Int
     private let elementByteCount: Int
     private let memory: UnsafeMutableRawBufferPointer
 
@@ -22,9 +24,10 @@ package final class KeyValueCache {
         precondition(scalarType == .f16 || scalarType == .f32, "keys and values are kept as F16 or F32")
         self.capacity = capacity
         self.scalarType = scalarType
-        width = configuration.keyValueWidth
+        headCount = configuration.keyValueHeadCount
+        headSize = configuration.headWidth
         elementByteCount = scalarType.bitCount / 8
-        memory = .allocate(byteCount: 2 * configuration.layerCount * capacity * width * elementByteCount, alignment: 64)
+        memory = .allocate(byteCount: 2 * configuration.layerCount * headCount * capacity * headSize * elementByteCount, alignment: 64)
     }
 
     deinit { memory.deallocate() }
@@ -44,9 +47,12 @@ package final class KeyValueCache {
     func store(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, stride: Int, positions: Int, layer: Int) {
         precondition(count + positions <= capacity, "the cache has room for \(capacity) positions")
         for position in 0..<positions {
-            let offset = (count + position) * width * elementByteCount
-            qk_narrow(kernelType, keys + position * stride, width, start(layer, 0) + offset)
-            qk_narrow(kernelType, values + position * stride, width, start(layer, 1) + offset)
+            for head in 0..<headCount {
+                let offset = (head * capacity + count + position) * headSize * elementByteCount
+                let place = position * stride + head * headSize
+                qk_narrow(kernelType, keys + place, headSize, start(layer, 0) + offset)
+                qk_narrow(kernelType, values + place, headSize, start(layer, 1) + offset)
+            }
         }
     }
 
@@ -54,7 +60,7 @@ package final class KeyValueCache {
     func view(layer: Int, _ configuration: ModelConfiguration) -> MatrixEngine.AttentionCache {
         MatrixEngine.AttentionCache(
             type: kernelType, keys: UnsafeRawPointer(start(layer, 0)), values: UnsafeRawPointer(start(layer, 1)),
-            kvHeadCount: configuration.keyValueHeadCount, headSize: configuration.headWidth, stride: width,
+            kvHeadCount: headCount, headSize: headSize, stride: headSize, headStride: capacity * headSize,
             window: configuration.slidingWindows[layer])
     }
 
@@ -63,6 +69,6 @@ package final class KeyValueCache {
     /// Where the keys (0) or values (1) of a layer begin.
     private func start(_ layer: Int, _ part: Int) -> UnsafeMutableRawPointer {
         guard let base = memory.baseAddress else { preconditionFailure("allocated memory has an address") }
-        return base + (2 * layer + part) * capacity * width * elementByteCount
+        return base + (2 * layer + part) * headCount * capacity * headSize * elementByteCount
     }
 }

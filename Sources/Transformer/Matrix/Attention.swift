@@ -6,19 +6,20 @@ extension MatrixEngine {
     package struct AttentionCache {
         /// Of keys and values: QK_F32, QK_F16 or QK_BF16.
         package let type: qk_float
-        /// [position][kvHead][headSize] of that type.
+        /// Of position 0 in the first head; headSize elements of that type lie together.
         package let keys: UnsafeRawPointer
         package let values: UnsafeRawPointer
         package let kvHeadCount: Int
         package let headSize: Int
-        /// Elements from a position to the next.
+        /// Elements from a position to the next, and from a head to the next.
         package let stride: Int
+        package let headStride: Int
         /// Positions that a query sees, its own included; nil for all before it.
         package let window: Int?
 
         package init(
             type: qk_float, keys: UnsafeRawPointer, values: UnsafeRawPointer, kvHeadCount: Int, headSize: Int, stride: Int,
-            window: Int? = nil
+            headStride: Int, window: Int? = nil
         ) {
             self.type = type
             self.keys = keys
@@ -26,6 +27,7 @@ extension MatrixEngine {
             self.kvHeadCount = kvHeadCount
             self.headSize = headSize
             self.stride = stride
+            self.headStride = headStride
             self.window = window
         }
     }
@@ -53,7 +55,7 @@ extension MatrixEngine {
             // The last positions see most: they come first, so that threads finish together.
             let tile = tileCount - 1 - index / cache.kvHeadCount, head = index % cache.kvHeadCount
             let positions = tile * queriesAtOnce..<min(queryCount, (tile + 1) * queriesAtOnce)
-            let byteOffset = head * cache.headSize * qk_float_byteCount(cache.type)
+            let byteOffset = head * cache.headStride * qk_float_byteCount(cache.type)
             var attention = qk_attention(
                 type: cache.type, keys: cache.keys + byteOffset, values: cache.values + byteOffset, stride: cache.stride,
                 headSize: cache.headSize, groupSize: groupSize, scale: scale, window: cache.window ?? .max)

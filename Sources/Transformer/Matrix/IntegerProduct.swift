@@ -21,7 +21,7 @@ struct IntegerProduct {
     /// From this many rows of x on, panels are worth their making: a panel has 16 or 32 columns, used or not.
     private static let panelRowCount = 9
     /// Rows of weights in one task.
-    private static let dotRows = 32, tileRows = 96
+    private static let dotRows = 128, tileRows = 96
     private let width: Int
     private let quantized: UnsafeMutablePointer<Int16>
     private let scales: UnsafeMutablePointer<Float>
