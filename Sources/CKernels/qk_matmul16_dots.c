@@ -20,9 +20,8 @@ QK_INLINE void scalesOfGroups(
     const mappedFloat *map = (const mappedFloat *)m->nestedMap;
     const eightFloats factor = *(const eightFloats *)factors;
     for (size_t g = start; g < end; g++) {
-        const eightFloats values = {
-            map[codes[0][g]], map[codes[1][g]], map[codes[2][g]], map[codes[3][g]],
-            map[codes[4][g]], map[codes[5][g]], map[codes[6][g]], map[codes[7][g]]};
+        eightFloats values;
+        UNROLL for (size_t i = 0; i < ROWS; i++) values[i] = map[codes[i][g]];
         *(eightFloats *)(scales + ROWS * g) = (values * factor + m->offset) * unit;
     }
 }
@@ -40,12 +39,31 @@ static void scalesOfGroupsAt(
     QK_CALL_LEVEL(scalesOfGroups, level, m, unit, codes, factors, start, end, scales);
 }
 
+/// Constants of groups of 8 rows, stored as they are, times `unit`.
+QK_INLINE void constantsOfGroups(float unit, const uint8_t *const constants[ROWS], size_t groupCount, float *scales) {
+    for (size_t g = 0; g < groupCount; g++) {
+        eightFloats values;
+        UNROLL for (size_t i = 0; i < ROWS; i++) values[i] = ((const mappedFloat *)constants[i])[g];
+        *(eightFloats *)(scales + ROWS * g) = values * unit;
+    }
+}
+
+QK_FOR_LEVELS(
+    constantsOfGroups, constantsOfGroups,
+    (float unit, const uint8_t *const constants[ROWS], size_t groupCount, float *scales), unit, constants, groupCount, scales)
+
+static void constantsOfGroupsAt(
+    qk_simd level, float unit, const uint8_t *const constants[ROWS], size_t groupCount, float *scales
+) {
+    QK_CALL_LEVEL(constantsOfGroups, level, unit, constants, groupCount, scales);
+}
+
 /// Scales of 8 rows: [groupCount][8]. Beyond `rowCount` rows: the last one again.
 static void scalesOfEight(
     qk_simd level, const qk_matrix *m, float unit, size_t row, size_t rowCount, size_t column, size_t groupCount,
     float *scales
 ) {
-    if (m->absmax || m->blockSize != GROUP) {
+    if (m->blockSize != GROUP) {
         float rowScales[PIECE_GROUPS];
         for (size_t i = 0; i < ROWS; i++) {
             qk_matmul16_scales(m, unit, row + (i < rowCount ? i : rowCount - 1), column, groupCount, rowScales);
@@ -53,11 +71,15 @@ static void scalesOfEight(
         }
         return;
     }
-    const uint8_t *codes[ROWS];
+    const uint8_t *constants[ROWS];
     size_t firsts[ROWS];
     for (size_t i = 0; i < ROWS; i++) {
-        firsts[i] = (row + (i < rowCount ? i : rowCount - 1)) * (m->columnCount / GROUP) + column / GROUP;
-        codes[i] = m->absmaxCodes + firsts[i];
+        firsts[i] = (row + (i < rowCount ? i : rowCount - 1)) * (qk_matmul16_width(m->columnCount) / GROUP) + column / GROUP;
+        constants[i] = m->absmax ? m->absmax + 4 * firsts[i] : m->absmaxCodes + firsts[i];
+    }
+    if (m->absmax) {
+        constantsOfGroupsAt(level, unit, constants, groupCount, scales);
+        return;
     }
     for (size_t start = 0, end; start < groupCount; start = end) {
         float factors[ROWS];
@@ -67,7 +89,7 @@ static void scalesOfEight(
             memcpy(&factors[i], m->nestedAbsmax + 4 * nested, sizeof factors[i]);
             if (last < end) end = last;
         }
-        scalesOfGroupsAt(level, m, unit, codes, factors, start, end, scales);
+        scalesOfGroupsAt(level, m, unit, constants, factors, start, end, scales);
     }
 }
 
