@@ -37,5 +37,12 @@ printf '\n5. On to Python: a 4-bit folder that transformers, PEFT and vLLM load,
 run "$bin/qconvert" to-hf "$out/llama.qnf" -o "$out/llama-hf-4bit" --force
 run "$bin/qconvert" to-hf "$samples/gpt2-tensorflow" -o "$out/gpt2-hf" --force
 
+printf '\n6. It speaks, alone and with an adapter beside it.\n'
+run "$bin/qrun" "$out/llama.qnf" --template none --prompt 'Once upon a time there was' --temperature 0 --max-tokens 60
+run "$bin/qrun" "$out/llama.qnf" --prompt 'What is the opposite of cold?' --temperature 0 --adapter "$samples/adapters/llama-instructions"
+
+printf '\n7. What 4 bits cost: perplexity and KL divergence against the source.\n'
+run "$bin/qverify" compare "$samples/llama-hf" "$out/llama.qnf" --text "$samples/text/heldout.txt"
+
 printf '\nThe results lie in %s/:\n' "$out"
 ls "$out"
