@@ -106,6 +106,7 @@ private struct Conversation {
             }
         }
         try console.writeLine()
+        try console.flush()
         messages.append(ChatMessage(.assistant, result.text))
         // Another answer to the same words is another draw.
         sampling.seed &+= 1

@@ -42,6 +42,7 @@ func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     if isStreamed {
         if prompt.tokenizer == nil { try console.write(result.tokens.map { String($0.id) }.joined(separator: " ")) }
         try console.writeLine()
+        try console.flush()
         console.note(result.summary + ", \(NumberText.byteCount(measures.peakMemory)) of memory at most")
     } else {
         try writeJSON(result, prompt, setup, measures, console)
