@@ -27,7 +27,7 @@ func train(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let output = try AtomicOutput(
         destination: arguments.string(always: "output"), isFolder: settings.isFull, replaces: arguments.flag("force"),
         inputs: checkpoint.inputFiles)
-    let outcome = try setup.run(console)
+    let outcome = try setup.run(console, measures)
     switch outcome.ending {
     case .stopped: return .failed
     case .finished:
@@ -54,6 +54,7 @@ private func report(
             "loss": .double(history.losses.last ?? .nan), "validation_loss_before": .double(first?.loss ?? .nan),
             "validation_loss": .double(last?.loss ?? .nan), "test_loss": .double(outcome.testLoss ?? .nan),
             "tokens": .integer(outcome.tokenCount), "tokens_per_second": .double(outcome.tokensPerSecond),
+            "start_seconds": .double(outcome.startSeconds),
             "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
         ])
     }

@@ -3,6 +3,7 @@ import Checkpoints
 import CommandLineKit
 import JSONText
 import ModelLoading
+import ToolSupport
 import Training
 
 /// What a run came to.
@@ -13,15 +14,19 @@ struct TrainOutcome {
     /// Positions of this process's steps.
     let tokenCount: Int
     let tokensPerSecond: Double
+    /// From the start of the program to its first step.
+    let startSeconds: Double
 }
 
 extension TrainSetup {
     /// Takes all steps, with everything that people and files are told meanwhile.
-    func run(_ console: Console) throws -> TrainOutcome {
+    func run(_ console: Console, _ measures: RunMeasures) throws -> TrainOutcome {
         let isResumed = arguments.flag("resume")
         if isResumed { try run.resume() } else { try refuseOldCheckpoints() }
         showSample(console)
         if isResumed { console.note("going on after step \(run.stepCount) of \(run.plan.stepCount)") }
+        try prepareCheckpoints()
+        let picture = try PlotOutput(path: arguments.string("plot"))
         let log = try arguments.string("log").map { try AppendedFile(path: $0, continues: isResumed) }
         let stop = StopRequest()
         let hook = console.onTermination {
@@ -33,6 +38,7 @@ extension TrainSetup {
         let watch = RunWatch(total: run.plan.stepCount - run.stepCount, log: log, console: console)
         let progress = console.progress("training", total: run.plan.stepCount - run.stepCount, unit: .items("steps"))
         let ending: TrainingRun.Ending
+        let startSeconds = measures.seconds
         do {
             if run.stepCount == 0 { try prompts.answer(afterStep: 0) }
             ending = try run.run(isStopRequested: { stop.isRequested }) { event in
@@ -55,28 +61,29 @@ extension TrainSetup {
             stop.settle()
         }
         hook.cancel()
-        try writePlot()
+        try picture.write(title: "qtrain \(FilePath.name(of: loaded.checkpoint.path))", history: run.history)
         let testLoss = ending == .finished ? try run.meanLoss(test) : nil
         return TrainOutcome(
-            ending: ending, history: run.history, testLoss: testLoss, tokenCount: watch.tokenCount, tokensPerSecond: watch.tokensPerSecond)
+            ending: ending, history: run.history, testLoss: testLoss, tokenCount: watch.tokenCount, tokensPerSecond: watch.tokensPerSecond,
+            startSeconds: startSeconds)
+    }
+
+    private var checkpointFolder: CheckpointFolder {
+        CheckpointFolder(path: arguments.string("checkpoints") ?? arguments.string(always: "output") + ".checkpoints")
     }
 
     /// A new run does not mix its checkpoints with those of another.
     private func refuseOldCheckpoints() throws {
-        let folder = CheckpointFolder(path: arguments.string("checkpoints") ?? arguments.string(always: "output") + ".checkpoints")
-        guard let old = try folder.checkpoints().last, !arguments.flag("force") else { return }
+        guard let old = try checkpointFolder.checkpoints().last, !arguments.flag("force") else { return }
         throw FileError(
-            folder.path, "holds checkpoints of an earlier run, the newest after step \(old.step)",
+            checkpointFolder.path, "holds checkpoints of an earlier run, the newest after step \(old.step)",
             hint: "--resume goes on with it, --force begins anew")
     }
 
-    private func writePlot() throws {
-        guard let path = arguments.string("plot") else { return }
-        let output = try AtomicOutput(destination: path, replaces: true)
-        let file = try output.file()
-        try file.write(
-            Array(LossPlot(title: "qtrain \(FilePath.name(of: loaded.checkpoint.path))", history: run.history).svg.utf8), atOffset: 0)
-        try output.commit([file])
+    /// A folder that cannot be made is an error now, not after hours; one beside the output can be, as the output could.
+    private func prepareCheckpoints() throws {
+        guard arguments.isGiven("checkpoints") || arguments.isGiven("save-every") else { return }
+        try checkpointFolder.create()
     }
 
     /// With the places of the records concerned, and what is still there.

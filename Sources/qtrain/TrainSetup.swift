@@ -58,8 +58,10 @@ struct TrainSetup {
         self.memory = memory
         model = try TrainableModel(
             network, positionLimit: positionLimit, longestSample: longest, recomputes: recomputes, resources: resources)
-        if let path = arguments.string("init-from") { try model.start(from: try Self.initialAdapter(path, fingerprint: nil, console)) }
         fingerprint = try loaded.checkpoint.weightFingerprint()
+        if let path = arguments.string("init-from") {
+            try model.start(from: try Self.initialAdapter(path, of: loaded, fingerprint, console))
+        }
         let folder = CheckpointFolder(path: arguments.string("checkpoints") ?? arguments.string(always: "output") + ".checkpoints")
         let optimizer = try Optimizer(
             settings.optimizer, parameterCount: model.parameters.values.count,
@@ -111,7 +113,22 @@ struct TrainSetup {
         return (recomputes, chosen)
     }
 
-    private static func initialAdapter(_ path: String, fingerprint: String?, _ console: Console) throws -> Adapter {
-        try console.openAdapter(path)
+    /// The adapter of `--init-from`; one of other weights is refused, one that does not say is taken with a note.
+    private static func initialAdapter(
+        _ path: String, of loaded: LoadedModel, _ fingerprint: String, _ console: Console
+    ) throws -> Adapter {
+        let adapter = try console.openAdapter(path)
+        guard let stated = adapter.baseFingerprint else {
+            console.note("\(path) does not say which weights it was trained on, so that nothing can be compared")
+            return adapter
+        }
+        guard stated == fingerprint else {
+            throw FileError(
+                path,
+                "was trained on weights with the fingerprint \(stated.prefix(15))..., but that of \(loaded.checkpoint.path) is "
+                    + "\(fingerprint.prefix(15))...",
+                hint: "train on top of the same weights, or leave out --init-from to begin with new factors")
+        }
+        return adapter
     }
 }

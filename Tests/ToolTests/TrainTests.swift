@@ -12,7 +12,7 @@ import Testing
     private static let model = Fixture.sample("llama-bnb4")
 
     /// Twenty short records.
-    private static func data(in folder: borrowing TemporaryFolder) throws -> String {
+    static func data(in folder: borrowing TemporaryFolder) throws -> String {
         let records = (1...20).map { number in
             JSONValue.object([
                 "instruction": .string("Count to \(number)."), "output": .string(String(repeating: "one ", count: 1 + number % 4)),
@@ -25,7 +25,7 @@ import Testing
         return folder.file("data.json")
     }
 
-    private static func line(_ folder: borrowing TemporaryFolder, output: String, _ options: [String]) throws -> [String] {
+    static func line(_ folder: borrowing TemporaryFolder, output: String, _ options: [String]) throws -> [String] {
         [model, "--data", try data(in: folder), "-o", folder.file(output), "--batch-size", "2", "--rank", "4"] + options
     }
 

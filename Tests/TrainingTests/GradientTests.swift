@@ -8,35 +8,12 @@ import Testing
 @Suite struct GradientTests {
     private let pool = WorkerPool(threadCount: 2)
 
-    private static func values(_ count: Int, seed: Int, scale: Double = 1) -> [Double] {
-        (0..<count).map { Double(Float(sin(Double($0 + 1) * 12.9898 + Double(seed) * 78.233) * scale)) }
-    }
-
-    /// d f / d x, which rounding leaves some ten digits of.
-    private static func gradient(_ x: [Double], _ f: ([Double]) -> Double) -> [Double] {
-        x.indices.map { index in
-            var moved = x
-            let step = 1e-5
-            moved[index] = x[index] + step
-            let above = f(moved)
-            moved[index] = x[index] - step
-            return (above - f(moved)) / (2 * step)
-        }
-    }
-
-    private static func expectClose(_ actual: [Float], _ expected: [Double], _ what: String, tolerance: Double = 1e-5) {
-        let largest = expected.reduce(1e-6) { max($0, abs($1)) }
-        let error = zip(actual, expected).reduce(0.0) { max($0, abs(Double($1.0) - $1.1)) }
-        #expect(actual.count == expected.count && error <= tolerance * largest, "\(what): off by \(error) of \(largest)")
-    }
-
-    private static func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
-
     @Test("differentiates norms", arguments: [true, false])
     func norms(hasBias: Bool) throws {
         let rows = 3, width = 10
-        let x = Self.values(rows * width, seed: 1), weight = Self.values(width, seed: 2), bias = Self.values(width, seed: 3)
-        let wanted = Self.values(rows * width, seed: 4)
+        let x = FiniteDifferences.values(rows * width, seed: 1), weight = FiniteDifferences.values(width, seed: 2),
+            bias = FiniteDifferences.values(width, seed: 3)
+        let wanted = FiniteDifferences.values(rows * width, seed: 4)
         func forward(_ x: [Double]) -> [Double] {
             (0..<rows).flatMap { row -> [Double] in
                 let values = Array(x[row * width..<(row + 1) * width])
@@ -53,8 +30,8 @@ import Testing
         layer.forward(input, rows: rows, statistics: &statistics, into: &y, pool: pool)
         layer.backward(
             wanted.map { Float($0) }, x: input, rows: rows, statistics: statistics, addingTo: &dx, pool: pool)
-        Self.expectClose(y, forward(x), "output")
-        Self.expectClose(dx, Self.gradient(x) { Self.dot(forward($0), wanted) }, "gradient")
+        FiniteDifferences.expectClose(y, forward(x), "output")
+        FiniteDifferences.expectClose(dx, FiniteDifferences.gradient(x) { FiniteDifferences.dot(forward($0), wanted) }, "gradient")
     }
 
     @Test("differentiates attention", arguments: [nil, 5])
@@ -63,14 +40,16 @@ import Testing
         let heads = 4, groups = 2, width = 3, starts = [0, 4, 75]
         let n = 75, queries = n * heads * width, keys = n * groups * width
         let layer = CausalAttention(headCount: heads, keyValueHeadCount: groups, headWidth: width, scale: 0.6, window: window)
-        let q = Self.values(queries, seed: 1, scale: 2), k = Self.values(keys, seed: 2, scale: 2), v = Self.values(keys, seed: 3)
-        let wanted = Self.values(queries, seed: 4)
+        let q = FiniteDifferences.values(queries, seed: 1, scale: 2), k = FiniteDifferences.values(keys, seed: 2, scale: 2),
+            v = FiniteDifferences.values(keys, seed: 3)
+        let wanted = FiniteDifferences.values(queries, seed: 4)
         var results = [[Float]](repeating: [], count: 4)
         try runAttention(layer, starts: starts, q, k, v, wanted, &results)
         func forward(_ q: [Double], _ k: [Double], _ v: [Double]) -> [Double] {
-            Self.plainAttention(q, k, v, heads: heads, groups: groups, width: width, starts: starts, scale: 0.6, window: window)
+            FiniteDifferences.plainAttention(
+                q, k, v, heads: heads, groups: groups, width: width, starts: starts, scale: 0.6, window: window)
         }
-        Self.expectClose(results[0], forward(q, k, v), "output")
+        FiniteDifferences.expectClose(results[0], forward(q, k, v), "output")
         // Differences of some elements; all would take minutes.
         for (index, name) in ["q", "k", "v"].enumerated() {
             let count = index == 0 ? queries : keys
@@ -81,7 +60,7 @@ import Testing
                     return values
                 }
                 func loss(_ step: Double) -> Double {
-                    Self.dot(
+                    FiniteDifferences.dot(
                         forward(moved(q, by: step, index == 0), moved(k, by: step, index == 1), moved(v, by: step, index == 2)), wanted)
                 }
                 let expected = (loss(1e-5) - loss(-1e-5)) / 2e-5
@@ -111,33 +90,5 @@ import Testing
             logSums: logSums.pointer, dq: rows(5, queryStride), dk: rows(6, keyStride), dv: rows(7, keyStride), scratch: scratch,
             pool: pool)
         results = [4, 5, 6, 7].map { Array(memory[$0].buffer) }
-    }
-
-    private static func plainAttention(
-        _ q: [Double], _ k: [Double], _ v: [Double], heads: Int, groups: Int, width: Int, starts: [Int], scale: Double, window: Int?
-    ) -> [Double] {
-        var output = [Double](repeating: 0, count: q.count)
-        for (start, end) in zip(starts, starts.dropFirst()) {
-            for position in start..<end {
-                let seen = max(start, position + 1 - (window ?? position + 1))...position
-                for head in 0..<heads {
-                    let group = head * groups / heads
-                    let weights = seen.map { key -> Double in
-                        exp(
-                            scale
-                                * (0..<width).reduce(0) {
-                                    $0 + q[(position * heads + head) * width + $1] * k[(key * groups + group) * width + $1]
-                                })
-                    }
-                    let sum = weights.reduce(0, +)
-                    for (key, weight) in zip(seen, weights) {
-                        for i in 0..<width {
-                            output[(position * heads + head) * width + i] += weight / sum * v[(key * groups + group) * width + i]
-                        }
-                    }
-                }
-            }
-        }
-        return output
     }
 }

@@ -12,7 +12,8 @@ package struct CheckpointFolder: Sendable {
 
     /// Makes the folder where there is none.
     package func create() throws(FileError) {
-        guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+        guard mkdir(path, 0o777) != 0 else { return }
+        guard errno != EEXIST || FilePath.kind(of: path) != .folder else { return }
         throw FileError(path, "cannot be created: \(String(cString: strerror(errno)))")
     }
 
