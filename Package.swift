@@ -105,7 +105,10 @@ let package = Package(
             dependencies: ["ByteIO", "CKernels", "COpenBLAS", "Parallelism", "Quantization", "TensorCore", "Tokenization", "Transformer"],
             swiftSettings: swiftSettings),
         .executableTarget(
-            name: "toolbench", dependencies: ["ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "CommandLineKit"],
+            name: "toolbench",
+            dependencies: [
+                "ByteIO", "JSONText", "LinearAlgebra", "Parallelism", "TensorCore", "SafetensorsFormat", "CommandLineKit", "Tokenization",
+            ],
             swiftSettings: swiftSettings),
         // tests
         tests("CKernelsTests", ["CKernels"]),

@@ -1,9 +1,9 @@
 /// GPT-2's spelling of bytes: every byte as one printable character.
 ///
 /// Printable bytes of Latin-1 stand for themselves, the other 68, in order, are U+0100 and up: a space is `Ġ`.
-enum ByteAlphabet {
+package enum ByteAlphabet {
     /// By byte.
-    static let scalars: [Unicode.Scalar] = {
+    package static let scalars: [Unicode.Scalar] = {
         var scalars: [Unicode.Scalar] = []
         var next: UInt32 = 0x100
         for byte in UInt8.min...UInt8.max {

@@ -1,83 +1,120 @@
 import ByteIO
-import SafetensorsFormat
-import TensorCore
+import JSONText
+import Tokenization
 
-/// Models of random weights to measure on, written once.
-enum BenchmarkModel {
-    /// bf16 tensors of TinyLlama-1.1B's shapes: 2.2 GB.
-    static func tinyLlama() -> [(name: String, dimensions: [Int])] {
-        var tensors: [(String, [Int])] = [("model.embed_tokens.weight", [32000, 2048]), ("lm_head.weight", [32000, 2048])]
-        for layer in 0..<22 {
-            let prefix = "model.layers.\(layer)."
-            tensors += [
-                (prefix + "self_attn.q_proj.weight", [2048, 2048]), (prefix + "self_attn.k_proj.weight", [256, 2048]),
-                (prefix + "self_attn.v_proj.weight", [256, 2048]), (prefix + "self_attn.o_proj.weight", [2048, 2048]),
-                (prefix + "mlp.gate_proj.weight", [5632, 2048]), (prefix + "mlp.up_proj.weight", [5632, 2048]),
-                (prefix + "mlp.down_proj.weight", [2048, 5632]), (prefix + "input_layernorm.weight", [2048]),
-                (prefix + "post_attention_layernorm.weight", [2048]),
-            ]
+/// A model of random weights in the shapes of a known one, with a tokenizer of as many tokens.
+struct BenchmarkModel {
+    let name: String
+    let config: JSONObject
+    let tensors: RandomTensors.List
+    let vocabularySize: Int
+
+    /// Floats of the linear layers' weights, without the output head.
+    var linearCount: Int {
+        tensors.filter { $0.name.contains(Self.layerMark(config)) && $0.dimensions.count == 2 }.reduce(0) {
+            $0 + $1.dimensions.reduce(1, *)
         }
-        return tensors + [("model.norm.weight", [2048])]
     }
 
-    /// Tensors of a GPT-2 of a size, named as OpenAI's models are on Hugging Face.
-    static func gpt2(layers: Int, width: Int) -> [(name: String, dimensions: [Int])] {
-        var tensors: [(String, [Int])] = [("transformer.wte.weight", [50257, width]), ("transformer.wpe.weight", [1024, width])]
-        for layer in 0..<layers {
-            let prefix = "transformer.h.\(layer)."
-            let linear = [
-                ("attn.c_attn", width, 3 * width), ("attn.c_proj", width, width), ("mlp.c_fc", width, 4 * width),
-                ("mlp.c_proj", 4 * width, width),
-            ]
-            for (name, inputs, outputs) in linear {
-                tensors += [(prefix + name + ".weight", [inputs, outputs]), (prefix + name + ".bias", [outputs])]
-            }
-            for norm in ["ln_1", "ln_2"] { tensors += [(prefix + norm + ".weight", [width]), (prefix + norm + ".bias", [width])] }
+    /// Floats that LoRA of rank 1 on every linear layer would have.
+    var lowRankCount: Int {
+        tensors.filter { $0.name.contains(Self.layerMark(config)) && $0.dimensions.count == 2 }.reduce(0) {
+            $0 + $1.dimensions.reduce(0, +)
         }
-        return tensors + [("transformer.ln_f.weight", [width]), ("transformer.ln_f.bias", [width])]
     }
 
-    /// 100,000 matrices of 8 x 64.
-    static func manySmall() -> [(name: String, dimensions: [Int])] {
-        (0..<100_000).map { ("model.layers.\($0 / 10).part\($0 % 10).proj.weight", [8, 64]) }
+    static let tinyLlama = llama(
+        "TinyLlama 1.1B", layers: 22, width: 2048, heads: 32, keyValueHeads: 4, inner: 5632, epsilon: 1e-5)
+    static let mistral = llama("Mistral 7B", layers: 32, width: 4096, heads: 32, keyValueHeads: 8, inner: 14336, epsilon: 1e-5)
+    static let gpt2Medium = gpt2("GPT-2 355M", layers: 24, width: 1024, heads: 16)
+    static let gpt2Small = gpt2("GPT-2 124M", layers: 12, width: 768, heads: 12)
+
+    private static func llama(
+        _ name: String, layers: Int, width: Int, heads: Int, keyValueHeads: Int, inner: Int, epsilon: Double
+    ) -> BenchmarkModel {
+        let config = JSONObject([
+            "model_type": .string("llama"), "architectures": .array([.string("LlamaForCausalLM")]), "hidden_size": .integer(width),
+            "intermediate_size": .integer(inner), "num_attention_heads": .integer(heads), "num_key_value_heads": .integer(keyValueHeads),
+            "num_hidden_layers": .integer(layers), "vocab_size": .integer(32000), "max_position_embeddings": .integer(2048),
+            "rms_norm_eps": .double(epsilon), "tie_word_embeddings": .bool(false), "eos_token_id": .integer(31999),
+        ])
+        let keyValueWidth = width / heads * keyValueHeads
+        return BenchmarkModel(
+            name: name, config: config,
+            tensors: RandomTensors.llama(layers: layers, width: width, keyValueWidth: keyValueWidth, inner: inner), vocabularySize: 32000)
     }
 
-    /// Writes a bf16 safetensors file of such tensors, unless it is there already.
-    static func write(_ tensors: [(name: String, dimensions: [Int])], to path: String) throws {
-        guard FilePath.kind(of: path) != .file else { return }
-        let plan = tensors.compactMap { tensor in
-            Shape(tensor.dimensions).flatMap { TensorInfo(name: tensor.name, scalarType: .bf16, shape: $0) }
-        }
-        let output = try AtomicOutput(destination: path, replaces: false)
+    private static func gpt2(_ name: String, layers: Int, width: Int, heads: Int) -> BenchmarkModel {
+        let config = JSONObject([
+            "model_type": .string("gpt2"), "architectures": .array([.string("GPT2LMHeadModel")]), "n_embd": .integer(width),
+            "n_head": .integer(heads), "n_layer": .integer(layers), "n_positions": .integer(1024), "vocab_size": .integer(50257),
+            "layer_norm_epsilon": .double(1e-5), "eos_token_id": .integer(50256),
+        ])
+        return BenchmarkModel(
+            name: name, config: config, tensors: RandomTensors.gpt2(layers: layers, width: width), vocabularySize: 50257)
+    }
+
+    private static func layerMark(_ config: JSONObject) -> String { config["model_type"]?.string == "gpt2" ? ".h." : ".layers." }
+
+    // MARK: files
+
+    private static let endToken = "<|endoftext|>"
+
+    private var fileName: String { name.split(separator: " ").joined(separator: "-") }
+
+    /// The dense model as a Hugging Face folder, bf16, written unless it is there already.
+    func dense(in folder: String) throws -> String {
+        let source = FilePath.join(folder, fileName)
+        _ = try Process(["mkdir", "-p", source])
+        try RandomTensors.write(tensors, to: FilePath.join(source, "model.safetensors"))
+        try Self.write(JSONValue.object(config).text(.indented), to: FilePath.join(source, "config.json"))
+        try Self.write(tokenizer, to: FilePath.join(source, "tokenizer.json"))
+        let roles: JSONValue = .object(["eos_token": .string(Self.endToken)])
+        try Self.write(roles.text(.indented), to: FilePath.join(source, "tokenizer_config.json"))
+        return source
+    }
+
+    /// The .qnf, made unless it is there already.
+    func quantized(in folder: String, binaries: String) throws -> String {
+        let model = FilePath.join(folder, fileName + "-random.qnf")
+        guard FilePath.kind(of: model) != .file else { return model }
+        let source = try dense(in: folder)
+        _ = try Process([FilePath.join(binaries, "qconvert"), "to-nf4", source, "-o", model])
+        _ = try Process(["rm", "-rf", source])
+        return model
+    }
+
+    static func write(_ text: String, to path: String) throws {
+        let output = try AtomicOutput(destination: path, replaces: true)
         let file = try output.file()
-        let writer = try SafetensorsWriter(file: file, plan: plan, metadata: [("format", "pt")])
-        var state: UInt64 = 0x9e37_79b9_7f4a_7c15
-        // One tensor's worth of noise is drawn and written shifted from tensor to tensor: random enough to be quantized.
-        let noise = (0..<1 << 20).map { _ in Self.normal(&state) }
-        for (index, info) in plan.enumerated() {
-            var offset = 0
-            while offset < info.byteCount {
-                let count = min(noise.count * 2 - 2 * (index % 512), info.byteCount - offset)
-                try noise.withUnsafeBytes { bytes in
-                    let start = 2 * (index % 512)
-                    try writer.write(UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]), tensor: index, atByteOffset: offset)
-                }
-                offset += count
-            }
-        }
-        try writer.finish { _ in [("format", "pt")] }
+        try file.write(Array(text.utf8), atOffset: 0)
         try output.commit([file])
     }
 
-    /// A bf16 of about normal distribution with deviation 0.02: the sum of twelve uniform numbers.
-    private static func normal(_ state: inout UInt64) -> UInt16 {
-        var sum: Float = 0
-        for _ in 0..<12 {
-            state ^= state << 13
-            state ^= state >> 7
-            state ^= state << 17
-            sum += Float(state >> 40) * 0x1p-24
+    /// A tokenizer.json: all bytes, then merges of two bytes each, and last the end of text.
+    private var tokenizer: String {
+        let bytes = ByteAlphabet.scalars.map { String(Character($0)) }
+        var vocabulary = JSONObject()
+        for byte in bytes { vocabulary[byte] = .integer(vocabulary.members.count) }
+        var merges: [JSONValue] = []
+        // Printable ASCII first: every text merges.
+        let order = bytes[0x21...0x7e] + bytes[..<0x21] + bytes[0x7f...]
+        pairs: for first in order {
+            for second in order {
+                if vocabulary.members.count == vocabularySize - 1 { break pairs }
+                vocabulary[first + second] = .integer(vocabulary.members.count)
+                merges.append(.string("\(first) \(second)"))
+            }
         }
-        return UInt16(truncatingIfNeeded: ((sum - 6) * 0.02).bitPattern >> 16)
+        let addedToken = JSONObject([
+            "id": .integer(vocabularySize - 1), "content": .string(Self.endToken), "special": .bool(true),
+        ])
+        let model = JSONObject(["type": .string("BPE"), "vocab": .object(vocabulary), "merges": .array(merges)])
+        let byteLevel: JSONValue = .object(["type": .string("ByteLevel"), "add_prefix_space": .bool(false), "use_regex": .bool(true)])
+        let members = JSONObject([
+            "added_tokens": .array([.object(addedToken)]), "pre_tokenizer": byteLevel, "decoder": .object(["type": .string("ByteLevel")]),
+            "model": .object(model),
+        ])
+        return JSONValue.object(members).text(.compact)
     }
 }

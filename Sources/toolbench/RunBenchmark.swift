@@ -14,10 +14,8 @@ struct RunBenchmark {
     private static let runCount = 3
 
     /// A model, and what llama.cpp reaches on its shapes with 4-bit weights and two threads of the reference machine.
-    private struct Model {
-        let name: String
-        let config: String
-        let tensors: [(name: String, dimensions: [Int])]
+    private struct Case {
+        let model: BenchmarkModel
         /// [V, C] of the head, which is read in 8 bits, and names of tables of which a token reads only a row.
         let head: (rows: Int, width: Int)
         let tables: Set<String>
@@ -37,11 +35,11 @@ struct RunBenchmark {
             "\(NumberText.byteRate(bandwidth)) here; targets are what llama.cpp reaches on the reference machine, and 60 % of that bandwidth\n"
         )
         print(row("", "written/s", "target", "bandwidth", "read/s", "target", "first", "memory"))
-        for shape in Self.shapes { try measure(shape, bandwidth: bandwidth) }
+        for shape in Self.cases { try measure(shape, bandwidth: bandwidth) }
     }
 
-    private func measure(_ shape: Model, bandwidth: Double) throws {
-        let model = try makeModel(shape)
+    private func measure(_ shape: Case, bandwidth: Double) throws {
+        let model = try shape.model.quantized(in: folder, binaries: binaries)
         let ids = (0..<Self.promptLength).map { String(($0 * 7919) % 32000) }.joined(separator: ",")
         let output = FilePath.join(folder, "run.json")
         var documents: [JSONValue] = []
@@ -63,33 +61,17 @@ struct RunBenchmark {
         let first = median("seconds") - median("generation_seconds") - median("prompt_seconds")
         print(
             row(
-                shape.name, NumberText.significant(written, digits: 3), ">= \(NumberText.significant(shape.generation, digits: 3))",
+                shape.model.name, NumberText.significant(written, digits: 3), ">= \(NumberText.significant(shape.generation, digits: 3))",
                 NumberText.percent(share, decimals: 0), NumberText.significant(median("prompt_tokens_per_second"), digits: 3),
                 ">= \(NumberText.significant(shape.reading, digits: 3))", NumberText.duration(seconds: first), NumberText.byteCount(memory))
         )
     }
 
     /// Bytes of weights that one token reads.
-    private func bytesPerToken(_ model: String, _ shape: Model) throws -> Int {
+    private func bytesPerToken(_ model: String, _ shape: Case) throws -> Int {
         let stored = try SafetensorsFile(path: model).tensors
         let linear = stored.filter { !shape.tables.contains($0.name) && !$0.name.hasPrefix("qnf.file/") }.reduce(0) { $0 + $1.byteCount }
         return linear + shape.head.rows * shape.head.width * 17 / 16
-    }
-
-    /// Makes the .qnf of a model, unless it is there already.
-    private func makeModel(_ shape: Model) throws -> String {
-        let name = shape.name.split(separator: " ").joined(separator: "-")
-        let (source, model) = (FilePath.join(folder, name), FilePath.join(folder, name + ".qnf"))
-        guard FilePath.kind(of: model) != .file else { return model }
-        _ = try Process(["mkdir", "-p", source])
-        try BenchmarkModel.write(shape.tensors, to: FilePath.join(source, "model.safetensors"))
-        let config = try AtomicOutput(destination: FilePath.join(source, "config.json"), replaces: true)
-        let file = try config.file()
-        try file.write(Array(shape.config.utf8), atOffset: 0)
-        try config.commit([file])
-        _ = try Process([FilePath.join(binaries, "qconvert"), "to-nf4", source, "-o", model])
-        _ = try Process(["rm", "-rf", source])
-        return model
     }
 
     /// Bytes a second that all processors together read from memory, the best of several passes.
@@ -114,30 +96,16 @@ struct RunBenchmark {
         return best
     }
 
-    private static let shapes = [
-        Model(
-            name: "TinyLlama 1.1B",
-            config: """
-                {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 2048, "intermediate_size": 5632, \
-                "num_attention_heads": 32, "num_key_value_heads": 4, "num_hidden_layers": 22, "vocab_size": 32000, \
-                "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "tie_word_embeddings": false}
-                """,
-            tensors: BenchmarkModel.tinyLlama(), head: (32000, 2048), tables: ["model.embed_tokens.weight", "lm_head.weight"],
-            generation: 36, reading: 88),
-        gpt2("GPT-2 355M", layers: 24, width: 1024, heads: 16, generation: 81, reading: 238),
-        gpt2("GPT-2 124M", layers: 12, width: 768, heads: 12, generation: 230, reading: 822),
+    private static let cases = [
+        Case(
+            model: .tinyLlama, head: (32000, 2048), tables: ["model.embed_tokens.weight", "lm_head.weight"], generation: 36, reading: 88),
+        Case(
+            model: .gpt2Medium, head: (50257, 1024), tables: ["transformer.wte.weight", "transformer.wpe.weight"], generation: 81,
+            reading: 238),
+        Case(
+            model: .gpt2Small, head: (50257, 768), tables: ["transformer.wte.weight", "transformer.wpe.weight"], generation: 230,
+            reading: 822),
     ]
-
-    private static func gpt2(_ name: String, layers: Int, width: Int, heads: Int, generation: Double, reading: Double) -> Model {
-        Model(
-            name: name,
-            config: """
-                {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": \(width), "n_head": \(heads), \
-                "n_layer": \(layers), "n_positions": 1024, "vocab_size": 50257, "layer_norm_epsilon": 1e-5}
-                """,
-            tensors: BenchmarkModel.gpt2(layers: layers, width: width), head: (50257, width),
-            tables: ["transformer.wte.weight", "transformer.wpe.weight"], generation: generation, reading: reading)
-    }
 
     private func row(_ title: String, _ cells: String...) -> String {
         func padded(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }

@@ -16,8 +16,8 @@ struct ToolBenchmark {
     func run() throws {
         if FilePath.kind(of: folder) == .missing { _ = try Process(["mkdir", "-p", folder]) }
         let (model, quantized, many) = (path("model.safetensors"), path("model.qnf"), path("many.safetensors"))
-        try BenchmarkModel.write(BenchmarkModel.tinyLlama(), to: model)
-        try BenchmarkModel.write(BenchmarkModel.manySmall(), to: many)
+        try RandomTensors.write(BenchmarkModel.tinyLlama.tensors, to: model)
+        try RandomTensors.write(RandomTensors.manySmall(), to: many)
         print("TinyLlama-1.1B shapes, bf16, \(NumberText.byteCount(try InputFile(path: model).byteCount)); files in the page cache;")
         print("medians of \(runCount) runs, each paired with its yardstick in turn; ratios are medians of the pairs' ratios;")
         print("what is written is written to a new file; `cp` leaves bringing it to disk to later, `sync` and the tools do not\n")

@@ -1,16 +1,20 @@
 import Glibc
 
 // Whole-process times and memory of the tools, interleaved with `cp` and `cat` of the same files.
-//   toolbench BIN [FOLDER]      BIN: folder of the tools; FOLDER: scratch, about 6 GB, kept for the next run
+//   toolbench BIN [FOLDER] [--only tools|run|train] [--large]
+//     BIN      folder of the tools
+//     FOLDER   scratch, about 6 GB, kept for the next run
+//     --only   one of the three tables
+//     --large  fine-tune Mistral 7B's shapes, too: 18 GB of scratch, and some minutes
 let arguments = CommandLine.arguments
-guard arguments.count >= 2 else {
-    print("usage: toolbench BIN [FOLDER]")
-    exit(64)
-}
 do {
-    let folder = arguments.count > 2 ? arguments[2] : "/tmp/qnf-bench"
-    try ToolBenchmark(binaries: arguments[1], folder: folder).run()
-    try RunBenchmark(binaries: arguments[1], folder: folder).run()
+    let options = try BenchmarkOptions(Array(arguments.dropFirst()))
+    if options.runs("tools") { try ToolBenchmark(binaries: options.binaries, folder: options.folder).run() }
+    if options.runs("run") { try RunBenchmark(binaries: options.binaries, folder: options.folder).run() }
+    if options.runs("train") { try TrainBenchmark(binaries: options.binaries, folder: options.folder).run(isLarge: options.isLarge) }
+} catch let error as BenchmarkOptions.Usage {
+    print(error.description)
+    exit(64)
 } catch {
     print("toolbench: error: \(error)")
     exit(2)

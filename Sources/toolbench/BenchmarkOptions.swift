@@ -1,0 +1,34 @@
+/// What the command line asks to be measured.
+struct BenchmarkOptions {
+    let binaries: String
+    let folder: String
+    let isLarge: Bool
+    private let only: String?
+
+    struct Usage: Error {
+        let description = "usage: toolbench BIN [FOLDER] [--only tools|run|train] [--large]"
+    }
+
+    init(_ arguments: [String]) throws(Usage) {
+        var words: [String] = []
+        var (only, isLarge) = (String?.none, false)
+        var rest = arguments[...]
+        while let word = rest.popFirst() {
+            switch word {
+            case "--large": isLarge = true
+            case "--only":
+                guard let name = rest.popFirst(), ["tools", "run", "train"].contains(name) else { throw Usage() }
+                only = name
+            default:
+                guard !word.hasPrefix("-") else { throw Usage() }
+                words.append(word)
+            }
+        }
+        guard (1...2).contains(words.count) else { throw Usage() }
+        binaries = words[0]
+        folder = words.count > 1 ? words[1] : "/tmp/qnf-bench"
+        (self.only, self.isLarge) = (only, isLarge)
+    }
+
+    func runs(_ table: String) -> Bool { only == nil || only == table }
+}
