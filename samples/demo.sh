@@ -44,5 +44,24 @@ run "$bin/qrun" "$out/llama.qnf" --prompt 'What is the opposite of cold?' --temp
 printf '\n7. What 4 bits cost: perplexity and KL divergence against the source.\n'
 run "$bin/qverify" compare "$samples/llama-hf" "$out/llama.qnf" --text "$samples/text/heldout.txt"
 
+printf '\n8. Instructions that it does not follow, until it is tuned: one of those held out from learning.\n'
+question='Rewrite in the passive voice: Lucy cooked the pizza.'
+ask() { run "$bin/qrun" "$@" --prompt "$question" --temperature 0 --max-tokens 24; }
+ask "$out/llama.qnf"
+run "$bin/qtrain" "$out/llama.qnf" --data "$samples/instructions.json" -o "$out/tuned.lora" --epochs 12 --batch-size 16 \
+    --rank 32 --alpha 64 --lr 3e-3 --warmup 20 --plot "$out/loss.svg" --force
+ask "$out/llama.qnf" --adapter "$out/tuned.lora"
+run "$bin/qmerge" "$out/llama.qnf" "$out/tuned.lora" -o "$out/tuned.qnf" --force
+ask "$out/tuned.qnf"
+run "$bin/qmerge" --unmerge "$out/tuned.qnf" -o "$out/unmerged.qnf" --force
+ask "$out/unmerged.qnf"
+cmp "$out/llama.qnf" "$out/unmerged.qnf"
+
+printf '\n9. All 110 held-out records: of the base, with the adapter beside it, and merged into 4 bits.\n'
+evaluate() { run "$bin/qtrain" evaluate "$@" --data "$samples/instructions.json" --answers 110; }
+evaluate "$out/llama.qnf"
+evaluate "$out/llama.qnf" --adapter "$out/tuned.lora"
+evaluate "$out/tuned.qnf"
+
 printf '\nThe results lie in %s/:\n' "$out"
 ls "$out"
