@@ -8,7 +8,7 @@ PYTHON ?= python3
 BUILD = $(SWIFT) build -c release --static-swift-stdlib
 BIN = .build/release
 OUT = out
-# Scratch for the benchmarks: about 6 GB.
+# Scratch for the benchmarks: about 9 GB.
 BENCH ?= /tmp/qnf-bench
 # Of `make fuzz`: readers (all), seconds for each, or executions instead.
 FUZZ_READERS ?=

@@ -107,7 +107,8 @@ let package = Package(
         .executableTarget(
             name: "toolbench",
             dependencies: [
-                "ByteIO", "JSONText", "LinearAlgebra", "Parallelism", "TensorCore", "SafetensorsFormat", "CommandLineKit", "Tokenization",
+                "ByteIO", "JSONText", "LinearAlgebra", "Parallelism", "TensorCore", "SafetensorsFormat", "Adapters", "CommandLineKit",
+                "Tokenization",
             ],
             swiftSettings: swiftSettings),
         // tests

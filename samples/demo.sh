@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job on the samples: convert, look inside, verify, hand on to Hugging Face. Called by `make demo`.
+# The main job on the samples: convert, look inside, verify, hand on, merge an adapter and take it back. Called by `make demo`.
 #   sh samples/demo.sh BIN OUT      BIN: folder of the tools; OUT: where results go
 set -eu
 bin=$1
@@ -44,7 +44,14 @@ run "$bin/qrun" "$out/llama.qnf" --prompt 'What is the opposite of cold?' --temp
 printf '\n7. What 4 bits cost: perplexity and KL divergence against the source.\n'
 run "$bin/qverify" compare "$samples/llama-hf" "$out/llama.qnf" --text "$samples/text/heldout.txt"
 
-printf '\n8. Instructions that it does not follow, until it is tuned: one of those held out from learning.\n'
+printf '\n8. The adapter is merged into the 4-bit file, checked, and taken out again: the bytes are those from before.\n'
+run "$bin/qmerge" "$out/llama.qnf" "$samples/adapters/llama-instructions" -o "$out/llama-merged.qnf" --force
+run "$bin/qverify" merge "$out/llama.qnf" "$samples/adapters/llama-instructions" "$out/llama-merged.qnf"
+run "$bin/qmerge" --unmerge "$out/llama-merged.qnf" -o "$out/llama-again.qnf" --force
+run cmp "$out/llama.qnf" "$out/llama-again.qnf"
+printf 'no difference\n'
+
+printf '\n9. Instructions that it does not follow, until it is tuned: one of those held out from learning.\n'
 question='Rewrite in the passive voice: Lucy cooked the pizza.'
 ask() { run "$bin/qrun" "$@" --prompt "$question" --temperature 0 --max-tokens 24; }
 ask "$out/llama.qnf"
@@ -57,7 +64,7 @@ run "$bin/qmerge" --unmerge "$out/tuned.qnf" -o "$out/unmerged.qnf" --force
 ask "$out/unmerged.qnf"
 cmp "$out/llama.qnf" "$out/unmerged.qnf"
 
-printf '\n9. All 110 held-out records: of the base, with the adapter beside it, and merged into 4 bits.\n'
+printf '\n10. All 110 held-out records: of the base, with the adapter beside it, and merged into 4 bits.\n'
 evaluate() { run "$bin/qtrain" evaluate "$@" --data "$samples/instructions.json" --answers 110; }
 evaluate "$out/llama.qnf"
 evaluate "$out/llama.qnf" --adapter "$out/tuned.lora"

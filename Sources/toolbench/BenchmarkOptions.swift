@@ -6,7 +6,7 @@ struct BenchmarkOptions {
     private let only: String?
 
     struct Usage: Error {
-        let description = "usage: toolbench BIN [FOLDER] [--only tools|run|train] [--large]"
+        let description = "usage: toolbench BIN [FOLDER] [--only tools|merge|run|train] [--large]"
     }
 
     init(_ arguments: [String]) throws(Usage) {
@@ -17,7 +17,7 @@ struct BenchmarkOptions {
             switch word {
             case "--large": isLarge = true
             case "--only":
-                guard let name = rest.popFirst(), ["tools", "run", "train"].contains(name) else { throw Usage() }
+                guard let name = rest.popFirst(), ["tools", "merge", "run", "train"].contains(name) else { throw Usage() }
                 only = name
             default:
                 guard !word.hasPrefix("-") else { throw Usage() }
