@@ -6,11 +6,16 @@ import Operations
 import ToolSupport
 
 /// The tensors of which least survived, and all together.
+///
+/// How a tensor changes and its type are columns only where they are not the same for all: names are long, and a line has
+/// 80 characters.
 func table(_ report: MergeReport, all: Bool) -> Table {
-    var table = Table([
-        .init("tensor", canShrink: true), .init("change"), .init("type"), .init("D / W", .decimal), .init("survival", .decimal),
-        .init("noise", .decimal), .init("changed", .decimal), .init("rel RMSE", .decimal),
-    ])
+    let isUniform = commonChange(report) != nil
+    var table = Table(
+        [.init("tensor", canShrink: true)] + (isUniform ? [] : [.init("change"), .init("type")]) + [
+            .init("D / W", .decimal), .init("survival", .decimal), .init("noise", .decimal), .init("changed", .decimal),
+            .init("rel RMSE", .decimal),
+        ])
     func cells(_ measures: MergeReport.Measures) -> [Table.Cell] {
         [
             .init(NumberText.percent(measures.deltaRatio, decimals: 2)), .init(NumberText.percent(measures.survival, decimals: 1)),
@@ -20,11 +25,23 @@ func table(_ report: MergeReport, all: Bool) -> Table {
         ]
     }
     let rows = all ? report.rows : Array(report.rows.enumerated().sorted(by: precedes).prefix(10).map(\.element))
-    for row in rows { table.addRow([.init(row.name), .init(row.change), .init(row.typeName)] + cells(row.measures)) }
+    for row in rows {
+        let name = row.name.hasSuffix(".weight") ? String(row.name.dropLast(".weight".count)) : row.name
+        table.addRow([.init(name)] + (isUniform ? [] : [.init(row.change), .init(row.typeName)]) + cells(row.measures))
+    }
     let hidden = report.rows.count - rows.count
     table.addTotal(
-        [.init("\(report.rows.count) tensors\(hidden > 0 ? ", \(hidden) not shown" : "")"), .init(""), .init("")] + cells(report.total))
+        [.init("\(report.rows.count) tensors\(hidden > 0 ? ", \(hidden) not shown" : "")")] + (isUniform ? [] : [.init(""), .init("")])
+            + cells(report.total))
     return table
+}
+
+/// Change and type of all tensors, where every one has the same.
+private func commonChange(_ report: MergeReport) -> String? {
+    guard let first = report.rows.first, report.rows.allSatisfy({ $0.change == first.change && $0.typeName == first.typeName }) else {
+        return nil
+    }
+    return "\(first.change), \(first.typeName)"
 }
 
 /// Least survival first, NaN before all; equal ones in the order of the report.
@@ -37,7 +54,9 @@ private func precedes(_ a: (offset: Int, element: MergeReport.Row), _ b: (offset
 /// The last line of the text.
 func summary(_ outcome: MergeOutcome, _ plan: MergePlan, path: String) -> String {
     var parts = ["\(path): \(NumberText.byteCount(outcome.outputByteCount))"]
-    parts.append("\(outcome.report.rows.count) tensors changed, \(NumberText.percent(outcome.report.total.survival)) of the delta survived")
+    let change = commonChange(outcome.report).map { " (\($0))" } ?? ""
+    parts.append(
+        "\(outcome.report.rows.count) tensors changed\(change), \(NumberText.percent(outcome.report.total.survival)) of the delta survived")
     if let reference = plan.reference { parts.append("merged into the weights of \(reference.path)") }
     if let undo = outcome.undoByteCount {
         let share = Double(undo) / Double(max(1, outcome.outputByteCount))
