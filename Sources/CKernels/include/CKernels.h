@@ -7,6 +7,7 @@
 
 #include "qk_attention.h"
 #include "qk_crc32c.h"
+#include "qk_deflate.h"
 #include "qk_dequantize4.h"
 #include "qk_elementwise.h"
 #include "qk_error.h"
