@@ -205,15 +205,17 @@ static void putStored(bit_writer *writer, const uint8_t *bytes, size_t count) {
 }
 
 size_t qk_deflate_limit(size_t count) {
-    // A stored block has at most 5 bytes besides its own and a byte that it completes; 8 are for whole words.
-    return count + 6 * (count / BLOCK + 1) + 8;
+    // A stored block has at most 5 bytes besides its own and a byte that it completes, the boundary makes one block more,
+    // and 8 bytes are for whole words.
+    return count + 6 * (count / BLOCK + 2) + 8;
 }
 
-size_t qk_deflate(const uint8_t *bytes, size_t count, uint8_t *output) {
+size_t qk_deflate(const uint8_t *bytes, size_t count, size_t boundary, uint8_t *output) {
     bit_writer writer = {output, 0, 0};
     size_t start = 0;
     do {
-        const size_t length = count - start < BLOCK ? count - start : BLOCK;
+        const size_t left = (start < boundary && boundary < count ? boundary : count) - start;
+        const size_t length = left < BLOCK ? left : BLOCK;
         const int isLast = start + length == count;
         block_codes plan;
         int isCoded = 0;

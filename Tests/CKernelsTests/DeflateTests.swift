@@ -3,9 +3,9 @@ import Testing
 
 /// That zlib reads what is written is tested where zlib is (`OperationsTests`); here, what the streams look like.
 struct DeflateTests {
-    private static func deflated(_ bytes: [UInt8]) -> [UInt8] {
+    private static func deflated(_ bytes: [UInt8], boundary: Int = 0) -> [UInt8] {
         var output = [UInt8](repeating: 0xee, count: qk_deflate_limit(bytes.count) + 16)
-        let count = qk_deflate(bytes, bytes.count, &output)
+        let count = qk_deflate(bytes, bytes.count, boundary, &output)
         #expect(count <= qk_deflate_limit(bytes.count))
         #expect(output[qk_deflate_limit(bytes.count)...].allSatisfy { $0 == 0xee }, "nothing is written behind the limit")
         return Array(output[..<count])
@@ -14,6 +14,8 @@ struct DeflateTests {
     @Test func storesWhatNoCodeShortens() {
         #expect(Self.deflated([]) == [1, 0, 0, 0xff, 0xff])
         #expect(Self.deflated([7, 9]) == [1, 2, 0, 0xfd, 0xff, 7, 9])
+        #expect(Self.deflated([7, 9], boundary: 1) == [0, 1, 0, 0xfe, 0xff, 7, 1, 1, 0, 0xfe, 0xff, 9])
+        #expect(Self.deflated([7, 9], boundary: 2) == Self.deflated([7, 9]))
         var random = RandomValues(seed: 3)
         let noise = (0..<70000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         #expect(Self.deflated(noise).count == noise.count + 3 * 5)

@@ -13,7 +13,7 @@
 size_t qk_deflate_limit(size_t count);
 
 /// Writes all blocks of `bytes`, the last one marked as such, and returns their byte count. The same bytes give the same
-/// result on every machine.
-size_t qk_deflate(const uint8_t *bytes, size_t count, uint8_t *output);
+/// result on every machine. A block ends before `boundary`, where bytes of other frequencies begin; 0 where there are none.
+size_t qk_deflate(const uint8_t *bytes, size_t count, size_t boundary, uint8_t *output);
 
 #endif

@@ -188,7 +188,7 @@ struct MergeRun: Sendable {
             byteCount: SparseDifference.byteCountLimit(before.count), alignment: 64)
         defer { room.deallocate() }
         let items = try before.withUnsafeBytes { before in
-            try written.withUnsafeBytes { try undo.append(SparseDifference.encode(before, from: $0, room: room), .numbers) }
+            try written.withUnsafeBytes { try undo.append(SparseDifference.encode(before, from: $0, room: room), .difference) }
         }
         result.undone.append(
             UndoDirectory.Tensor(

@@ -28,6 +28,11 @@ enum SparseDifference {
         return UnsafeRawBufferPointer(start: base, count: 4 + counts.gapCount + counts.valueCount)
     }
 
+    /// Where the values of an encoding begin.
+    static func valuesOffset(of difference: UnsafeRawBufferPointer) -> Int {
+        4 + Int(UInt32(littleEndian: difference.loadUnaligned(as: UInt32.self)))
+    }
+
     /// The longest encoding of the difference of runs of `byteCount` bytes.
     static func byteCountLimit(_ byteCount: Int) -> Int { 4 + 2 * byteCount }
 

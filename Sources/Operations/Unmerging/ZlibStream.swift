@@ -7,26 +7,29 @@ enum ZlibStream {
     enum Content {
         /// Text with repetitions.
         case text
-        /// Differences and floats, which repeat nothing but have bytes that are more frequent than others.
+        /// Floats, which repeat nothing but have bytes that are more frequent than others.
         case numbers
+        /// A `SparseDifference`: the same, and other bytes are frequent in its gaps than in its values.
+        case difference
     }
 
     /// Compresses `bytes`; other versions of zlib may give other bytes for the same content.
     static func compress(_ bytes: [UInt8], _ content: Content) -> [UInt8] { bytes.withUnsafeBytes { compress($0, content) } }
 
     static func compress(_ bytes: UnsafeRawBufferPointer, _ content: Content) -> [UInt8] {
-        content == .numbers && bytes.count >= literalByteCount ? literals(bytes) : deflated(bytes, content)
+        guard content != .text, bytes.count >= literalByteCount else { return deflated(bytes, content) }
+        return literals(bytes, boundary: content == .difference ? SparseDifference.valuesOffset(of: bytes) : 0)
     }
 
     /// From here on a table of codes in each block costs little, and zlib much: a tenth of the speed for the same length.
     private static let literalByteCount = 4096
 
     /// A stream of literals alone: the header of RFC 1950 (windows of 32 kB, fastest level), the blocks, and Adler's checksum.
-    private static func literals(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    private static func literals(_ bytes: UnsafeRawBufferPointer, boundary: Int) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 2 + qk_deflate_limit(bytes.count) + 4) { output, count in
             guard let input = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), let start = output.baseAddress else { return }
             (output[0], output[1]) = (0x78, 0x01)
-            count = 2 + qk_deflate(input, bytes.count, start + 2)
+            count = 2 + qk_deflate(input, bytes.count, boundary, start + 2)
             let checksum = adler32_z(1, input, bytes.count)
             for shift in stride(from: 24, through: 0, by: -8) {
                 output[count] = UInt8(truncatingIfNeeded: checksum >> UInt(shift))

@@ -27,6 +27,17 @@ struct ZlibStreamTests {
         }
     }
 
+    /// 1.5 bits for each gap, as there is an end beside them, and a little more than 4 for each value; codes for both
+    /// together would take 7 bits for the two.
+    @Test func gapsAndValuesHaveCodesOfTheirOwn() {
+        let count = 8000
+        let gaps = (0..<count).map { UInt8($0 % 2) }, values = (0..<count).map { UInt8(1 + $0 % 16) }
+        let length = [UInt8(count & 255), UInt8(count >> 8), 0, 0]
+        let stream = ZlibStream.compress(length + gaps + values, .difference)
+        #expect(ZlibStream.decompress(stream, limit: 4 + 2 * count) == length + gaps + values)
+        #expect(stream.count < count * 57 / 80 + 100, "\(stream.count)")
+    }
+
     @Test func refusesStreamsThatAreDamagedOrTooLong() {
         let bytes = (0..<10_000).map { UInt8($0 % 7) }
         let stream = ZlibStream.compress(bytes, .numbers)
