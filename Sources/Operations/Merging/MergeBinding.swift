@@ -34,6 +34,8 @@ struct MergeBinding: Sendable {
                 weighted.adapter, to: parameters, basePath: base.path, tiedEmbedding: tied.map { base.tensors[$0].name })
             for target in binding.targets { try add(target, number) }
         }
+        changes = try changes.filter { try !$0.value.isZero(in: adapters) }
+        if let change = ownHead?.change, try change.isZero(in: adapters) { ownHead = nil }
         guard let tied, ownHead == nil, let change = changes[tied] else { return }
         // Rows are replaced in both: PEFT keeps the head tied then.
         if case .rows = change.kind { return }

@@ -48,6 +48,31 @@ struct WeightChange: Sendable {
         }
     }
 
+    /// Whether what is to be added is zero in every element, as of an adapter that was never trained: the tensor stays what it
+    /// is then, where quantizing it again would change its constants.
+    func isZero(in adapters: [WeightedAdapter]) throws -> Bool {
+        func isZero(_ tensor: AdapterTensor, _ adapter: Int) throws -> Bool {
+            let adapter = adapters[adapter].adapter
+            // Of trained factors a glance at the first elements suffices.
+            var first = [Float](repeating: 0, count: min(64, tensor.info.elementCount))
+            var span = first.mutableSpan
+            try adapter.read(tensor, from: 0, into: &span)
+            return try first.allSatisfy { $0 == 0 } && adapter.values(of: tensor).allSatisfy { $0 == 0 }
+        }
+        switch kind {
+        case .lowRank(let terms):
+            for term in terms where term.scale != 0 {
+                guard try isZero(term.update.b, term.adapter) || isZero(term.update.a, term.adapter) else { return false }
+            }
+        case .bias(let biases):
+            for bias in biases where bias.scale != 0 {
+                guard try isZero(bias.tensor, bias.adapter) else { return false }
+            }
+        case .rescaled, .replaced, .rows: return false
+        }
+        return true
+    }
+
     /// The kind in a word or two, for messages and listings.
     var word: String {
         switch kind {
