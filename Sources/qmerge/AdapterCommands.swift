@@ -27,8 +27,7 @@ func combine(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     let method: AdapterCombination.Method = rank.map { .svd(rank: $0) } ?? (name == "cat" ? .cat : .linear)
     let combination = try AdapterCombination(adapters, method: method)
     guard !arguments.flag("dry-run") else {
-        try console.writeLine("\(path) would be an adapter of \(combination.moduleCount) modules")
-        return .done
+        return try describe(path, moduleCount: combination.moduleCount, rank: rank, arguments, console)
     }
     let progress = console.progress("combining", total: combination.moduleCount)
     let rows = try combination.run(path: path, replaces: arguments.flag("force"), tool: "qmerge \(toolVersion)") {
@@ -53,8 +52,7 @@ func extract(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     let extraction = try AdapterExtraction(base: base, tuned: tuned, rank: rank, resources: resources)
     guard !arguments.flag("dry-run") else {
         progress.finish()
-        try console.writeLine("\(path) would be an adapter of \(extraction.moduleCount) modules, rank \(rank) at most")
-        return .done
+        return try describe(path, moduleCount: extraction.moduleCount, rank: rank, arguments, console)
     }
     let rows = try extraction.run(path: path, replaces: arguments.flag("force"), tool: "qmerge \(toolVersion)")
     progress.finish()
@@ -65,6 +63,21 @@ func extract(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     }
     let shown = rows.map { (module: $0.module, rank: $0.rank, ratio: Optional($0.deltaRatio), energy: Optional($0.keptEnergy)) }
     try report(shown, path: path, leftOut: extraction.leftOut, measures, arguments, console)
+    return .done
+}
+
+/// What `--dry-run` prints.
+private func describe(
+    _ path: String, moduleCount: Int, rank: Int?, _ arguments: ParsedArguments, _ console: Console
+) throws -> ExitCode {
+    if arguments.flag("json") {
+        try console.writeJSON([
+            "output": .string(path), "modules": .integer(moduleCount), "rank": rank.map { .integer($0) } ?? .null,
+        ])
+    } else {
+        let limit = rank.map { ", rank \($0) at most" } ?? ""
+        try console.writeLine("\(path) would be an adapter of \(moduleCount) modules\(limit)")
+    }
     return .done
 }
 
@@ -93,16 +106,18 @@ private func report(
             "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
         ])
     }
-    var table = Table([
-        .init("module", canShrink: true), .init("rank", .right), .init("D / W", .decimal), .init("energy kept", .decimal),
-        .init("rel error", .decimal),
-    ])
-    for row in rows {
-        table.addRow([
-            .init(row.module), .init(String(row.rank)), .init(row.ratio.map { NumberText.percent($0, decimals: 2) } ?? "-"),
-            .init(row.energy.map { NumberText.percent($0, decimals: 2) } ?? "-"),
-            .init(row.energy.map { NumberText.significant((1 - $0).squareRoot(), digits: 3) } ?? "-"),
+    let hasBase = rows.contains { $0.ratio != nil }
+    var table = Table(
+        [.init("module", canShrink: true), .init("rank", .right)] + (hasBase ? [.init("D / W", .decimal)] : []) + [
+            .init("energy kept", .decimal), .init("rel error", .decimal),
         ])
+    for row in rows {
+        let ratio = row.ratio.map { NumberText.percent($0, decimals: 2) } ?? "-"
+        table.addRow(
+            [.init(row.module), .init(String(row.rank))] + (hasBase ? [.init(ratio)] : []) + [
+                .init(row.energy.map { NumberText.percent($0, decimals: 2) } ?? "-"),
+                .init(row.energy.map { NumberText.significant((1 - $0).squareRoot(), digits: 3) } ?? "-"),
+            ])
     }
     try console.write(table)
     try console.writeLine("\(path): an adapter of \(rows.count) modules, \(NumberText.byteCount(byteCount))")

@@ -21,6 +21,7 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let (form, isFolder) = try outputForm(base, path, arguments)
     let plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form, keepsUndo: !arguments.flag("no-undo"))
     warnOfStrangers(plan, console)
+    if plan.changes.isEmpty { console.warning("the adapters add nothing: all of their deltas are zero") }
     if arguments.flag("dry-run") { return try describe(plan, path, arguments, console) }
     let progress = console.progress("merging", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [base] + (reference.map { [$0] } ?? []), progress: progress)
@@ -56,10 +57,20 @@ private func outputForm(_ base: Checkpoint, _ path: String, _ arguments: ParsedA
         let type: ScalarType = name == "f32" ? .f32 : name == "f16" ? .f16 : .bf16
         return (.export(type), !isFile)
     case nil where base.kind == .qnf:
+        guard !isFile else {
+            throw UsageError(
+                "the base is a .qnf, and so is what a merge makes of it, but '\(path)' is the name of a dense model",
+                hint: "--to bf16 writes one")
+        }
         return (.qnf, false)
     case nil:
         guard arguments.string("reference") == nil else {
             throw UsageError("--reference stands for the weights of a 4-bit base, but \(base.path) is a \(base.kind.rawValue)")
+        }
+        guard !path.hasSuffix(".qnf") else {
+            throw UsageError(
+                "the base is no .qnf, and neither is what a merge makes of it, but '\(path)' is the name of one",
+                hint: "qconvert to-nf4 makes a .qnf, of the base or of the merged model")
         }
         let isFolder = base.kind == .huggingFace
         guard base.kind == .bitsandbytes || !isFolder || !isFile else {

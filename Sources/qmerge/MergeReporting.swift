@@ -71,19 +71,17 @@ func summary(_ outcome: MergeOutcome, _ plan: MergePlan, path: String) -> String
 
 /// Names the recipe that loses less in this case.
 func warn(_ lost: [MergeReport.Row], _ report: MergeReport, _ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) {
-    let limit = NumberText.percent(arguments.number(always: "min-survival"), decimals: 0)
+    let limit = NumberText.significant(100 * arguments.number(always: "min-survival"), digits: 6)
     let least = lost.min { $0.measures.survival < $1.measures.survival }
     let which = least.map { ", '\($0.name)' kept \(NumberText.percent($0.measures.survival))" } ?? ""
-    console.warning(
-        "less than \(limit) of the delta survived in \(lost.count) of \(report.rows.count) tensors\(which); over all "
-            + "\(NumberText.percent(report.total.survival)) did")
     let isFourBit = lost.contains { $0.typeName == "NF4" || $0.typeName == "FP4" }
-    guard isFourBit else {
-        return console.note("hint: the deltas are small against the steps of the type; --to f32 keeps them")
-    }
     let reference = plan.reference == nil ? "; --reference SOURCE merges into the weights before quantization" : ""
-    console.note(
-        "hint: keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16\(reference)")
+    console.warning(
+        "less than \(limit)% of the delta survived in \(lost.count) of \(report.rows.count) tensors\(which); over all "
+            + "\(NumberText.percent(report.total.survival)) did",
+        hint: isFourBit
+            ? "keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16\(reference)"
+            : "the deltas are small against the steps of the type; --to f32 keeps them")
 }
 
 func writeJSON(

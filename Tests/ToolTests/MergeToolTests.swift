@@ -4,17 +4,20 @@ import JSONText
 import Testing
 
 @testable import qconvert
+@testable import qinspect
 @testable import qmerge
 @testable import qverify
 
 struct MergeToolTests {
     private static let plain = "\(Fixture.root)/Tests/Fixtures/adapters/llama-plain"
 
+    private static let dense = "\(Fixture.root)/Tests/Fixtures/checkpoints/llama/dense-bf16"
+
     /// A folder with `base.qnf`.
     private static func makeFolder() throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         let run = ToolRunner(
-            qconvert, ["to-nf4", "\(Fixture.root)/Tests/Fixtures/checkpoints/llama/dense-bf16", "-o", folder.file("base.qnf")])
+            qconvert, ["to-nf4", Self.dense, "-o", folder.file("base.qnf")])
         #expect(run.status == .done)
         return folder
     }
@@ -44,7 +47,7 @@ struct MergeToolTests {
         #expect(run.errors.contains("warning: less than 50% of the delta survived in 14 of 14 tensors"))
         #expect(
             run.errors.contains(
-                "hint: keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16; --reference"))
+                "\nhint: keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16; --reference"))
         let lenient = ToolRunner(
             qmerge, [folder.file("base.qnf"), Self.plain + "@0.01", "-o", folder.file("m.qnf"), "-f", "--min-survival", "0"])
         #expect(lenient.status == .done)
@@ -61,10 +64,13 @@ struct MergeToolTests {
         (["--extract", "base.qnf", "base.qnf"], "--extract needs a --rank"),
         (["base.qnf", "A@inf"], "the weight inf is no finite number"),
         (["base.qnf", "A", "--to", "bf16"], "--to bf16 writes a dense model, but"),
+        (["DENSE", "A"], "the base is no .qnf, and neither is what a merge makes of it, but"),
     ])
     func refusesWhatCannotBeMeant(_ words: [String], _ message: String) throws {
         let folder = try Self.makeFolder()
-        let line = words.map { $0.replacing("base.qnf", with: folder.file("base.qnf")).replacing("A", with: Self.plain) }
+        let line = words.map {
+            $0.replacing("base.qnf", with: folder.file("base.qnf")).replacing("DENSE", with: Self.dense).replacing("A", with: Self.plain)
+        }
         let run = ToolRunner(qmerge, line + ["-o", folder.file("out.qnf")])
         #expect(run.status == .usage && run.errors.contains(message), "\(run.errors)")
         #expect(FilePath.kind(of: folder.file("out.qnf")) == .missing)
@@ -75,5 +81,62 @@ struct MergeToolTests {
         let run = ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain, "-o", folder.file("m.qnf"), "--dry-run"])
         #expect(run.status == .done && run.output.contains("LoRA, rank 8") && run.output.contains("14 of them change"))
         #expect(FilePath.kind(of: folder.file("m.qnf")) == .missing)
+    }
+
+    @Test func whatIsNoDenseModelIsNotCalledOne() throws {
+        let folder = try Self.makeFolder()
+        let run = ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain, "-o", folder.file("m.safetensors")])
+        #expect(run.status == .usage)
+        #expect(run.errors.contains("the base is a .qnf, and so is what a merge makes of it, but"))
+        #expect(run.errors.contains("\nhint: --to bf16 writes one\n"))
+    }
+
+    @Test func anAdapterOfWeightZeroChangesNothing() throws {
+        let folder = try Self.makeFolder()
+        let (base, merged) = (folder.file("base.qnf"), folder.file("m.qnf"))
+        let run = ToolRunner(qmerge, [base, Self.plain + "@0", "-o", merged])
+        #expect(run.status == .done)
+        #expect(run.errors.contains("warning: the adapters add nothing: all of their deltas are zero"))
+        #expect(ToolRunner(qinspect, ["diff", base, merged, "--tolerance", "0"]).status == .done)
+        #expect(ToolRunner(qmerge, ["--unmerge", merged, "-o", folder.file("again.qnf")]).status == .done)
+        #expect(try Fixture.bytes(folder.file("again.qnf")) == Fixture.bytes(base))
+    }
+
+    @Test(arguments: [["--combine", "svd", "--rank", "2", plain, plain], ["--extract", "--rank", "2", dense, "base.qnf"]])
+    func aDryRunOfAnAdapterIsOneDocument(_ words: [String]) throws {
+        let folder = try Self.makeFolder()
+        let line = words.map { $0.replacing("base.qnf", with: folder.file("base.qnf")) }
+        let run = ToolRunner(qmerge, line + ["-o", folder.file("c.lora"), "--dry-run", "--json"])
+        #expect(run.status == .done)
+        let document = try run.document()
+        #expect(document["modules"]?.integer == 14 && document["rank"]?.integer == 2)
+        #expect(FilePath.kind(of: folder.file("c.lora")) == .missing)
+    }
+
+    @Test func combinesOnlyAdaptersOfOneFamily() throws {
+        let folder = try TemporaryFolder()
+        let other = "\(Fixture.root)/Tests/Fixtures/adapters/gpt2-plain"
+        let run = ToolRunner(qmerge, ["--combine", "cat", Self.plain, other, "-o", folder.file("c.lora")])
+        #expect(run.status == .failed)
+        #expect(
+            run.errors.contains("gpt2-plain is for another family than \(Self.plain): it changes 'transformer.h.0.attn.c_attn', the other"))
+        #expect(FilePath.kind(of: folder.file("c.lora")) == .missing)
+    }
+
+    @Test func saysWhyADenseMergeOfFourBitsCannotBeUndone() throws {
+        let folder = try Self.makeFolder()
+        let merged = folder.file("m.safetensors")
+        #expect(ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain, "--to", "f32", "-o", merged]).status == .done)
+        let run = ToolRunner(qmerge, ["--unmerge", merged, "-o", folder.file("again.qnf")])
+        #expect(
+            run.errors
+                == "qmerge: error: \(merged) cannot be unmerged: it is of another form than its base, so no undo record was kept\n"
+                + "hint: take the base from elsewhere\n")
+    }
+
+    @Test func namesTheLimitAsItWasGiven() throws {
+        let folder = try Self.makeFolder()
+        let run = ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain, "-o", folder.file("m.qnf"), "--min-survival", "0.9999"])
+        #expect(run.errors.contains("warning: less than 99.99% of the delta survived in"))
     }
 }

@@ -60,6 +60,7 @@ package struct AdapterCombination: Sendable {
                 modules[ByteKey(module.name)] = entry
             }
         }
+        try Self.checkFamily(adapters)
         self.adapters = adapters
         self.method = method
         self.modules = modules.values.map { Self.ranked($0, method) }
@@ -99,6 +100,22 @@ package struct AdapterCombination: Sendable {
                 hint: "merge the adapters into a base one after the other")
         }
         return update
+    }
+
+    /// Adapters may change different modules, but of one model: the names of layers begin alike.
+    private static func checkFamily(_ adapters: [WeightedAdapter]) throws {
+        let layers = adapters.compactMap { weighted -> (path: String, name: String, root: Substring)? in
+            for module in weighted.adapter.modules {
+                let parts = module.name.split(separator: ".")
+                guard parts.count > 2, parts.contains(where: { Int($0) != nil }) else { continue }
+                return (weighted.adapter.path, module.name, parts[0])
+            }
+            return nil
+        }
+        guard let first = layers.first, let other = layers.first(where: { $0.root != first.root }) else { return }
+        throw OperationError(
+            "\(other.path) is for another family than \(first.path): it changes '\(other.name)', the other '\(first.name)'",
+            hint: "adapters of different bases cannot be combined")
     }
 
     private static func ranked(_ module: Module, _ method: Method) -> Module {

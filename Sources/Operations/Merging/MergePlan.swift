@@ -188,7 +188,7 @@ package struct MergePlan: Sendable {
             }
             guard base.kind == .safetensors || base.kind == .huggingFace else {
                 throw OperationError(
-                    "\(base.path) is a \(base.kind.rawValue), which is not written", hint: "--to f32 writes a dense model")
+                    "\(base.path) is of a form that is not written: \(base.kind.rawValue)", hint: "--to f32 writes a dense model")
             }
         }
     }

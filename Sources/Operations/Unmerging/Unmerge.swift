@@ -148,17 +148,18 @@ package struct Unmerge: Sendable {
     private static func noRecord(_ merged: Checkpoint) -> any Error {
         let steps: [JSONValue]
         do { steps = try MergeLineage.steps(of: merged) } catch { return error }
-        let hint = "keep the base, or merge without --no-undo next time"
         guard let last = steps.last(where: { $0["step"]?.string == "merge" }) else {
             return OperationError(
                 "\(merged.path) was not made by qmerge, or converted since: it holds no undo record", hint: "take the base from elsewhere")
         }
         let isLast = steps.last == last
-        let reason =
+        let hasOtherForm = last["options"]?.array?.contains { $0.string?.hasPrefix("--to") == true } == true
+        let (reason, hint) =
             !isLast
-            ? "was converted after the merge, which leaves undo records out"
-            : last["options"]?.array?.contains(where: { $0.string?.hasPrefix("--to") == true }) == true
-                ? "is of another form than its base, so no undo record was kept" : "was merged with --no-undo"
+            ? ("was converted after the merge, which leaves undo records out", "unmerge before converting")
+            : hasOtherForm
+                ? ("is of another form than its base, so no undo record was kept", "take the base from elsewhere")
+                : ("was merged with --no-undo", "take the base from elsewhere, and merge without --no-undo next time")
         return OperationError("\(merged.path) cannot be unmerged: it \(reason)", hint: hint)
     }
 }
