@@ -58,6 +58,16 @@ import Tokenization
         #expect(tokenizer.specialTokens.stops == [3, 7, try #require(tokenizer.id(of: "<|endoftext|>"))])
     }
 
+    /// As in OpenAI's GPT-2 on Hugging Face, whose tokenizer_config.json names no end.
+    @Test("takes the end from config.json where nothing names it", arguments: [("7", 7), ("[7]", 7), ("[7, 3]", nil), ("100000", nil)])
+    func takesTheEndFromTheConfiguration(_ ids: String, _ end: TokenID?) throws {
+        let config = Array(#"{"model_type": "gpt2", "eos_token_id": \#(ids)}"#.utf8)
+        let files = [
+            TokenizerFile(name: "tokenizer.json", bytes: try fixtureBytes("llama3")), TokenizerFile(name: "config.json", bytes: config),
+        ]
+        #expect(try Tokenizer.open(files, path: "m").specialTokens.end == end)
+    }
+
     @Test func encodesOnSeveralThreadsAtOnce() async throws {
         let tokenizer = try TokenizerFolder.fixture("sample")
         let expected = tokenizer.encode("The end of the line, said Paul.")

@@ -77,6 +77,8 @@ struct TokenRoles: Sendable {
         tokens.padding = find(padding, "pad_token")
         tokens.unknown = find(unknown, "unk_token")
         let inside = stopIDs.filter { (0..<Vocabulary.idLimit).contains($0) }.map { TokenID($0) }
+        // OpenAI's GPT-2 on Hugging Face names its end only by its id.
+        if end == nil, let only = inside.first, Set(inside).count == 1, vocabulary.spelling(of: only) != nil { tokens.end = only }
         tokens.stops = Set(inside + [tokens.end].compactMap { $0 }).sorted()
         return (tokens, warnings)
     }
