@@ -20,6 +20,9 @@ final class RunWatch {
 
     var tokensPerSecond: Double { stepSeconds > 0 ? Double(tokenCount) / stepSeconds : 0 }
 
+    /// What happened since the last event was no part of a step.
+    func leaveOutElapsedTime() { lastEvent = clock.now }
+
     func observe(_ event: TrainingRun.Event) throws {
         let now = clock.now
         let elapsed = (now - lastEvent).components

@@ -39,16 +39,20 @@ extension TrainSetup {
         let progress = console.progress("training", total: run.plan.stepCount - run.stepCount, unit: .items("steps"))
         let ending: TrainingRun.Ending
         let startSeconds = measures.seconds
+        func answerPrompts(afterStep step: Int) throws {
+            try prompts.answer(afterStep: step)
+            watch.leaveOutElapsedTime()
+        }
         do {
-            if run.stepCount == 0 { try prompts.answer(afterStep: 0) }
+            if run.stepCount == 0 { try answerPrompts(afterStep: 0) }
             ending = try run.run(isStopRequested: { stop.isRequested }) { event in
                 try watch.observe(event)
                 switch event {
                 case .stepped(let report, _):
                     progress.advance(by: 1)
-                    if report.step + 1 == run.plan.stepCount { try prompts.answer(afterStep: report.step + 1) }
+                    if report.step + 1 == run.plan.stepCount { try answerPrompts(afterStep: report.step + 1) }
                 case .evaluated(let evaluation):
-                    if evaluation.step > 0, evaluation.step < run.plan.stepCount { try prompts.answer(afterStep: evaluation.step) }
+                    if evaluation.step > 0, evaluation.step < run.plan.stepCount { try answerPrompts(afterStep: evaluation.step) }
                 case .saved: break
                 }
             }

@@ -66,7 +66,7 @@ import Testing
         #expect(whole.status == .done, "\(whole.errors)")
         let process = try ToolProcess("qtrain", try Self.line(folder, output: "part.lora", options))
         let checkpoints = folder.file("part.lora.checkpoints")
-        for _ in 0..<20_000 where FilePath.kind(of: checkpoints) != .folder { usleep(500) }
+        for _ in 0..<20_000 where (try? FilePath.entries(of: checkpoints).contains { $0.hasSuffix(".qtrain") }) != true { usleep(500) }
         usleep(20_000)
         process.kill(signal)
         #expect(process.wait() == .signal(signal))
