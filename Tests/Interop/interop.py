@@ -270,6 +270,66 @@ def peft_loads_the_adapters_that_we_write(tools):
     return f"{len(cases)} adapters, difference 0.0; {count} deltas"
 
 
+@check("peft", "transformers", "torch", "safetensors")
+def our_dense_merges_are_those_of_peft(tools):
+    """Every tensor within rounding of merge_and_unload, and the logits within rounding of the adapter beside its base."""
+    import torch
+    from peft import PeftModel
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    worst = spread = 0
+    for name, settings in ADAPTERS.items():
+        base, adapter, _ = written_by_peft(tools, name, settings)
+        ours = tools.work / f"merged-{name}"
+        tools.run("qmerge", base, adapter, "--to", "f32", "-o", ours)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        theirs = PeftModel.from_pretrained(model, adapter).merge_and_unload().state_dict()
+        for tensor, value in load_file(ours / "model.safetensors").items():
+            expect(tensor in theirs, f"{name}: {tensor} is not there in PEFT's merge")
+            difference = (value - theirs[tensor]).norm().item() / max(theirs[tensor].norm().item(), 1e-30)
+            expect(difference <= 1e-6, f"{name}: {tensor} differs by {difference} of its norm")
+            worst = max(worst, difference)
+        wanted = adapted(base, adapter)
+        difference = (logits(ours) - wanted).abs().max().item() / wanted.abs().max().item()
+        expect(difference <= 1e-5, f"logits of {name} differ by {difference} of the largest")
+        spread = max(spread, difference)
+    return f"{len(ADAPTERS)} adapters, tensors within {worst:.1e}, logits within {spread:.1e}"
+
+
+@check("peft", "transformers", "bitsandbytes", "torch", "safetensors")
+def our_4_bit_merge_is_that_of_peft(tools):
+    """PEFT merges into Linear4bit layers, we into the .qnf of the same model: codes and constants, byte for byte."""
+    from peft import PeftModel
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    adapter, path = SAMPLES / "adapters/llama-instructions", tools.work / "llama-merged.qnf"
+    tools.run("qmerge", tools.quantized("llama-hf"), adapter, "-o", path)
+    ours = load_file(path)
+    model = AutoModelForCausalLM.from_pretrained(SAMPLES / "llama-bnb4", device_map={"": "cpu"})
+    merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    layers = differing = total = 0
+    for name, module in merged.named_modules():
+        if type(module).__name__ != "Linear4bit":
+            continue
+        state = module.weight.quant_state
+        pairs = [(module.weight, ours[f"{name}.weight"]), (state.absmax, ours[f"{name}.weight.absmax"]),
+                 (state.state2.absmax, ours[f"{name}.weight.nested_absmax"])]
+        for theirs, mine in pairs:
+            a, b = bits(theirs), bits(mine)
+            expect(len(a) == len(b), f"{name}: {len(a)} and {len(b)} bytes")
+            differing += sum(x != y for x, y in zip(a, b))
+            total += len(a)
+        layers += 1
+    # A sum of products may be rounded otherwise, and lie on the other side of a threshold once in a long time.
+    expect(layers == 28 and differing <= total * 1e-5, f"{differing} of {total} bytes in {layers} layers differ")
+    back = tools.work / "llama-unmerged.qnf"
+    tools.run("qmerge", "--unmerge", path, "-o", back)
+    expect(back.read_bytes() == tools.quantized("llama-hf").read_bytes(), "unmerging does not give the base")
+    return f"{layers} layers, {differing} of {total:,} bytes differ; unmerged byte for byte"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", default=".build/release", help="folder of the binaries")
