@@ -96,8 +96,9 @@ extension Reader {
                     try expand(parts, of: checkpoint)
                 }
             }
-            let companions = checkpoint.kind == .qnf ? checkpoint.files.count : 0
-            require(stored.count + companions == checkpoint.source.tensors.count, "every stored tensor belongs to something")
+            // Companion files and undo records.
+            for index in checkpoint.attachments { require(stored.insert(index).inserted, "an attachment is no weight") }
+            require(stored.count == checkpoint.source.tensors.count, "every stored tensor belongs to something")
             let report = try IntegrityCheck(checkpoint, resources: oneThread).run()
             require(report.checkedByteCount == checkpoint.storedByteCount, "everything is checked")
             _ = LinearLayersCount.of(checkpoint)
