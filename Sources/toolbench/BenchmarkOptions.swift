@@ -2,22 +2,20 @@
 struct BenchmarkOptions {
     let binaries: String
     let folder: String
-    let isLarge: Bool
     private let only: String?
 
     struct Usage: Error {
-        let description = "usage: toolbench BIN [FOLDER] [--only tools|merge|run|train] [--large]"
+        let description = "usage: toolbench BIN [FOLDER] [--only tools|merge|run|train|large]"
     }
 
     init(_ arguments: [String]) throws(Usage) {
         var words: [String] = []
-        var (only, isLarge) = (String?.none, false)
+        var only: String?
         var rest = arguments[...]
         while let word = rest.popFirst() {
             switch word {
-            case "--large": isLarge = true
             case "--only":
-                guard let name = rest.popFirst(), ["tools", "merge", "run", "train"].contains(name) else { throw Usage() }
+                guard let name = rest.popFirst(), ["tools", "merge", "run", "train", "large"].contains(name) else { throw Usage() }
                 only = name
             default:
                 guard !word.hasPrefix("-") else { throw Usage() }
@@ -27,8 +25,8 @@ struct BenchmarkOptions {
         guard (1...2).contains(words.count) else { throw Usage() }
         binaries = words[0]
         folder = words.count > 1 ? words[1] : "/tmp/qnf-bench"
-        (self.only, self.isLarge) = (only, isLarge)
+        self.only = only
     }
 
-    func runs(_ table: String) -> Bool { only == nil || only == table }
+    func runs(_ table: String) -> Bool { only.map { $0 == table } ?? (table != "large") }
 }
