@@ -16,6 +16,23 @@ struct MergeTests {
         }
     }
 
+    @Test(arguments: levels)
+    func addsAndSubtractsAlsoInPlace(_ level: qk_simd) {
+        var random = RandomValues(seed: 6)
+        for count in [0, 1, 7, 8, 15, 16, 17, 1003] {
+            let a = random.finitePatterns(count), b = random.finitePatterns(count)
+            var sum = [Float](repeating: 7, count: count + 1), changed = a
+            qk_add_at(level, a, b, count, &sum)
+            #expect(difference(sum.dropLast().map(\.bitPattern), zip(a, b).map { ($0 + $1).bitPattern }) == nil)
+            #expect(sum[count] == 7)
+            changed.withUnsafeMutableBufferPointer { values in
+                guard let values = values.baseAddress else { return }
+                qk_subtract_at(level, values, b, count, values)
+            }
+            #expect(difference(changed.map(\.bitPattern), zip(a, b).map { ($0 - $1).bitPattern }) == nil)
+        }
+    }
+
     @Test func sumsAreWhatTheyAreCalled() {
         var sums = qk_merge_sums()
         qk_merge_add(&sums, [1, 2], [0.5, -1], [1.25, 1.5], 2)

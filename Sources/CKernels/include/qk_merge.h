@@ -9,8 +9,10 @@
 
 /// `out[i] = a[i] + b[i]`; `out` may be one of them.
 void qk_add(const float *a, const float *b, size_t count, float *out);
+void qk_add_at(qk_simd level, const float *a, const float *b, size_t count, float *out);
 /// `out[i] = a[i] - b[i]`; `out` may be one of them.
 void qk_subtract(const float *a, const float *b, size_t count, float *out);
+void qk_subtract_at(qk_simd level, const float *a, const float *b, size_t count, float *out);
 
 enum { QK_MERGE_LANES = 8 };
 

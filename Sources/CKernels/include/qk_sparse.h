@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qk_simd.h"
+
 typedef struct {
     size_t gapCount;
     size_t valueCount;
@@ -18,6 +20,8 @@ typedef struct {
 
 /// The difference of `a` and `b`; room for `count` gaps and `count` values always suffices.
 qk_sparse_counts qk_sparse_encode(const uint8_t *a, const uint8_t *b, size_t count, uint8_t *gaps, uint8_t *values);
+qk_sparse_counts qk_sparse_encode_at(
+    qk_simd level, const uint8_t *a, const uint8_t *b, size_t count, uint8_t *gaps, uint8_t *values);
 
 /// XORs a difference into `bytes`. Returns 0 where it does not fit: it leads beyond `count`, gaps and values do not belong
 /// together, or a value is 0; some of the bytes may have changed then.
