@@ -40,9 +40,9 @@ struct ProcessTable {
         var ours: [Process] = []
         var theirs: [Double] = []
         for _ in 0...runCount {
-            if let output { try remove(output) }
+            try prepare(output)
             ours.append(try Process(command))
-            try remove(path("copy"))
+            try prepare(path("copy"))
             theirs.append(try yardstick().reduce(0) { $0 + (try Process($1).seconds) })
         }
         try remove(path("copy"))
@@ -64,13 +64,20 @@ struct ProcessTable {
         _ title: String, _ command: [String], writing output: String? = nil, seconds target: Double?, showsMemory: Bool = true
     ) throws {
         let runs = try (0...runCount).map { _ in
-            if let output { try remove(output) }
+            try prepare(output)
             return try Process(command)
         }
         print(
             row(
                 title, seconds(median(runs.dropFirst().map(\.seconds))), "", "", target.map { "<= \(seconds($0))" } ?? "",
                 showsMemory ? memoryText(runs) : ""))
+    }
+
+    /// Removes what a run is going to write, and leaves the disk nothing to do for what earlier ones wrote.
+    private func prepare(_ output: String?) throws {
+        guard let output else { return }
+        try remove(output)
+        _ = try Process(["sync"])
     }
 
     private func memoryText(_ runs: [Process]) -> String {
