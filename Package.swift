@@ -69,10 +69,13 @@ let package = Package(
         library(
             "Operations",
             [
-                "CKernels", "CZlib", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "LinearAlgebra",
-                "SafetensorsFormat",
+                "CKernels", "CZlib", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat",
                 "Checkpoints", "Adapters",
             ]),
+        // Apart from Operations, as OpenBLAS starts threads, which look for work for a while, in each tool that links it.
+        library(
+            "AdapterAlgebra",
+            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "LinearAlgebra", "Checkpoints", "Adapters", "Operations"]),
         library(
             "Training",
             [
@@ -86,7 +89,7 @@ let package = Package(
             "ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit", "TensorCore"]),
         tool("qconvert"),
         tool("qinspect"),
-        tool("qmerge"),
+        tool("qmerge", ["AdapterAlgebra"]),
         library(
             "ModelToolSupport",
             ["ByteIO", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "CommandLineKit", "ToolSupport"]),
@@ -150,7 +153,7 @@ let package = Package(
             "OperationsTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Operations",
-                "Parallelism", "CheckpointTestSupport",
+                "AdapterAlgebra", "Parallelism", "CheckpointTestSupport",
             ]),
         tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "CheckpointTestSupport"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),

@@ -1,5 +1,5 @@
-import ByteIO
-import Checkpoints
+package import ByteIO
+package import Checkpoints
 import Quantization
 import TensorCore
 
@@ -7,11 +7,11 @@ import TensorCore
 ///
 /// For a weight that stays or becomes 4-bit that is [out, in]; any other is read as it is stored. Numbers of a 4-bit
 /// weight are rounded to the type it is recorded to have had, as training saw them.
-struct BaseValues: Sendable {
+package struct BaseValues: Sendable {
     let tensor: LogicalTensor
     /// Of the matrix as it is worked on; a tensor of other than two dimensions is one row.
-    let rows: Int
-    let columns: Int
+    package let rows: Int
+    package let columns: Int
     /// Whether a linear layer's weight is worked on as [in, out].
     let isTurned: Bool
     private let source: any TensorSource
@@ -19,7 +19,7 @@ struct BaseValues: Sendable {
     private let plain: (reader: WeightReader, index: Int, type: ScalarType)?
 
     /// - Parameter asQuantized: in the order in which it is (to be) quantized.
-    init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor, asQuantized: Bool) throws(FileError) {
+    package init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor, asQuantized: Bool) throws(FileError) {
         self.tensor = tensor
         source = checkpoint.source
         var dimensions = tensor.shape.dimensions
@@ -72,5 +72,28 @@ struct BaseValues: Sendable {
         let typed = UnsafeMutableRawBufferPointer(rebasing: spare[..<(range.count * 2)])
         try quantized.dequantize(range, as: type, codes: stored, into: typed)
         FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(typed)), of: type, into: &floats)
+    }
+
+    /// The whole weight, [rows, columns].
+    package func allElements() throws(FileError) -> [Float] {
+        let count = tensor.elementCount
+        let size = max(4, (storedType?.bitCount ?? 32) / 8) * count
+        let stored = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+        let spare = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+        defer {
+            stored.deallocate()
+            spare.deallocate()
+        }
+        var failure: FileError?
+        let elements = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            do throws(FileError) {
+                try read(
+                    0..<count, stored: UnsafeMutableRawBufferPointer(rebasing: stored[..<storedByteCount(count)]), spare: spare,
+                    into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
+                initialized = count
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return elements
     }
 }

@@ -1,3 +1,4 @@
+import AdapterAlgebra
 import Adapters
 import ByteIO
 import CheckpointTestSupport

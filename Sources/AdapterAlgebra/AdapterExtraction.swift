@@ -3,6 +3,7 @@ import ByteIO
 package import Checkpoints
 import JSONText
 import LinearAlgebra
+package import Operations
 import Parallelism
 import Synchronization
 import TensorCore
@@ -120,8 +121,8 @@ package struct AdapterExtraction: Sendable {
         let values = try BaseValues(base, pair.base, asQuantized: true)
         var difference = Matrix(
             rows: values.rows, columns: values.columns,
-            elements: try Self.elements(of: try BaseValues(tuned, pair.tuned, asQuantized: true)))
-        let original = try Self.elements(of: values)
+            elements: try BaseValues(tuned, pair.tuned, asQuantized: true).allElements())
+        let original = try values.allElements()
         var squares = 0.0
         for index in original.indices {
             difference.elements[index] -= original[index]
@@ -139,37 +140,14 @@ package struct AdapterExtraction: Sendable {
         }
     }
 
-    /// A whole weight in float32, as [out, in].
-    private static func elements(of values: BaseValues) throws(FileError) -> [Float] {
-        let count = values.tensor.elementCount
-        let size = max(4, (values.storedType?.bitCount ?? 32) / 8) * count
-        let stored = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
-        let spare = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
-        defer {
-            stored.deallocate()
-            spare.deallocate()
-        }
-        var failure: FileError?
-        let elements = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-            do throws(FileError) {
-                try values.read(
-                    0..<count, stored: UnsafeMutableRawBufferPointer(rebasing: stored[..<values.storedByteCount(count)]), spare: spare,
-                    into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
-                initialized = count
-            } catch { failure = error }
-        }
-        if let failure { throw failure }
-        return elements
-    }
-
     /// Which pairs of tensors do not hold the same numbers.
     private static func differing(
         _ pairs: [(base: LogicalTensor, tuned: LogicalTensor)], _ base: Checkpoint, _ tuned: Checkpoint, _ resources: Resources
     ) throws -> [Bool] {
         let result = Mutex([Bool](repeating: false, count: pairs.count))
         try resources.pool.forEach(count: pairs.count) { index, _ in
-            let first = try elements(of: try BaseValues(base, pairs[index].base, asQuantized: true))
-            let second = try elements(of: try BaseValues(tuned, pairs[index].tuned, asQuantized: true))
+            let first = try BaseValues(base, pairs[index].base, asQuantized: true).allElements()
+            let second = try BaseValues(tuned, pairs[index].tuned, asQuantized: true).allElements()
             let isDifferent = first != second
             result.withLock { $0[index] = isDifferent }
         }

@@ -2,6 +2,7 @@ import Adapters
 import ByteIO
 import JSONText
 import LinearAlgebra
+package import Operations
 import TensorCore
 
 /// One adapter made of several, without a base.
