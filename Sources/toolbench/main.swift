@@ -12,7 +12,10 @@ do {
     if options.runs("merge") { try MergeBenchmark(binaries: options.binaries, folder: options.folder).run() }
     if options.runs("run") { try RunBenchmark(binaries: options.binaries, folder: options.folder).run() }
     if options.runs("train") { try TrainBenchmark(binaries: options.binaries, folder: options.folder).run() }
-    if options.runs("large") { try TrainBenchmark(binaries: options.binaries, folder: options.folder).runLarge() }
+    if options.runs("large") {
+        try RunBenchmark(binaries: options.binaries, folder: options.folder).runLarge()
+        try TrainBenchmark(binaries: options.binaries, folder: options.folder).runLarge()
+    }
 } catch let error as BenchmarkOptions.Usage {
     print(error.description)
     exit(64)
