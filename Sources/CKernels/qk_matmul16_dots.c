@@ -2,97 +2,6 @@
 
 // Rows of weights against few rows of x.
 
-enum {
-    ROWS = QK_MATMUL16_ROWS,
-    /// Groups of a row whose scales are computed at a time: an even number.
-    PIECE_GROUPS = 64,
-};
-
-typedef float eightFloats __attribute__((vector_size(32), aligned(4), may_alias));
-typedef float mappedFloat __attribute__((aligned(1), may_alias));
-
-/// Scales of groups `start` to `end` of 8 rows whose constants belong to one nested block each: (map[code] * factor + offset)
-/// * unit, each operation rounded.
-QK_INLINE void scalesOfGroups(
-    const qk_matrix *m, float unit, const uint8_t *const codes[ROWS], const float factors[ROWS], size_t start, size_t end,
-    float *scales
-) {
-    const mappedFloat *map = (const mappedFloat *)m->nestedMap;
-    const eightFloats factor = *(const eightFloats *)factors;
-    for (size_t g = start; g < end; g++) {
-        eightFloats values;
-        UNROLL for (size_t i = 0; i < ROWS; i++) values[i] = map[codes[i][g]];
-        *(eightFloats *)(scales + ROWS * g) = (values * factor + m->offset) * unit;
-    }
-}
-
-QK_FOR_LEVELS(
-    scalesOfGroups, scalesOfGroups,
-    (const qk_matrix *m, float unit, const uint8_t *const codes[ROWS], const float factors[ROWS], size_t start, size_t end,
-     float *scales),
-    m, unit, codes, factors, start, end, scales)
-
-static void scalesOfGroupsAt(
-    qk_simd level, const qk_matrix *m, float unit, const uint8_t *const codes[ROWS], const float factors[ROWS], size_t start,
-    size_t end, float *scales
-) {
-    QK_CALL_LEVEL(scalesOfGroups, level, m, unit, codes, factors, start, end, scales);
-}
-
-/// Constants of groups of 8 rows, stored as they are, times `unit`.
-QK_INLINE void constantsOfGroups(float unit, const uint8_t *const constants[ROWS], size_t groupCount, float *scales) {
-    for (size_t g = 0; g < groupCount; g++) {
-        eightFloats values;
-        UNROLL for (size_t i = 0; i < ROWS; i++) values[i] = ((const mappedFloat *)constants[i])[g];
-        *(eightFloats *)(scales + ROWS * g) = values * unit;
-    }
-}
-
-QK_FOR_LEVELS(
-    constantsOfGroups, constantsOfGroups,
-    (float unit, const uint8_t *const constants[ROWS], size_t groupCount, float *scales), unit, constants, groupCount, scales)
-
-static void constantsOfGroupsAt(
-    qk_simd level, float unit, const uint8_t *const constants[ROWS], size_t groupCount, float *scales
-) {
-    QK_CALL_LEVEL(constantsOfGroups, level, unit, constants, groupCount, scales);
-}
-
-/// Scales of 8 rows: [groupCount][8]. Beyond `rowCount` rows: the last one again.
-static void scalesOfEight(
-    qk_simd level, const qk_matrix *m, float unit, size_t row, size_t rowCount, size_t column, size_t groupCount,
-    float *scales
-) {
-    if (m->blockSize != GROUP) {
-        float rowScales[PIECE_GROUPS];
-        for (size_t i = 0; i < ROWS; i++) {
-            qk_matmul16_scales(m, unit, row + (i < rowCount ? i : rowCount - 1), column, groupCount, rowScales);
-            for (size_t g = 0; g < groupCount; g++) scales[ROWS * g + i] = rowScales[g];
-        }
-        return;
-    }
-    const uint8_t *constants[ROWS];
-    size_t firsts[ROWS];
-    for (size_t i = 0; i < ROWS; i++) {
-        firsts[i] = (row + (i < rowCount ? i : rowCount - 1)) * (qk_matmul16_width(m->columnCount) / GROUP) + column / GROUP;
-        constants[i] = m->absmax ? m->absmax + 4 * firsts[i] : m->absmaxCodes + firsts[i];
-    }
-    if (m->absmax) {
-        constantsOfGroupsAt(level, unit, constants, groupCount, scales);
-        return;
-    }
-    for (size_t start = 0, end; start < groupCount; start = end) {
-        float factors[ROWS];
-        end = groupCount;
-        for (size_t i = 0; i < ROWS; i++) {
-            const size_t nested = (firsts[i] + start) / m->nestedBlockSize, last = (nested + 1) * m->nestedBlockSize - firsts[i];
-            memcpy(&factors[i], m->nestedAbsmax + 4 * nested, sizeof factors[i]);
-            if (last < end) end = last;
-        }
-        scalesOfGroupsAt(level, m, unit, constants, factors, start, end, scales);
-    }
-}
-
 /// Rows that are multiplied together, and one piece of their columns.
 typedef struct {
     /// Codes or bytes of the piece. Beyond the last row: the last row again.
@@ -265,13 +174,13 @@ void qk_matmul16_dots_at(
         for (size_t t = 0; t < vectorCount; t++) memset(y + t * yStride + start, 0, count * sizeof *y);
         for (size_t first = 0; first < groupCount; first += PIECE_GROUPS) {
             float pieceScales[PIECE_GROUPS * ROWS];
-            rowPiece piece = {{0}, ROWS * rowBytes, groupCount - first, pieceScales, map.values};
+            rowPiece piece = {{0}, start + ROWS < rowCount ? ROWS * rowBytes : 0, groupCount - first, pieceScales, map.values};
             if (piece.groupCount > PIECE_GROUPS) piece.groupCount = PIECE_GROUPS;
             for (size_t i = 0; i < ROWS; i++) {
                 const size_t row = firstRow + start + (i < count ? i : count - 1);
                 piece.rows[i] = matrix->values + row * rowBytes + first * (areBytes ? GROUP : GROUP / 2);
             }
-            scalesOfEight(
+            qk_matmul16_scalesOfEight(
                 level, matrix, map.unit, firstRow + start, count, first * GROUP, piece.groupCount, pieceScales);
             for (size_t t = 0; t < vectorCount; t++) {
                 float sums[ROWS] = {0};

@@ -6,7 +6,15 @@
 #include "qk_matmul.h"
 #include "qk_matmul16.h"
 
-enum { GROUP = QK_GROUP, CODE_LIMIT = 8192, ACTIVATION_LIMIT = 4095 };
+enum {
+    GROUP = QK_GROUP,
+    CODE_LIMIT = 8192,
+    ACTIVATION_LIMIT = 4095,
+    /// Rows that are multiplied together with few rows of x.
+    ROWS = QK_MATMUL16_ROWS,
+    /// Groups of a row whose scales are computed at a time: an even number.
+    PIECE_GROUPS = 64,
+};
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
@@ -21,6 +29,12 @@ integerMap qk_matmul16_integers(const qk_matrix *matrix);
 /// Scales of `count` groups of a row from `column` on, times `unit`.
 void qk_matmul16_scales(
     const qk_matrix *matrix, float unit, size_t row, size_t column, size_t count, float *scales);
+
+/// Scales of 8 rows from `row` on, `groupCount` (at most `PIECE_GROUPS`) groups from `column` on, times `unit`:
+/// [groupCount][8]. Beyond `rowCount` rows: the last one again.
+void qk_matmul16_scalesOfEight(
+    qk_simd level, const qk_matrix *matrix, float unit, size_t row, size_t rowCount, size_t column, size_t groupCount,
+    float *scales);
 
 // Order of elements. Scalar and bytes: as they are. AVX2 takes the high nibbles of 32 bytes, then the low ones, and pairs lower
 // and upper bytes within each half of the register. AVX-512 looks up 16-bit lanes of 4 codes, one of them at a time, in two

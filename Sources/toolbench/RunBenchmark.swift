@@ -9,9 +9,10 @@ import TensorCore
 struct RunBenchmark {
     private let binaries: String
     private let folder: String
-    private static let promptLength = 512
+    /// Tokens that are read, before one is written, and that stand before those that are written.
+    private static let (readLength, contextLength) = (512, 16)
     private static let generatedLength = 64
-    private static let runCount = 3
+    private static let runCount = 5
 
     /// A model, and what llama.cpp reaches on its shapes with 4-bit weights and two threads of the reference machine.
     private struct Case {
@@ -35,41 +36,44 @@ struct RunBenchmark {
 
     private func run(_ cases: [Case]) throws {
         let bandwidth = Self.readBandwidth()
-        print("\nqrun on 4-bit models of random weights, medians of \(Self.runCount) runs; memory is read at ")
-        print(
-            "\(NumberText.byteRate(bandwidth)) here; targets are what llama.cpp reaches on the reference machine, and 60 % of that bandwidth\n"
-        )
+        print("\nqrun on 4-bit models of random weights, medians of \(Self.runCount) runs; \(Self.readLength) tokens are read,")
+        print("or \(Self.generatedLength) written after \(Self.contextLength); memory is read at \(NumberText.byteRate(bandwidth)) here;")
+        print("targets are what llama.cpp reaches on the reference machine, and 60 % of that bandwidth\n")
         print(row("", "written/s", "target", "bandwidth", "read/s", "target", "first", "memory"))
         for shape in cases { try measure(shape, bandwidth: bandwidth) }
     }
 
     private func measure(_ shape: Case, bandwidth: Double) throws {
         let model = try shape.model.quantized(in: folder, binaries: binaries)
-        let ids = (0..<Self.promptLength).map { String(($0 * 7919) % 32000) }.joined(separator: ",")
-        let output = FilePath.join(folder, "run.json")
-        var documents: [JSONValue] = []
-        for _ in 0...Self.runCount {
-            let command = [
-                FilePath.join(binaries, "qrun"), model, "--prompt-ids", ids, "--max-tokens", String(Self.generatedLength), "--temperature",
-                "0", "--json",
-            ]
-            _ = try Process(command, output: output)
-            documents.append(try JSONValue(parsing: try InputFile(path: output).allBytes(limit: 1 << 24)))
+        let reading = try runs(model, promptLength: Self.readLength, generatedLength: 1)
+        let writing = try runs(model, promptLength: Self.contextLength, generatedLength: Self.generatedLength)
+        func median(_ documents: [JSONValue], _ key: String) -> Double {
+            documents.compactMap { $0[key]?.double }.sorted()[Self.runCount / 2]
         }
-        // The first run brings the file into the page cache and is not counted.
-        func median(_ key: String) -> Double {
-            documents.dropFirst().compactMap { $0[key]?.double }.sorted()[Self.runCount / 2]
-        }
-        let written = median("tokens_per_second")
+        let written = median(writing, "tokens_per_second")
         let share = written * Double(try bytesPerToken(model, shape)) / bandwidth
-        let memory = documents.compactMap { $0["peak_memory"]?.integer }.max() ?? 0
-        let first = median("seconds") - median("generation_seconds") - median("prompt_seconds")
+        let memory = reading.compactMap { $0["peak_memory"]?.integer }.max() ?? 0
+        let first = median(reading, "seconds") - median(reading, "generation_seconds") - median(reading, "prompt_seconds")
         func target(_ value: Double?) -> String { value.map { ">= \(NumberText.significant($0, digits: 3))" } ?? "" }
         print(
             row(
                 shape.model.name, NumberText.significant(written, digits: 3), target(shape.generation),
-                NumberText.percent(share, decimals: 0), NumberText.significant(median("prompt_tokens_per_second"), digits: 3),
+                NumberText.percent(share, decimals: 0), NumberText.significant(median(reading, "prompt_tokens_per_second"), digits: 3),
                 target(shape.reading), NumberText.duration(seconds: first), NumberText.byteCount(memory)))
+    }
+
+    /// Reports of several runs; the first brings the file into the page cache and is not counted.
+    private func runs(_ model: String, promptLength: Int, generatedLength: Int) throws -> [JSONValue] {
+        let ids = (0..<promptLength).map { String(($0 * 7919) % 32000) }.joined(separator: ",")
+        let output = FilePath.join(folder, "run.json")
+        return try (0...Self.runCount).map { _ in
+            let command = [
+                FilePath.join(binaries, "qrun"), model, "--prompt-ids", ids, "--max-tokens", String(generatedLength), "--temperature", "0",
+                "--json",
+            ]
+            _ = try Process(command, output: output)
+            return try JSONValue(parsing: try InputFile(path: output).allBytes(limit: 1 << 24))
+        }.suffix(Self.runCount)
     }
 
     /// Bytes of weights that one token reads.

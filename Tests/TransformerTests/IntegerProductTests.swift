@@ -35,7 +35,7 @@ struct IntegerProductTests {
         }
     }
 
-    @Test("the same bits on every level, for any number of threads and rows at once", arguments: [(40, 128), (203, 320), (8, 64)])
+    @Test("the same bits on every level, for any number of threads and rows at once", arguments: [(40, 128), (203, 320), (8, 64), (43, 1088)])
     func isTheSameEverywhere(_ shape: (Int, Int)) throws {
         let (outputCount, inputCount) = shape
         var values = TestValues(seed: 1)
@@ -67,7 +67,7 @@ struct IntegerProductTests {
         }
     }
 
-    @Test("bytes of any row length", arguments: [64, 75, 200])
+    @Test("bytes of any row length", arguments: [64, 75, 200, 600])
     func bytes(_ inputCount: Int) throws {
         let test = try TestWeight(.transposedF16, outputCount: 45, inputCount: inputCount, seed: 2)
         let weight = test.weight.quantizedToBytes(pool: WorkerPool(threadCount: 2))

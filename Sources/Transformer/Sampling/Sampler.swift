@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import TensorCore
 
@@ -70,11 +71,23 @@ package struct Sampler: Sendable {
         return best
     }
 
-    /// The logarithm of a token's probability by the model itself, before any setting.
+    /// The logarithm of a token's probability by the model itself, before any setting; to about 1e-6.
     package static func logProbability(of token: Int32, _ logits: [Float]) -> Double {
-        let largest = Double(logits.max() ?? 0)
-        let sum = logits.reduce(0.0) { $0 + exp(Double($1) - largest) }
-        return Double(logits[Int(token)]) - largest - log(sum)
+        let largest = logits.max() ?? 0
+        let weights = [Float](unsafeUninitializedCapacity: logits.count) { buffer, count in
+            count = logits.count
+            for index in 0..<count { buffer[index] = logits[index] - largest }
+            qk_exp(buffer.baseAddress, count, buffer.baseAddress)
+        }
+        var sums = SIMD8<Double>.zero
+        let whole = weights.count / SIMD8<Double>.scalarCount * SIMD8<Double>.scalarCount
+        weights.withUnsafeBytes { bytes in
+            for index in stride(from: 0, to: whole, by: SIMD8<Double>.scalarCount) {
+                sums += SIMD8<Double>(bytes.loadUnaligned(fromByteOffset: 4 * index, as: SIMD8<Float>.self))
+            }
+        }
+        let sum = weights[whole...].reduce(sums.sum()) { $0 + Double($1) }
+        return Double(logits[Int(token)] - largest) - log(sum)
     }
 
     /// What top k, top p and min p leave, with weights relative to the largest.
