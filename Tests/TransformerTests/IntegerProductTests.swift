@@ -35,7 +35,9 @@ struct IntegerProductTests {
         }
     }
 
-    @Test("the same bits on every level, for any number of threads and rows at once", arguments: [(40, 128), (203, 320), (8, 64), (43, 1088)])
+    @Test(
+        "the same bits on every level, for any number of threads and rows at once",
+        arguments: [(40, 128), (203, 320), (8, 64), (43, 1088)])
     func isTheSameEverywhere(_ shape: (Int, Int)) throws {
         let (outputCount, inputCount) = shape
         var values = TestValues(seed: 1)
