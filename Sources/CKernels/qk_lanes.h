@@ -17,6 +17,7 @@
 #endif
 
 #define QK_INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("clang loop unroll(full)")
 
 /// `return function(type, ...)` with the type, any stored one, as a constant.
 #define QK_RETURN_FOR_STORED(function, type, ...) \

@@ -43,8 +43,6 @@ static void productsScalar(products p, size_t vectorCount) {
 }
 
 #if defined(__x86_64__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-
 /// Adds the products of `count` elements, a multiple of LANES.
 QK_TARGET_AVX2 QK_INLINE void addAVX2(
     qk_float type, size_t vectorCount, const uint8_t *row, const float *x, size_t xStride, size_t count, __m256 sums[][4]

@@ -4,8 +4,6 @@
 
 #include "qk_transpose.h"
 
-#define UNROLL _Pragma("clang loop unroll(full)")
-
 size_t qk_matmul_width(qk_simd level) { return level == QK_AVX512 ? 32 : 16; }
 
 static void tileScalar(

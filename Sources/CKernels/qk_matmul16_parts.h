@@ -16,8 +16,6 @@ enum {
     PIECE_GROUPS = 64,
 };
 
-#define UNROLL _Pragma("clang loop unroll(full)")
-
 /// The integers that codes stand for, and what one of them is worth.
 typedef struct {
     int16_t values[16];
