@@ -32,19 +32,19 @@ QK_INLINE double sumOf(const float *x, size_t count, double shift, int squares) 
 
 QK_INLINE void rmsNorm(const float *x, const float *weight, size_t count, float epsilon, float *y) {
     const float factor = (float)(1 / sqrt(sumOf(x, count, 0, 1) / (double)count + (double)epsilon));
-    for (size_t i = 0; i < count; i++) y[i] = x[i] * factor * weight[i];
+    ELEMENTWISE for (size_t i = 0; i < count; i++) y[i] = x[i] * factor * weight[i];
 }
 
 QK_INLINE void layerNorm(const float *x, const float *weight, const float *bias, size_t count, float epsilon, float *y) {
     const double mean = sumOf(x, count, 0, 0) / (double)count;
     const double factor = 1 / sqrt(sumOf(x, count, mean, 1) / (double)count + (double)epsilon);
     // The difference in double: x may be close to the mean.
-    for (size_t i = 0; i < count; i++)
+    ELEMENTWISE for (size_t i = 0; i < count; i++)
         y[i] = __builtin_fmaf((float)(((double)x[i] - mean) * factor), weight[i], bias[i]);
 }
 
 QK_INLINE void exponentials(const float *x, size_t count, float *y) {
-    for (size_t i = 0; i < count; i++) y[i] = expOf(x[i]);
+    ELEMENTWISE for (size_t i = 0; i < count; i++) y[i] = expOf(x[i]);
 }
 
 QK_INLINE float largestOf(const float *x, size_t count) {
@@ -67,13 +67,13 @@ QK_INLINE void softmax(float *x, size_t count) {
 }
 
 QK_INLINE void siluTimes(const float *gate, const float *up, size_t count, float *y) {
-    for (size_t i = 0; i < count; i++) y[i] = gate[i] / (1 + expOf(-gate[i])) * up[i];
+    ELEMENTWISE for (size_t i = 0; i < count; i++) y[i] = gate[i] / (1 + expOf(-gate[i])) * up[i];
 }
 
 QK_INLINE void geluTanh(const float *x, size_t count, float *y) {
     // -2 sqrt(2 / pi), and that times 0.044715.
     const float linear = -0x1.988454p+0f, cubic = -0x1.2444f2p-4f;
-    for (size_t i = 0; i < count; i++) {
+    ELEMENTWISE for (size_t i = 0; i < count; i++) {
         const float square = x[i] * x[i];
         // A cube that overflows would give 0 * infinity for large x.
         const float slope = __builtin_fmaf(cubic, square < 1e4f ? square : 1e4f, linear);

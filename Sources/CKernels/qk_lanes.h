@@ -18,6 +18,9 @@
 
 #define QK_INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
+/// Of a loop in which an element depends on those of the same index alone: what is written may be an operand. The compiler
+/// would see an overlap then and take one element after the other.
+#define ELEMENTWISE _Pragma("clang loop vectorize(assume_safety)")
 
 /// `return function(type, ...)` with the type, any stored one, as a constant.
 #define QK_RETURN_FOR_STORED(function, type, ...) \

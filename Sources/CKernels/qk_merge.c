@@ -1,55 +1,27 @@
 #include "qk_merge.h"
 
-#include "qk_lanes.h"
+#include "qk_exp.h"
 
-#if defined(__x86_64__)
-// Explicitly, as a compiler that cannot tell whether `out` is one of the others takes one element after the other.
-QK_TARGET_AVX2 static size_t addAVX2(const float *a, const float *b, size_t count, float *out) {
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8) _mm256_storeu_ps(out + i, _mm256_add_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i)));
-    return i;
+QK_INLINE void add(const float *a, const float *b, size_t count, float *out) {
+    ELEMENTWISE for (size_t i = 0; i < count; i++) out[i] = a[i] + b[i];
 }
 
-QK_TARGET_AVX2 static size_t subtractAVX2(const float *a, const float *b, size_t count, float *out) {
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8) _mm256_storeu_ps(out + i, _mm256_sub_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i)));
-    return i;
+QK_INLINE void subtract(const float *a, const float *b, size_t count, float *out) {
+    ELEMENTWISE for (size_t i = 0; i < count; i++) out[i] = a[i] - b[i];
 }
 
-QK_TARGET_AVX512 static size_t addAVX512(const float *a, const float *b, size_t count, float *out) {
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) _mm512_storeu_ps(out + i, _mm512_add_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i)));
-    return i;
-}
-
-QK_TARGET_AVX512 static size_t subtractAVX512(const float *a, const float *b, size_t count, float *out) {
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) _mm512_storeu_ps(out + i, _mm512_sub_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i)));
-    return i;
-}
-#endif
+QK_FOR_LEVELS(add, add, (const float *a, const float *b, size_t count, float *out), a, b, count, out)
+QK_FOR_LEVELS(subtract, subtract, (const float *a, const float *b, size_t count, float *out), a, b, count, out)
 
 void qk_add_at(qk_simd level, const float *a, const float *b, size_t count, float *out) {
-    size_t i = 0;
-#if defined(__x86_64__)
-    if (level == QK_AVX512) i = addAVX512(a, b, count, out);
-    else if (level == QK_AVX2) i = addAVX2(a, b, count, out);
-#endif
-    (void)level;
-    for (; i < count; i++) out[i] = a[i] + b[i];
-}
-
-void qk_subtract_at(qk_simd level, const float *a, const float *b, size_t count, float *out) {
-    size_t i = 0;
-#if defined(__x86_64__)
-    if (level == QK_AVX512) i = subtractAVX512(a, b, count, out);
-    else if (level == QK_AVX2) i = subtractAVX2(a, b, count, out);
-#endif
-    (void)level;
-    for (; i < count; i++) out[i] = a[i] - b[i];
+    QK_CALL_LEVEL(add, level, a, b, count, out);
 }
 
 void qk_add(const float *a, const float *b, size_t count, float *out) { qk_add_at(qk_simd_best(), a, b, count, out); }
+
+void qk_subtract_at(qk_simd level, const float *a, const float *b, size_t count, float *out) {
+    QK_CALL_LEVEL(subtract, level, a, b, count, out);
+}
 
 void qk_subtract(const float *a, const float *b, size_t count, float *out) { qk_subtract_at(qk_simd_best(), a, b, count, out); }
 

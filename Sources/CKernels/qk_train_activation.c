@@ -68,7 +68,7 @@ QK_INLINE void qk_dropout_body(
     for (size_t i = 0; i < count; i += GROUP) {
         philoxGroup(stream, (start + i) / GROUP, words);
         size_t end = count - i < GROUP ? count - i : GROUP;
-        for (size_t l = 0; l < end; l++) y[i + l] = words[l] >= threshold ? x[i + l] * scale : 0.0f;
+        ELEMENTWISE for (size_t l = 0; l < end; l++) y[i + l] = words[l] >= threshold ? x[i + l] * scale : 0.0f;
     }
 }
 
