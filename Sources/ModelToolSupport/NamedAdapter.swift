@@ -5,8 +5,8 @@ package import CommandLineKit
 
 /// An adapter as `--adapter FILE[@W]` gives it.
 package struct NamedAdapter: Sendable {
-    /// The file's name without folder and suffix, as `/adapter` takes it.
-    package let name: String
+    /// The file's name without folder and suffix, as `/adapter` takes it; its path where several have the same.
+    package private(set) var name: String
     package let adapter: Adapter
     package let weight: Float
 
@@ -28,8 +28,24 @@ package struct NamedAdapter: Sendable {
         name = file.hasSuffix(".lora") ? String(file.dropLast(5)) : file
     }
 
+    /// Several, each with a name of its own.
+    ///
+    /// - Throws: as `init`.
+    package static func all(_ texts: [String]) throws -> [NamedAdapter] {
+        var adapters = try texts.map { try NamedAdapter($0) }
+        let counts = Dictionary(adapters.map { ($0.name, 1) }, uniquingKeysWith: +)
+        for index in adapters.indices where counts[adapters[index].name] != 1 { adapters[index].name = adapters[index].adapter.path }
+        return adapters
+    }
+
+    /// Says what is odd about the adapter, by itself and on this base.
+    package func passOnWarnings(for checkpoint: Checkpoint, _ console: Console) {
+        for warning in adapter.warnings { console.warning("\(adapter.path): \(warning)") }
+        warnOfOtherBase(checkpoint, console)
+    }
+
     /// Says so where an adapter was trained on other weights; on the same ones in another form it works all the same.
-    package func warnOfOtherBase(_ checkpoint: Checkpoint, _ console: Console) {
+    private func warnOfOtherBase(_ checkpoint: Checkpoint, _ console: Console) {
         guard let trained = adapter.baseFingerprint, let own = checkpoint.metadata?.fingerprint.description, trained != own else { return }
         console.warning(
             "\(adapter.path) was trained on other weights (\(trained.prefix(19))...) than \(checkpoint.path) has (\(own.prefix(19))...)",

@@ -5,26 +5,51 @@ package import Tokenization
 import ToolSupport
 package import Transformer
 
-/// A model as a tool runs it.
+/// A model as a tool measures it.
 package struct OpenedModel: Sendable {
     package let path: String
+    /// As they were asked for: `FILE` or `FILE@WEIGHT`.
+    package let adapters: [String]
     package let loaded: LoadedModel
     /// With the adapters that were asked for.
     package let weights: ModelWeights
     package let tokenizer: Tokenizer
+    /// What running it takes.
+    package let memory: MemoryEstimate
+
+    /// A default context no longer than this: attention takes the square of it.
+    package static let defaultContext = 2048
 
     package var configuration: ModelConfiguration { loaded.configuration }
+
+    /// `model.qnf with alpaca.lora, poet.lora@0.5`.
+    package var title: String { adapters.isEmpty ? path : "\(path) with \(adapters.joined(separator: ", "))" }
 }
 
 extension Console {
-    /// Opens a model with its tokenizer, ready to run, and passes on what is odd about it.
+    /// Opens a model with its tokenizer, ready to run in float32, and passes on what is odd about it.
     ///
-    /// - Throws: where it is no model that can be run, or its tokenizer has tokens that it does not know.
-    package func openModel(_ path: String) throws -> OpenedModel {
-        let loaded = try LoadedModel(openCheckpoint(path))
-        let tokenizer = try loaded.checkpoint.tokenizer()
+    /// - Parameters:
+    ///   - adapters: to put on it, each `FILE` or `FILE@WEIGHT`.
+    ///   - context: positions that will be set up; nil for the default.
+    ///   - other: a model that is held in memory at the same time.
+    /// - Throws: where it is no model that can be run, needs more memory than there is, has a tokenizer with tokens that it does not
+    ///   know, or is not what an adapter fits.
+    package func openModel(
+        _ path: String, adapters texts: [String] = [], context: Int?, beside other: OpenedModel? = nil, engine: MatrixEngine
+    ) throws -> OpenedModel {
+        let checkpoint = try openCheckpoint(path)
+        let configuration = try LoadedModel.configuration(of: checkpoint)
+        let positions = context ?? min(OpenedModel.defaultContext, configuration.contextLength)
+        let memory = MemoryEstimate(checkpoint, configuration, positions: positions, isExact: true)
+        try memory.check(path, besides: other?.memory.total ?? 0)
+        let loaded = try LoadedModel(checkpoint)
+        let tokenizer = try checkpoint.tokenizer()
         for warning in loaded.warnings + tokenizer.warnings { self.warning("\(path): \(warning)") }
         try loaded.check(tokenizer)
-        return OpenedModel(path: path, loaded: loaded, weights: loaded.weights, tokenizer: tokenizer)
+        let adapters = try NamedAdapter.all(texts)
+        for adapter in adapters { adapter.passOnWarnings(for: checkpoint, self) }
+        let weights = try loaded.weights(with: adapters.map { ($0.adapter, $0.weight) }, engine: engine)
+        return OpenedModel(path: path, adapters: texts, loaded: loaded, weights: weights, tokenizer: tokenizer, memory: memory)
     }
 }

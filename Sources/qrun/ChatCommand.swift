@@ -42,13 +42,13 @@ private struct Conversation {
         self.console = console
         template = arguments.template(of: tokenizer, console)
         opening = arguments.string("system").map { [ChatMessage(.system, $0)] } ?? []
-        extraStops = arguments.strings("stop")
+        extraStops = try arguments.stopTexts()
         tokenLimit = arguments.integer(always: "max-tokens")
         sampling = arguments.samplingSettings()
         let asked = try ModelSetup.contextLength(setup.configuration, arguments)
         let contextLength = arguments.isGiven("context") ? asked : min(asked, ModelSetup.defaultContextLength)
         generator = TextGenerator(
-            session: setup.session(try setup.weights(setup.adapters), contextLength: contextLength), tokenizer: tokenizer)
+            session: try setup.session(setup.weights(setup.adapters), contextLength: contextLength), tokenizer: tokenizer)
         messages = opening
     }
 

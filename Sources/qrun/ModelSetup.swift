@@ -32,9 +32,10 @@ struct ModelSetup {
         let configuration = try LoadedModel.configuration(of: checkpoint)
         isExact = arguments.flag("exact")
         let positions = try Self.contextLength(configuration, arguments)
-        try Self.checkMemory(
+        try MemoryEstimate(
             checkpoint, configuration, positions: arguments.isGiven("context") ? positions : min(positions, Self.defaultContextLength),
-            isExact: isExact)
+            isExact: isExact
+        ).check(path)
         if arguments.flag("verify") { try Self.verify(checkpoint, arguments, console) }
         let loaded = try LoadedModel(checkpoint)
         for warning in loaded.warnings { console.warning("\(path): \(warning)") }
@@ -42,11 +43,8 @@ struct ModelSetup {
         let usesBytes = arguments.string(always: "head") == "8bit" && !isExact
         model = loaded
         base = usesBytes ? loaded.withCompactHead(pool: engine.pool) : loaded
-        adapters = try arguments.strings("adapter").map { try NamedAdapter($0) }
-        for adapter in adapters {
-            for warning in adapter.adapter.warnings { console.warning("\(adapter.adapter.path): \(warning)") }
-            adapter.warnOfOtherBase(checkpoint, console)
-        }
+        adapters = try NamedAdapter.all(arguments.strings("adapter"))
+        for adapter in adapters { adapter.passOnWarnings(for: checkpoint, console) }
     }
 
     var configuration: ModelConfiguration { model.configuration }
@@ -56,8 +54,10 @@ struct ModelSetup {
         try base.weights(with: active.map { ($0.adapter, $0.weight) }, engine: engine)
     }
 
-    func session(_ weights: ModelWeights, contextLength: Int) -> InferenceSession {
-        InferenceSession(
+    /// - Throws: where the memory does not suffice for so long a context.
+    func session(_ weights: ModelWeights, contextLength: Int) throws -> InferenceSession {
+        try MemoryEstimate(model.checkpoint, configuration, positions: contextLength, isExact: isExact).check(model.checkpoint.path)
+        return InferenceSession(
             configuration, weights, engine: engine, contextLength: contextLength, precision: isExact ? .exact : .fast,
             cacheType: isExact ? .f32 : .f16)
     }
@@ -77,19 +77,6 @@ struct ModelSetup {
             throw UsageError("--context \(asked): the model has positions for \(configuration.contextLength) tokens only")
         }
         return asked
-    }
-
-    /// Refuses what would push the weights out of memory again and again, while it costs nothing yet.
-    private static func checkMemory(
-        _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, positions: Int, isExact: Bool
-    ) throws {
-        let estimate = MemoryEstimate(checkpoint, configuration, positions: positions, isExact: isExact)
-        guard let available = MemoryEstimate.available, estimate.total > available else { return }
-        throw Failure(
-            "\(checkpoint.path) needs about \(NumberText.byteCount(estimate.total)) of memory "
-                + "(\(NumberText.byteCount(estimate.weights)) of weights, \(NumberText.byteCount(estimate.cache)) for a context of "
-                + "\(positions)), but \(NumberText.byteCount(available)) are available",
-            hint: "a 4-bit model takes a quarter of one in 16 bits ('qconvert to-nf4'); --context sets up less room")
     }
 
     private static func verify(_ checkpoint: Checkpoint, _ arguments: ParsedArguments, _ console: Console) throws {

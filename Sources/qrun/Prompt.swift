@@ -60,7 +60,7 @@ struct Prompt {
 
     init(_ source: PromptSource, _ setup: ModelSetup, _ arguments: ParsedArguments, _ console: Console) throws {
         var stopTokens = Set(setup.configuration.endTokenIDs.map { TokenID($0) })
-        var stopTexts = arguments.strings("stop")
+        var stopTexts = try arguments.stopTexts()
         switch source {
         case .ids(let ids):
             self.ids = ids

@@ -23,11 +23,11 @@ func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
             hint: setup.configuration.rotary == nil ? "shorten it" : "shorten it, or set up more room with --context")
     }
     if let path = arguments.string("dump-logits") {
-        let session = setup.session(try setup.weights(setup.adapters), contextLength: prompt.ids.count)
+        let session = try setup.session(setup.weights(setup.adapters), contextLength: prompt.ids.count)
         return try dumpLogits(of: prompt.ids, session, to: path, setup.model.checkpoint, arguments, console)
     }
     let contextLength = min(modelContext, prompt.ids.count + tokenLimit)
-    let session = setup.session(try setup.weights(setup.adapters), contextLength: contextLength)
+    let session = try setup.session(setup.weights(setup.adapters), contextLength: contextLength)
     var generator = TextGenerator(session: session, tokenizer: prompt.tokenizer)
     var request = GenerationRequest(
         prompt: prompt.ids, tokenLimit: tokenLimit, sampling: arguments.samplingSettings(), stopTokens: prompt.stopTokens,

@@ -13,6 +13,13 @@ extension ParsedArguments {
             repeatPenalty: Float(number(always: "repeat-penalty")), seed: UInt64(integer(always: "seed")))
     }
 
+    /// What `--stop` gives.
+    func stopTexts() throws -> [String] {
+        let texts = strings("stop")
+        guard !texts.contains("") else { throw UsageError("--stop needs a text, not an empty one") }
+        return texts
+    }
+
     /// The template that is asked for, or the model's own where it is one of ours, or none.
     func template(of tokenizer: Tokenizer, _ console: Console) -> PromptTemplate {
         var template = PromptTemplate(.none)

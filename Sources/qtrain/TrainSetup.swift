@@ -96,7 +96,7 @@ struct TrainSetup {
                 positionLimit: sizes.positionLimit,
                 longestSample: sizes.longest, recomputes: recomputes, workerCount: sizes.workers)
         }
-        let limit = arguments.byteCount("max-memory") ?? MemoryEstimate.available ?? .max
+        let limit = arguments.byteCount("max-memory") ?? AvailableMemory.byteCount ?? .max
         let kept = estimate(false), recomputed = estimate(true)
         let choice = arguments.string(always: "checkpointing")
         let recomputes = choice == "on" || (choice == "auto" && kept.total > limit)

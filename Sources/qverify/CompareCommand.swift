@@ -9,17 +9,17 @@ import Transformer
 
 /// `qverify compare`.
 func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let a = try console.openModel(arguments.positional(always: "a"))
-    let b = try console.openModel(arguments.positional(always: "b"))
-    let comparison = try TextComparison(a, b, arguments, console, largestCount: arguments.integer(always: "largest"))
+    let comparison = try TextComparison(
+        arguments.positional(always: "a"), adapters: arguments.strings("adapter-a"), arguments.positional(always: "b"),
+        adapters: arguments.strings("adapter-b"), arguments, console, largestCount: arguments.integer(always: "largest"))
     if arguments.flag("json") {
         try console.writeJSON([
             "ok": .bool(comparison.failures.isEmpty), "failures": .strings(comparison.failures),
             "predictions": .object(comparison.document),
         ])
     } else {
-        try console.writeLine("A: \(a.path)".terminalSafe)
-        try console.writeLine("B: \(b.path)".terminalSafe)
+        try console.writeLine("A: \(comparison.a.title)".terminalSafe)
+        try console.writeLine("B: \(comparison.b.title)".terminalSafe)
         try comparison.write(to: console)
         for failure in comparison.failures { try console.writeLine("NOT OK: \(failure)") }
         if comparison.failures.isEmpty, !arguments.limitNames.isEmpty { try console.writeLine("OK: within the limits") }
@@ -41,18 +41,26 @@ struct TextComparison {
     let tokensPerSecond: Double
     /// Limits that are exceeded.
     let failures: [String]
-    private let a: OpenedModel
-    private let b: OpenedModel
+    let a: OpenedModel
+    let b: OpenedModel
 
-    init(_ a: OpenedModel, _ b: OpenedModel, _ arguments: ParsedArguments, _ console: Console, largestCount: Int) throws {
-        text = try TextInput(arguments, path: arguments.string("text") ?? "-", for: [a, b])
+    /// - Parameters:
+    ///   - pathA: of the reference, on which the adapters behind it are put.
+    ///   - pathB: of the model to judge.
+    init(
+        _ pathA: String, adapters adaptersA: [String] = [], _ pathB: String, adapters adaptersB: [String] = [],
+        _ arguments: ParsedArguments, _ console: Console, largestCount: Int
+    ) throws {
         let engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
+        let context = arguments.integer("context")
+        a = try console.openModel(pathA, adapters: adaptersA, context: context, engine: engine)
+        b = try console.openModel(pathB, adapters: adaptersB, context: context, beside: a, engine: engine)
+        text = try TextInput(arguments, path: arguments.string("text") ?? "-", for: [a, b])
         let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
         let comparison = try ModelComparison(a.evaluated, b.evaluated, on: text.windows, engine: engine, largestCount: largestCount)
         report = try comparison.run { progress.advance(by: $0) }
         progress.finish()
         tokensPerSecond = Double(2 * text.windows.ids.count) / measures.seconds
-        (self.a, self.b) = (a, b)
         var failures: [String] = []
         if let limit = arguments.number("max-kl"), report.divergence.mean > limit {
             let mean = NumberText.significant(report.divergence.mean, digits: 4)
@@ -125,7 +133,8 @@ struct TextComparison {
             ])
         }
         return JSONObject([
-            "a": .string(a.path), "b": .string(b.path), "text": .object(text.document), "perplexity_a": .object(report.a.document(text)),
+            "a": .string(a.path), "adapters_a": .strings(a.adapters), "b": .string(b.path), "adapters_b": .strings(b.adapters),
+            "text": .object(text.document), "perplexity_a": .object(report.a.document(text)),
             "perplexity_b": .object(report.b.document(text)), "perplexity_ratio": .double(report.perplexityRatio),
             "perplexity_ratio_error": .double(report.perplexityRatioError), "kl_mean": .double(report.divergence.mean),
             "kl_error": .double(report.divergence.standardError), "kl_percentiles": .object(percentiles),

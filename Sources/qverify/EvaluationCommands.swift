@@ -22,7 +22,7 @@ let perplexityCommand = Command(
         only tokens that no earlier window predicted count. The error behind the ± takes the losses of tokens for independent.
         """,
     arguments: [Argument("model", help: "any model that qrun runs")],
-    options: [text.required()] + textOptions + [.threads, .json],
+    options: [text.required(), adapter("adapter", short: "a", "beside the base")] + textOptions + [.threads, .json],
     example: "qverify perplexity model.qnf --text heldout.txt", run: perplexity)
 
 let compareCommand = Command(
@@ -34,9 +34,13 @@ let compareCommand = Command(
     arguments: [
         Argument("a", help: "the reference, any model that qrun runs"), Argument("b", help: "the model to judge, of the same vocabulary"),
     ],
-    options: [text.required()] + limits + textOptions
+    options: [text.required(), adapter("adapter-a", "on A"), adapter("adapter-b", "on B")] + limits + textOptions
         + [.integer("largest", in: 0...1000, default: 5, help: "places to show where the models differ most"), .threads, .json],
     example: "qverify compare model-hf model.qnf --text heldout.txt --max-kl 0.05", run: compare)
+
+private func adapter(_ name: String, short: Character? = nil, _ place: String) -> Option {
+    .text(name, short: short, "FILE[@W]", help: "LoRA adapter to measure \(place), with a weight (default: 1)").repeatable()
+}
 
 let reportCommand = Command(
     "report", summary: "tell all that a conversion has lost, in one document",

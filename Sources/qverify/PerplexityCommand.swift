@@ -9,9 +9,11 @@ import Transformer
 
 /// `qverify perplexity`.
 func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let model = try console.openModel(arguments.positional(always: "model"))
-    let text = try TextInput(arguments, path: arguments.string(always: "text"), for: [model])
     let engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
+    let model = try console.openModel(
+        arguments.positional(always: "model"), adapters: arguments.strings("adapter"), context: arguments.integer("context"), engine: engine
+    )
+    let text = try TextInput(arguments, path: arguments.string(always: "text"), for: [model])
     let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
     let measures = RunMeasures()
     let measured = try PerplexityMeasurement(of: model.evaluated, on: text.windows, engine: engine).run { progress.advance(by: $0) }
@@ -19,11 +21,12 @@ func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> Exit
     let speed = Double(text.windows.ids.count) / measures.seconds
     if arguments.flag("json") {
         try console.writeJSON([
-            "model": .string(model.path), "text": .object(text.document), "perplexity": .object(measured.document(text)),
+            "model": .string(model.path), "adapters": .strings(model.adapters), "text": .object(text.document),
+            "perplexity": .object(measured.document(text)),
             "tokens_per_second": .double(speed), "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
         ])
     } else {
-        try console.writeLine("\(model.path): \(text.summary)".terminalSafe)
+        try console.writeLine("\(model.title): \(text.summary)".terminalSafe)
         try console.writeLine("perplexity \(plusMinus(measured.value, measured.standardError)) per token")
         let loss = plusMinus(measured.loss.mean, measured.loss.standardError)
         try console.writeLine("loss \(loss) nats per token, \(NumberText.fixed(measured.bitsPerByte(text), decimals: 4)) bits per byte")

@@ -20,7 +20,7 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     progress.finish()
     var comparison: TextComparison?
     if arguments.isGiven("text") {
-        comparison = try TextComparison(console.openModel(sourcePath), console.openModel(modelPath), arguments, console, largestCount: 5)
+        comparison = try TextComparison(sourcePath, modelPath, arguments, console, largestCount: 5)
     }
     let failures = weights.failures + (comparison?.failures ?? [])
     if arguments.flag("json") {

@@ -15,9 +15,6 @@ struct TextInput {
     /// Bytes of the tokens that are predicted.
     let predictedByteCount: Int
 
-    /// A default context no longer than this: attention takes the square of it.
-    private static let defaultContext = 2048
-
     /// Reads the text of `--text` and cuts it for all of the models, which must have the same tokens.
     init(_ arguments: ParsedArguments, path: String, for models: [OpenedModel]) throws {
         let text = try Self.read(path)
@@ -45,7 +42,7 @@ struct TextInput {
 
     private static func context(_ arguments: ParsedArguments, for models: [OpenedModel]) throws -> Int {
         guard let context = arguments.integer("context") else {
-            return max(2, models.map(\.configuration.contextLength).reduce(defaultContext, min))
+            return max(2, models.map(\.configuration.contextLength).reduce(OpenedModel.defaultContext, min))
         }
         for model in models where model.weights.positions != nil && context > model.configuration.contextLength {
             throw UsageError("--context \(context): \(model.path) has learned \(model.configuration.contextLength) positions and no more")

@@ -44,6 +44,30 @@ import Transformer
         #expect(model.warnings == ["2 tensors are not used by the model: model.layers.{0-1}.extra"])
     }
 
+    /// Masks that old versions of transformers stored with GPT-2, in a file whose names lack their prefix.
+    @Test func ignoresTheMasksOfOldFiles() throws {
+        let folder = try Self.folder("gpt2") { tensors in
+            for index in tensors.indices { tensors[index].name = String(tensors[index].name.dropFirst("transformer.".count)) }
+            for layer in 0..<2 {
+                tensors.append(StoredTensor("h.\(layer).attn.bias", .u8, [1, 1, 4, 4], [UInt8](repeating: 1, count: 16)))
+                tensors.append(StoredTensor("h.\(layer).attn.masked_bias", [1], [-10_000]))
+            }
+        }
+        let model = try LoadedModel.open(folder.path)
+        let reference = try Reference("gpt2")
+        #expect(model.warnings.isEmpty)
+        #expect(relativeDifference(try model.exactSession().allLogits(reference.ids), reference.logits) < 2e-5)
+    }
+
+    /// Ids of tokens that the embedding has no rows for must not come up in the middle of a text.
+    @Test func refusesTheTokenizerOfAnotherModel() throws {
+        let model = try LoadedModel.open(Fixture.transformer("gpt2"))
+        let tokenizer = try Checkpoint.open(Fixture.sample("llama-hf")).tokenizer()
+        let error = #expect(throws: FileError.self) { try model.check(tokenizer) }
+        #expect(error?.message == "the tokenizer has 1280 tokens, but the embedding has 101 rows")
+        #expect(error?.hint == "tokenizer and weights are not of the same model")
+    }
+
     @Test func listsAllTensorsThatAreMissing() throws {
         let folder = try Self.folder("mistral") { tensors in
             tensors.removeAll {

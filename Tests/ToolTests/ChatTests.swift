@@ -9,14 +9,14 @@ import Testing
     ]
 
     /// Runs a conversation whose lines are the input.
-    private static func chat(_ lines: [String]) throws -> ToolProcess {
+    private static func chat(_ lines: [String], _ options: [String] = []) throws -> ToolProcess {
         let folder = try TemporaryFolder()
         let path = folder.file("lines")
         let text = lines.map { $0 + "\n" }.joined()
         let descriptor = open(path, O_WRONLY | O_CREAT, 0o600)
         _ = text.withCString { write(descriptor, $0, strlen($0)) }
         close(descriptor)
-        let process = try ToolProcess("qrun", line, limits: "exec < '\(path)'")
+        let process = try ToolProcess("qrun", line + options, limits: "exec < '\(path)'")
         #expect(process.wait() == .exit(0))
         return process
     }
@@ -36,6 +36,23 @@ import Testing
         #expect(process.errors.contains("there is no adapter 'other'\nhint: there are: llama-instructions, none"))
         #expect(process.errors.contains("'/what' is no command\nhint: /help lists them"))
         #expect(!process.errors.contains("tokens read"))
+    }
+
+    /// What does not fit is told and forgotten, and the conversation goes on.
+    @Test func aLongMessageIsRefusedAlone() throws {
+        let process = try Self.chat([String(repeating: "word ", count: 200), "Hello"], ["--context", "100"])
+        #expect(
+            process.errors.contains(
+                " tokens, but the context has room for 100\nhint: /reset begins another one; --context sets up more room"))
+        #expect(process.errors.contains(" tokens read in") && !process.output.isEmpty)
+    }
+
+    @Test func adaptersOfOneNameGoByTheirPaths() throws {
+        let sample = Fixture.sample("adapters/llama-instructions")
+        let process = try Self.chat(
+            ["/adapter llama-instructions", "/adapter \(sample)"], ["--adapter", sample + "/../llama-instructions"])
+        #expect(process.errors.contains("there is no adapter 'llama-instructions'\nhint: there are: \(sample), "))
+        #expect(process.errors.contains("note: adapter \(sample)\n"))
     }
 
     @Test func anEndOfInputEndsIt() throws {

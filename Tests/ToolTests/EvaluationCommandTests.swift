@@ -42,6 +42,40 @@ import Testing
         #expect(document["predictions"]?["largest"]?.array?.count == 5)
     }
 
+    /// The base beside itself with an adapter: felt on B, gone with weight 0, and the same on both sides.
+    @Test func measuresAdapters() throws {
+        let adapter = Fixture.sample("adapters/llama-instructions")
+        func divergence(_ options: String...) throws -> Double {
+            let run = ToolRunner(
+                qverify,
+                ["compare", Self.fourBit, Self.fourBit, "--text", Self.text, "--max-tokens", "200", "--context", "100", "--json"] + options)
+            let predictions = try #require(try run.document()["predictions"])
+            #expect((predictions["adapters_b"]?.array?.isEmpty == false) == options.contains("--adapter-b"))
+            return try #require(predictions["kl_mean"]?.double)
+        }
+        #expect(try divergence() < 1e-12)
+        #expect(try divergence("--adapter-b", adapter) > 0.01)
+        #expect(try divergence("--adapter-b", adapter + "@0") < 1e-12)
+        #expect(try divergence("--adapter-a", adapter, "--adapter-b", adapter) < 1e-12)
+        let run = Self.run("perplexity", Self.fourBit, "--adapter", adapter + "@0.5")
+        #expect(run.status == .done && run.output.hasPrefix("\(Self.fourBit) with \(adapter)@0.5: 300 tokens of"))
+        #expect(
+            run.output.split(separator: "\n").dropFirst() != Self.run("perplexity", Self.fourBit).output.split(separator: "\n").dropFirst())
+        let stranger = Self.run("perplexity", Self.fourBit, "--adapter", Fixture.sample("adapters/gpt2-instructions"))
+        #expect(stranger.status == .failed && stranger.errors.contains("is of another family than"))
+    }
+
+    @Test func refusesModelsWithOtherTokens() throws {
+        let other = try Fixture.copyOfLlama(replacing: "\"Ġthe\": 260", with: "\"Ġ the\": 260", in: "tokenizer.json")
+        try Fixture.replace("\"Ġnear\": 900", with: "\"Ġthe\": 900", in: other.file("tokenizer.json"))
+        try Fixture.replace("\"Ġ the\": 260", with: "\"Ġnear\": 260", in: other.file("tokenizer.json"))
+        let run = Self.run("compare", Self.llama, other.path)
+        #expect(run.status == .failed && run.output.isEmpty)
+        #expect(
+            run.errors.hasPrefix("qverify: error: \(Self.llama) and \(other.path) cut the text into different tokens, first at token ")
+                && run.errors.hasSuffix("\nhint: only models with the same tokenizer can be compared token by token\n"))
+    }
+
     @Test func reportsWeightsAndPredictions() throws {
         let text = Self.run("report", Self.llama, Self.fourBit)
         #expect(text.status == .done)

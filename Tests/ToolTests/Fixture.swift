@@ -22,6 +22,19 @@ enum Fixture {
         guard write(descriptor, changed, changed.count) == changed.count else { throw FileError(path, "cannot be written") }
     }
 
+    /// The sample Llama in 4 bits, with another text in its config or in another of its files.
+    static func copyOfLlama(replacing text: String, with other: String, in changed: String = "config.json") throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+            let copy = try AtomicOutput(destination: folder.file(name), replaces: false)
+            let file = try copy.file()
+            try file.write(try bytes(sample("llama-bnb4/\(name)")), atOffset: 0)
+            try copy.commit([file])
+        }
+        try replace(text, with: other, in: folder.file(changed))
+        return folder
+    }
+
     /// Flips one bit in the middle of a file.
     static func damage(_ path: String) throws {
         let offset = off_t(try InputFile(path: path).byteCount / 2)

@@ -8,6 +8,7 @@ import Testing
 
 @testable import qconvert
 @testable import qrun
+@testable import qverify
 
 @Suite struct RunTests {
     private static let llama = Fixture.sample("llama-hf")
@@ -15,12 +16,15 @@ import Testing
 
     private static func run(_ line: String...) -> ToolRunner { ToolRunner(qrun, line) }
 
-    @Test func theSameTextForAnyNumberOfThreads() {
-        let runs = ["1", "2", "3"].map { Self.run(Self.llama, "--prompt", "Once", "--max-tokens", "12", "--threads", $0) }
+    /// Dense weights and 4-bit ones, fast and exact.
+    @Test(arguments: ["llama-hf", "llama-bnb4"], [[], ["--exact"]])
+    func theSameTextForAnyNumberOfThreads(name: String, options: [String]) {
+        let line = [Fixture.sample(name), "--prompt", "Once", "--max-tokens", "12"] + options
+        let runs = ["1", "2", "3"].map { ToolRunner(qrun, line + ["--threads", $0]) }
         #expect(Set(runs.map(\.output)).count == 1)
         #expect(runs[0].status == .done && runs[0].output.utf8.count > 10)
         #expect(runs[0].errors.contains("12 written in"))
-        let other = Self.run(Self.llama, "--prompt", "Once", "--max-tokens", "12", "--seed", "7")
+        let other = ToolRunner(qrun, line + ["--seed", "7"])
         #expect(other.output != runs[0].output)
     }
 
@@ -76,6 +80,7 @@ import Testing
         (["--prompt-ids", "1", "--prompt", "a"], .usage, "--prompt and --prompt-ids exclude each other"),
         (["--prompt-ids", "1,99999"], .failed, "token 2 of 2 has id 99999, but ids of this model go from 0 to"),
         (["--prompt-ids", "1,2,3", "--context", "2"], .failed, "the prompt has 3 tokens, but the context has room for 2"),
+        (["--prompt", "a", "--stop", "b", "--stop", ""], .usage, "--stop needs a text, not an empty one"),
         (["--prompt", "a", "--adapter", "x@y"], .usage, "--adapter x@y: 'y' is no weight"),
         (["--prompt", "a", "--adapter", "nowhere.lora"], .failed, "nowhere.lora: does not exist"),
     ])
@@ -90,21 +95,74 @@ import Testing
         #expect(run.status == .usage && run.errors.contains("the model has positions for"))
     }
 
+    /// Told before anything is loaded: the weights that such a config asks for are not even there.
+    @Test func saysWhatMemoryIsMissing() throws {
+        let folder = try Fixture.copyOfLlama(replacing: "\"num_hidden_layers\": 4", with: "\"num_hidden_layers\": 4000")
+        let runs = [
+            ToolRunner(qrun, [folder.path, "--prompt", "a", "--context", "1000000"]),
+            ToolRunner(qverify, ["perplexity", folder.path, "--text", Fixture.sample("text/heldout.txt"), "--context", "1000000"]),
+        ]
+        // 2 x 4000 layers x 1,000,000 positions x 2 heads x 32 elements, of 2 bytes and of 4.
+        for (run, size) in zip(runs, ["1.02 TB", "2.05 TB"]) {
+            #expect(run.status == .failed && run.output.isEmpty)
+            #expect(run.errors.contains("error: \(folder.path) needs about \(size) of memory ("), "\(run.errors)")
+            #expect(run.errors.contains(" of weights, \(size) for a context of 1000000), but "))
+        }
+    }
+
+    /// A sanitizer takes more address space than such a limit leaves.
+    private static let canLimitAddressSpace =
+        (try? ToolProcess("qrun", ["--version"], limits: "ulimit -c 0; ulimit -v 900000").wait()) == .exit(0)
+
+    /// What is set up in the end counts, also where nobody asked for so much by name.
+    @Test(.enabled(if: canLimitAddressSpace, "the address space of this build cannot be limited"))
+    func limitsOfTheProcessCount() throws {
+        let folder = try Fixture.copyOfLlama(replacing: "\"max_position_embeddings\": 256", with: "\"max_position_embeddings\": 1000000")
+        for (options, status) in [(["--max-tokens", "1000000"], Int32(2)), (["--max-tokens", "2"], 0)] {
+            let run = try ToolProcess("qrun", [folder.path, "--prompt", "a", "--threads", "1"] + options, limits: "ulimit -v 900000")
+            #expect(run.wait() == .exit(status))
+            #expect(run.errors.contains("needs about 1.12 GB of memory") == (status == 2), "\(run.errors)")
+        }
+    }
+
+    @Test func aClosedPipeEndsItQuietly() throws {
+        let folder = try TemporaryFolder()
+        let pipe = folder.file("pipe")
+        let run = try ToolProcess(
+            "qrun", [Self.llama, "--prompt", "Once", "--max-tokens", "200", "--temperature", "5", "--top-k", "0"],
+            limits: "mkfifo '\(pipe)'; head -c 10 < '\(pipe)' > '\(folder.file("head"))' & exec > '\(pipe)'")
+        #expect(run.wait() == .signal(SIGPIPE))
+        #expect(run.errors.isEmpty)
+    }
+
+    @Test func anInterruptEndsItAndLeavesWhatWasWritten() throws {
+        let run = try ToolProcess(
+            "qrun",
+            [Self.llama, "--prompt", "Once", "--context", "1000000", "--max-tokens", "1000000", "--temperature", "5", "--top-k", "0"]
+                + ["--top-p", "1", "--min-p", "0", "--template", "none"])
+        while run.output.isEmpty { usleep(1000) }
+        run.kill(SIGINT)
+        #expect(run.wait() == .signal(SIGINT))
+        #expect(run.errors.isEmpty && !run.output.isEmpty)
+    }
+
+    @Test(arguments: ["alpaca", "chatml", "mistral", "llama3", "none"])
+    func templatesWriteThePrompt(name: String) throws {
+        let document = try Self.run(Self.llama, "--prompt", "Hi", "--max-tokens", "1", "--template", name, "--json").document()
+        let ids = try #require(document["prompt_ids"]?.array).compactMap(\.integer)
+        let others = try Self.run(Self.llama, "--prompt", "Hi", "--max-tokens", "1", "--json").document()
+        #expect((ids.count <= 3) == (name == "none"))
+        // The sample's own template is none of these to the letter: a request and an answer, each with its head line.
+        #expect(ids != others["prompt_ids"]?.array?.compactMap(\.integer))
+    }
+
     @Test func refusesAnAdapterOfAnotherFamily() {
         let run = Self.run(Self.llama, "--prompt", "a", "--adapter", Fixture.sample("adapters/gpt2-instructions"))
         #expect(run.status == .failed && run.errors.contains("is of another family than"))
     }
 
     @Test func saysWhatStillWorksOnOtherArchitectures() throws {
-        let folder = try TemporaryFolder()
-        for name in ["config.json", "model.safetensors"] {
-            let source = Fixture.sample("llama-bnb4/\(name)")
-            let file = try AtomicOutput(destination: folder.file(name), replaces: false)
-            let output = try file.file()
-            try output.write(try Fixture.bytes(source), atOffset: 0)
-            try file.commit([output])
-        }
-        try Fixture.replace("\"model_type\": \"llama\"", with: "\"model_type\": \"mamba\"", in: folder.file("config.json"))
+        let folder = try Fixture.copyOfLlama(replacing: "\"model_type\": \"llama\"", with: "\"model_type\": \"mamba\"")
         let run = Self.run(folder.path, "--prompt", "a")
         #expect(run.status == .failed && run.errors.contains("model_type 'mamba'"))
         #expect(run.errors.contains("hint: converting, inspecting, merging and verifying work for any architecture\n"))
