@@ -15,7 +15,7 @@ import Transformer
     private var context: StepContext { StepContext(resources: resources, isTraining: true, seed: 1, batchNumber: 0) }
 
     /// Parameters with such values, all of them trained.
-    private static func parameters(_ tensors: [(name: String, dimensions: [Int], values: [Double])]) throws -> ParameterSet {
+    static func parameters(_ tensors: [(name: String, dimensions: [Int], values: [Double])]) throws -> ParameterSet {
         let set = try ParameterSet(
             tensors.map { tensor in (name: tensor.name, shape: try #require(Shape(tensor.dimensions))) })
         for (slot, tensor) in tensors.enumerated() {
@@ -24,11 +24,11 @@ import Transformer
         return set
     }
 
-    private static func gradients(_ set: ParameterSet, _ slot: Int) -> [Float] {
+    static func gradients(_ set: ParameterSet, _ slot: Int) -> [Float] {
         Array(UnsafeBufferPointer(start: set.gradient(slot), count: set.slots[slot].count))
     }
 
-    private static func configuration(isGated: Bool, width: Int, heads: Int, groups: Int, inner: Int) throws -> ModelConfiguration {
+    static func configuration(isGated: Bool, width: Int, heads: Int, groups: Int, inner: Int) throws -> ModelConfiguration {
         let common: KeyValuePairs<String, JSONValue> =
             isGated
             ? [
