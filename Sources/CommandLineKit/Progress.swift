@@ -21,6 +21,8 @@ package final class Progress: Sendable {
         var amount = 0
         /// Units per second, smoothed; nil before the first drawing.
         var rate: Double?
+        /// Stands in place of the rate.
+        var detail: String?
     }
 
     private static let interval: UInt64 = 100_000_000
@@ -64,6 +66,11 @@ package final class Progress: Sendable {
         if exchange.exchanged { draw(reached, now, console) }
     }
 
+    /// Shows how the work goes where its speed would stand: `loss 1.204  412 tokens/s`.
+    package func describe(_ detail: String) {
+        if console != nil { drawing.withLock { $0.detail = detail.terminalSafe } }
+    }
+
     /// Takes the line away. Whatever is still counted afterwards shows nothing.
     package func finish() {
         guard let console else { return }
@@ -78,15 +85,18 @@ package final class Progress: Sendable {
             let latest = Double(reached - drawing.amount) / seconds
             let weight = drawing.rate == nil ? 1 : seconds / (seconds + Self.memory)
             let rate = (drawing.rate ?? 0) * (1 - weight) + latest * weight
-            drawing = Drawing(time: now, amount: reached, rate: rate)
+            drawing = Drawing(time: now, amount: reached, rate: rate, detail: drawing.detail)
             // The last column stays free: a full line would wrap, and then could not be erased.
             let width = console.errorTerminal.width - 1
-            console.showProgress(Self.line(label: label, amount: reached, total: total, unit: unit, rate: rate, width: width))
+            console.showProgress(
+                Self.line(label: label, amount: reached, total: total, unit: unit, rate: rate, detail: drawing.detail, width: width))
         }
     }
 
     /// The line, with as many of its parts as fit into `width` columns. Percentages are cut, not rounded: 100% is done.
-    package static func line(label: String, amount: Int, total: Int, unit: Unit, rate: Double, width: Int) -> String {
+    package static func line(
+        label: String, amount: Int, total: Int, unit: Unit, rate: Double, detail: String? = nil, width: Int
+    ) -> String {
         let done = min(max(amount, 0), max(total, 0))
         let percent = total > 0 ? Int(Double(done) / Double(total) * 100) : 100
         let share = (percent < 10 ? "  " : percent < 100 ? " " : "") + "\(percent)%"
@@ -99,7 +109,7 @@ package final class Progress: Sendable {
             amounts = "\(NumberText.grouped(done)) of \(NumberText.grouped(total)) \(plural)"
             speed = "\(NumberText.significant(rate, digits: 3)) \(plural)/s"
         }
-        var parts = [label, share, amounts, speed]
+        var parts = [label, share, amounts, detail ?? speed]
         if rate > 0 { parts.append(remaining(Double(total - done) / rate) + " left") }
         let orders = [[0, 1, 2, 3, 4], [0, 1, 3, 4], [0, 1, 4], [0, 1]]
         for order in orders {

@@ -33,6 +33,17 @@ import Testing
         #expect(line == expected)
     }
 
+    @Test(arguments: [
+        (79, "training   42%  298 of 708 steps  loss 0.1204  8,458 tokens/s  35 s left"),
+        (60, "training   42%  loss 0.1204  8,458 tokens/s  35 s left"), (30, "training   42%  35 s left"),
+    ])
+    func saysHowTheWorkGoesInPlaceOfItsSpeed(width: Int, expected: String) {
+        let line = Progress.line(
+            label: "training", amount: 298, total: 708, unit: .items("steps"), rate: 11.8, detail: "loss 0.1204  8,458 tokens/s",
+            width: width)
+        #expect(line == expected)
+    }
+
     /// A clock that the test turns, in milliseconds.
     private final class TestClock: Sendable {
         let milliseconds = Atomic<UInt64>(0)
