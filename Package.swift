@@ -99,8 +99,7 @@ let package = Package(
             name: "qtrain",
             dependencies: [
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
-                "Training",
-                "Operations", "CommandLineKit", "ToolSupport",
+                "Training", "Operations", "CommandLineKit", "ToolSupport", "ModelToolSupport",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(

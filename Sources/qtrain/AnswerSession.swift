@@ -67,27 +67,34 @@ struct AnswerSession {
     }
 
     /// Greedy answers to the questions of `records`; records without a question are left out.
-    func answers(to records: some Sequence<Int>, progress: Progress) throws -> [Answer] {
+    ///
+    /// - Returns: the answers, and the places of records whose questions leave the context no room for one.
+    func answers(to records: some Sequence<Int>, progress: Progress) throws -> (given: [Answer], unanswerable: [String]) {
         var generator = TextGenerator(session: session, tokenizer: data.tokenizer)
-        return try records.compactMap { index in
+        var unanswerable: [String] = []
+        let given = try records.compactMap { index -> Answer? in
             defer { progress.advance(by: 1) }
             guard let question = try data.encoder.question(data.set.records[index]) else { return nil }
-            let text = try answer(question.prompt, &generator)
+            guard let text = try answer(question.prompt, &generator) else {
+                unanswerable.append(data.set.places[index])
+                return nil
+            }
             return Answer(
                 place: data.set.places[index], prompt: data.tokenizer.decode(question.prompt), expected: question.answer, given: text)
         }
+        return (given, unanswerable)
     }
 
-    /// The answer to an instruction that a person typed.
-    func answer(to instruction: String) throws -> String {
+    /// The answer to an instruction that a person typed; nil where the context has no room for one.
+    func answer(to instruction: String) throws -> String? {
         var generator = TextGenerator(session: session, tokenizer: data.tokenizer)
         session.reset()
         return try answer(try data.tokenizer.encode(data.template.render(instruction: instruction, response: nil)).ids, &generator)
     }
 
-    private func answer(_ prompt: [TokenID], _ generator: inout TextGenerator) throws -> String {
+    private func answer(_ prompt: [TokenID], _ generator: inout TextGenerator) throws -> String? {
         let stops = data.template.stops(in: data.tokenizer)
-        guard prompt.count < session.cache.capacity else { return "" }
+        guard prompt.count < session.cache.capacity else { return nil }
         let request = GenerationRequest(
             prompt: prompt, tokenLimit: answerLimit, sampling: SamplingSettings(), stopTokens: Set(stops.ids), stopTexts: stops.texts)
         return try generator.generate(request) { _ in }.text

@@ -21,7 +21,6 @@ private let dataOptions: [Option] = [
     .integer(
         "max-length", in: 2...1 << 20, unit: "tokens", defaultText: "the model's context, at most 1024",
         help: "longest sample; longer ones are cut"),
-    .integer("batch-size", in: 1...4096, unit: "samples", default: 4, help: "samples computed together"),
     .integer("seed", default: 1, help: "decides split, order, first factors and dropout"),
 ]
 
@@ -38,6 +37,7 @@ private let loraOptions: [Option] = [
 ]
 
 private let optimizerOptions: [Option] = [
+    .integer("batch-size", in: 1...4096, unit: "samples", default: 4, help: "samples computed together"),
     .choice("optimizer", OptimizerSettings.Kind.allCases.map(\.rawValue), default: "adamw", help: "how parameters follow gradients"),
     .number("lr", in: 0...100, defaultText: "2e-4, with --full 5e-5", help: "highest learning rate"),
     .choice("schedule", LearningRate.Schedule.allCases.map(\.rawValue), default: "cosine", help: "learning rate after the warm-up"),
@@ -84,9 +84,10 @@ private let evaluateCommand = Command(
     "evaluate", summary: "measure the loss on a split, and compare answers with the expected ones",
     arguments: [Argument("model", help: modelHelp)],
     options: dataOptions + [
-        .path("adapter", "ADAPTER", help: "adapter on top of the model"),
+        .path("adapter", "ADAPTER[@W]", help: "adapter on top of the model, times weight W"),
         .choice("part", DataSplit.Part.allCases.map(\.rawValue), default: "test", help: "which part of the split"),
-        .integer("answers", in: 0...1_000_000, default: 0, help: "records to answer, from the first of the part on"),
+        .integer(
+            "answers", in: 0...1_000_000, defaultText: "0, with --output all", help: "records to answer, from the first of the part on"),
         .integer("answer-length", in: 1...1 << 20, unit: "tokens", default: 64, help: "longest answer"),
         .path("output", short: "o", "FILE", help: "where the answers go, beside the expected ones (JSON)"),
         .threads, .force, .json,

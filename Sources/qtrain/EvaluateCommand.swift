@@ -4,6 +4,7 @@ import Checkpoints
 import CommandLineKit
 import JSONText
 import ModelLoading
+import ModelToolSupport
 import Parallelism
 import ToolSupport
 import Training
@@ -19,16 +20,25 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
     guard !outcome.samples.isEmpty else {
         throw Failure("\(data.set.path): the \(part.rawValue) split has no records to evaluate", hint: "--split and --part choose others")
     }
-    let output = try arguments.string("output").map { try AtomicOutput(destination: $0, replaces: arguments.flag("force")) }
+    let named = try arguments.string("adapter").map { try NamedAdapter($0) }
+    named?.warnOfOtherBase(checkpoint, console)
+    let inputs = checkpoint.inputFiles + [try InputFile(path: data.set.path)] + (named?.adapter.files ?? [])
+    let output = try arguments.string("output").map {
+        try AtomicOutput(destination: $0, replaces: arguments.flag("force"), inputs: inputs)
+    }
     let resources = ComputeResources(pool: WorkerPool(threadCount: arguments.integer("threads")))
-    let adapters = try arguments.string("adapter").map { [(adapter: try console.openAdapter($0), factor: Float(1))] } ?? []
+    let adapters = named.map { [(adapter: $0.adapter, factor: $0.weight)] } ?? []
     let weights = try loaded.weights(with: adapters, engine: resources.engine)
     let session = AnswerSession(loaded.configuration, weights, data, resources, answerLimit: arguments.integer(always: "answer-length"))
-    let asked = data.split.indices(part).prefix(arguments.integer(always: "answers"))
+    let asked = data.split.indices(part).prefix(arguments.integer("answers") ?? (output == nil ? 0 : .max))
     let progress = console.progress("evaluating", total: outcome.samples.count + asked.count, unit: .items("records"))
     let loss = try session.loss(outcome.samples, progress: progress)
-    let answers = try session.answers(to: asked, progress: progress)
+    let (answers, unanswerable) = try session.answers(to: asked, progress: progress)
     progress.finish()
+    if let first = unanswerable.first {
+        console.warning(
+            "\(data.set.path): \(unanswerable.count) questions fill the context and leave no room for an answer, first \(first)")
+    }
     if let output {
         let file = try output.file()
         try file.write(Array((JSONValue.array(answers.map(\.document)).text(.indented) + "\n").utf8), atOffset: 0)
@@ -38,7 +48,8 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
     if arguments.flag("json") {
         try console.writeJSON([
             "part": .string(part.rawValue), "records": .integer(data.split.indices(part).count), "loss": .double(loss.mean),
-            "learned_tokens": .integer(loss.count), "answers": .integer(answers.count), "exact": .integer(exact),
+            "learned_tokens": .integer(loss.count), "answers": .integer(answers.count), "unanswerable": .integer(unanswerable.count),
+            "exact": .integer(exact),
         ])
         return .done
     }

@@ -5,9 +5,12 @@ import Training
 struct PlotOutput: ~Copyable {
     private let output: AtomicOutput?
 
-    /// - Parameter path: nil where no picture is wanted.
-    init(path: String?) throws(FileError) {
-        if let path { output = try AtomicOutput(destination: path, replaces: true) } else { output = nil }
+    /// - Parameters:
+    ///   - path: nil where no picture is wanted.
+    ///   - replaces: a file that exists is replaced; otherwise it is an error.
+    ///   - inputs: files that are read; the picture must be none of them.
+    init(path: String?, replaces: Bool, inputs: [InputFile]) throws(FileError) {
+        if let path { output = try AtomicOutput(destination: path, replaces: replaces, inputs: inputs) } else { output = nil }
     }
 
     consuming func write(title: String, history: RunHistory) throws(FileError) {

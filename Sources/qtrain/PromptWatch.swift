@@ -8,7 +8,7 @@ import Transformer
 struct PromptWatch {
     let setup: TrainSetup
     let prompts: [String]
-    let log: AppendedFile?
+    let watch: RunWatch
     let console: Console
 
     private static let answerLimit = 64
@@ -19,10 +19,13 @@ struct PromptWatch {
             setup.loaded.configuration, setup.model.tunedWeights(of: setup.loaded.weights), setup.data, setup.resources,
             answerLimit: Self.answerLimit)
         for prompt in prompts {
-            let answer = try session.answer(to: prompt)
+            guard let answer = try session.answer(to: prompt) else {
+                console.warning("--sample-prompt \(prompt.debugDescription) fills the model's context and leaves no room for an answer")
+                continue
+            }
             console.note("step \(step): \(prompt.debugDescription) -> \(answer.debugDescription)")
-            try log?.writeLine(
-                JSONValue.object(["step": .integer(step), "prompt": .string(prompt), "answer": .string(answer)]).text(.python))
+            watch.writeLine(["step": .integer(step), "prompt": .string(prompt), "answer": .string(answer)])
         }
+        watch.leaveOutElapsedTime()
     }
 }

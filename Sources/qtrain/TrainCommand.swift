@@ -24,22 +24,9 @@ func train(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let setup = try TrainSetup(loaded, data, settings, arguments, console)
     if arguments.flag("dry-run") { return try setup.describe(console) }
     // Opened before the long work: what cannot be written is an error now.
-    let output = try AtomicOutput(
-        destination: arguments.string(always: "output"), isFolder: settings.isFull, replaces: arguments.flag("force"),
-        inputs: checkpoint.inputFiles)
-    let outcome = try setup.run(console, measures)
-    switch outcome.ending {
-    case .stopped: return .failed
-    case .finished:
-        if settings.isFull {
-            try ModelFolderOutput.write(setup.model, of: checkpoint, to: output)
-        } else {
-            try AdapterOutput.write(
-                setup.model, to: output, baseFingerprint: setup.fingerprint, baseName: checkpoint.path, tool: "qtrain \(toolVersion)")
-        }
-        try report(outcome, setup, measures, arguments, console)
-        return .done
-    }
+    let outcome = try setup.run(console, measures, into: try RunOutput(setup))
+    try report(outcome, setup, measures, arguments, console)
+    return .done
 }
 
 private func report(
@@ -69,6 +56,6 @@ private func report(
         : "\(NumberText.grouped(setup.model.parameters.elementCount)) parameters of \(setup.model.tunedModules.count) layers"
     try console.writeLine("\(path): \(kind), \(history.losses.count) steps")
     console.note(
-        "\(NumberText.duration(seconds: measures.seconds)), \(NumberText.significant(outcome.tokensPerSecond, digits: 4)) tokens/s, "
+        "\(NumberText.duration(seconds: measures.seconds)), \(outcome.speed), "
             + "\(NumberText.byteCount(measures.peakMemory)) of memory at most")
 }

@@ -29,9 +29,7 @@ struct TrainSettings {
         guard !arguments.isGiven("steps") || !arguments.isGiven("epochs") else {
             throw UsageError("--steps and --epochs both say how long the run is", hint: "give one of them")
         }
-        guard !arguments.flag("resume") || !arguments.isGiven("init-from") else {
-            throw UsageError("--resume goes on with the factors of its checkpoint, --init-from begins with others")
-        }
+        try Self.checkOutputs(arguments)
         tuning = isFull ? .full : .lowRank(try Self.lowRank(arguments), seed: seed)
         optimizer = OptimizerSettings(
             kind: .init(rawValue: arguments.string(always: "optimizer")) ?? .adamw, weightDecay: arguments.number(always: "weight-decay"))
@@ -44,6 +42,15 @@ struct TrainSettings {
     }
 
     var isFull: Bool { if case .full = tuning { true } else { false } }
+
+    /// The last of two outputs of one name would replace the first, after all the work.
+    private static func checkOutputs(_ arguments: ParsedArguments) throws {
+        let given = ["output", "plot", "log", "checkpoints"].compactMap { name in arguments.string(name).map { (name: name, path: $0) } }
+        for (index, later) in given.enumerated() {
+            guard let earlier = given[..<index].first(where: { $0.path == later.path }) else { continue }
+            throw UsageError("--\(earlier.name) and --\(later.name) are both '\(later.path)'", hint: "give each its own file")
+        }
+    }
 
     private static func lowRank(_ arguments: ParsedArguments) throws -> LowRankSettings {
         LowRankSettings(
@@ -78,9 +85,14 @@ struct TrainSettings {
     }
 
     /// What decides the numbers of a run, by the names of the options.
-    func identity(_ arguments: ParsedArguments, data: TrainingData, fingerprint: String, stepCount: Int) -> RunIdentity {
+    ///
+    /// - Parameter start: identifies the adapter whose factors the run began with; nil for new ones.
+    func identity(
+        _ arguments: ParsedArguments, data: TrainingData, fingerprint: String, start: CRC32C?, stepCount: Int
+    ) -> RunIdentity {
         var members = JSONObject()
         members["model"] = .string(fingerprint)
+        if let start { members["init-from"] = .string(start.description) }
         members["data"] = .string(data.set.checksum.description)
         members["template"] = .string(data.template.name.rawValue)
         for name in ["train-on", "split", "optimizer", "schedule"] { members[name] = .string(arguments.string(always: name)) }

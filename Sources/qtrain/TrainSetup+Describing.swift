@@ -39,9 +39,9 @@ extension TrainSetup {
         return .done
     }
 
-    /// Of the largest batch of the first epoch; nothing is changed but gradients.
+    /// As many times the first batch as a step has batches; nothing is changed but gradients.
     private func measureStep() throws -> Double {
-        let batch = Batch(samples.samples.prefix(settings.batchSize))
+        let batch = Batch(firstBatch.map { samples.samples[$0] })
         let start = ContinuousClock().now
         _ = try model.accumulate(batch, lossWeight: 1, seed: settings.seed, batchNumber: 0)
         let elapsed = (ContinuousClock().now - start).components

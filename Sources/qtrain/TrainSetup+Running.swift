@@ -8,68 +8,104 @@ import Training
 
 /// What a run came to.
 struct TrainOutcome {
-    let ending: TrainingRun.Ending
     let history: RunHistory
     let testLoss: Double?
     /// Positions of this process's steps.
     let tokenCount: Int
     let tokensPerSecond: Double
+    /// The same for people.
+    let speed: String
     /// From the start of the program to its first step.
     let startSeconds: Double
 }
 
 extension TrainSetup {
-    /// Takes all steps, with everything that people and files are told meanwhile.
-    func run(_ console: Console, _ measures: RunMeasures) throws -> TrainOutcome {
+    /// Takes all steps and writes the output, with everything that people and files are told meanwhile.
+    ///
+    /// - Throws: also where the run was stopped. On a signal it does not return at all: the process ends by that signal,
+    ///   once the steps that were taken are safe.
+    func run(_ console: Console, _ measures: RunMeasures, into output: consuming RunOutput) throws -> TrainOutcome {
         let isResumed = arguments.flag("resume")
         if isResumed { try run.resume() } else { try refuseOldCheckpoints() }
         showSample(console)
         if isResumed { console.note("going on after step \(run.stepCount) of \(run.plan.stepCount)") }
         try prepareCheckpoints()
-        let picture = try PlotOutput(path: arguments.string("plot"))
-        let log = try arguments.string("log").map { try AppendedFile(path: $0, continues: isResumed) }
+        let replaces = isResumed || arguments.flag("force")
+        let picture = try PlotOutput(path: arguments.string("plot"), replaces: replaces, inputs: inputs)
+        let log = try arguments.string("log").map {
+            try AppendedFile(path: $0, continues: isResumed, replaces: replaces, inputs: inputs)
+        }
+        let progress = console.progress("training", total: run.plan.stepCount - run.stepCount, unit: .items("steps"))
+        let watch = RunWatch(log: log, progress: progress, console: console)
         let stop = StopRequest()
         let hook = console.onTermination {
             console.note("stopping after this step; again to stop at once")
             stop.requestAndWait()
         }
-        defer { stop.settle() }
-        let prompts = PromptWatch(setup: self, prompts: arguments.strings("sample-prompt"), log: log, console: console)
-        let watch = RunWatch(total: run.plan.stepCount - run.stepCount, log: log, console: console)
-        let progress = console.progress("training", total: run.plan.stepCount - run.stepCount, unit: .items("steps"))
-        let ending: TrainingRun.Ending
         let startSeconds = measures.seconds
-        func answerPrompts(afterStep step: Int) throws {
-            try prompts.answer(afterStep: step)
-            watch.leaveOutElapsedTime()
-        }
         do {
-            if run.stepCount == 0 { try answerPrompts(afterStep: 0) }
-            ending = try run.run(isStopRequested: { stop.isRequested }) { event in
-                try watch.observe(event)
+            let ending = try takeSteps(watch, stop, console)
+            progress.finish()
+            if case .stopped(let path) = ending {
+                let failure = stopped(path, watch)
+                guard stop.isRequested else { throw failure }
+                console.note([failure.message, failure.hint].compactMap(\.self).joined(separator: "; "))
+            } else {
+                try write(output)
+                if stop.isRequested { console.note("\(arguments.string(always: "output")) is written, after all \(run.stepCount) steps") }
+            }
+        } catch {
+            progress.finish()
+            // After a signal nobody else could tell: the process is gone before.
+            if stop.isRequested { console.error(error) }
+            stop.settle()
+            throw error
+        }
+        stop.settle()
+        hook.cancel()
+        try picture.write(title: "qtrain \(FilePath.name(of: loaded.checkpoint.path))", history: run.history)
+        if let failure = watch.logFailure { throw failure }
+        return TrainOutcome(
+            history: run.history, testLoss: try run.meanLoss(test), tokenCount: watch.tokenCount, tokensPerSecond: watch.tokensPerSecond,
+            speed: watch.speed, startSeconds: startSeconds)
+    }
+
+    private func takeSteps(_ watch: RunWatch, _ stop: StopRequest, _ console: Console) throws -> TrainingRun.Ending {
+        let prompts = PromptWatch(setup: self, prompts: arguments.strings("sample-prompt"), watch: watch, console: console)
+        do {
+            if run.stepCount == 0 { try prompts.answer(afterStep: 0) }
+            return try run.run(isStopRequested: { stop.isRequested || watch.logFailure != nil }) { event in
+                watch.observe(event)
                 switch event {
                 case .stepped(let report, _):
-                    progress.advance(by: 1)
-                    if report.step + 1 == run.plan.stepCount { try answerPrompts(afterStep: report.step + 1) }
+                    if report.step + 1 == run.plan.stepCount { try prompts.answer(afterStep: report.step + 1) }
                 case .evaluated(let evaluation):
-                    if evaluation.step > 0, evaluation.step < run.plan.stepCount { try answerPrompts(afterStep: evaluation.step) }
+                    if evaluation.step > 0, evaluation.step < run.plan.stepCount { try prompts.answer(afterStep: evaluation.step) }
                 case .saved: break
                 }
             }
         } catch let error as TrainingError {
             throw explained(error)
         }
-        progress.finish()
-        if case .stopped(let path) = ending {
-            console.note("stopped after step \(run.stepCount), saved as \(path); the same command with --resume goes on")
-            stop.settle()
+    }
+    /// Why the run ends before its last step, and how to go on.
+    private func stopped(_ checkpoint: String?, _ watch: RunWatch) -> Failure {
+        let place = checkpoint.map { "stopped after step \(run.stepCount), saved as \($0)" } ?? "stopped before the first step"
+        let hint = checkpoint == nil ? nil : "the same command with --resume goes on"
+        guard let failure = watch.logFailure else { return Failure(place, hint: hint) }
+        return Failure("\(failure)", hint: [place, hint].compactMap(\.self).joined(separator: "; "))
+    }
+
+    /// Where the output cannot be written after all, the steps are not lost.
+    private func write(_ output: consuming RunOutput) throws {
+        do throws(FileError) {
+            try output.write(self)
+        } catch {
+            guard let path = try? run.save() else { throw error }
+            let hint = "all \(run.stepCount) steps are saved as \(path): the same command with --resume writes the output"
+            throw FileError(
+                error.path, at: error.place, error.message, hint: [error.hint, hint].compactMap(\.self).joined(separator: "; "))
         }
-        hook.cancel()
-        try picture.write(title: "qtrain \(FilePath.name(of: loaded.checkpoint.path))", history: run.history)
-        let testLoss = ending == .finished ? try run.meanLoss(test) : nil
-        return TrainOutcome(
-            ending: ending, history: run.history, testLoss: testLoss, tokenCount: watch.tokenCount, tokensPerSecond: watch.tokensPerSecond,
-            startSeconds: startSeconds)
     }
 
     private var checkpointFolder: CheckpointFolder {

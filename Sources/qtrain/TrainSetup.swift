@@ -23,6 +23,10 @@ struct TrainSetup {
     let samples: SampleEncoder.Outcome
     let test: [Batch]
     let positionLimit: Int
+    /// The files that are read, which no output may replace.
+    let inputs: [InputFile]
+    /// Samples of the first batch.
+    let firstBatch: [Int]
 
     init(
         _ loaded: LoadedModel, _ data: TrainingData, _ settings: TrainSettings, _ arguments: ParsedArguments, _ console: Console
@@ -41,6 +45,8 @@ struct TrainSetup {
         test = TrainingData.batches(try data.samples(.test, console).samples, size: settings.batchSize)
         let lengths = samples.samples.map { $0.tokens.count - 1 }
         let schedule = settings.schedule(lengths, maximumLength: data.lengthLimit)
+        var beginning = schedule
+        firstBatch = beginning.next().batches[0]
         let stepCount = arguments.integer("steps") ?? schedule.stepCount(epochs: arguments.integer(always: "epochs"))
         positionLimit = max(
             Self.positionLimit(lengths, settings, data.lengthLimit), (validation + test).reduce(0) { max($0, $1.positionCount) })
@@ -58,10 +64,11 @@ struct TrainSetup {
         self.memory = memory
         model = try TrainableModel(
             network, positionLimit: positionLimit, longestSample: longest, recomputes: recomputes, resources: resources)
-        fingerprint = try loaded.checkpoint.weightFingerprint()
-        if let path = arguments.string("init-from") {
-            try model.start(from: try Self.initialAdapter(path, of: loaded, fingerprint, console))
-        }
+        let fingerprint = try loaded.checkpoint.weightFingerprint()
+        self.fingerprint = fingerprint
+        let start = try arguments.string("init-from").map { try Self.initialAdapter($0, of: loaded, fingerprint, console) }
+        if let start { try model.start(from: start) }
+        inputs = loaded.checkpoint.inputFiles + [try InputFile(path: data.set.path)] + (start?.files ?? [])
         let folder = CheckpointFolder(path: arguments.string("checkpoints") ?? arguments.string(always: "output") + ".checkpoints")
         let optimizer = try Optimizer(
             settings.optimizer, parameterCount: model.parameters.values.count,
@@ -69,12 +76,15 @@ struct TrainSetup {
         trainer = Trainer(
             model, optimizer: optimizer, learningRate: try settings.learningRate(arguments, stepCount: stepCount), clip: settings.clip,
             seed: settings.seed, pool: pool)
+        let identity = settings.identity(
+            arguments, data: data, fingerprint: fingerprint, start: try start.map { adapter in try Self.checksum(adapter) },
+            stepCount: stepCount)
         run = TrainingRun(
             trainer, schedule: schedule, samples: samples.samples, validation: validation,
             plan: .init(
                 stepCount: stepCount, evaluationInterval: arguments.integer("eval-every") ?? max(1, stepCount / 10),
                 checkpointInterval: arguments.integer("save-every"), keptCheckpoints: arguments.integer(always: "keep")),
-            folder: folder, identity: settings.identity(arguments, data: data, fingerprint: fingerprint, stepCount: stepCount))
+            folder: folder, identity: identity)
     }
 
     /// Positions of the largest batch there can be.
@@ -111,6 +121,13 @@ struct TrainSetup {
                 hint: hint)
         }
         return (recomputes, chosen)
+    }
+
+    /// Of all bytes of an adapter.
+    private static func checksum(_ adapter: Adapter) throws(FileError) -> CRC32C {
+        var checksum = CRC32C()
+        for file in adapter.files { checksum.append(try file.allBytes(limit: .max)) }
+        return checksum
     }
 
     /// The adapter of `--init-from`; one of other weights is refused, one that does not say is taken with a note.

@@ -26,6 +26,7 @@ struct TrainingData {
         }
         set = try DataSet.open(arguments.string(always: "data"))
         for field in set.unusedFields { console.note("\(set.path): field '\(field.name)' of \(field.count) records is not used") }
+        if arguments.flag("swap-instruction-and-response") { try Self.tellOfUnswappable(set, console) }
         template = Self.template(tokenizer, arguments, console)
         for token in template.missingTokens(in: tokenizer) {
             console.warning("the tokenizer has no token '\(token)': template \(template.name.rawValue) writes it as text")
@@ -56,6 +57,20 @@ struct TrainingData {
     /// Batches of samples in their order, for evaluation.
     static func batches(_ samples: [Sample], size: Int) -> [Batch] {
         stride(from: 0, to: samples.count, by: size).map { Batch(samples[$0..<min($0 + size, samples.count)]) }
+    }
+
+    /// Conversations and texts have no two halves to swap.
+    private static func tellOfUnswappable(_ set: DataSet, _ console: Console) throws {
+        let count = set.records.count { record in
+            switch record {
+            case .conversation, .text: true
+            case .instruction, .pair: false
+            }
+        }
+        guard count < set.records.count else {
+            throw UsageError("--swap-instruction-and-response: none of the \(count) records of \(set.path) has two halves to swap")
+        }
+        if count > 0 { console.warning("\(set.path): \(count) of \(set.records.count) records are no pairs and stay as they are") }
     }
 
     private func tell(_ what: String, _ records: [Int], _ part: DataSplit.Part, _ console: Console) {

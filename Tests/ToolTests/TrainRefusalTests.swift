@@ -30,6 +30,78 @@ import Testing
         #expect(folder.entries == before)
     }
 
+    /// A file may have 51,200 bytes, fewer than the factors take.
+    @Test func refusesAnOutputThatDoesNotFitBeforeTheFirstStep() throws {
+        let folder = try TemporaryFolder()
+        let run = try ToolProcess("qtrain", try Self.line(folder, ["--steps", "2"]), limits: "ulimit -f 100")
+        #expect(run.wait() == .exit(2))
+        #expect(run.errors.contains("x.lora: 155648 bytes are needed, but "), "\(run.errors)")
+        #expect(!run.errors.contains("validation loss"), "the run began: \(run.errors)")
+        #expect(folder.entries == ["data.json"])
+    }
+
+    static let inputs = ["--log", "--plot", "-o"]
+
+    @Test("takes no input for an output", arguments: inputs)
+    func refusesInputs(_ option: String) throws {
+        let folder = try TemporaryFolder()
+        let data = try TrainTests.data(in: folder)
+        let before = try Fixture.bytes(data)
+        var line = try Self.line(folder, ["--steps", "1", "--force"])
+        if let place = line.firstIndex(of: option) { line[place + 1] = data } else { line += [option, data] }
+        let run = ToolRunner(qtrain, line)
+        #expect(run.status == .failed)
+        #expect(run.errors.contains("data.json: is also an input ("), "\(run.errors)")
+        #expect(try Fixture.bytes(data) == before)
+        #expect(folder.entries == ["data.json"])
+    }
+
+    /// Without one, a model would never learn to stop.
+    @Test func refusesATokenizerWithoutAnEnd() throws {
+        let folder = try TemporaryFolder()
+        let model = folder.file("model")
+        #expect(mkdir(model, 0o700) == 0)
+        for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+            let output = try AtomicOutput(destination: FilePath.join(model, name), replaces: false)
+            let file = try output.file()
+            try file.write(try Fixture.bytes(FilePath.join(Self.model, name)), atOffset: 0)
+            try output.commit([file])
+        }
+        for name in ["config.json", "tokenizer_config.json"] {
+            try Fixture.replace("\"eos_token", with: "\"no_such_token", in: FilePath.join(model, name))
+        }
+        let run = ToolRunner(qtrain, [model] + (try Self.line(folder, ["--steps", "1"])).dropFirst())
+        #expect(run.status == .failed)
+        #expect(
+            run.errors.contains("data.json: the template ends responses with the end of text, for which the tokenizer has no token\n"),
+            "\(run.errors)")
+        #expect(folder.entries == ["data.json", "model"])
+    }
+
+    @Test func refusesToSwapWhatHasNoHalves() throws {
+        let folder = try TemporaryFolder()
+        var line = try Self.line(folder, ["--steps", "1", "--swap-instruction-and-response"])
+        if let place = line.firstIndex(of: "--data") { line[place + 1] = Fixture.sample("text/heldout.txt") }
+        let run = ToolRunner(qtrain, line)
+        #expect(run.status == .usage)
+        #expect(run.errors.contains("none of the 1 records of ") && run.errors.contains("has two halves to swap"), "\(run.errors)")
+    }
+
+    @Test("replaces nothing without --force", arguments: ["--log", "--plot"])
+    func refusesWhatExists(_ option: String) throws {
+        let folder = try TemporaryFolder()
+        let line = try Self.line(folder, ["--steps", "1", option, folder.file("kept")])
+        #expect(ToolRunner(qtrain, line).status == .done)
+        let before = try Fixture.bytes(folder.file("kept"))
+        var other = line
+        if let place = other.firstIndex(of: "-o") { other[place + 1] = folder.file("y.lora") }
+        let run = ToolRunner(qtrain, other)
+        #expect(run.status == .failed)
+        #expect(run.errors.contains("kept: exists already\nhint: --force replaces it"), "\(run.errors)")
+        #expect(try Fixture.bytes(folder.file("kept")) == before)
+        #expect(ToolRunner(qtrain, other + ["--force"]).status == .done)
+    }
+
     @Test func saysThatTheLogsDiskIsFull() throws {
         let folder = try TemporaryFolder()
         let run = ToolRunner(qtrain, try Self.line(folder, ["--steps", "2", "--log", "/dev/full"]))
@@ -38,11 +110,11 @@ import Testing
         #expect(FilePath.kind(of: folder.file("x.lora")) == .missing)
     }
 
-    /// A file may have 51,200 bytes, fewer than the factors alone take.
+    /// A file may have 204,800 bytes: room for the factors, but not for their moments too.
     @Test func leavesNoPartOfACheckpointThatDoesNotFit() throws {
         let folder = try TemporaryFolder()
         let line = try Self.line(folder, ["--steps", "2", "--save-every", "1"])
-        let run = try ToolProcess("qtrain", line, limits: "ulimit -f 100")
+        let run = try ToolProcess("qtrain", line, limits: "ulimit -f 400")
         #expect(run.wait() == .exit(2))
         #expect(run.errors.contains("x.lora.checkpoints/step-00000001.qtrain: "), "\(run.errors)")
         #expect(run.errors.contains("or a limit (ulimit -f) allows fewer in one file"), "\(run.errors)")

@@ -100,6 +100,8 @@ import Testing
         (["--max-memory", "10M"], .failed, "of memory, but 10.5 MB are available"),
         (["--split", "0,0,1"], .failed, "none of its 20 records is left to learn from"),
         (["--steps", "2", "--warmup", "3"], .usage, "--warmup takes 3 steps, but the run has 2"),
+        (["--plot", "same", "--log", "same"], .usage, "--plot and --log are both 'same'"),
+        (["--max-length", "16"], .failed, "none of its 20 records is left to learn from"),
     ]
 
     @Test("says what cannot be done", arguments: refusals)
@@ -111,6 +113,36 @@ import Testing
         #expect(run.status == status)
         #expect(run.errors.contains(error), "\(run.errors)")
         #expect(FilePath.kind(of: folder.file("x.lora")) == .missing)
+    }
+
+    @Test func saysWhatARunWillTakeAndWritesNothing() throws {
+        let folder = try TemporaryFolder()
+        let run = ToolRunner(
+            qtrain, try Self.line(folder, output: "x.lora", ["--dry-run", "--json", "--epochs", "2", "--save-every", "1"]))
+        #expect(run.status == .done, "\(run.errors)")
+        let document = try run.document()
+        #expect(document["samples"]?.integer == 17 && document["steps"]?.integer == 18)
+        #expect(document["trained_parameters"]?.integer == 38_912)
+        let memory = try #require(document["memory"]?.integer), seconds = try #require(document["seconds_per_step"]?.double)
+        #expect(memory > 1_000_000 && seconds > 0)
+        #expect(folder.entries == ["data.json"])
+    }
+
+    /// A question that fills the context has no answer, which is not a wrong one.
+    @Test func evaluatesEveryRecordThatItCan() throws {
+        let folder = try TemporaryFolder()
+        _ = try Self.data(in: folder)
+        try Fixture.replace("Count to 3.", with: String(repeating: "Count to 3. ", count: 200), in: folder.file("data.json"))
+        let line = [
+            "evaluate", Self.model, "--data", folder.file("data.json"), "--part", "train", "--split", "1,0,0", "--answer-length", "2",
+            "--json",
+        ]
+        let run = ToolRunner(qtrain, line + ["-o", folder.file("answers.json")])
+        let document = try run.document()
+        #expect(document["answers"]?.integer == 19 && document["unanswerable"]?.integer == 1, "\(run.errors)")
+        #expect(run.errors.contains("1 questions fill the context and leave no room for an answer, first record 3"), "\(run.errors)")
+        let refused = ToolRunner(qtrain, line + ["-o", folder.file("data.json"), "--force"])
+        #expect(refused.status == .failed && refused.errors.contains("data.json: is also an input ("), "\(refused.errors)")
     }
 
     @Test func evaluatesWithAndWithoutAnAdapter() throws {

@@ -91,7 +91,11 @@ import Testing
         for step in [10, 2, 300] { try folder.write([1], to: FilePath.name(of: checkpoints.path(step: step))) }
         try folder.write([1], to: "step-x.qtrain")
         #expect(try checkpoints.checkpoints().map(\.step) == [2, 10, 300])
-        try checkpoints.removeOld(keeping: 2)
+        try checkpoints.removeOld(keeping: 2, step: 300)
         #expect(try checkpoints.checkpoints().map(\.step) == [10, 300])
+        // Those of later steps are of a run that begins anew with --force.
+        try folder.write([1], to: FilePath.name(of: checkpoints.path(step: 20)))
+        try checkpoints.removeOld(keeping: 1, step: 20)
+        #expect(try checkpoints.checkpoints().map(\.step) == [20])
     }
 }

@@ -52,7 +52,7 @@ package final class Trainer {
         }
         let norm = GradientNorm.norm(model.parameters, pool: pool)
         guard norm.isFinite else {
-            throw TrainingError.nonfiniteGradient(step: step, tensor: GradientNorm.firstNonfinite(model.parameters))
+            throw TrainingError.nonfiniteGradient(step: step, tensor: model.parameters.firstNonfiniteGradient)
         }
         let rate = learningRate.rate(step: step)
         try optimizer.step(

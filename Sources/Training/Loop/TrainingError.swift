@@ -7,6 +7,10 @@ package enum TrainingError: Error, Equatable, Sendable {
     case nonfiniteLoss(step: Int, batch: Int, layer: Int?, samples: [Int])
     /// The first tensor concerned; nil where each element is finite and only the norm overflows.
     case nonfiniteGradient(step: Int, tensor: String?)
+    /// Of records that are not learned, after so many steps; the layer as above.
+    case nonfiniteEvaluation(stepCount: Int, layer: Int?)
+    /// A trained tensor after so many steps.
+    case nonfiniteParameter(stepCount: Int, tensor: String)
 }
 
 extension TrainingError: CustomStringConvertible {
@@ -14,11 +18,21 @@ extension TrainingError: CustomStringConvertible {
         switch self {
         case .nonfiniteLoss(let step, let batch, let layer, _):
             "step \(step + 1): the loss of batch \(batch + 1) is not finite"
-                + (layer.map { ", beginning with the output of layer \($0)" } ?? ", though all layers' outputs are")
+                + Self.text(layer)
         case .nonfiniteGradient(let step, let tensor):
             "step \(step + 1): the gradient of \(tensor.map { "'\($0)'" } ?? "all tensors together") is not finite"
+        case .nonfiniteEvaluation(let stepCount, let layer):
+            "after step \(stepCount), the loss of records that are not learned is not finite" + Self.text(layer)
+        case .nonfiniteParameter(let stepCount, let tensor): "after step \(stepCount), '\(tensor)' is not finite"
         }
     }
 
-    package var hint: String { "a lower --lr, a longer --warmup or --clip 1 keeps steps small; the checkpoints before it are still good" }
+    package var hint: String {
+        if case .nonfiniteEvaluation(stepCount: 0, _) = self { return "nothing was learned yet: the model itself gives such numbers" }
+        return "a lower --lr, a longer --warmup or --clip 1 keeps steps small; the checkpoints before it are still good"
+    }
+
+    private static func text(_ layer: Int?) -> String {
+        layer.map { ", beginning with the output of layer \($0)" } ?? ", though all layers' outputs are"
+    }
 }

@@ -27,8 +27,8 @@ package final class TrainingRun {
 
     package enum Ending: Equatable, Sendable {
         case finished
-        /// Asked to stop; `--resume` goes on from the checkpoint.
-        case stopped(checkpoint: String)
+        /// Asked to stop; `--resume` goes on from the checkpoint. There is none before the first step.
+        case stopped(checkpoint: String?)
     }
 
     package private(set) var history = RunHistory()
@@ -41,6 +41,8 @@ package final class TrainingRun {
     private let validation: [Batch]
     private let folder: CheckpointFolder
     private let identity: RunIdentity
+    /// The newest checkpoint of this run, and the steps taken before it.
+    private var saved: (step: Int, path: String)?
 
     /// - Parameters:
     ///   - samples: those the schedule counts.
@@ -68,40 +70,75 @@ package final class TrainingRun {
         (stepCount, history) = try TrainingCheckpoint.read(
             newest.path, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer)
         schedule.skip(stepCount)
+        saved = (stepCount, newest.path)
     }
 
-    /// Takes the steps that are left.
+    /// Takes the steps that are left. What is due after a step and was not done before an interruption is done first.
     ///
     /// - Parameters:
-    ///   - isStopRequested: asked after every step.
+    ///   - isStopRequested: asked after every step, and between the batches of an evaluation.
     ///   - observe: is told of everything, in order.
-    /// - Throws: `TrainingError` where losses are no longer finite: the last checkpoint is then the last good state.
+    /// - Throws: `TrainingError` where numbers are no longer finite: the last checkpoint is then the last good state.
     package func run(isStopRequested: () -> Bool, observe: (Event) throws -> Void) throws -> Ending {
-        if stepCount == 0, history.evaluations.isEmpty { try evaluate(observe) }
-        while stepCount < plan.stepCount {
+        while true {
+            if isEvaluationDue { try evaluate(isStopRequested, observe) }
+            if stepCount >= plan.stepCount {
+                try checkParameters()
+                return .finished
+            }
+            if isStopRequested() {
+                if stepCount > 0, saved?.step != stepCount { try save(observe) }
+                return .stopped(checkpoint: saved?.path)
+            }
+            if isCheckpointDue { try save(observe) }
             let step = schedule.next()
             let report = try take(step)
             history.losses.append(report.loss)
             stepCount += 1
             try observe(.stepped(report, epoch: step.epoch))
-            let isLast = stepCount == plan.stepCount
-            if isLast || plan.evaluationInterval.map({ stepCount % $0 == 0 }) ?? false { try evaluate(observe) }
-            if isStopRequested(), !isLast { return .stopped(checkpoint: try save(observe)) }
-            if !isLast, plan.checkpointInterval.map({ stepCount % $0 == 0 }) ?? false { _ = try save(observe) }
         }
-        return .finished
+    }
+
+    /// Writes a checkpoint of this moment, for when what comes after the last step has failed.
+    ///
+    /// - Returns: its path.
+    package func save() throws -> String {
+        try save { _ in }
+        return folder.path(step: stepCount)
     }
 
     /// The mean loss of all predictions that count; nil where there are none.
-    package func meanLoss(_ batches: [Batch]) throws -> Double? {
+    package func meanLoss(_ batches: [Batch]) throws -> Double? { try meanLoss(batches) { false } }
+
+    private func meanLoss(_ batches: [Batch], isStopRequested: () -> Bool) throws -> Double? {
         var sum = 0.0
         var count = 0
         for batch in batches {
+            if isStopRequested() { return nil }
             let loss = try trainer.model.evaluate(batch)
+            guard loss.sum.isFinite else {
+                throw TrainingError.nonfiniteEvaluation(stepCount: stepCount, layer: trainer.model.firstNonfiniteLayer(batch))
+            }
             sum += loss.sum
             count += loss.count
         }
         return count > 0 ? sum / Double(count) : nil
+    }
+
+    private var isEvaluationDue: Bool {
+        if history.evaluations.last?.step == stepCount { return false }
+        return stepCount == 0 || stepCount == plan.stepCount || plan.evaluationInterval.map { stepCount % $0 == 0 } ?? false
+    }
+
+    private var isCheckpointDue: Bool {
+        if stepCount == 0 || saved?.step == stepCount { return false }
+        return plan.checkpointInterval.map { stepCount % $0 == 0 } ?? false
+    }
+
+    private func checkParameters() throws(TrainingError) {
+        if let name = trainer.model.parameters.firstNonfiniteValue {
+            throw TrainingError.nonfiniteParameter(stepCount: stepCount, tensor: name)
+        }
     }
 
     private func take(_ step: BatchSchedule.Step) throws -> Trainer.StepReport {
@@ -112,21 +149,22 @@ package final class TrainingRun {
         }
     }
 
-    private func evaluate(_ observe: (Event) throws -> Void) throws {
-        guard let loss = try meanLoss(validation) else { return }
+    private func evaluate(_ isStopRequested: () -> Bool, _ observe: (Event) throws -> Void) throws {
+        guard let loss = try meanLoss(validation, isStopRequested: isStopRequested) else { return }
         let evaluation = RunHistory.Evaluation(step: stepCount, loss: loss)
         history.evaluations.append(evaluation)
         try observe(.evaluated(evaluation))
     }
 
-    private func save(_ observe: (Event) throws -> Void) throws -> String {
+    private func save(_ observe: (Event) throws -> Void) throws {
+        try checkParameters()
         let path = folder.path(step: stepCount)
         try folder.create()
         try TrainingCheckpoint.write(
             to: path, step: stepCount, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer,
             history: history)
-        try folder.removeOld(keeping: plan.keptCheckpoints)
+        saved = (stepCount, path)
+        try folder.removeOld(keeping: plan.keptCheckpoints, step: stepCount)
         try observe(.saved(path: path))
-        return path
     }
 }

@@ -24,12 +24,4 @@ package enum GradientNorm {
         guard let limit else { return 1 }
         return min(1, limit / (norm + 1e-6))
     }
-
-    /// The first tensor with a gradient that is not finite.
-    package static func firstNonfinite(_ parameters: ParameterSet) -> String? {
-        parameters.slots.indices.first { slot in
-            let values = UnsafeBufferPointer(start: parameters.gradient(slot), count: parameters.slots[slot].count)
-            return values.contains { !$0.isFinite }
-        }.map { parameters.slots[$0].name }
-    }
 }

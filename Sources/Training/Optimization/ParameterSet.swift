@@ -46,4 +46,16 @@ package final class ParameterSet: Sendable {
     package func array(_ slot: Int) -> [Float] { Array(UnsafeBufferPointer(start: value(slot), count: slots[slot].count)) }
 
     package func clearGradients() { gradients.buffer.update(repeating: 0) }
+
+    /// The first tensor with a value that is not finite.
+    package var firstNonfiniteValue: String? { firstNonfinite(in: values) }
+
+    /// The first tensor with a gradient that is not finite.
+    package var firstNonfiniteGradient: String? { firstNonfinite(in: gradients) }
+
+    private func firstNonfinite(in memory: FloatMemory) -> String? {
+        slots.first { slot in
+            UnsafeBufferPointer(start: memory.pointer + slot.offset, count: slot.count).contains { !$0.isFinite }
+        }?.name
+    }
 }

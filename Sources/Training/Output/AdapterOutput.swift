@@ -6,6 +6,11 @@ import Transformer
 
 /// Writes what LoRA has trained as a `.lora` file.
 package enum AdapterOutput {
+    /// Takes the room of the factors on disk before the run, so that a full disk is an error then.
+    package static func reserve(_ model: TrainableModel, in output: borrowing AtomicOutput) throws(FileError) {
+        try output.file().reserve(byteCount: 4 * model.parameters.elementCount)
+    }
+
     /// - Parameters:
     ///   - output: the file, as it was opened before the run.
     ///   - baseFingerprint: of the weights it was trained on.

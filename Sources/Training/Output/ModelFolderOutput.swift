@@ -6,11 +6,19 @@ import TensorCore
 
 /// Writes what full fine-tuning has made of a model as a Hugging Face folder: f32 weights, configuration, tokenizer.
 package enum ModelFolderOutput {
+    /// The file of the weights, with their room on disk: made before the run, so that a full disk is an error then.
+    package static func weightsFile(for model: TrainableModel, in output: borrowing AtomicOutput) throws(FileError) -> OutputFile {
+        let file = try output.createFile(named: "model.safetensors")
+        try file.reserve(byteCount: 4 * model.parameters.elementCount)
+        return file
+    }
+
     /// - Parameters:
     ///   - output: the folder, as it was opened before the run.
+    ///   - weights: its `weightsFile`.
     ///   - checkpoint: the model that was tuned; its companion files come along.
     package static func write(
-        _ model: TrainableModel, of checkpoint: Checkpoint, to output: consuming AtomicOutput
+        _ model: TrainableModel, of checkpoint: Checkpoint, to output: consuming AtomicOutput, weights: OutputFile
     ) throws(FileError) {
         let parameters = model.parameters
         let plan = parameters.slots.map { slot in
@@ -20,8 +28,8 @@ package enum ModelFolderOutput {
             return info
         }
         let metadata = [(key: "format", value: "pt")]
-        var files = [try output.createFile(named: "model.safetensors")]
-        let writer = try SafetensorsWriter(file: files[0], plan: plan, metadata: metadata)
+        var files = [weights]
+        let writer = try SafetensorsWriter(file: weights, plan: plan, metadata: metadata)
         for slot in parameters.slots.indices {
             let values = UnsafeRawBufferPointer(start: parameters.value(slot), count: 4 * parameters.slots[slot].count)
             try writer.write(values, tensor: slot)

@@ -33,8 +33,10 @@ package struct CheckpointFolder: Sendable {
         return FilePath.join(path, Self.prefix + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + Self.suffix)
     }
 
-    /// Removes all but the newest `count`.
-    package func removeOld(keeping count: Int) throws(FileError) {
-        for (_, path) in try checkpoints().dropLast(max(1, count)) { unlink(path) }
+    /// Removes all but the newest `count` of up to `step` steps; those of more steps are of a run that this one replaces.
+    package func removeOld(keeping count: Int, step: Int) throws(FileError) {
+        let all = try checkpoints()
+        let later = all.filter { $0.step > step }
+        for (_, path) in later + all.dropLast(later.count).dropLast(max(1, count)) { unlink(path) }
     }
 }

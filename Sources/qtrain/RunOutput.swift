@@ -1,0 +1,35 @@
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import ModelLoading
+import ToolSupport
+import Training
+
+/// What a run leaves behind: opened before its first step, with its room on disk, and written after its last.
+struct RunOutput: ~Copyable {
+    private let output: AtomicOutput
+    /// Where the output is a folder.
+    private let weights: OutputFile?
+
+    /// - Throws: where the output exists, is an input, or does not fit on the disk.
+    init(_ setup: TrainSetup) throws(FileError) {
+        let isFolder = setup.settings.isFull
+        let output = try AtomicOutput(
+            destination: setup.arguments.string(always: "output"), isFolder: isFolder, replaces: setup.arguments.flag("force"),
+            inputs: setup.inputs)
+        let weights = isFolder ? try ModelFolderOutput.weightsFile(for: setup.model, in: output) : nil
+        if !isFolder { try AdapterOutput.reserve(setup.model, in: output) }
+        self.output = output
+        self.weights = weights
+    }
+
+    consuming func write(_ setup: TrainSetup) throws(FileError) {
+        if let weights {
+            try ModelFolderOutput.write(setup.model, of: setup.loaded.checkpoint, to: output, weights: weights)
+        } else {
+            try AdapterOutput.write(
+                setup.model, to: output, baseFingerprint: setup.fingerprint, baseName: setup.loaded.checkpoint.path,
+                tool: "qtrain \(toolVersion)")
+        }
+    }
+}
