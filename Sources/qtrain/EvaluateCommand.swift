@@ -21,7 +21,7 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
         throw Failure("\(data.set.path): the \(part.rawValue) split has no records to evaluate", hint: "--split and --part choose others")
     }
     let named = try arguments.string("adapter").map { try NamedAdapter($0) }
-    named?.warnOfOtherBase(checkpoint, console)
+    named?.passOnWarnings(for: checkpoint, console)
     let inputs = checkpoint.inputFiles + [try InputFile(path: data.set.path)] + (named?.adapter.files ?? [])
     let output = try arguments.string("output").map {
         try AtomicOutput(destination: $0, replaces: arguments.flag("force"), inputs: inputs)
