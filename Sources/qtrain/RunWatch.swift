@@ -48,7 +48,7 @@ final class RunWatch {
         case .evaluated(let evaluation):
             let mean = recentLosses.isEmpty ? nil : recentLosses.reduce(0, +) / Double(recentLosses.count)
             recentLosses = []
-            let training = mean.map { ", training loss \(NumberText.fixed($0, decimals: 4)) since the last" } ?? ""
+            let training = mean.map { ", training \(NumberText.fixed($0, decimals: 4))" } ?? ""
             let shownSpeed = tokenCount > 0 ? ", " + speed : ""
             console.note(
                 "step \(evaluation.step): validation loss \(NumberText.fixed(evaluation.loss, decimals: 4))\(training)\(shownSpeed)")

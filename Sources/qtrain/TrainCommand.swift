@@ -46,8 +46,10 @@ private func report(
         ])
     }
     func text(_ loss: Double?) -> String { loss.map { NumberText.fixed($0, decimals: 4) } ?? "-" }
-    try console.writeLine(
-        "loss  \(Sparkline.text(history.losses, width: 60))  \(text(history.losses.first)) -> \(text(history.losses.last))")
+    let numbers = "\(text(history.losses.first)) -> \(text(history.losses.last))"
+    // With two words' distance to both sides, on one line of a terminal.
+    let room = console.outputTerminal.isTerminal ? console.outputTerminal.width - numbers.count - 9 : 60
+    try console.writeLine("loss  \(Sparkline.text(history.losses, width: min(60, room)))  \(numbers)")
     if let first, let last { try console.writeLine("validation loss \(text(first.loss)) before, \(text(last.loss)) after") }
     if let test = outcome.testLoss { try console.writeLine("test loss \(text(test)) after") }
     let kind =

@@ -34,7 +34,7 @@ extension TrainSetup {
         table.addRow(["memory: activations\(model.recomputes ? ", recomputed" : "")", .init(NumberText.byteCount(memory.activations))])
         table.addRow(["memory in all, about", .init(NumberText.byteCount(memory.total))])
         table.addRow(["time of a step, measured", .init(NumberText.duration(seconds: seconds))])
-        table.addRow(["time in all, about", .init(NumberText.duration(seconds: total))])
+        table.addRow(["time of all steps, about", .init(NumberText.duration(seconds: total))])
         try console.write(table)
         return .done
     }
