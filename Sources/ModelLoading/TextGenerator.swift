@@ -87,7 +87,7 @@ package struct TextGenerator {
     /// A prompt that begins like the last one (a conversation that goes on) is run only from where it differs.
     ///
     /// - Parameters:
-    ///   - isInterrupted: asked after every token.
+    ///   - isInterrupted: asked after every token, and before every layer while the prompt is read.
     ///   - emit: is given text as it becomes certain: whole characters, and nothing that may be a stop text.
     package mutating func generate(
         _ request: GenerationRequest, isInterrupted: () -> Bool = { false }, emit: (String) throws -> Void
@@ -98,8 +98,12 @@ package struct TextGenerator {
         var decoder = tokenizer.map { StreamingDecoder($0) }
         var sampler = Sampler(request.sampling)
         let start = clock.now
-        var logits = try runPrompt(request.prompt, &result)
+        let read = try runPrompt(request.prompt, &result, isInterrupted)
         result.promptSeconds = (clock.now - start).seconds
+        guard var logits = read else {
+            result.end = .interrupted
+            return result
+        }
         let firstToken = clock.now
         while result.tokens.count < request.tokenLimit {
             let id = try sampler.next(logits, history: request.sampling.repeatPenalty == 1 ? [] : cached)
@@ -133,16 +137,19 @@ package struct TextGenerator {
         return result
     }
 
-    /// Runs what of the prompt is not in the cache, at least its last token, and gives the logits after it.
-    private mutating func runPrompt(_ prompt: [TokenID], _ result: inout GeneratedText) throws -> [Float] {
+    /// Runs what of the prompt is not in the cache, at least its last token, and gives the logits after it; nil where it was
+    /// interrupted.
+    private mutating func runPrompt(
+        _ prompt: [TokenID], _ result: inout GeneratedText, _ isInterrupted: () -> Bool
+    ) throws -> [Float]? {
         var shared = zip(prompt, cached).prefix { $0 == $1 }.count
         shared = max(0, min(shared, prompt.count - 1))
         session.truncate(to: shared)
         cached.removeSubrange(shared...)
         let rest = Array(prompt[shared...])
-        let logits = try session.append(rest)
-        cached += rest
-        result.promptTokenCount = rest.count
+        let logits = try session.append(rest, isInterrupted: isInterrupted)
+        result.promptTokenCount = session.count - shared
+        cached += rest.prefix(result.promptTokenCount)
         return logits
     }
 }

@@ -107,7 +107,12 @@ private struct Conversation {
         }
         try console.writeLine()
         try console.flush()
-        messages.append(ChatMessage(.assistant, result.text))
+        if result.tokens.isEmpty {
+            // Interrupted before there was an answer: as if nothing had been said.
+            messages.removeLast()
+        } else {
+            messages.append(ChatMessage(.assistant, result.text))
+        }
         // Another answer to the same words is another draw.
         sampling.seed &+= 1
         console.note(result.summary)

@@ -33,7 +33,7 @@ struct TextInput {
         guard stride <= context else {
             throw UsageError("--stride \(stride) is longer than the context of \(context) tokens: some would be left out")
         }
-        self.path = path
+        self.path = path == "-" ? "standard input" : path
         windows = try TextWindows(ids, context: context, stride: stride)
         predictedByteCount = windows.windows.reduce(0) { count, window in
             ids[window.firstPredicted..<window.range.upperBound].reduce(count) { $0 + models[0].tokenizer.bytes(of: $1).count }

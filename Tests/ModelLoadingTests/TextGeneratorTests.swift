@@ -51,13 +51,36 @@ import Transformer
         let expected = Array(tokens[...(tokens.firstIndex(of: tokens[2]) ?? 2)])
         let stopped = try Self.tokens(&generator, request)
         #expect(stopped.0 == expected && stopped.1 == .stop)
-        var count = 0
         request.stopTokens = []
-        let interrupted = try Self.tokens(&generator, request) {
-            count += 1
-            return count == 3
+        // Asked before each of the two layers, and after each token.
+        for (question, expected) in [(1, 0), (2, 0), (3, 1), (5, 3)] {
+            var count = 0
+            let interrupted = try Self.tokens(&generator, request) {
+                count += 1
+                return count == question
+            }
+            #expect(interrupted.0.count == expected && interrupted.1 == .interrupted)
         }
-        #expect(interrupted.0.count == 3 && interrupted.1 == .interrupted)
+    }
+
+    /// What was read before the interruption stays, and the rest is read when it is asked for again.
+    @Test func aPromptThatWasInterruptedIsReadOn() throws {
+        let prompt = (0..<600).map { TokenID(5 + $0 % 80) }
+        let request = GenerationRequest(prompt: prompt, tokenLimit: 3, sampling: SamplingSettings())
+        var generator = try Self.generator(contextLength: 700)
+        let expected = try generator.generate(request) { _ in }
+        generator = try Self.generator(contextLength: 700)
+        var count = 0
+        let interrupted = try generator.generate(
+            request,
+            isInterrupted: {
+                count += 1
+                // In the second piece of 512 positions.
+                return count == 4
+            }, emit: { _ in })
+        #expect(interrupted.end == .interrupted && interrupted.tokens.isEmpty && interrupted.promptTokenCount == 512)
+        let rest = try generator.generate(request) { _ in }
+        #expect(rest.tokens == expected.tokens && rest.promptTokenCount == 88)
     }
 
     /// A conversation that goes on is not read again, and comes out the same.

@@ -52,7 +52,17 @@ package final class InferenceSession {
     /// - Throws: for ids that the model does not know, and more tokens than the context has room for.
     package func append(_ ids: [Int32]) throws -> [Float] {
         var last: [Float] = []
-        try run(ids, logitsFrom: ids.count - 1) { _, rows in last = Array(rows) }
+        try run(ids, logitsFrom: ids.count - 1, isInterrupted: { false }) { _, rows in last = Array(rows) }
+        return last
+    }
+
+    /// Appends tokens and gives the logits [V] of the last one, or nil where it was interrupted: reading a long prompt takes a while.
+    /// `count` tells how many of the tokens the sequence has then.
+    ///
+    /// - Parameter isInterrupted: asked before each layer.
+    package func append(_ ids: [Int32], isInterrupted: () -> Bool) throws -> [Float]? {
+        var last: [Float]?
+        try run(ids, logitsFrom: ids.count - 1, isInterrupted: isInterrupted) { _, rows in last = Array(rows) }
         return last
     }
 
@@ -62,11 +72,11 @@ package final class InferenceSession {
     package func append(
         _ ids: [Int32], eachLogits body: (_ first: Int, _ rows: UnsafeBufferPointer<Float>) throws -> Void
     ) throws {
-        try run(ids, logitsFrom: 0, body)
+        try run(ids, logitsFrom: 0, isInterrupted: { false }, body)
     }
 
     private func run(
-        _ ids: [Int32], logitsFrom firstLogits: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
+        _ ids: [Int32], logitsFrom firstLogits: Int, isInterrupted: () -> Bool, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
     ) throws {
         try check(ids)
         var start = 0
@@ -78,6 +88,7 @@ package final class InferenceSession {
                 Rotation(rotary, positions: count..<count + rowCount, headWidth: configuration.headWidth)
             }
             for layer in weights.layers.indices {
+                if isInterrupted() { return }
                 attend(layer, rowCount: rowCount, rotation)
                 feedForward(layer, rowCount: rowCount)
                 observe(layer + 1, rowCount)
