@@ -330,6 +330,56 @@ def our_4_bit_merge_is_that_of_peft(tools):
     return f"{layers} layers, {differing} of {total:,} bytes differ; unmerged byte for byte"
 
 
+def text_loss(model, ids):
+    """Mean loss of all tokens but the first."""
+    import torch
+
+    ids = torch.tensor([ids])
+    with torch.no_grad():
+        return model.eval()(input_ids=ids, labels=ids, use_cache=False).loss.item()
+
+
+@check("torch", "transformers", "peft", "tokenizers")
+def transformers_and_peft_follow_what_qtrain_trains(tools):
+    """A text's loss, by qtrain and by the libraries: with an adapter that was trained, and of a model that was tuned whole."""
+    import torch
+    from peft import PeftModel
+    from tokenizers import ByteLevelBPETokenizer, Tokenizer
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(1)
+    text = (SAMPLES / "text/heldout.txt").read_text(encoding="utf-8")[:500]
+    file = tools.work / "short.txt"
+    file.write_text(text, encoding="utf-8")
+    data = ["--data", SAMPLES / "instructions.json", "--steps", 20, "--lr", "3e-3", "--quiet"]
+    seen = ["--data", file, "--template", "none", "--train-on", "all", "--split", "0,1,0", "--json"]
+    adapter, folder = tools.work / "trained.lora", tools.work / "trained"
+    tools.run("qtrain", SAMPLES / "llama-hf", *data, "-o", adapter, "--targets", "q_proj,down_proj", "--rslora")
+    tools.run("qconvert", "to-peft", adapter, "-o", folder)
+    tuned = tools.work / "tuned"
+    tools.run("qtrain", SAMPLES / "gpt2-tensorflow", *data, "-o", tuned, "--full")
+    base = AutoModelForCausalLM.from_pretrained(SAMPLES / "llama-hf", dtype=torch.float32, attn_implementation="eager")
+    whole = AutoModelForCausalLM.from_pretrained(tuned, dtype=torch.float32, attn_implementation="eager")
+    gpt2 = SAMPLES / "gpt2-tensorflow"
+    llama_ids = Tokenizer.from_file(str(SAMPLES / "llama-hf/tokenizer.json")).encode(text, add_special_tokens=False).ids
+    llama_ids.append(base.config.eos_token_id)
+    gpt2_ids = ByteLevelBPETokenizer(str(gpt2 / "encoder.json"), str(gpt2 / "vocab.bpe")).encode(text).ids + [whole.config.eos_token_id]
+    before = text_loss(base, llama_ids)
+    runs = [
+        (PeftModel.from_pretrained(base, folder), llama_ids, [SAMPLES / "llama-hf", "--adapter", adapter]),
+        (whole, gpt2_ids, [tuned]),
+    ]
+    found = []
+    for model, ids, words in runs:
+        theirs = text_loss(model, ids)
+        report = json.loads(tools.run("qtrain", "evaluate", *words, *seen))
+        expect(report["learned_tokens"] == len(ids) - 1, f"{report['learned_tokens']} tokens, but theirs are {len(ids) - 1}")
+        expect(abs(report["loss"] - theirs) <= 1e-4, f"{words[0].name}: loss {report['loss']}, theirs {theirs}")
+        found.append(theirs)
+    expect(abs(found[0] - before) > 1e-2, f"the adapter changes nothing: {before}, {found[0]}")
+    return f"losses {found[0]:.5f} with the adapter, {found[1]:.5f} of the tuned model"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", default=".build/release", help="folder of the binaries")
