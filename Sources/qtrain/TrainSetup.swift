@@ -22,7 +22,6 @@ struct TrainSetup {
     let fingerprint: String
     let samples: SampleEncoder.Outcome
     let test: [Batch]
-    let positionLimit: Int
     /// The files that are read, which no output may replace.
     let inputs: [InputFile]
     /// Samples of the first batch.
@@ -41,16 +40,14 @@ struct TrainSetup {
                 "\(data.set.path): none of its \(data.set.records.count) records is left to learn from",
                 hint: "--split gives the shares of training, testing and validation; --max-length may cut all there is to learn")
         }
-        let validation = TrainingData.batches(try data.samples(.validation, console).samples, size: settings.batchSize)
-        test = TrainingData.batches(try data.samples(.test, console).samples, size: settings.batchSize)
+        let watched = try data.samples(.validation, console).samples, kept = try data.samples(.test, console).samples
+        let validation = TrainingData.batches(watched, size: settings.batchSize)
+        test = TrainingData.batches(kept, size: settings.batchSize)
         let lengths = samples.samples.map { $0.tokens.count - 1 }
         let schedule = settings.schedule(lengths, maximumLength: data.lengthLimit)
         var beginning = schedule
         firstBatch = beginning.next().batches[0]
         let stepCount = arguments.integer("steps") ?? schedule.stepCount(epochs: arguments.integer(always: "epochs"))
-        positionLimit = max(
-            Self.positionLimit(lengths, settings, data.lengthLimit), (validation + test).reduce(0) { max($0, $1.positionCount) })
-        let longest = max(lengths.max() ?? 1, (validation + test).reduce(0) { max($0, $1.longestSampleCount) })
         let pool = WorkerPool(threadCount: arguments.integer("threads"))
         resources = ComputeResources(pool: pool)
         let network = try Network(loaded, tuning: settings.tuning)
@@ -59,11 +56,18 @@ struct TrainSetup {
                 "--targets '\(arguments.string(always: "targets"))' selects no layer of this model",
                 hint: "its layers are named like '\(loaded.configuration.linearModules.first ?? "")'")
         }
-        let sizes = (positionLimit: positionLimit, longest: longest, workers: pool.threadCount)
-        let (recomputes, memory) = try Self.fit(network, loaded, settings, arguments, sizes)
+        let fit = MemoryFit(
+            network: network, baseByteCount: loaded.checkpoint.storedByteCount, optimizer: settings.optimizer, lengths: lengths,
+            heldOut: (watched + kept).map { $0.tokens.count - 1 }, packs: settings.packs, batchSize: settings.batchSize,
+            lengthLimit: data.lengthLimit, workerCount: pool.threadCount)
+        let (recomputes, memory) = try fit.choose(
+            checkpointing: arguments.string(always: "checkpointing"),
+            limit: arguments.byteCount("max-memory") ?? AvailableMemory.byteCount ?? .max)
         self.memory = memory
+        let size = MemoryFit.Size(batchSize: settings.batchSize, lengthLimit: data.lengthLimit, recomputes: recomputes)
         model = try TrainableModel(
-            network, positionLimit: positionLimit, longestSample: longest, recomputes: recomputes, resources: resources)
+            network, positionLimit: fit.positionLimit(size), longestSample: fit.longest(size), recomputes: recomputes,
+            resources: resources)
         let fingerprint = try loaded.checkpoint.weightFingerprint()
         self.fingerprint = fingerprint
         let start = try arguments.string("init-from").map { try Self.initialAdapter($0, of: loaded, fingerprint, console) }
@@ -85,42 +89,6 @@ struct TrainSetup {
                 stepCount: stepCount, evaluationInterval: arguments.integer("eval-every") ?? max(1, stepCount / 10),
                 checkpointInterval: arguments.integer("save-every"), keptCheckpoints: arguments.integer(always: "keep")),
             folder: folder, identity: identity)
-    }
-
-    /// Positions of the largest batch there can be.
-    private static func positionLimit(_ lengths: [Int], _ settings: TrainSettings, _ maximumLength: Int) -> Int {
-        let largest = lengths.sorted(by: >).prefix(settings.batchSize).reduce(0, +)
-        return settings.packs ? max(lengths.max() ?? 1, settings.batchSize * maximumLength) : largest
-    }
-
-    /// Whether activations are recomputed, and the memory that the run then takes.
-    ///
-    /// - Throws: where it does not fit, with what would make it fit.
-    private static func fit(
-        _ network: Network, _ loaded: LoadedModel, _ settings: TrainSettings, _ arguments: ParsedArguments,
-        _ sizes: (positionLimit: Int, longest: Int, workers: Int)
-    ) throws -> (recomputes: Bool, memory: TrainingMemory) {
-        func estimate(_ recomputes: Bool) -> TrainingMemory {
-            TrainingMemory(
-                network, baseByteCount: loaded.checkpoint.storedByteCount, optimizer: settings.optimizer,
-                positionLimit: sizes.positionLimit,
-                longestSample: sizes.longest, recomputes: recomputes, workerCount: sizes.workers)
-        }
-        let limit = arguments.byteCount("max-memory") ?? AvailableMemory.byteCount ?? .max
-        let kept = estimate(false), recomputed = estimate(true)
-        let choice = arguments.string(always: "checkpointing")
-        let recomputes = choice == "on" || (choice == "auto" && kept.total > limit)
-        let chosen = recomputes ? recomputed : kept
-        guard chosen.total <= limit else {
-            let hint =
-                !recomputes && recomputed.total <= limit
-                ? "--checkpointing on needs \(NumberText.byteCount(recomputed.total))"
-                : "a smaller --batch-size or --max-length needs less; activations of a batch take \(NumberText.byteCount(chosen.activations))"
-            throw Failure(
-                "the run needs about \(NumberText.byteCount(chosen.total)) of memory, but \(NumberText.byteCount(limit)) are available",
-                hint: hint)
-        }
-        return (recomputes, chosen)
     }
 
     /// Of all bytes of an adapter.

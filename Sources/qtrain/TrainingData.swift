@@ -9,6 +9,8 @@ import Transformer
 struct TrainingData {
     let set: DataSet
     let split: DataSplit
+    /// Shares of the parts that are to have records.
+    private let wanted: [DataSplit.Part: Double]
     let encoder: SampleEncoder
     let template: PromptTemplate
     let tokenizer: Tokenizer
@@ -31,9 +33,9 @@ struct TrainingData {
         for token in template.missingTokens(in: tokenizer) {
             console.warning("the tokenizer has no token '\(token)': template \(template.name.rawValue) writes it as text")
         }
-        split = DataSplit(
-            count: set.records.count, shares: try Self.shares(arguments.string(always: "split")),
-            seed: UInt64(arguments.integer(always: "seed")))
+        let shares = try Self.shares(arguments.string(always: "split"))
+        split = DataSplit(count: set.records.count, shares: shares, seed: UInt64(arguments.integer(always: "seed")))
+        wanted = [.train: shares.train, .test: shares.test, .validation: 1 - shares.train - shares.test].filter { $0.value > 1e-6 }
         encoder = SampleEncoder(
             tokenizer, template: template, lesson: .init(rawValue: arguments.string(always: "train-on")) ?? .completions,
             swaps: arguments.flag("swap-instruction-and-response"), limit: limit)
@@ -48,6 +50,9 @@ struct TrainingData {
             outcome = try encoder.encode(split.indices(part).map { ($0, set.records[$0]) })
         } catch let error as PromptError {
             throw Failure("\(set.path): \(error.description)", hint: "another --template, or a tokenizer with an end token")
+        }
+        if split.indices(part).isEmpty, wanted[part] != nil {
+            console.note("\(set.path): of its \(set.records.count) records none falls to the \(part.rawValue) split")
         }
         tell("longer than \(lengthLimit) tokens and cut", outcome.truncated, part, console)
         tell("without anything to learn and left out", outcome.skipped, part, console)

@@ -98,6 +98,7 @@ import Testing
         (["--full"], .failed, "--full trains dense weights, but these are 4-bit"),
         (["--resume"], .failed, "there is no checkpoint to go on from"),
         (["--max-memory", "10M"], .failed, "of memory, but 10.5 MB are available"),
+        (["--max-memory", "10M"], .failed, "hint: even with --checkpointing on --batch-size 1 --max-length 64 it needs "),
         (["--split", "0,0,1"], .failed, "none of its 20 records is left to learn from"),
         (["--steps", "2", "--warmup", "3"], .usage, "--warmup takes 3 steps, but the run has 2"),
         (["--plot", "same", "--log", "same"], .usage, "--plot and --log are both 'same'"),
@@ -126,6 +127,28 @@ import Testing
         let memory = try #require(document["memory"]?.integer), seconds = try #require(document["seconds_per_step"]?.double)
         #expect(memory > 1_000_000 && seconds > 0)
         #expect(folder.entries == ["data.json"])
+    }
+
+    /// Each hint is followed: what it names is enough.
+    @Test(
+        "says which options would make a run fit",
+        arguments: [
+            ("90M", "--checkpointing on needs"), ("77M", "--checkpointing on --batch-size"),
+        ])
+    func saysWhatWouldFit(_ limit: String, _ hint: String) throws {
+        let folder = try TemporaryFolder()
+        let line = [
+            Self.model, "--data", Fixture.sample("instructions.json"), "-o", folder.file("x.lora"), "--dry-run", "--max-memory", limit,
+        ]
+        let given = ["--batch-size", "16", "--checkpointing", "off"]
+        let refused = ToolRunner(qtrain, line + given)
+        #expect(refused.status == .failed)
+        let said = try #require(refused.errors.split(separator: "\n").first { $0.hasPrefix("hint: ") }?.dropFirst(6))
+        #expect(said.contains(hint) && said.contains(" needs "), "\(refused.errors)")
+        let words = said.split(separator: " ").map(String.init)
+        let options = Array(words.prefix { $0 != "needs" })
+        let followed = ToolRunner(qtrain, line + options + (options.contains("--batch-size") ? [] : ["--batch-size", "16"]))
+        #expect(followed.status == .done, "\(followed.errors)")
     }
 
     /// A question that fills the context has no answer, which is not a wrong one.

@@ -80,9 +80,10 @@ import Testing
         }
         #expect(damage?.message.hasPrefix("its checksum is") == true)
         let short = try folder.file(Array(bytes.dropLast(100)), named: "short.qtrain")
-        #expect(throws: FileError.self) {
+        let truncation = #expect(throws: FileError.self) {
             try TrainingCheckpoint.read(short, identity: identity, parameters: run.parameters, optimizer: run.optimizer)
         }
+        #expect(truncation?.hint == "remove this checkpoint, and --resume goes on from the one before it")
     }
 
     @Test func keepsTheNewest() throws {

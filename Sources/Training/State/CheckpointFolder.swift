@@ -13,8 +13,9 @@ package struct CheckpointFolder: Sendable {
     /// Makes the folder where there is none.
     package func create() throws(FileError) {
         guard mkdir(path, 0o777) != 0 else { return }
-        guard errno != EEXIST || FilePath.kind(of: path) != .folder else { return }
-        throw FileError(path, "cannot be created: \(String(cString: strerror(errno)))")
+        let code = errno
+        guard code == EEXIST else { throw FileError(path, "cannot be created: \(String(cString: strerror(code)))") }
+        guard FilePath.kind(of: path) == .folder else { throw FileError(path, "is no folder, but checkpoints are to lie in it") }
     }
 
     /// Paths and steps of all checkpoints, oldest first.

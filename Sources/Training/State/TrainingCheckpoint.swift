@@ -15,6 +15,7 @@ import TensorCore
 /// The order of data and every random number follow from seed and step, so that neither has to be kept.
 package enum TrainingCheckpoint {
     private static let version = "1"
+    private static let otherCheckpointHint = "remove this checkpoint, and --resume goes on from the one before it"
     private static let lossesName = "history.losses"
     private static let evaluationsName = "history.evaluations"
 
@@ -76,7 +77,10 @@ package enum TrainingCheckpoint {
     package static func read(
         _ path: String, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer
     ) throws(FileError) -> (step: Int, history: RunHistory) {
-        let file = try SafetensorsFile(path: path)
+        let file: SafetensorsFile
+        do throws(FileError) { file = try SafetensorsFile(path: path) } catch {
+            throw FileError(error.path, at: error.place, error.message, hint: otherCheckpointHint)
+        }
         let step = try checkHeader(file, identity: identity)
         let indices = Dictionary(file.tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
         var history = RunHistory()
@@ -133,7 +137,7 @@ package enum TrainingCheckpoint {
         guard CRC32C(hexadecimal: digits) == found else {
             throw FileError(
                 file.path, at: "tensor '\(file.tensors[index].name)'", "its checksum is \(found), but \(digits) is recorded",
-                hint: "remove this checkpoint, and --resume goes on from the one before it")
+                hint: otherCheckpointHint)
         }
     }
 
