@@ -46,11 +46,13 @@ struct AnswerSession {
         session = InferenceSession(configuration, weights, engine: resources.engine, contextLength: longest, cacheType: .f32)
     }
 
-    /// The mean loss of everything that is learned of `samples`.
-    func loss(_ samples: [Sample], progress: Progress) throws -> (mean: Double, count: Int) {
+    /// The mean loss of everything that is learned of samples.
+    ///
+    /// - Throws: where it is not finite, with the record.
+    func loss(_ outcome: SampleEncoder.Outcome, progress: Progress) throws -> (mean: Double, count: Int) {
         var sum = 0.0
         var count = 0
-        for sample in samples {
+        for (sample, record) in zip(outcome.samples, outcome.records) {
             session.reset()
             let tokens = sample.tokens
             try session.append(Array(tokens.dropLast())) { first, rows in
@@ -60,6 +62,11 @@ struct AnswerSession {
                     sum += Self.crossEntropy(logits, Int(tokens[first + row + 1]))
                     count += 1
                 }
+            }
+            guard sum.isFinite else {
+                throw Failure(
+                    "\(data.set.path): the loss of \(data.set.places[record]) is not finite",
+                    hint: "the model or its adapter holds numbers that are too large; 'qinspect stats' shows them")
             }
             progress.advance(by: 1)
         }

@@ -18,7 +18,9 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
     let part = DataSplit.Part(rawValue: arguments.string(always: "part")) ?? .test
     let outcome = try data.samples(part, console)
     guard !outcome.samples.isEmpty else {
-        throw Failure("\(data.set.path): the \(part.rawValue) split has no records to evaluate", hint: "--split and --part choose others")
+        throw Failure(
+            "\(data.set.path): the \(part.rawValue) split has no records to evaluate",
+            hint: "--split and --part choose others; --max-length may cut all there is to learn")
     }
     let named = try arguments.string("adapter").map { try NamedAdapter($0) }
     named?.passOnWarnings(for: checkpoint, console)
@@ -32,7 +34,7 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
     let session = AnswerSession(loaded.configuration, weights, data, resources, answerLimit: arguments.integer(always: "answer-length"))
     let asked = data.split.indices(part).prefix(arguments.integer("answers") ?? (output == nil ? 0 : .max))
     let progress = console.progress("evaluating", total: outcome.samples.count + asked.count, unit: .items("records"))
-    let loss = try session.loss(outcome.samples, progress: progress)
+    let loss = try session.loss(outcome, progress: progress)
     let (answers, unanswerable) = try session.answers(to: asked, progress: progress)
     progress.finish()
     if let first = unanswerable.first {

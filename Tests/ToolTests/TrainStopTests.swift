@@ -169,6 +169,29 @@ import Testing
         #expect(without.errors.contains("belongs to another run: init-from was \""), "\(without.errors)")
     }
 
+    static let ways: [(model: String, options: [String])] = [
+        ("gpt2-tensorflow", ["--full"]), ("llama-bnb4", ["--optimizer", "paged-adamw"]), ("llama-bnb4", ["--optimizer", "adamw8bit"]),
+        ("llama-bnb4", ["--pack", "--max-length", "40", "--optimizer", "sgd"]),
+    ]
+
+    /// And however it is computed: threads and recomputing are no part of what a run is.
+    @Test("goes on bit for bit however it trains", arguments: ways)
+    func goesOn(_ model: String, _ options: [String]) throws {
+        let folder = try TemporaryFolder()
+        let line =
+            [Fixture.sample(model), "--data", try TrainTests.data(in: folder), "-o", folder.file("x"), "--save-every", "3"]
+            + ["--steps", "4", "--batch-size", "2"] + options
+        let whole = ToolRunner(qtrain, line + ["--threads", "2"])
+        #expect(whole.status == .done, "\(whole.errors)")
+        let file = folder.file(options == ["--full"] ? "x/model.safetensors" : "x")
+        let bytes = try Fixture.bytes(file)
+        let resumed = ToolRunner(qtrain, line + ["--threads", "3", "--checkpointing", "on", "--resume", "--force"])
+        #expect(resumed.status == .done, "\(resumed.errors)")
+        #expect(resumed.errors.contains("going on after step 3 of 4"), "\(resumed.errors)")
+        let areEqual = try Fixture.bytes(file) == bytes
+        #expect(areEqual)
+    }
+
     /// Checkpoints of an earlier, longer run would hide those of the new one.
     @Test func beginsAnewWithForce() throws {
         let folder = try TemporaryFolder()
