@@ -106,10 +106,17 @@ import Transformer
             "config.json: layer_types has 0 entries, but num_hidden_layers is 3"
         ),
         (#""eos_token_id": "end""#, #"config.json: 'eos_token_id' is "end", but token ids are expected"#),
+        (#""eos_token_id": [2, 1099511627776]"#, "config.json: 'eos_token_id' is [2,1099511627776], but token ids are expected"),
     ])
     func refuses(members: String, message: String) throws {
         let error = try #require(throws: ModelError.self) { try Self.llama(members) }
         #expect(error.message == message)
+    }
+
+    @Test func endsMayBeSeveralOrNone() throws {
+        #expect(try Self.llama(#""eos_token_id": [2, 128009]"#).endTokenIDs == [2, 128_009])
+        #expect(try Self.llama(#""eos_token_id": null"#).endTokenIDs.isEmpty)
+        #expect(try Self.llama(#""eos_token_id": -1"#).endTokenIDs.isEmpty)
     }
 
     @Test func namesAndShapesAreThoseOfTransformers() throws {

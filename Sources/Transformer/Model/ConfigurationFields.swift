@@ -176,7 +176,7 @@ struct ConfigurationFields {
     private func tokenIDs(_ key: String) throws(ModelError) -> [Int] {
         guard let value = present(key) else { return [] }
         let ids = (value.array ?? [value]).map(\.integer)
-        guard !ids.contains(nil) else {
+        guard ids.allSatisfy({ ($0 ?? .max) < Self.limit }) else {
             throw ModelError("config.json: '\(key)' is \(JSONError.excerpt(value.text(.compact))), but token ids are expected")
         }
         return ids.compactMap(\.self).filter { $0 >= 0 }
