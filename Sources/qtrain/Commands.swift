@@ -59,7 +59,7 @@ private let runOptions: [Option] = [
         "eval-every", in: 1...1_000_000_000, unit: "steps", defaultText: "ten times in a run",
         help: "steps between evaluations on the validation split"),
     .text("sample-prompt", "TEXT", help: "instruction to answer before, during and after the run").repeatable(),
-    .path("log", "FILE", help: "one JSON line for each step and evaluation"),
+    .path("log", "FILE", help: "one JSON line for each step and evaluation, and all records cut or left out"),
     .path("plot", "FILE", help: "picture of the losses (SVG)"),
     .integer("save-every", in: 1...1_000_000_000, unit: "steps", help: "steps between checkpoints"),
     .path("checkpoints", "FOLDER", defaultText: "OUTPUT.checkpoints", help: "where checkpoints lie"),

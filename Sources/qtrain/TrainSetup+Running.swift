@@ -37,6 +37,7 @@ extension TrainSetup {
         }
         let progress = console.progress("training", total: run.plan.stepCount - run.stepCount, unit: .items("steps"))
         let watch = RunWatch(log: log, progress: progress, console: console)
+        if isResumed { watch.writeLine(["resumed_after_step": .integer(run.stepCount)]) } else { logRecords(watch) }
         let stop = StopRequest()
         let hook = console.onTermination {
             console.note("stopping after this step; again to stop at once")
@@ -68,6 +69,17 @@ extension TrainSetup {
         return TrainOutcome(
             history: run.history, testLoss: try run.meanLoss(test), tokenCount: watch.tokenCount, tokensPerSecond: watch.tokensPerSecond,
             speed: watch.speed, startSeconds: startSeconds)
+    }
+
+    /// All records that are cut or left out; people are told of the first few.
+    private func logRecords(_ watch: RunWatch) {
+        for (part, outcome) in outcomes where !outcome.truncated.isEmpty || !outcome.skipped.isEmpty {
+            watch.writeLine([
+                "split": .string(part.rawValue), "records": .integer(data.split.indices(part).count),
+                "cut": .strings(outcome.truncated.map { data.set.places[$0] }),
+                "left_out": .strings(outcome.skipped.map { data.set.places[$0] }),
+            ])
+        }
     }
 
     private func takeSteps(_ watch: RunWatch, _ stop: StopRequest, _ console: Console) throws -> TrainingRun.Ending {

@@ -21,6 +21,8 @@ struct TrainSetup {
     let memory: TrainingMemory
     let fingerprint: String
     let samples: SampleEncoder.Outcome
+    /// What became of the records of each part.
+    let outcomes: [(part: DataSplit.Part, outcome: SampleEncoder.Outcome)]
     let test: [Batch]
     /// The files that are read, which no output may replace.
     let inputs: [InputFile]
@@ -40,7 +42,9 @@ struct TrainSetup {
                 "\(data.set.path): none of its \(data.set.records.count) records is left to learn from",
                 hint: "--split gives the shares of training, testing and validation; --max-length may cut all there is to learn")
         }
-        let watched = try data.samples(.validation, console).samples, kept = try data.samples(.test, console).samples
+        let validationOutcome = try data.samples(.validation, console), testOutcome = try data.samples(.test, console)
+        outcomes = [(.train, samples), (.validation, validationOutcome), (.test, testOutcome)]
+        let watched = validationOutcome.samples, kept = testOutcome.samples
         let validation = TrainingData.batches(watched, size: settings.batchSize)
         test = TrainingData.batches(kept, size: settings.batchSize)
         let lengths = samples.samples.map { $0.tokens.count - 1 }

@@ -129,6 +129,28 @@ import Testing
         #expect(folder.entries == ["data.json"])
     }
 
+    @Test func logsEveryRecordThatIsCutOrLeftOut() throws {
+        let folder = try TemporaryFolder()
+        let log = folder.file("log.jsonl")
+        var line = try Self.line(folder, output: "a.lora", ["--steps", "3", "--split", "1,0,0", "--save-every", "2", "--log", log])
+        for number in 1...8 {
+            let question = String(repeating: "Count. ", count: 20) + "Count to \(number)."
+            try Fixture.replace("Count to \(number).", with: question, in: folder.file("data.json"))
+        }
+        line += ["--max-length", "50"]
+        let run = ToolRunner(qtrain, line)
+        #expect(run.errors.contains("data.json: 8 of 20 train records are longer than 50 tokens and cut: record "), "\(run.errors)")
+        let resumed = ToolRunner(qtrain, line + ["--resume", "--force"])
+        #expect(resumed.status == .done, "\(resumed.errors)")
+        let lines = try Fixture.bytes(log).split(separator: 0x0a).map { try JSONValue(parsing: Array($0)) }
+        let expected = Set((1...8).map { "record \($0)" })
+        #expect(lines.first?["split"]?.string == "train" && lines.first?["records"]?.integer == 20)
+        #expect(Set(lines.first?["cut"]?.array?.compactMap(\.string) ?? []) == expected)
+        #expect(Set(lines.first?["left_out"]?.array?.compactMap(\.string) ?? []) == expected)
+        #expect(lines.compactMap { $0["step"]?.integer } == [1, 2, 3, 3])
+        #expect(lines.compactMap { $0["resumed_after_step"]?.integer } == [2])
+    }
+
     /// Each hint is followed: what it names is enough.
     @Test(
         "says which options would make a run fit",
