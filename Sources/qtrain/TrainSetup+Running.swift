@@ -134,8 +134,11 @@ extension TrainSetup {
 
     /// A folder that cannot be made is an error now, not after hours; one beside the output can be, as the output could.
     private func prepareCheckpoints() throws {
-        guard arguments.isGiven("checkpoints") || arguments.isGiven("save-every") else { return }
-        try checkpointFolder.create()
+        if arguments.isGiven("save-every") {
+            let byteCount = TrainingCheckpoint.byteCount(parameters: model.parameters, optimizer: trainer.optimizer)
+            try checkpointFolder.checkRoom(forCheckpointsOf: byteCount, keeping: arguments.integer(always: "keep"))
+        }
+        if arguments.isGiven("checkpoints") || arguments.isGiven("save-every") { try checkpointFolder.create() }
     }
 
     /// With the places of the records concerned, and what is still there.

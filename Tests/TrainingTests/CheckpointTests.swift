@@ -86,6 +86,17 @@ import Testing
         #expect(truncation?.hint == "remove this checkpoint, and --resume goes on from the one before it")
     }
 
+    @Test func refusesADiskWithoutRoom() throws {
+        let folder = try TemporaryFolder()
+        let checkpoints = CheckpointFolder(path: folder.path)
+        try checkpoints.checkRoom(forCheckpointsOf: 1000, keeping: 2)
+        try folder.write([1], to: FilePath.name(of: checkpoints.path(step: 1)))
+        let error = #expect(throws: FileError.self) { try checkpoints.checkRoom(forCheckpointsOf: 1 << 60, keeping: 2) }
+        // One of the three that will lie there does already.
+        #expect(error?.message.hasPrefix("2 checkpoints of \(1 << 60) bytes each will lie in it at a time, but ") == true)
+        #expect(throws: FileError.self) { try checkpoints.checkRoom(forCheckpointsOf: .max, keeping: 1_000_000) }
+    }
+
     @Test func keepsTheNewest() throws {
         let folder = try TemporaryFolder()
         let checkpoints = CheckpointFolder(path: folder.path)

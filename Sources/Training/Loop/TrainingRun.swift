@@ -160,9 +160,15 @@ package final class TrainingRun {
         try checkParameters()
         let path = folder.path(step: stepCount)
         try folder.create()
-        try TrainingCheckpoint.write(
-            to: path, step: stepCount, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer,
-            history: history)
+        do throws(FileError) {
+            try TrainingCheckpoint.write(
+                to: path, step: stepCount, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer,
+                history: history)
+        } catch {
+            let last = saved.map { "the checkpoint after step \($0.step) is still good, and --resume goes on from it" }
+            let hint = [error.hint, last].compactMap(\.self).joined(separator: "; ")
+            throw FileError(error.path, at: error.place, error.message, hint: hint.isEmpty ? nil : hint)
+        }
         saved = (stepCount, path)
         try folder.removeOld(keeping: plan.keptCheckpoints, step: stepCount)
         try observe(.saved(path: path))

@@ -18,6 +18,25 @@ package struct CheckpointFolder: Sendable {
         guard FilePath.kind(of: path) == .folder else { throw FileError(path, "is no folder, but checkpoints are to lie in it") }
     }
 
+    /// Refuses a disk on which the checkpoints of a run would not all have room: the new one is written before an old one goes.
+    ///
+    /// - Parameters:
+    ///   - byteCount: of one.
+    ///   - keeping: how many stay.
+    package func checkRoom(forCheckpointsOf byteCount: Int, keeping: Int) throws(FileError) {
+        var status = statvfs()
+        // What cannot tell is written to all the same.
+        let place = FilePath.kind(of: path) == .folder ? path : FilePath.folder(of: path)
+        guard statvfs(place, &status) == 0 else { return }
+        let missing = max(0, keeping + 1 - (try checkpoints().count))
+        let (needed, overflows) = byteCount.multipliedReportingOverflow(by: missing)
+        let (free, isHuge) = Int(clamping: status.f_bavail).multipliedReportingOverflow(by: Int(clamping: status.f_frsize))
+        guard overflows || needed > free, !isHuge else { return }
+        throw FileError(
+            path, "\(missing) checkpoints of \(byteCount) bytes each will lie in it at a time, but \(free) bytes are free",
+            hint: "--checkpoints chooses a folder on another disk; --keep 1 keeps fewer")
+    }
+
     /// Paths and steps of all checkpoints, oldest first.
     package func checkpoints() throws(FileError) -> [(step: Int, path: String)] {
         guard FilePath.kind(of: path) == .folder else { return [] }

@@ -27,6 +27,11 @@ package enum TrainingCheckpoint {
         let bytes: UnsafeMutableRawBufferPointer
     }
 
+    /// About how long the file will be: the tensors, without the history and the header.
+    package static func byteCount(parameters: ParameterSet, optimizer: Optimizer) -> Int {
+        parts(parameters, optimizer).reduce(0) { $0 + $1.bytes.count }
+    }
+
     /// Writes the state after `step` steps; the file appears complete or not at all.
     package static func write(
         to path: String, step: Int, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer, history: RunHistory
