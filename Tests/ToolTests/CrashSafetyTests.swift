@@ -26,24 +26,6 @@ import Testing
         }
     }
 
-    /// Tensors of 64 MiB of zeros that take no room on the disk, but time to convert: there is a middle to be interrupted in.
-    private static func writeLargeModel(to path: String, tensorCount: Int = 16) throws {
-        let byteCount = 4096 * 8192 * 2
-        let members = (0..<tensorCount).map { number in
-            "\"model.layers.\(number).mlp.up_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[4096,8192],"
-                + "\"data_offsets\":[\(number * byteCount),\((number + 1) * byteCount)]}"
-        }
-        let header = Array("{\(members.joined(separator: ","))}".utf8)
-        try write((0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) } + header, to: path)
-        guard truncate(path, 8 + header.count + tensorCount * byteCount) == 0 else { throw FileError(path, "cannot be made longer") }
-    }
-
-    private static func write(_ bytes: [UInt8], to path: String) throws {
-        guard let file = fopen(path, "wb") else { throw FileError(path, "cannot be created") }
-        defer { fclose(file) }
-        guard fwrite(bytes, 1, bytes.count, file) == bytes.count else { throw FileError(path, "cannot be written") }
-    }
-
     /// Every file below a path, with its checksum.
     private static func contents(_ path: String) throws -> [String: CRC32C] {
         guard FilePath.kind(of: path) == .folder else { return ["": CRC32C(of: try InputFile(path: path).allBytes(limit: 1 << 28))] }
@@ -60,7 +42,7 @@ import Testing
     func signalLeavesTheOldOutput(job: Job, signal: Int32) throws {
         let inputs = try TemporaryFolder()
         let folder = try TemporaryFolder()
-        try Self.writeLargeModel(to: inputs.file("large.safetensors"))
+        try LargeModel.write(to: inputs.file("large.safetensors"))
         #expect(ToolRunner(qconvert, job.line(Fixture.sample("llama-hf"), in: folder.path)).status == .done)
         let old = try Self.contents(folder.file(job.output))
         let run = try ToolProcess("qconvert", job.line(inputs.file("large.safetensors"), in: folder.path))
@@ -77,7 +59,7 @@ import Testing
     func killedRunLeavesTheOldOutput(job: Job) throws {
         let inputs = try TemporaryFolder()
         let folder = try TemporaryFolder()
-        try Self.writeLargeModel(to: inputs.file("large.safetensors"))
+        try LargeModel.write(to: inputs.file("large.safetensors"))
         #expect(ToolRunner(qconvert, job.line(Fixture.sample("llama-hf"), in: folder.path)).status == .done)
         let old = try Self.contents(folder.file(job.output))
         let run = try ToolProcess("qconvert", job.line(inputs.file("large.safetensors"), in: folder.path))
@@ -132,7 +114,7 @@ import Testing
         mkdir(model, 0o700)
         let sample = Fixture.sample("hostile/legal/shards")
         for name in try FilePath.entries(of: sample) {
-            try Self.write(InputFile(path: "\(sample)/\(name)").allBytes(limit: 1 << 20), to: "\(model)/\(name)")
+            try LargeModel.write(InputFile(path: "\(sample)/\(name)").allBytes(limit: 1 << 20), to: "\(model)/\(name)")
         }
         #expect(symlink(path, folder.file("link")) == 0 && link(path, folder.file("twin")) == 0)
         #expect(symlink("link", folder.file("linked")) == 0)
@@ -192,7 +174,7 @@ import Testing
     @Test func memoryLimitIsKept() throws {
         let folder = try TemporaryFolder()
         let model = folder.file("large.safetensors"), output = folder.file("out.qnf")
-        try Self.writeLargeModel(to: model, tensorCount: 2)
+        try LargeModel.write(to: model, tensorCount: 2)
         let lines = [
             ("qconvert", ["to-nf4", model, "-o", output]), ("qinspect", ["check", model]), ("qverify", ["roundtrip", model, output]),
         ]

@@ -1,0 +1,54 @@
+import ByteIO
+import CommandLineKit
+import Glibc
+import JSONText
+import Testing
+
+@testable import qmerge
+
+/// Merges and their undoing are complete or not there, whatever ends the run, and stay under the memory that they are given.
+@Suite struct MergeSafetyTests {
+    private static let tensorCount = 4
+
+    /// With `base.safetensors` and `adapter`.
+    private static func makeFolder() throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        try LargeModel.write(to: folder.file("base.safetensors"), tensorCount: tensorCount)
+        try LargeModel.writeAdapter(to: folder.file("adapter"), tensorCount: tensorCount)
+        return folder
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM, SIGKILL])
+    func anEndedMergeLeavesTheOldOutput(signal: Int32) throws {
+        let inputs = try Self.makeFolder()
+        let outputs = try TemporaryFolder()
+        let path = outputs.file("merged.safetensors"), old = Array("the old output".utf8)
+        try LargeModel.write(old, to: path)
+        let line = [inputs.file("base.safetensors"), inputs.file("adapter"), "-o", path, "--force", "--quiet"]
+        let run = try ToolProcess("qmerge", line)
+        #expect(run.waitUntilWriting(in: outputs.path))
+        run.kill(signal)
+        #expect(run.wait() == .signal(signal))
+        #expect(run.errors.isEmpty && run.output.isEmpty)
+        #expect(outputs.entries.count == (signal == SIGKILL ? 2 : 1))
+        #expect(try Fixture.bytes(path) == old)
+        // The next run removes what a killed one could not.
+        let next = ToolRunner(
+            qmerge, [Fixture.sample("llama-bnb4"), Fixture.sample("adapters/llama-instructions"), "--to", "f16", "-o", path, "--force"])
+        #expect(next.status == .done && outputs.entries == ["merged.safetensors"])
+    }
+
+    @Test func mergingAndUndoingKeepTheMemoryLimit() throws {
+        let folder = try Self.makeFolder()
+        let (base, merged, again) = (folder.file("base.safetensors"), folder.file("m.safetensors"), folder.file("again.safetensors"))
+        for line in [[base, folder.file("adapter"), "-o", merged], ["--unmerge", merged, "-o", again]] {
+            let run = try ToolProcess("qmerge", line + ["--max-memory", "128M", "--json"])
+            #expect(run.wait() == .exit(0), "\(run.errors)")
+            let peak = try #require(try JSONValue(parsing: Array(run.output.utf8))["peak_memory"]?.integer)
+            #expect((1 << 20...128_000_000).contains(peak), "\(line) took \(peak) bytes")
+        }
+        let (first, second) = (try InputFile(path: base), try InputFile(path: again))
+        #expect(first.byteCount == second.byteCount)
+        #expect(try CRC32C(of: first.allBytes(limit: 1 << 29)) == CRC32C(of: second.allBytes(limit: 1 << 29)))
+    }
+}
