@@ -147,6 +147,7 @@ extension TrainSetup {
         if case .nonfiniteLoss(_, _, _, let indices) = error, !indices.isEmpty {
             message += "; its records are " + indices.map { data.set.places[samples.records[$0]] }.joined(separator: ", ")
         }
-        return Failure(message, hint: error.hint)
+        let kept = run.saved.map { "; the checkpoint after step \($0.step) is still good" } ?? ""
+        return Failure(message, hint: error.hint + kept)
     }
 }

@@ -42,7 +42,7 @@ package final class TrainingRun {
     private let folder: CheckpointFolder
     private let identity: RunIdentity
     /// The newest checkpoint of this run, and the steps taken before it.
-    private var saved: (step: Int, path: String)?
+    package private(set) var saved: (step: Int, path: String)?
 
     /// - Parameters:
     ///   - samples: those the schedule counts.
