@@ -32,7 +32,7 @@ private let loraOptions: [Option] = [
         "targets", "LIST", default: "all-linear",
         help: "layers to tune: ends of names with commas between (q_proj,v_proj), or a regular expression"),
     .flag("rslora", help: "scale by alpha / sqrt(rank)"),
-    .path("init-from", "ADAPTER", help: "begin with the factors of this adapter"),
+    .path("init-from", "ADAPTER", help: "begin with the factors of this adapter, or of a checkpoint"),
     .flag("full", help: "train all weights of a dense model in f32; the output is a Hugging Face folder"),
 ]
 

@@ -147,7 +147,10 @@ extension TrainSetup {
         if case .nonfiniteLoss(_, _, _, let indices) = error, !indices.isEmpty {
             message += "; its records are " + indices.map { data.set.places[samples.records[$0]] }.joined(separator: ", ")
         }
-        let kept = run.saved.map { "; the checkpoint after step \($0.step) is still good" } ?? ""
+        let kept =
+            run.saved.map {
+                "; the checkpoint after step \($0.step) is still good" + (settings.isFull ? "" : ", and --init-from begins with it")
+            } ?? ""
         return Failure(message, hint: error.hint + kept)
     }
 }

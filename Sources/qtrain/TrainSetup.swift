@@ -74,8 +74,7 @@ struct TrainSetup {
             resources: resources)
         let fingerprint = try loaded.checkpoint.weightFingerprint()
         self.fingerprint = fingerprint
-        let start = try arguments.string("init-from").map { try Self.initialAdapter($0, of: loaded, fingerprint, console) }
-        if let start { try model.start(from: start) }
+        let start = try arguments.string("init-from").map { try RunStart($0, of: loaded, fingerprint, console) }
         inputs = loaded.checkpoint.inputFiles + [try InputFile(path: data.set.path)] + (start?.files ?? [])
         let folder = CheckpointFolder(path: arguments.string("checkpoints") ?? arguments.string(always: "output") + ".checkpoints")
         let optimizer = try Optimizer(
@@ -85,39 +84,14 @@ struct TrainSetup {
             model, optimizer: optimizer, learningRate: try settings.learningRate(arguments, stepCount: stepCount), clip: settings.clip,
             seed: settings.seed, pool: pool)
         let identity = settings.identity(
-            arguments, data: data, fingerprint: fingerprint, start: try start.map { adapter in try Self.checksum(adapter) },
+            arguments, data: data, fingerprint: fingerprint, start: try start?.checksum(),
             stepCount: stepCount)
+        try start?.apply(to: model, identity: identity)
         run = TrainingRun(
             trainer, schedule: schedule, samples: samples.samples, validation: validation,
             plan: .init(
                 stepCount: stepCount, evaluationInterval: arguments.integer("eval-every") ?? max(1, stepCount / 10),
                 checkpointInterval: arguments.integer("save-every"), keptCheckpoints: arguments.integer(always: "keep")),
             folder: folder, identity: identity)
-    }
-
-    /// Of all bytes of an adapter.
-    private static func checksum(_ adapter: Adapter) throws(FileError) -> CRC32C {
-        var checksum = CRC32C()
-        for file in adapter.files { checksum.append(try file.allBytes(limit: .max)) }
-        return checksum
-    }
-
-    /// The adapter of `--init-from`; one of other weights is refused, one that does not say is taken with a note.
-    private static func initialAdapter(
-        _ path: String, of loaded: LoadedModel, _ fingerprint: String, _ console: Console
-    ) throws -> Adapter {
-        let adapter = try console.openAdapter(path)
-        guard let stated = adapter.baseFingerprint else {
-            console.note("\(path) does not say which weights it was trained on, so that nothing can be compared")
-            return adapter
-        }
-        guard stated == fingerprint else {
-            throw FileError(
-                path,
-                "was trained on weights with the fingerprint \(stated.prefix(15))..., but that of \(loaded.checkpoint.path) is "
-                    + "\(fingerprint.prefix(15))...",
-                hint: "train on top of the same weights, or leave out --init-from to begin with new factors")
-        }
-        return adapter
     }
 }

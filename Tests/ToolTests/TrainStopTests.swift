@@ -93,7 +93,7 @@ import Testing
         #expect(run.status == .failed)
         #expect(run.errors.contains(": the loss of batch 1 is not finite, beginning with the output of layer 1; its records are record "))
         #expect(run.errors.contains("qtrain: error: step 5: ") && run.errors.contains("\nhint: a lower --lr"), "\(run.errors)")
-        #expect(run.errors.contains("; the checkpoint after step 4 is still good\n"), "\(run.errors)")
+        #expect(run.errors.contains("; the checkpoint after step 4 is still good, and --init-from begins with it\n"))
         #expect(FilePath.kind(of: folder.file("x.lora")) == .missing)
         let names = try FilePath.entries(of: folder.file("x.lora.checkpoints"))
         #expect(names.count == 2)
@@ -168,6 +168,26 @@ import Testing
         let without = ToolRunner(qtrain, line.filter { $0 != "--init-from" && $0 != folder.file("first.lora") })
         #expect(without.status == .failed)
         #expect(without.errors.contains("belongs to another run: init-from was \""), "\(without.errors)")
+    }
+
+    /// With other options than those of its run, but those that make the factors what they are.
+    @Test func beginsWithTheFactorsOfACheckpoint() throws {
+        let folder = try TemporaryFolder()
+        let line = try Self.line(folder, output: "x.lora", ["--save-every", "2", "--dropout", "0", "--eval-every", "2", "--json"])
+        let first = ToolRunner(qtrain, line + ["--steps", "4", "--lr", "0.01", "--log", folder.file("log.jsonl")])
+        #expect(first.status == .done, "\(first.errors)")
+        let lines = try Fixture.bytes(folder.file("log.jsonl")).split(separator: 0x0a).map { try JSONValue(parsing: Array($0)) }
+        let second = lines.first { $0["step"]?.integer == 2 && $0["validation_loss"] != nil }
+        let checkpoint = folder.file("x.lora.checkpoints/step-00000002.qtrain")
+        let other = try Self.line(folder, output: "y.lora", ["--init-from", checkpoint, "--steps", "3", "--lr", "0.001", "--json"])
+        let run = ToolRunner(qtrain, other)
+        #expect(run.status == .done, "\(run.errors)")
+        let before = try #require(second?["validation_loss"]?.double)
+        #expect(try run.document()["validation_loss_before"]?.double == before)
+        let refused = ToolRunner(qtrain, other + ["--alpha", "7", "--force"])
+        #expect(refused.status == .failed)
+        #expect(
+            refused.errors.contains("step-00000002.qtrain: has factors of another kind: alpha was 32.0, but is 7.0\n"), "\(refused.errors)")
     }
 
     static let ways: [(model: String, options: [String])] = [

@@ -7,6 +7,13 @@ package struct RunIdentity: Equatable, Sendable {
 
     package init(_ members: JSONObject) { self.members = members }
 
+    /// Those members alone.
+    func only(_ names: [String]) -> RunIdentity {
+        var kept = JSONObject()
+        for member in members.members where names.contains(member.key) { kept[member.key] = member.value }
+        return RunIdentity(kept)
+    }
+
     /// What differs in `other`, each as `NAME was A, but is B`.
     package func differences(from other: RunIdentity) -> [String] {
         let names = other.members.members.map(\.key) + members.members.map(\.key).filter { other.members[$0] == nil }

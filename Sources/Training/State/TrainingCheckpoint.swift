@@ -82,11 +82,14 @@ package enum TrainingCheckpoint {
     package static func read(
         _ path: String, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer
     ) throws(FileError) -> (step: Int, history: RunHistory) {
-        let file: SafetensorsFile
-        do throws(FileError) { file = try SafetensorsFile(path: path) } catch {
-            throw FileError(error.path, at: error.place, error.message, hint: otherCheckpointHint)
+        let file = try open(path)
+        let (step, written) = try header(file)
+        let differences = identity.differences(from: written)
+        guard differences.isEmpty else {
+            throw FileError(
+                path, "belongs to another run: \(differences.joined(separator: "; "))",
+                hint: "go on with what the run was started with, or start a new one without --resume")
         }
-        let step = try checkHeader(file, identity: identity)
         let indices = Dictionary(file.tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
         var history = RunHistory()
         history.losses = try doubles(file, indices[lossesName], dimensions: [step])
@@ -94,33 +97,61 @@ package enum TrainingCheckpoint {
         history.evaluations = stride(from: 0, to: evaluations.count - 1, by: 2).map {
             .init(step: Int(exactly: evaluations[$0]) ?? 0, loss: evaluations[$0 + 1])
         }
-        for part in parts(parameters, optimizer) {
-            guard let index = indices[part.name], file.tensors[index].scalarType == part.type,
-                file.tensors[index].shape.dimensions == part.dimensions
-            else {
-                throw FileError(
-                    path, at: "tensor '\(part.name)'", "is missing, or has not type \(part.type.rawValue) and shape \(part.dimensions)")
-            }
-            try read(file, index, into: part.bytes)
-        }
+        try read(file, indices, into: parts(parameters, optimizer))
         optimizer.stepCount = step
         return (step, history)
     }
 
-    private static func checkHeader(_ file: SafetensorsFile, identity: RunIdentity) throws(FileError) -> Int {
+    /// Whether a file is a checkpoint, of this version or another.
+    package static func isPresent(at path: String) -> Bool {
+        FilePath.kind(of: path) == .file && (try? SafetensorsFile(path: path).metadata("qtrain.version")) != nil
+    }
+
+    /// What two runs must have in common where one begins with the factors of the other.
+    private static let factorMembers = ["model", "full", "rank", "alpha", "rslora", "targets"]
+
+    /// Reads the trained tensors alone, for a run that begins with them and is free in everything else.
+    ///
+    /// - Parameter identity: of the run that begins.
+    package static func readParameters(_ path: String, identity: RunIdentity, parameters: ParameterSet) throws(FileError) {
+        let file = try open(path)
+        let differences = identity.only(factorMembers).differences(from: try header(file).identity.only(factorMembers))
+        guard differences.isEmpty else {
+            throw FileError(
+                path, "has factors of another kind: \(differences.joined(separator: "; "))",
+                hint: "take the same options, or leave out --init-from to begin with new factors")
+        }
+        let indices = Dictionary(file.tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
+        try read(file, indices, into: parts(parameters))
+    }
+
+    private static func open(_ path: String) throws(FileError) -> SafetensorsFile {
+        do throws(FileError) { return try SafetensorsFile(path: path) } catch {
+            throw FileError(error.path, at: error.place, error.message, hint: otherCheckpointHint)
+        }
+    }
+
+    private static func header(_ file: SafetensorsFile) throws(FileError) -> (step: Int, identity: RunIdentity) {
         guard file.metadata("qtrain.version") == version, let step = file.metadata("qtrain.step").flatMap(Int.init), step >= 0,
             let text = file.metadata("qtrain.identity")
         else { throw FileError(file.path, at: "__metadata__", "this is no checkpoint of version \(version) of qtrain") }
         guard let members = try? JSONValue(parsing: Array(text.utf8)).object else {
             throw FileError(file.path, at: "__metadata__", "'qtrain.identity' is no JSON object")
         }
-        let differences = identity.differences(from: RunIdentity(members))
-        guard differences.isEmpty else {
-            throw FileError(
-                file.path, "belongs to another run: \(differences.joined(separator: "; "))",
-                hint: "go on with what the run was started with, or start a new one without --resume")
+        return (step, RunIdentity(members))
+    }
+
+    private static func read(_ file: SafetensorsFile, _ indices: [String: Int], into parts: [Part]) throws(FileError) {
+        for part in parts {
+            guard let index = indices[part.name], file.tensors[index].scalarType == part.type,
+                file.tensors[index].shape.dimensions == part.dimensions
+            else {
+                throw FileError(
+                    file.path, at: "tensor '\(part.name)'", "is missing, or has not type \(part.type.rawValue) and shape \(part.dimensions)"
+                )
+            }
+            try read(file, index, into: part.bytes)
         }
-        return step
     }
 
     private static func doubles(_ file: SafetensorsFile, _ index: Int?, dimensions: [Int]?) throws(FileError) -> [Double] {
@@ -146,17 +177,20 @@ package enum TrainingCheckpoint {
         }
     }
 
-    private static func parts(_ parameters: ParameterSet, _ optimizer: Optimizer) -> [Part] {
-        let tensors = parameters.slots.indices.map { slot in
+    private static func parts(_ parameters: ParameterSet) -> [Part] {
+        parameters.slots.indices.map { slot in
             Part(
                 name: parameters.slots[slot].name, type: .f32, dimensions: parameters.slots[slot].shape.dimensions,
                 bytes: UnsafeMutableRawBufferPointer(start: parameters.value(slot), count: 4 * parameters.slots[slot].count))
         }
-        let moments = optimizer.state.map { tensor in
-            Part(
-                name: tensor.name, type: tensor.isFloat ? .f32 : .u8,
-                dimensions: [tensor.isFloat ? tensor.bytes.count / 4 : tensor.bytes.count], bytes: tensor.bytes)
-        }
-        return tensors + moments
+    }
+
+    private static func parts(_ parameters: ParameterSet, _ optimizer: Optimizer) -> [Part] {
+        parts(parameters)
+            + optimizer.state.map { tensor in
+                Part(
+                    name: tensor.name, type: tensor.isFloat ? .f32 : .u8,
+                    dimensions: [tensor.isFloat ? tensor.bytes.count / 4 : tensor.bytes.count], bytes: tensor.bytes)
+            }
     }
 }
