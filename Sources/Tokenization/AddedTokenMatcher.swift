@@ -83,14 +83,16 @@ struct AddedTokenMatcher: Sendable {
         return end < text.count && isWord(scalar(in: text.span, at: end).value)
     }
 
-    /// `\w`: letters, marks, decimal digits, connecting punctuation and joiners.
+    /// `\w`, as the tokenizers library takes it.
     private static func isWord(_ value: UInt32) -> Bool {
-        guard let properties = Unicode.Scalar(value)?.properties else { return false }
-        if properties.isAlphabetic || properties.isJoinControl { return true }
-        return switch properties.generalCategory {
-        case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: true
-        default: false
+        let bounds = CharacterRanges.words
+        // The first range that does not end before the scalar.
+        var (low, high) = (0, bounds.count / 2)
+        while low < high {
+            let middle = (low + high) / 2
+            if bounds[2 * middle + 1] < value { low = middle + 1 } else { high = middle }
         }
+        return 2 * low < bounds.count && bounds[2 * low] <= value
     }
 
     private static func startOfSpaces(in text: [UInt8], endingAt end: Int) -> Int {

@@ -29,6 +29,18 @@ import Tokenization
         }
     }
 
+    /// Whether a token that is a word of its own is found before a character; a letter of Unicode 17 is none to the library.
+    @Test(arguments: [
+        ("", true), ("-", true), ("½", true), ("\u{18dda}", true), ("\u{10ffff}", true), ("é", false), ("_", false), ("7", false),
+        ("\u{301}", false), ("Ⅷ", false), ("\u{200d}", false), ("語", false), ("\u{e01ef}", false),
+    ])
+    func findsWordsOnTheirOwn(_ next: String, _ isFound: Bool) throws {
+        let tokenizer = try TokenizerFolder.fixture("added")
+        let word = try #require(tokenizer.id(of: "word"))
+        #expect(tokenizer.encode("word" + next).contains(word) == isFound)
+        #expect(tokenizer.encode(next + "word").contains(word) == isFound)
+    }
+
     @Test func knowsTheRolesOfTokens() throws {
         let sample = try TokenizerFolder.fixture("sample")
         #expect(sample.idCount == 1280)
