@@ -42,8 +42,14 @@ package struct Tool: Sendable {
         commands = [command] + others
     }
 
-    /// Runs the tool as this process, with its streams and signals, and answers the status to exit with:
-    /// `exit(tool.run(CommandLine.arguments))`.
+    /// Is the whole program: runs the tool and ends the process.
+    package func main() -> Never {
+        // All is written then, and nothing is left to do for what runs at an exit: OpenBLAS would wait there for its threads,
+        // which where memory is short wait for memory, for ever.
+        _exit(run(CommandLine.arguments))
+    }
+
+    /// Runs the tool as this process, with its streams and signals, and answers the status to end with.
     ///
     /// - Parameter arguments: with the program's name first.
     package func run(_ arguments: [String]) -> Int32 {

@@ -1,4 +1,3 @@
 import CommandLineKit
-import Glibc
 
-exit(qconvert.run(CommandLine.arguments))
+qconvert.main()

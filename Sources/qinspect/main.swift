@@ -1,4 +1,3 @@
 import CommandLineKit
-import Glibc
 
-exit(qinspect.run(CommandLine.arguments))
+qinspect.main()

@@ -1,4 +1,3 @@
 import CommandLineKit
-import Glibc
 
-exit(qmerge.run(CommandLine.arguments))
+qmerge.main()

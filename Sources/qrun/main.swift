@@ -1,4 +1,3 @@
 import CommandLineKit
-import Glibc
 
-exit(qrun.run(CommandLine.arguments))
+qrun.main()

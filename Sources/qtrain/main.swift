@@ -1,4 +1,3 @@
 import CommandLineKit
-import Glibc
 
-exit(qtrain.run(CommandLine.arguments))
+qtrain.main()

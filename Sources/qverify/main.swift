@@ -1,4 +1,3 @@
 import CommandLineKit
-import Glibc
 
-exit(qverify.run(CommandLine.arguments))
+qverify.main()
