@@ -65,7 +65,7 @@ fuzz: dependencies
 sanitize: dependencies
 	@echo "address sanitizer, and undefined behaviour sanitizer for C"
 	UBSAN_OPTIONS=print_stacktrace=1 $(SWIFT) test --disable-xctest --sanitize=address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
-		-Xcc -Wno-pass-failed 		-Xswiftc -use-ld=lld --scratch-path .build/sanitize-address
+		-Xcc -Wno-pass-failed -Xswiftc -use-ld=lld --scratch-path .build/sanitize-address
 	@echo "thread sanitizer, but for what is inside a Mutex (Tests/thread-sanitizer.supp says why)"
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/thread-sanitizer.supp $(SWIFT) test --disable-xctest --sanitize=thread \
 		-Xcc -Wno-pass-failed -Xswiftc -use-ld=lld --scratch-path .build/sanitize-thread

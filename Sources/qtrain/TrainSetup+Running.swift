@@ -60,6 +60,7 @@ extension TrainSetup {
             // After a signal nobody else could tell: the process is gone before.
             if stop.isRequested { console.error(error) }
             stop.settle()
+            hook.cancel()
             throw error
         }
         stop.settle()
@@ -100,6 +101,7 @@ extension TrainSetup {
             throw explained(error)
         }
     }
+
     /// Why the run ends before its last step, and how to go on.
     private func stopped(_ checkpoint: String?, _ watch: RunWatch) -> Failure {
         let place = checkpoint.map { "stopped after step \(run.stepCount), saved as \($0)" } ?? "stopped before the first step"

@@ -38,14 +38,15 @@ import Testing
         #expect(next.status == .done && outputs.entries == ["merged.safetensors"])
     }
 
-    @Test func mergingAndUndoingKeepTheMemoryLimit() throws {
+    @Test(.disabled(if: ToolProcess.isSanitized, "a sanitizer takes memory of its own"))
+    func mergingAndUndoingKeepTheMemoryLimit() throws {
         let folder = try Self.makeFolder()
         let (base, merged, again) = (folder.file("base.safetensors"), folder.file("m.safetensors"), folder.file("again.safetensors"))
         for line in [[base, folder.file("adapter"), "-o", merged], ["--unmerge", merged, "-o", again]] {
-            let run = try ToolProcess("qmerge", line + ["--max-memory", "128M", "--json"])
+            let run = try ToolProcess("qmerge", line + ["--max-memory", "64M", "--json"])
             #expect(run.wait() == .exit(0), "\(run.errors)")
             let peak = try #require(try JSONValue(parsing: Array(run.output.utf8))["peak_memory"]?.integer)
-            #expect((1 << 20...128_000_000).contains(peak), "\(line) took \(peak) bytes")
+            #expect((1 << 20...64 << 20).contains(peak), "\(line) took \(peak) bytes")
         }
         let (first, second) = (try InputFile(path: base), try InputFile(path: again))
         #expect(first.byteCount == second.byteCount)

@@ -13,6 +13,9 @@ final class ToolProcess {
     private let folder: TemporaryFolder
     private var ending: Ending?
 
+    /// Whether the tools, like the tests, are built with a sanitizer.
+    static let isSanitized = dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
+
     /// Where the tools are: beside the program that runs the tests.
     static let binaries: String = {
         guard let text = realpath("/proc/self/exe", nil) else { return "." }
