@@ -25,6 +25,11 @@ struct PairComparison: Sendable {
         }
     }
 
+    private struct Results<Row: Sendable> {
+        var pending: [Pending]
+        var rows: [Row?]
+    }
+
     let pairs: [TensorPair]
     let resources: Resources
 
@@ -40,7 +45,7 @@ struct PairComparison: Sendable {
             jobs += ranges.enumerated().map { Job(pair: index, chunk: $0, range: $1) }
             pending.append(Pending(missingCount: ranges.count))
         }
-        let results = Mutex((pending: pending, rows: [Row?](repeating: nil, count: pairs.count)))
+        let results = Mutex(Results<Row>(pending: pending, rows: Array(repeating: nil, count: pairs.count)))
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 6)
         try resources.pool.forEach(count: jobs.count) { index, worker in
             let job = jobs[index]

@@ -45,7 +45,8 @@ import Testing
         #expect(folder.entries == ["data.json", "log.jsonl", "long.txt", "x.lora"])
     }
 
-    @Test func savesItsStepsWhenItsLogCannotBeWritten() throws {
+    @Test(.disabled(if: ToolProcess.isSanitized, "a sanitizer has large files of its own"))
+    func savesItsStepsWhenItsLogCannotBeWritten() throws {
         let folder = try TemporaryFolder()
         let options = ["--steps", "200", "--split", "1,0,0", "--targets", "layers.0.self_attn.q_proj", "--rank", "1"]
         func line(_ output: String) throws -> [String] {
