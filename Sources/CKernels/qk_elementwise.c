@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "qk_exp.h"
+#include "qk_mills.h"
 
 enum { LANES = 16 };
 
@@ -81,6 +82,25 @@ QK_INLINE void geluTanh(const float *x, size_t count, float *y) {
     }
 }
 
+QK_INLINE void gelu(const float *x, size_t count, float *y) {
+    ELEMENTWISE for (size_t i = 0; i < count; i++) {
+        const float magnitude = x[i] < 0 ? -x[i] : x[i];
+        const float a = magnitude > QK_LARGEST_TAIL ? QK_LARGEST_TAIL : magnitude;
+        // e^(-a^2 / 2), with what rounding has taken from the square: far out that would be many digits of the result.
+        const float square = a * a, lost = __builtin_fmaf(a, a, -square);
+        const float tail = expOf(-0.5f * square) * __builtin_fmaf(-0.5f, lost, 1) * millsOf(a);
+        y[i] = (x[i] > 0 ? x[i] : 0) - a * tail;
+    }
+}
+
+QK_INLINE void relu(const float *x, size_t count, float *y) {
+    ELEMENTWISE for (size_t i = 0; i < count; i++) y[i] = x[i] < 0 ? 0 : x[i];
+}
+
+QK_INLINE void silu(const float *x, size_t count, float *y) {
+    ELEMENTWISE for (size_t i = 0; i < count; i++) y[i] = x[i] / (1 + expOf(-x[i]));
+}
+
 QK_INLINE void rotateHalves(float *x, const float *cosines, const float *sines, size_t half) {
     float *upper = x + half;
     for (size_t i = 0; i < half; i++) {
@@ -105,6 +125,9 @@ QK_FOR_LEVELS(exponentials, exponentials, (const float *x, size_t count, float *
 QK_FOR_LEVELS(softmax, softmax, (float *x, size_t count), x, count)
 QK_FOR_LEVELS(siluTimes, siluTimes, (const float *gate, const float *up, size_t count, float *y), gate, up, count, y)
 QK_FOR_LEVELS(geluTanh, geluTanh, (const float *x, size_t count, float *y), x, count, y)
+QK_FOR_LEVELS(gelu, gelu, (const float *x, size_t count, float *y), x, count, y)
+QK_FOR_LEVELS(relu, relu, (const float *x, size_t count, float *y), x, count, y)
+QK_FOR_LEVELS(silu, silu, (const float *x, size_t count, float *y), x, count, y)
 QK_FOR_LEVELS(
     rotateHalves, rotateHalves, (float *x, const float *cosines, const float *sines, size_t half), x, cosines, sines, half)
 QK_FOR_LEVELS(addScaled, addScaled, (float factor, const float *x, size_t count, float *y), factor, x, count, y)
@@ -151,6 +174,12 @@ void qk_geluTanh_at(qk_simd level, const float *x, size_t count, float *y) {
 }
 
 void qk_geluTanh(const float *x, size_t count, float *y) { qk_geluTanh_at(qk_simd_best(), x, count, y); }
+
+void qk_gelu_at(qk_simd level, const float *x, size_t count, float *y) { QK_CALL_LEVEL(gelu, level, x, count, y); }
+
+void qk_relu_at(qk_simd level, const float *x, size_t count, float *y) { QK_CALL_LEVEL(relu, level, x, count, y); }
+
+void qk_silu_at(qk_simd level, const float *x, size_t count, float *y) { QK_CALL_LEVEL(silu, level, x, count, y); }
 
 void qk_rotateHalves_at(qk_simd level, float *x, const float *cosines, const float *sines, size_t half) {
     QK_CALL_LEVEL(rotateHalves, level, x, cosines, sines, half);

@@ -1,3 +1,4 @@
+#include "qk_mills.h"
 #include "qk_train_lanes.h"
 
 QK_INLINE void qk_gatedSilu_forward_body(const float *restrict gate, const float *restrict up, size_t count, float *restrict y) {
@@ -19,14 +20,60 @@ QK_INLINE void qk_gatedSilu_backward_body(
 static const float geluA = 0x1.988454p0f;           // 2 sqrt(2 / pi)
 static const float geluB = 0x1.2444f2p-4f;          // 2 sqrt(2 / pi) * 0.044715
 
-QK_INLINE void qk_gelu_forward_body(const float *restrict x, size_t count, float *restrict y) {
+QK_INLINE void qk_geluTanh_forward_body(const float *restrict x, size_t count, float *restrict y) {
     for (size_t i = 0; i < count; i++) y[i] = x[i] * sigmoidOf(x[i] * (geluA + geluB * x[i] * x[i]));
 }
 
-QK_INLINE void qk_gelu_backward_body(float *restrict gradients, const float *restrict x, size_t count) {
+QK_INLINE void qk_geluTanh_backward_body(float *restrict gradients, const float *restrict x, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float square = x[i] * x[i], s = sigmoidOf(x[i] * (geluA + geluB * square));
         gradients[i] *= s + x[i] * s * (1.0f - s) * (geluA + 3.0f * geluB * square);
+    }
+}
+
+/// e^(-a^2 / 2) for a = |x|, and 1 - Phi(a) with the normal distribution function Phi.
+QK_INLINE float normalTailOf(float a, float *bell) {
+    *bell = expOf(-0.5f * a * a);
+    return *bell * millsOf(a);
+}
+
+QK_INLINE float boundedMagnitudeOf(float x) {
+    float a = x < 0.0f ? -x : x;
+    return a > QK_LARGEST_TAIL ? QK_LARGEST_TAIL : a;
+}
+
+QK_INLINE void qk_gelu_forward_body(const float *restrict x, size_t count, float *restrict y) {
+    for (size_t i = 0; i < count; i++) {
+        float bell, a = boundedMagnitudeOf(x[i]), tail = normalTailOf(a, &bell);
+        y[i] = (x[i] > 0.0f ? x[i] : 0.0f) - a * tail;
+    }
+}
+
+// (x Phi(x))' = Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)
+QK_INLINE void qk_gelu_backward_body(float *restrict gradients, const float *restrict x, size_t count) {
+    const float density = 0x1.988454p-2f;       // 1 / sqrt(2 pi)
+    for (size_t i = 0; i < count; i++) {
+        float bell, a = boundedMagnitudeOf(x[i]), tail = normalTailOf(a, &bell), slope = a * bell * density;
+        gradients[i] *= x[i] > 0.0f ? 1.0f - tail + slope : tail - slope;
+    }
+}
+
+QK_INLINE void qk_relu_forward_body(const float *restrict x, size_t count, float *restrict y) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] < 0.0f ? 0.0f : x[i];
+}
+
+QK_INLINE void qk_relu_backward_body(float *restrict gradients, const float *restrict x, size_t count) {
+    for (size_t i = 0; i < count; i++) gradients[i] = x[i] <= 0.0f ? 0.0f : gradients[i];
+}
+
+QK_INLINE void qk_silu_forward_body(const float *restrict x, size_t count, float *restrict y) {
+    for (size_t i = 0; i < count; i++) y[i] = x[i] * sigmoidOf(x[i]);
+}
+
+QK_INLINE void qk_silu_backward_body(float *restrict gradients, const float *restrict x, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        float s = sigmoidOf(x[i]);
+        gradients[i] *= s + x[i] * s * (1.0f - s);
     }
 }
 
@@ -88,8 +135,14 @@ QK_DEFINE(qk_gatedSilu_forward, (gate, up, count, y), const float *gate, const f
 QK_DEFINE(
     qk_gatedSilu_backward, (gradients, gate, up, count, dup), float *gradients, const float *gate, const float *up, size_t count,
     float *dup)
+QK_DEFINE(qk_geluTanh_forward, (x, count, y), const float *x, size_t count, float *y)
+QK_DEFINE(qk_geluTanh_backward, (gradients, x, count), float *gradients, const float *x, size_t count)
 QK_DEFINE(qk_gelu_forward, (x, count, y), const float *x, size_t count, float *y)
 QK_DEFINE(qk_gelu_backward, (gradients, x, count), float *gradients, const float *x, size_t count)
+QK_DEFINE(qk_relu_forward, (x, count, y), const float *x, size_t count, float *y)
+QK_DEFINE(qk_relu_backward, (gradients, x, count), float *gradients, const float *x, size_t count)
+QK_DEFINE(qk_silu_forward, (x, count, y), const float *x, size_t count, float *y)
+QK_DEFINE(qk_silu_backward, (gradients, x, count), float *gradients, const float *x, size_t count)
 QK_DEFINE(
     qk_dropout, (stream, threshold, scale, x, start, count, y), qk_random_stream stream, uint32_t threshold, float scale,
     const float *x, size_t start, size_t count, float *y)

@@ -54,6 +54,22 @@ struct ElementwiseTests {
         #expect(Array(y.suffix(6)) == [30, -0.0, 1e5, -0.0, 3e38, .infinity])
     }
 
+    @Test func geluAsItIsDefined() {
+        let x = (0...26_000).map { Float($0 - 13_000) * 0.001 } + [20, -20, 3e38, .infinity, -3e38, -.infinity, .nan]
+        let y = onEveryLevel(x.count) { qk_gelu_at($0, x, x.count, &$1) }
+        let expected = x.prefix(26_001).map { Double($0) / 2 * erfc(-Double($0) / 2.squareRoot()) }
+        #expect(largestError(Array(y.prefix(26_001)), expected) <= 6)
+        #expect(isSame(Array(y.suffix(7)), [20, 0, 3e38, .infinity, 0, 0, .nan]))
+    }
+
+    @Test func reluAndSiluAlone() {
+        let x = (0...8000).map { Float($0 - 4000) * 0.01 } + [0, -0.0, 3e38, .infinity, .nan]
+        let relu = onEveryLevel(x.count) { qk_relu_at($0, x, x.count, &$1) }
+        #expect(isSame(relu, x.map { $0 < 0 ? 0 : $0 }))
+        let silu = onEveryLevel(x.count) { qk_silu_at($0, x, x.count, &$1) }
+        #expect(largestError(silu, x.map { $0 == .infinity ? .infinity : Double($0) / (1 + exp(-Double($0))) }) <= 3)
+    }
+
     @Test(arguments: [1, 15, 16, 17, 100, 2049])
     func norms(_ count: Int) {
         var random = RandomValues(seed: 2)

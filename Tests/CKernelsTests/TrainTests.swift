@@ -44,14 +44,24 @@ import Testing
             let x = random.unitValues(count).map { $0 * 30 }, up = random.unitValues(count), dy = random.unitValues(count)
             let stream = qk_random_stream(seed: 99, step: 3, site: 17)
             Self.check(level) { level in
-                var silu = dy, gelu = dy, dgate = dy, dup = dy, dgelu = dy, dropped = dy, added = dy
-                qk_gatedSilu_forward_at(level, x, up, count, &silu)
+                var gated = dy, dgate = dy, dup = dy, dropped = dy, added = dy
+                qk_gatedSilu_forward_at(level, x, up, count, &gated)
                 qk_gatedSilu_backward_at(level, &dgate, x, up, count, &dup)
-                qk_gelu_forward_at(level, x, count, &gelu)
-                qk_gelu_backward_at(level, &dgelu, x, count)
                 qk_dropout_at(level, stream, 1 << 30, 4.0 / 3, x, 128, count, &dropped)
                 qk_dropout_add_at(level, stream, 1 << 30, 4.0 / 3, x, 128, count, &added)
-                return [silu, gelu, dgate, dup, dgelu, dropped, added]
+                return [gated, dgate, dup, dropped, added]
+            }
+            Self.check(level) { level in
+                var y = [[Float]](repeating: dy, count: 4), d = y
+                qk_geluTanh_forward_at(level, x, count, &y[0])
+                qk_geluTanh_backward_at(level, &d[0], x, count)
+                qk_gelu_forward_at(level, x, count, &y[1])
+                qk_gelu_backward_at(level, &d[1], x, count)
+                qk_relu_forward_at(level, x, count, &y[2])
+                qk_relu_backward_at(level, &d[2], x, count)
+                qk_silu_forward_at(level, x, count, &y[3])
+                qk_silu_backward_at(level, &d[3], x, count)
+                return y + d
             }
         }
     }

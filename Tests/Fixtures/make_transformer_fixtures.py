@@ -5,7 +5,8 @@
 Beside each `config.json` and `model.safetensors` lies `reference.safetensors`: `ids` [T], `logits` [T, V], and `hidden_0` ...
 [T, C], the states before the first layer, after each layer, and (the last one) after the final norm; all in float32.
 `transformer/nf4-llama` and `nf4-gpt2` hold the reference alone, of the models in `checkpoints/*/nf4-f32`, and
-`tensorflow-gpt2` of `tensorflow/openai`; `adapted` has the logits of models with the adapters in `adapters`.
+`tensorflow-gpt2` of `tensorflow/openai`; `adapted` has the logits of models with the adapters in `adapters`. The references of
+`gpt2-*`, which differ in how a GPT-2 may be configured, have `loss` of the ids, and its gradients as `grad.NAME`.
 """
 import json
 import os
@@ -17,7 +18,7 @@ import peft
 import torch
 import transformers
 from make_bnb_fixtures import HERE, dequantized, randomized, remove
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 LLAMA = dict(
     vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
@@ -56,6 +57,35 @@ def write_dense():
         model.save_pretrained("transformer/" + name)
         os.remove(f"transformer/{name}/generation_config.json")
         write_reference(model, f"transformer/{name}/reference.safetensors")
+
+
+def write_gpt2_variants():
+    """Weights so large that activations and scores are not nearly linear: a wrong one shows."""
+    variants = {
+        "gelu": dict(activation_function="gelu"),
+        "gelu-fast": dict(activation_function="gelu_fast", scale_attn_by_inverse_layer_idx=True),
+        "relu": dict(activation_function="relu", scale_attn_weights=False),
+        "silu": dict(activation_function="silu", scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True),
+    }
+    for seed, (name, options) in enumerate(variants.items()):
+        folder = "transformer/gpt2-" + name
+        config = transformers.GPT2Config(
+            vocab_size=61, n_positions=32, n_embd=12, n_layer=3, n_head=3, n_inner=20, bos_token_id=0, eos_token_id=0,
+            attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0, **options)
+        model = randomized(transformers.GPT2LMHeadModel, config, 2100 + seed)
+        with torch.no_grad():
+            for parameter_name, parameter in model.named_parameters():
+                if "c_fc" in parameter_name or "c_attn" in parameter_name:
+                    parameter.mul_(6)
+        model.save_pretrained(folder)
+        os.remove(folder + "/generation_config.json")
+        write_reference(model, folder + "/reference.safetensors")
+        tensors = load_file(folder + "/reference.safetensors")
+        loss = model(tensors["ids"][None], labels=tensors["ids"][None]).loss
+        loss.backward()
+        tensors["loss"] = loss.detach()
+        tensors |= {"grad." + parameter_name: parameter.grad for parameter_name, parameter in model.named_parameters()}
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder + "/reference.safetensors")
 
 
 def write_quantized(name, model_class):
@@ -120,6 +150,7 @@ if __name__ == "__main__":
     remove("transformer")
     os.makedirs("transformer")
     write_dense()
+    write_gpt2_variants()
     write_quantized("llama", transformers.LlamaForCausalLM)
     write_quantized("gpt2", transformers.GPT2LMHeadModel)
     write_adapted()

@@ -1,4 +1,5 @@
 import CheckpointTestSupport
+import JSONText
 import ModelLoading
 import TensorCore
 import Testing
@@ -10,7 +11,9 @@ import Transformer
     private static let tolerance: Float = 2e-5
 
     private static let folders: [(reference: String, path: String)] =
-        ["gpt2", "llama-biased", "llama3", "mistral", "qwen2", "qwen3"].map { ($0, Fixture.transformer($0)) } + [
+        ["gpt2", "gpt2-gelu", "gpt2-gelu-fast", "gpt2-relu", "gpt2-silu", "llama-biased", "llama3", "mistral", "qwen2", "qwen3"].map {
+            ($0, Fixture.transformer($0))
+        } + [
             ("nf4-llama", Fixture.checkpoint("llama/nf4-f32")), ("nf4-gpt2", Fixture.checkpoint("gpt2/nf4-f32")),
         ]
 
@@ -25,6 +28,23 @@ import Transformer
         for index in 0..<reference.hidden.count - 1 {
             #expect(relativeDifference(hidden[index] ?? [], reference.hidden[index]) < Self.tolerance)
         }
+    }
+
+    /// Without one of these members it would be another model: what is promised, 1e-4, tells them apart.
+    @Test(arguments: [
+        ("gpt2-gelu", "activation_function"), ("gpt2-relu", "activation_function"), ("gpt2-silu", "activation_function"),
+        ("gpt2-gelu-fast", "scale_attn_by_inverse_layer_idx"), ("gpt2-relu", "scale_attn_weights"),
+    ])
+    func everyMemberCounts(name: String, member: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.copy(Fixture.transformer(name + "/model.safetensors"))
+        try folder.copy(Fixture.transformer(name + "/config.json"))
+        var config = try #require(try JSONValue(parsing: folder.bytes("config.json")).object)
+        config[member] = .null
+        try folder.write(JSONValue.object(config).text(.compact), to: "config.json")
+        let reference = try Reference(name)
+        let logits = try LoadedModel.open(folder.path).exactSession().allLogits(reference.ids)
+        #expect(relativeDifference(logits, reference.logits) > 1e-4)
     }
 
     /// Token by token, in pieces, and at once.

@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import Transformer
 
 /// Layers written out in double precision, and differences of them that gradients are compared with.
 enum FiniteDifferences {
@@ -35,6 +36,15 @@ enum FiniteDifferences {
             return (0..<inputs).reduce(bias?[column] ?? 0) {
                 $0 + x[row * inputs + $1] * (isTransposed ? w[$1 * out + column] : w[column * inputs + $1])
             }
+        }
+    }
+
+    static func activate(_ activation: Activation, _ x: Double) -> Double {
+        switch activation {
+        case .gelu: x / 2 * erfc(-x / 2.squareRoot())
+        case .geluTanh: x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+        case .relu: max(x, 0)
+        case .silu: x / (1 + exp(-x))
         }
     }
 

@@ -1,6 +1,7 @@
 import Glibc
 import Parallelism
 import Testing
+import Transformer
 
 @testable import Training
 
@@ -32,6 +33,24 @@ import Testing
             wanted.map { Float($0) }, x: input, rows: rows, statistics: statistics, addingTo: &dx, pool: pool)
         FiniteDifferences.expectClose(y, forward(x), "output")
         FiniteDifferences.expectClose(dx, FiniteDifferences.gradient(x) { FiniteDifferences.dot(forward($0), wanted) }, "gradient")
+    }
+
+    @Test("differentiates activations, far out too", arguments: Activation.allCases)
+    func activations(_ activation: Activation) {
+        // None is where ReLU has a corner.
+        let x = (-400...400).map { Double($0) * 0.05 + 0.011 }, wanted = FiniteDifferences.values(x.count, seed: 1)
+        var y = [Float](repeating: 0, count: x.count), d = wanted.map { Float($0) }
+        let input = x.map { Float($0) }
+        activation.forward(input, count: x.count, into: &y)
+        activation.backward(&d, x: input, count: x.count)
+        let slopes = FiniteDifferences.gradient(x) { x in
+            FiniteDifferences.dot(x.map { FiniteDifferences.activate(activation, $0) }, wanted)
+        }
+        for index in x.indices {
+            let expected = FiniteDifferences.activate(activation, Double(input[index]))
+            #expect(abs(Double(y[index]) - expected) <= 3e-7 * max(1, abs(expected)), "output for \(x[index])")
+            #expect(abs(Double(d[index]) - slopes[index]) <= 2e-6, "slope at \(x[index])")
+        }
     }
 
     @Test("differentiates attention", arguments: [nil, 5])

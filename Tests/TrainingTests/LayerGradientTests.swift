@@ -94,13 +94,15 @@ import Transformer
 
     /// A block of norms, attention and MLP in double precision; parts: q, k, v (or all three), output, and the MLP's layers.
     private struct PlainBlock {
-        let isGated: Bool
+        /// Of a plain MLP; nil for a gated one.
+        let activation: Activation?
         let width: Int
         let inner: Int
         let heads: Int
         let groups: Int
         let starts: [Int]
 
+        var isGated: Bool { activation == nil }
         var headWidth: Int { width / heads }
         var rows: Int { starts[starts.count - 1] }
         var sizes: [(out: Int, inputs: Int)] {
@@ -131,19 +133,20 @@ import Transformer
             let middle = zip(x, linear(attended, outputPart)).map { $0 + $1 }
             let second = FiniteDifferences.norm(middle, width: width, centers: !isGated)
             let activated: [Double]
-            if isGated {
-                activated = zip(linear(second, 4), linear(second, 5)).map { $0 / (1 + exp(-$0)) * $1 }
+            if let activation {
+                activated = linear(second, 2).map { FiniteDifferences.activate(activation, $0) }
             } else {
-                activated = linear(second, 2).map { $0 / 2 * (1 + tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0))) }
+                activated = zip(linear(second, 4), linear(second, 5)).map { $0 / (1 + exp(-$0)) * $1 }
             }
             return zip(middle, linear(activated, sizes.count - 1)).map { $0 + $1 }
         }
     }
 
     /// Two samples; queries and keys are not rotated, as that has a test of its own.
-    @Test("differentiates a whole block", arguments: [true, false])
-    func blocks(isGated: Bool) throws {
-        let plain = PlainBlock(isGated: isGated, width: 8, inner: 6, heads: 4, groups: isGated ? 2 : 4, starts: [0, 3, 5])
+    @Test("differentiates a whole block", arguments: [nil] + Activation.allCases)
+    func blocks(activation: Activation?) throws {
+        let isGated = activation == nil
+        let plain = PlainBlock(activation: activation, width: 8, inner: 6, heads: 4, groups: isGated ? 2 : 4, starts: [0, 3, 5])
         let n = plain.rows, x = Reference.values(n * plain.width, seed: 1), wanted = Reference.values(n * plain.width, seed: 2)
         let parts = plain.sizes.enumerated().map { Reference.values($1.out * $1.inputs, seed: 3 + $0) }
         let set = try Self.parameters(zip(plain.sizes, parts).map { ("weight", [$0.out, $0.inputs], $1) })
@@ -194,7 +197,7 @@ import Transformer
             attention: CausalAttention(
                 headCount: plain.heads, keyValueHeadCount: plain.groups, headWidth: plain.headWidth, scale: 0.5, window: nil),
             output: layer(plain.isGated ? 3 : 1), mlpNorm: try norm(),
-            mlp: plain.isGated
-                ? .gated(gate: layer(4), up: layer(5), down: layer(6)) : .plain(inner: layer(2), outer: layer(3)))
+            mlp: plain.activation.map { .plain(inner: layer(2), outer: layer(3), activation: $0) }
+                ?? .gated(gate: layer(4), up: layer(5), down: layer(6)))
     }
 }

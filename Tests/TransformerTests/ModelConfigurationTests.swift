@@ -32,6 +32,46 @@ import Transformer
         #expect(configuration.expectedTensors.count == 3 + 12 * 2 + 1)
     }
 
+    /// A GPT-2 config with one more member.
+    private static func gpt2(_ member: String) throws -> ModelConfiguration {
+        try configuration(
+            #"{"model_type": "gpt2", "n_embd": 48, "n_head": 3, "n_layer": 2, "n_positions": 64, "vocab_size": 211, \#(member)}"#)
+    }
+
+    @Test(
+        arguments: [
+            ("gelu", .gelu), ("gelu_python", .gelu), ("gelu_new", .geluTanh), ("gelu_fast", .geluTanh), ("gelu_accurate", .geluTanh),
+            ("gelu_pytorch_tanh", .geluTanh), ("gelu_python_tanh", .geluTanh), ("relu", .relu), ("silu", .silu), ("swish", .silu),
+        ] as [(String, Activation)])
+    func readsGPT2sActivation(name: String, expected: Activation) throws {
+        #expect(try Self.gpt2(#""activation_function": "\#(name)""#).activation == expected)
+    }
+
+    @Test func gpt2HasTheTanhGELUWhereItNamesNone() throws {
+        #expect(try Self.gpt2(#""activation_function": null"#).activation == .geluTanh)
+        #expect(try Self.gpt2(#""n_inner": null"#).activation == .geluTanh)
+    }
+
+    @Test(arguments: [#""quick_gelu""#, #""gelu_10""#, #""relu6""#, #""GELU""#, "3", #"["gelu"]"#])
+    func refusesOtherActivationsOfGPT2(value: String) throws {
+        let error = try #require(throws: ModelError.self) { try Self.gpt2(#""activation_function": \#(value)"#) }
+        #expect(
+            error.message == "config.json: 'activation_function' is \(value); these can be run: gelu, gelu_python, gelu_new, "
+                + "gelu_pytorch_tanh, gelu_fast, gelu_accurate, gelu_python_tanh, relu, silu, swish")
+    }
+
+    /// Heads are 16 wide.
+    @Test(
+        arguments: [
+            (#""n_inner": null"#, [0.25, 0.25]), (#""scale_attn_weights": false"#, [1, 1]),
+            (#""scale_attn_by_inverse_layer_idx": true"#, [0.25, 0.125]),
+            (#""scale_attn_weights": false, "scale_attn_by_inverse_layer_idx": true"#, [1, 0.5]),
+        ] as [(String, [Float])])
+    func readsHowGPT2ScalesScores(members: String, expected: [Float]) throws {
+        let configuration = try Self.gpt2(members)
+        #expect([configuration.attentionScale(layer: 0), configuration.attentionScale(layer: 1)] == expected)
+    }
+
     @Test func missingKeyValueHeadsAreAsManyAsHeads() throws {
         #expect(try Self.llama("").keyValueHeadCount == 4)
         #expect(try Self.llama(#""num_key_value_heads": null"#).keyValueHeadCount == 4)

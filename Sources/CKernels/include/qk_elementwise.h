@@ -36,6 +36,16 @@ void qk_siluTimes_at(qk_simd level, const float *gate, const float *up, size_t c
 void qk_geluTanh(const float *x, size_t count, float *y);
 void qk_geluTanh_at(qk_simd level, const float *x, size_t count, float *y);
 
+/// GELU as it is defined, x Phi(x) with the normal distribution function Phi: max(x, 0) - |x| (1 - Phi(|x|)). Within 6 ulp,
+/// of large negative x too. `y` may be `x`.
+void qk_gelu_at(qk_simd level, const float *x, size_t count, float *y);
+
+/// y = max(x, 0); NaN stays NaN. `y` may be `x`.
+void qk_relu_at(qk_simd level, const float *x, size_t count, float *y);
+
+/// y = x / (1 + e^-x), within 3 ulp. `y` may be `x`.
+void qk_silu_at(qk_simd level, const float *x, size_t count, float *y);
+
 /// Rotates the halves of a head of 2 * half elements: (a, b) = (x[i], x[half + i]) becomes
 /// (a cos[i] - b sin[i], b cos[i] + a sin[i]), each product of the first two rounded and the other fused.
 void qk_rotateHalves(float *x, const float *cosines, const float *sines, size_t half);

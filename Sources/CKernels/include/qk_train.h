@@ -76,12 +76,36 @@ void qk_gatedSilu_backward(float *gradients, const float *gate, const float *up,
 void qk_gatedSilu_backward_at(qk_simd level, float *gradients, const float *gate, const float *up, size_t count, float *dup);
 
 /// y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), the GELU of GPT-2.
+void qk_geluTanh_forward(const float *x, size_t count, float *y);
+void qk_geluTanh_forward_at(qk_simd level, const float *x, size_t count, float *y);
+
+/// The gradient of the input replaces dy in `gradients`.
+void qk_geluTanh_backward(float *gradients, const float *x, size_t count);
+void qk_geluTanh_backward_at(qk_simd level, float *gradients, const float *x, size_t count);
+
+/// y = x Phi(x) with the normal distribution function Phi, GELU as it is defined.
 void qk_gelu_forward(const float *x, size_t count, float *y);
 void qk_gelu_forward_at(qk_simd level, const float *x, size_t count, float *y);
 
 /// The gradient of the input replaces dy in `gradients`.
 void qk_gelu_backward(float *gradients, const float *x, size_t count);
 void qk_gelu_backward_at(qk_simd level, float *gradients, const float *x, size_t count);
+
+/// y = max(x, 0).
+void qk_relu_forward(const float *x, size_t count, float *y);
+void qk_relu_forward_at(qk_simd level, const float *x, size_t count, float *y);
+
+/// The gradient of the input replaces dy in `gradients`: none where x is 0, as in PyTorch.
+void qk_relu_backward(float *gradients, const float *x, size_t count);
+void qk_relu_backward_at(qk_simd level, float *gradients, const float *x, size_t count);
+
+/// y = x * sigmoid(x).
+void qk_silu_forward(const float *x, size_t count, float *y);
+void qk_silu_forward_at(qk_simd level, const float *x, size_t count, float *y);
+
+/// The gradient of the input replaces dy in `gradients`.
+void qk_silu_backward(float *gradients, const float *x, size_t count);
+void qk_silu_backward_at(qk_simd level, float *gradients, const float *x, size_t count);
 
 /// What identifies one use of randomness: equal streams give equal numbers, also after a restart.
 typedef struct {

@@ -84,14 +84,15 @@ struct NetworkBuilder {
         let c = configuration
         let prefix = c.layerPrefix(index)
         let attention = CausalAttention(
-            headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount, headWidth: c.headWidth, scale: c.attentionScale,
+            headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount, headWidth: c.headWidth, scale: c.attentionScale(layer: index),
             window: c.slidingWindows[index])
         if c.family == .gpt2 {
             return TransformerBlock(
                 attentionNorm: try norm(prefix + "ln_1", width: c.width), projections: .fused(try linear(prefix + "attn.c_attn")),
                 headNorms: nil, attention: attention, output: try linear(prefix + "attn.c_proj"),
                 mlpNorm: try norm(prefix + "ln_2", width: c.width),
-                mlp: .plain(inner: try linear(prefix + "mlp.c_fc"), outer: try linear(prefix + "mlp.c_proj")))
+                mlp: .plain(
+                    inner: try linear(prefix + "mlp.c_fc"), outer: try linear(prefix + "mlp.c_proj"), activation: c.activation))
         }
         let attentionPrefix = prefix + "self_attn."
         let headNorms: (query: NormLayer, key: NormLayer)? =

@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import Transformer
 
 /// One layer of a transformer.
 ///
@@ -7,7 +8,7 @@ import Parallelism
 ///
 ///     n1 = norm(x)            [N, C]        q, k, v = projections of n1       a = attention(rope(q), rope(k), v)
 ///     m  = x + Wo a           [N, C]
-///     n2 = norm(m)            [N, C]        gated: h = silu(Wg n2) * (Wu n2)  plain: h = gelu(Wf n2)
+///     n2 = norm(m)            [N, C]        gated: h = silu(Wg n2) * (Wu n2)  plain: h = activation(Wf n2)
 ///     y  = m + Wd h           [N, C]
 struct TransformerBlock {
     enum Projections {
@@ -18,7 +19,7 @@ struct TransformerBlock {
 
     enum MLP {
         case gated(gate: TunableLinear, up: TunableLinear, down: TunableLinear)
-        case plain(inner: TunableLinear, outer: TunableLinear)
+        case plain(inner: TunableLinear, outer: TunableLinear, activation: Activation)
     }
 
     let attentionNorm: NormLayer
@@ -39,7 +40,7 @@ struct TransformerBlock {
             }
         return switch mlp {
         case .gated(let gate, let up, let down): first + [output, gate, up, down]
-        case .plain(let inner, let outer): first + [output, inner, outer]
+        case .plain(let inner, let outer, _): first + [output, inner, outer]
         }
     }
 
@@ -101,7 +102,7 @@ struct TransformerBlock {
             activate(kept, count: n * gate.outputCount, scratch, context)
             guard y != nil || down.update != nil else { return }
             down.forward(scratch.inner, rows: n, u: kept.updates[first + 2], into: y ?? scratch.dnormed, scratch: scratch, context)
-        case .plain(let inner, let outer):
+        case .plain(let inner, let outer, _):
             inner.forward(scratch.normed, rows: n, u: kept.updates[first], into: kept.gate, scratch: scratch, context)
             activate(kept, count: n * inner.outputCount, scratch, context)
             guard y != nil || outer.update != nil else { return }
@@ -156,12 +157,12 @@ struct TransformerBlock {
                 dinner, x: normed, rows: n, u: u[first], into: scratch.dnormed, accumulates: false, scratch: scratch, context)
             up.backward(
                 inner, x: normed, rows: n, u: u[first + 1], into: scratch.dnormed, accumulates: true, scratch: scratch, context)
-        case .plain(let layer, let outer):
+        case .plain(let layer, let outer, let activation):
             let count = n * layer.outputCount
             activate(kept, count: count, scratch, context)
             outer.backward(d, x: inner, rows: n, u: u[first + 1], into: dinner, accumulates: false, scratch: scratch, context)
             context.pool.forTiles(of: count, size: Self.tile) { range in
-                qk_gelu_backward(dinner + range.lowerBound, kept.gate + range.lowerBound, range.count)
+                activation.backward(dinner + range.lowerBound, x: kept.gate + range.lowerBound, count: range.count)
             }
             mlpNorm.forward(kept.middle, rows: n, statistics: kept.mlpStatistics, into: normed, pool: context.pool)
             layer.backward(
@@ -254,7 +255,7 @@ struct TransformerBlock {
             let i = range.lowerBound
             switch mlp {
             case .gated: qk_gatedSilu_forward(kept.gate + i, kept.up + i, range.count, scratch.inner + i)
-            case .plain: qk_gelu_forward(kept.gate + i, range.count, scratch.inner + i)
+            case .plain(_, _, let activation): activation.forward(kept.gate + i, count: range.count, into: scratch.inner + i)
             }
         }
     }

@@ -15,7 +15,7 @@ extension InferenceSession {
         }
         engine.attend(
             UnsafeBufferPointer(queries), queryCount: rowCount, firstPosition: count, headCount: configuration.headCount,
-            scale: configuration.attentionScale, cache: cache.view(layer: index, configuration), into: attended)
+            scale: configuration.attentionScale(layer: index), cache: cache.view(layer: index, configuration), into: attended)
         engine.apply(
             layer.attentionOutput, to: UnsafeBufferPointer(attended), rowCount: rowCount, precision: precision, adds: true,
             into: buffers.x.first(rowCount * configuration.width))
@@ -73,12 +73,13 @@ extension InferenceSession {
         engine.apply(layer.mlpInputs, to: normed(rowCount), rowCount: rowCount, precision: precision, into: outputs)
         guard let first = gate.baseAddress, let second = up.baseAddress else { return }
         let (width, level, isGated) = (configuration.innerWidth, engine.level, layer.mlpInputs.count == 2)
+        let activation = configuration.activation
         engine.forEachRow(rowCount) { row in
             let start = first + row * width
             if isGated {
                 qk_siluTimes_at(level, start, second + row * width, width, start)
             } else {
-                qk_geluTanh_at(level, start, width, start)
+                activation.apply(to: start, count: width, level: level)
             }
         }
         engine.apply(

@@ -12,9 +12,6 @@ struct ConfigurationFields {
     init(_ object: JSONObject) { self.object = object }
 
     func gpt2() throws(ModelError) -> ModelConfiguration {
-        try require("activation_function", among: ["gelu_new", "gelu_pytorch_tanh"], default: "gelu_new")
-        try require("scale_attn_weights", true, default: true)
-        try require("scale_attn_by_inverse_layer_idx", false, default: false)
         try require("add_cross_attention", false, default: false)
         let width = try count("n_embd", "hidden_size")
         let headCount = try count("n_head", "num_attention_heads")
@@ -27,7 +24,9 @@ struct ConfigurationFields {
             headWidth: width / headCount, normEpsilon: try epsilon("layer_norm_epsilon", default: 1e-5), rotary: nil,
             slidingWindows: Array(repeating: nil, count: layerCount), hasTiedHead: try flag("tie_word_embeddings", default: true),
             hasQueryKeyValueBias: true, hasAttentionOutputBias: true, hasMLPBias: true, hasQueryKeyNorm: false,
-            endTokenIDs: try tokenIDs("eos_token_id"))
+            endTokenIDs: try tokenIDs("eos_token_id"), activation: try activation("activation_function", default: .geluTanh),
+            scalesAttentionByWidth: try flag("scale_attn_weights", default: true),
+            scalesAttentionByLayer: try flag("scale_attn_by_inverse_layer_idx", default: false))
     }
 
     func llama(modelType: String) throws(ModelError) -> ModelConfiguration {
@@ -180,6 +179,15 @@ struct ConfigurationFields {
             throw ModelError("config.json: '\(key)' is \(JSONError.excerpt(value.text(.compact))), but token ids are expected")
         }
         return ids.compactMap(\.self).filter { $0 >= 0 }
+    }
+
+    private func activation(_ key: String, default fallback: Activation) throws(ModelError) -> Activation {
+        guard let value = present(key) else { return fallback }
+        guard let activation = value.string.flatMap(Activation.init(named:)) else {
+            let known = Activation.allCases.flatMap(\.names).joined(separator: ", ")
+            throw ModelError("config.json: '\(key)' is \(JSONError.excerpt(value.text(.compact))); these can be run: \(known)")
+        }
+        return activation
     }
 
     private func require(_ key: String, _ expected: Bool, default fallback: Bool) throws(ModelError) {

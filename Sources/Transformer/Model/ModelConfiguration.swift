@@ -6,7 +6,7 @@
 ///     T  positions of a sequence   I  width inside of the MLP        K  key/value heads     V  vocabulary
 package struct ModelConfiguration: Sendable, Hashable {
     package enum Family: String, Sendable, Hashable {
-        /// LayerNorm with bias, learned positions, fused query/key/value, two-layer MLP with GELU.
+        /// LayerNorm with bias, learned positions, fused query/key/value, two-layer MLP.
         case gpt2 = "GPT-2"
         /// RMSNorm, rotary positions, grouped-query attention, gated MLP with SiLU.
         case llama = "Llama"
@@ -44,11 +44,20 @@ package struct ModelConfiguration: Sendable, Hashable {
     package let hasQueryKeyNorm: Bool
     /// Tokens that end a text; empty where config.json names none.
     package let endTokenIDs: [Int]
+    /// Of the plain MLP (GPT-2); a gated one has SiLU.
+    package internal(set) var activation = Activation.geluTanh
+    /// Whether scores are divided by the root of D. A GPT-2 may leave that out.
+    package internal(set) var scalesAttentionByWidth = true
+    /// Whether scores are divided by the number of the layer, counted from 1, too.
+    package internal(set) var scalesAttentionByLayer = false
 
     /// H * D, the width of all queries together.
     package var queryWidth: Int { headCount * headWidth }
     /// K * D, the width of all keys, and of all values.
     package var keyValueWidth: Int { keyValueHeadCount * headWidth }
-    /// What scores are multiplied by before the softmax.
-    package var attentionScale: Float { 1 / Float(headWidth).squareRoot() }
+    /// What scores of a layer, counted from 0, are multiplied by before the softmax.
+    package func attentionScale(layer: Int) -> Float {
+        let scale = scalesAttentionByWidth ? 1 / Float(headWidth).squareRoot() : 1
+        return scalesAttentionByLayer ? scale / Float(layer + 1) : scale
+    }
 }

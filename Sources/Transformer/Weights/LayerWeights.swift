@@ -13,7 +13,7 @@ package struct LayerWeights: Sendable {
     /// [C, H D].
     package var attentionOutput: LinearLayer
     package var mlpNorm: NormWeights
-    /// GPT-2: one layer [I, C], followed by GELU. Llama: gate and up [I, C]; SiLU(gate) * up follows.
+    /// GPT-2: one layer [I, C], followed by the activation. Llama: gate and up [I, C]; SiLU(gate) * up follows.
     package var mlpInputs: [LinearLayer]
     /// [C, I].
     package var mlpOutput: LinearLayer

@@ -1,0 +1,39 @@
+import CKernels
+
+/// What stands between the two layers of a plain MLP.
+package enum Activation: Sendable, Hashable, CaseIterable {
+    /// x Phi(x) with the normal distribution function Phi: GELU as it is defined.
+    case gelu
+    /// GELU in its approximation by a tanh, as GPT-2 has it.
+    case geluTanh
+    case relu
+    /// x / (1 + e^-x)
+    case silu
+
+    /// What transformers calls each of them in config.json. Those of one line differ there by rounding alone: `gelu_fast` writes
+    /// sqrt(2 / pi) with ten digits, the others compute the same formula in another order.
+    package var names: [String] {
+        switch self {
+        case .gelu: ["gelu", "gelu_python"]
+        case .geluTanh: ["gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate", "gelu_python_tanh"]
+        case .relu: ["relu"]
+        case .silu: ["silu", "swish"]
+        }
+    }
+
+    /// - Parameter name: as config.json has it.
+    package init?(named name: String) {
+        guard let found = Self.allCases.first(where: { $0.names.contains(name) }) else { return nil }
+        self = found
+    }
+
+    /// Replaces `count` values by what the activation makes of them.
+    func apply(to values: UnsafeMutablePointer<Float>, count: Int, level: qk_simd) {
+        switch self {
+        case .gelu: qk_gelu_at(level, values, count, values)
+        case .geluTanh: qk_geluTanh_at(level, values, count, values)
+        case .relu: qk_relu_at(level, values, count, values)
+        case .silu: qk_silu_at(level, values, count, values)
+        }
+    }
+}
