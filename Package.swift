@@ -126,7 +126,7 @@ let package = Package(
             "ToolTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Operations", "CommandLineKit", "qconvert", "qinspect",
-                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat",
+                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "ToolSupport",
             ]),
         tests(
             "EvaluationTests",

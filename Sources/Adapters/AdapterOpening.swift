@@ -22,7 +22,7 @@ extension Adapter {
 
     private static func openFolder(_ folder: String, shownAs path: String) throws(FileError) -> Adapter {
         let names = try FilePath.entries(of: folder)
-        guard names.contains(weightsName) else { throw missingWeights(path, names) }
+        guard names.contains(weightsName) else { throw try missingWeights(path, folder, names) }
         let file = try openTensors(FilePath.join(folder, weightsName))
         return try openPEFT(file, folder: folder, path: path)
     }
@@ -35,6 +35,7 @@ extension Adapter {
             let configuration = try AdapterConfiguration(parsing: Array(text.utf8), path: place)
             return try Adapter(path: path, form: .lora, file: file, metadata: metadata, configuration: configuration)
         }
+        if let foreign = ForeignAdapter(file.tensors) { throw foreign.refusal(path: path, file.tensors) }
         let folder = FilePath.folder(of: path)
         guard FilePath.kind(of: FilePath.join(folder, configurationName)) == .file else {
             let isAdapter = file.tensors.contains { $0.name.contains("lora_") }
@@ -68,7 +69,7 @@ extension Adapter {
     }
 
     /// What a folder is that has no weights of an adapter under their name.
-    private static func missingWeights(_ path: String, _ names: [String]) -> FileError {
+    private static func missingWeights(_ path: String, _ folder: String, _ names: [String]) throws(FileError) -> FileError {
         if names.contains("adapters.safetensors") || names.contains("adapters.npz") {
             return FileError(
                 path, "is an MLX adapter",
@@ -81,6 +82,11 @@ extension Adapter {
         }
         if names.contains(configurationName) {
             return FileError(path, "has \(configurationName), but no \(weightsName)", hint: "the download is incomplete; fetch it, too")
+        }
+        let weights = names.filter { $0.hasSuffix(".safetensors") }
+        if weights.count == 1, !names.contains("config.json") {
+            let file = try openTensors(FilePath.join(folder, weights[0]))
+            if let foreign = ForeignAdapter(file.tensors) { return foreign.refusal(path: file.path, file.tensors) }
         }
         let isModel = names.contains("config.json") || names.contains { $0.hasSuffix(".safetensors") }
         return FileError(

@@ -46,6 +46,7 @@ struct ModuleCollector {
         for (name, parts) in parts.sorted(by: { $0.key.text.utf8.lexicographicallyPrecedes($1.key.text.utf8) }) {
             try addModules(named: name.text, parts)
         }
+        if !unused.isEmpty, let foreign = ForeignAdapter(tensors) { throw foreign.refusal(path: path, tensors) }
         try checkUnused()
         for module in modules {
             for tensor in module.tensors where !tensor.info.scalarType.isNarrowable {

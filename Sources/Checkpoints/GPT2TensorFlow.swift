@@ -5,8 +5,9 @@ import TensorFlowFormat
 
 /// OpenAI's GPT-2 checkpoint seen as the Hugging Face model of the same weights.
 ///
-/// A folder with `hparams.json` whose bundle holds exactly the variables of a GPT-2. Names change and the leading 1 of
-/// the [1, in, out] weights goes; no value does: transformers' GPT-2 keeps linear weights as [in, out] (`Conv1D`) too.
+/// A folder with `hparams.json` whose bundle holds the variables of a GPT-2, and beside them at most what its training left
+/// (`OptimizerState`). Names change and the leading 1 of the [1, in, out] weights goes; no value does: transformers' GPT-2
+/// keeps linear weights as [in, out] (`Conv1D`) too.
 ///
 ///     model/wte                 [n_vocab, C]     transformer.wte.weight     (also the output head, tied)
 ///     model/wpe                 [n_ctx, C]       transformer.wpe.weight
@@ -41,11 +42,18 @@ struct GPT2TensorFlow: TensorSource {
         var expected = parameters.variables()
         var tensors: [TensorInfo] = []
         var places: [Int] = []
+        var leftOut: [String] = []
+        let variables = Set(expected.keys)
         for (index, info) in bundle.tensors.enumerated() {
             guard let variable = expected.removeValue(forKey: info.name) else {
-                throw FileError(
-                    bundle.path, at: "tensor '\(info.name)'",
-                    "is no variable of a GPT-2 with \(parameters.layerCount) layers as hparams.json describes it")
+                guard OptimizerState.holds(info, besides: variables) else {
+                    throw FileError(
+                        bundle.path, at: "tensor '\(info.name)'",
+                        "is no variable of a GPT-2 with \(parameters.layerCount) layers as hparams.json describes it",
+                        hint: "hparams.json is that of another model, or the model is no plain GPT-2")
+                }
+                leftOut.append(info.name)
+                continue
             }
             guard info.shape.dimensions == variable.storedShape else {
                 throw FileError(
@@ -63,7 +71,15 @@ struct GPT2TensorFlow: TensorSource {
         self.bundle = bundle
         self.tensors = tensors
         self.places = places
-        (companions, warnings) = try Self.companions(folder: folder, parameters: parameters, scalarType: tensors[0].scalarType)
+        let companions = try Self.companions(folder: folder, parameters: parameters, scalarType: tensors[0].scalarType)
+        self.companions = companions.files
+        warnings = companions.warnings + Self.note(leftOut)
+    }
+
+    /// What the training left beside the weights is no part of the model.
+    private static func note(_ leftOut: [String]) -> [String] {
+        guard let first = leftOut.min(by: NaturalOrder.precedes) else { return [] }
+        return ["\(leftOut.count) tensors of the optimizer that trained it are left out, such as '\(first)'"]
     }
 
     func fileIndex(ofTensor index: Int) -> Int { bundle.fileIndex(ofTensor: places[index]) }
@@ -85,7 +101,7 @@ struct GPT2TensorFlow: TensorSource {
     /// `encoder.json` is `vocab.json` and `vocab.bpe` is `merges.txt`, byte for byte.
     private static func companions(
         folder: String, parameters: HyperParameters, scalarType: ScalarType
-    ) throws(FileError) -> ([CompanionFile], [String]) {
+    ) throws(FileError) -> (files: [CompanionFile], warnings: [String]) {
         let endOfText = parameters.vocabularySize - 1
         func document(_ name: String, _ value: JSONValue) -> CompanionFile {
             CompanionFile(name: name, content: .bytes(Array((value.text(.indented) + "\n").utf8)))

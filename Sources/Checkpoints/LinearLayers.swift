@@ -18,9 +18,6 @@ package enum LinearLayers {
         "score", "classifier", "qa_outputs", "output_projection", "output", "head", "proj_out",
     ]
     private static let embeddingNames: Set<Substring> = ["wte", "wpe", "shared", "relative_attention_bias", "emb"]
-    /// Parts of optimizer states, which TensorFlow checkpoints hold beside the weights.
-    private static let optimizerNames: Set<Substring> = ["Adam", "Adam_1", "Momentum", "RMSProp", "Adagrad", "ExponentialMovingAverage"]
-
     /// What TensorFlow 2 appends to the path of an object.
     private static let objectSuffix = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -29,7 +26,7 @@ package enum LinearLayers {
         let path = name.hasSuffix(objectSuffix) ? name.dropLast(objectSuffix.count) : name[...]
         let parts = path.split(whereSeparator: { $0 == "." || $0 == "/" })
         guard let last = parts.last else { return .other }
-        if parts.contains(where: { optimizerNames.contains($0) || $0 == "OPTIMIZER_SLOT" }) { return .other }
+        if parts.contains(where: { OptimizerState.isSlot($0) || $0 == "OPTIMIZER_SLOT" }) { return .other }
         let isWeight = ["weight", "w", "kernel", "weights"].contains(last)
         let modules = isWeight ? parts.dropLast() : parts[...]
         guard let module = modules.last else { return .other }

@@ -2,6 +2,7 @@ package import Adapters
 import ByteIO
 package import Checkpoints
 package import CommandLineKit
+import ToolSupport
 
 /// An adapter as `--adapter FILE[@W]` gives it.
 package struct NamedAdapter: Sendable {
@@ -12,19 +13,10 @@ package struct NamedAdapter: Sendable {
 
     /// - Throws: `UsageError` where the weight is no number.
     package init(_ text: String) throws {
-        var path = text
-        var weight: Float = 1
-        // What follows the last @ is a weight, unless a file has that very name.
-        if FilePath.kind(of: text) == .missing, let at = text.lastIndex(of: "@") {
-            let number = text[text.index(after: at)...]
-            guard let value = Float(number), value.isFinite else {
-                throw UsageError("--adapter \(text): '\(number)' is no weight", hint: "a weight is a number: '\(text[..<at])@0.5'")
-            }
-            (path, weight) = (String(text[..<at]), value)
-        }
-        adapter = try Adapter.open(path)
-        self.weight = weight
-        let file = FilePath.name(of: path)
+        let word = try AdapterWord(text)
+        adapter = try Adapter.open(word.path)
+        weight = Float(word.weight)
+        let file = FilePath.name(of: word.path)
         name = file.hasSuffix(".lora") ? String(file.dropLast(5)) : file
     }
 

@@ -227,4 +227,34 @@ import Testing
         #expect(adapter.warnings == [] && adapter.modules.count == 1 && adapter.trainedCount == 10 + 8)
         #expect(adapter.modules[0].update?.baseCopy?.dimensions == [5, 4])
     }
+
+    /// LoRAs of other programs, by their file, in a folder of their own, and under PEFT's names.
+    @Test(arguments: [
+        (
+            ["lora_unet_down_blocks_0.lora_down.weight", "lora_te_text_model.alpha"],
+            "is a LoRA in the form of the kohya scripts (lora_down, lora_up, alpha), for a model of images",
+            "there is no language model that it could be merged into"
+        ),
+        (
+            ["model.layers.0.q_proj.lora_up.weight"], "is a LoRA in the form of the kohya scripts (lora_down, lora_up, alpha)",
+            "save it in PEFT's form, with adapter_config.json"
+        ),
+        (
+            ["transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight"],
+            "is a LoRA in the form of diffusers, for a model of images", "there is no language model that it could be merged into"
+        ),
+    ])
+    func namesWhatIsNotPEFTs(_ names: [String], _ message: String, _ hint: String) throws {
+        let tensors = names.map { StoredTensor($0, [1], [1]) }
+        let folder = try TemporaryFolder()
+        try folder.write(tensors.safetensors(), to: "picture.safetensors")
+        for path in [folder.path, folder.path("picture.safetensors")] {
+            let error = #expect(throws: FileError.self) { try Adapter.open(path) }
+            #expect(error?.inFolder(folder.path) == FileError("picture.safetensors", message, hint: hint))
+        }
+        try folder.write(#"{"peft_type": "LORA"}"#, to: "adapter_config.json")
+        try folder.write(tensors.safetensors(), to: "adapter_model.safetensors")
+        let error = #expect(throws: FileError.self) { try Adapter.open(folder.path) }
+        #expect(error?.inFolder(folder.path) == FileError("adapter_model.safetensors", message, hint: hint))
+    }
 }

@@ -108,7 +108,8 @@ import Testing
     static let mismatches: [(parameters: String, refusal: String)] = [
         (
             #"{"n_vocab": 300, "n_ctx": 64, "n_embd": 48, "n_head": 4, "n_layer": 1}"#,
-            "tensor 'model/h1/attn/c_attn/b': is no variable of a GPT-2 with 1 layers as hparams.json describes it"
+            "tensor 'model/h1/attn/c_attn/b': is no variable of a GPT-2 with 1 layers as hparams.json describes it; "
+                + "hint: hparams.json is that of another model, or the model is no plain GPT-2"
         ),
         (
             #"{"n_vocab": 300, "n_ctx": 64, "n_embd": 48, "n_head": 4, "n_layer": 3}"#,
@@ -125,5 +126,25 @@ import Testing
         try folder.write(mismatch.parameters, to: "hparams.json")
         let refusal = OpeningTests.refusal(in: folder)
         #expect(refusal == "FOLDER/model.ckpt.index: \(mismatch.refusal)")
+    }
+
+    /// What the training of a model left beside its weights: 3 slots of each of the 16 variables, and 3 counters.
+    @Test func leavesOutTheStateOfTheOptimizer() throws {
+        let checkpoint = try Checkpoint.open(Fixture.tensorFlow("trained"))
+        #expect(checkpoint.kind == .gpt2TensorFlow && checkpoint.tensors.count == 16)
+        #expect(
+            checkpoint.warnings.contains("51 tensors of the optimizer that trained it are left out, such as 'beta1_power'"))
+    }
+
+    @Test(arguments: [
+        ("beta1_power", [], true), ("global_step", [], true), ("model/wte/Adam", [3, 2], true), ("model/wte/Adam_12", [3, 2], true),
+        ("model/wte/adam_m", [3, 2], true), ("model/wte/ExponentialMovingAverage", [3, 2], true),
+        // Not what an optimizer is known to leave, or not of a variable of the model.
+        ("model/wte/lora_a", [3, 2], false), ("model/wte/Adam_x", [3, 2], false), ("model/other/Adam", [3, 2], false),
+        ("model/wte_2", [3, 2], false), ("scale", [1], false),
+    ])
+    func tellsTheStateOfAnOptimizer(_ name: String, _ dimensions: [Int], _ isState: Bool) throws {
+        let info = try #require(Shape(dimensions).flatMap { TensorInfo(name: name, scalarType: .f32, shape: $0) })
+        #expect(OptimizerState.holds(info, besides: ["model/wte"]) == isState)
     }
 }

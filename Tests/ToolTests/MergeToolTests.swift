@@ -62,7 +62,7 @@ struct MergeToolTests {
         (["--combine", "svd", "A"], "--combine svd needs a --rank"),
         (["--combine", "cat", "A", "--rank", "3"], "--rank is for --combine svd; cat has the rank of its adapters"),
         (["--extract", "base.qnf", "base.qnf"], "--extract needs a --rank"),
-        (["base.qnf", "A@inf"], "the weight inf is no finite number"),
+        (["base.qnf", "A@inf"], "@inf: 'inf' is no weight"),
         (["base.qnf", "A", "--to", "bf16"], "--to bf16 writes a dense model, but"),
         (["DENSE", "A"], "the base is no .qnf, and neither is what a merge makes of it, but"),
     ])

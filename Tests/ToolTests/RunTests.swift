@@ -81,7 +81,7 @@ import Testing
         (["--prompt-ids", "1,99999"], .failed, "token 2 of 2 has id 99999, but ids of this model go from 0 to"),
         (["--prompt-ids", "1,2,3", "--context", "2"], .failed, "the prompt has 3 tokens, but the context has room for 2"),
         (["--prompt", "a", "--stop", "b", "--stop", ""], .usage, "--stop needs a text, not an empty one"),
-        (["--prompt", "a", "--adapter", "x@y"], .usage, "--adapter x@y: 'y' is no weight"),
+        (["--prompt", "a", "--adapter", "x@y"], .usage, "x@y: 'y' is no weight"),
         (["--prompt", "a", "--adapter", "nowhere.lora"], .failed, "nowhere.lora: does not exist"),
     ])
     func refuses(options: [String], status: ExitCode, message: String) {
