@@ -36,4 +36,26 @@ package struct Architecture: Sendable, Hashable {
         guard parts.count >= 2, parts.last == "weight" else { return false }
         return Self.conv1DLayers.contains(parts[parts.count - 2])
     }
+
+    /// Families whose classes are known by name, and what those names begin with.
+    private static let classPrefixes = [
+        "gpt2": ["GPT2"], "llama": ["Llama", "LLaMA"], "mistral": ["Mistral"], "qwen2": ["Qwen2"], "qwen3": ["Qwen3"],
+    ]
+    private static let classEndings = [
+        "ForCausalLM", "Model", "LMHeadModel", "DoubleHeadsModel", "ForSequenceClassification", "ForTokenClassification",
+        "ForQuestionAnswering",
+    ]
+
+    /// Says so where config.json names a class, or code of its own, that is not what its `model_type` stands for: such a model
+    /// borrows the type of a family and may compute something else.
+    func warnings(config: JSONValue?) -> [String] {
+        guard let modelType, let prefixes = Self.classPrefixes[modelType] else { return [] }
+        func isOwn(_ name: String) -> Bool { prefixes.contains { prefix in Self.classEndings.contains { prefix + $0 == name } } }
+        let code = config?["auto_map"]?.object?.members.first { $0.key.hasPrefix("AutoModel") }?.value
+        let named = code?.string ?? code?.array?.first?.string ?? config?["architectures"]?.array?.compactMap(\.string).first { !isOwn($0) }
+        guard let named else { return [] }
+        return [
+            "config.json names '\(JSONError.excerpt(named))', not a class of transformers' \(modelType); it is taken for a \(modelType)"
+        ]
+    }
 }

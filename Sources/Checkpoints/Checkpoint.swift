@@ -33,6 +33,8 @@ package struct Checkpoint: Sendable {
     package let metadata: QNFMetadata?
     /// What is odd about the checkpoint, but no reason to refuse it.
     package let warnings: [String]
+    /// Why the tensors are no weights to compute with, where that is so.
+    package private(set) var foreignWeights: ForeignWeights?
     /// Files that say how to read the others: an index of shards, hparams.json.
     package let guides: [InputFile]
 
@@ -62,7 +64,8 @@ package struct Checkpoint: Sendable {
         self.architecture = architecture
         self.config = config
         self.metadata = metadata
-        self.warnings = warnings + Self.warnings(config: config, hasQuantized: hasQuantized)
+        foreignWeights = kind == .adapter ? nil : ForeignWeights.recognize(tensors, config: config)
+        self.warnings = warnings + Self.warnings(config: config, hasQuantized: hasQuantized) + architecture.warnings(config: config)
     }
 
     /// The stored tensors of an adapter, to be looked at and compared as those of a model are.
@@ -103,22 +106,22 @@ package struct Checkpoint: Sendable {
         }
     }
 
-    /// What config.json says the weights are quantized with, where that is nothing we read; they are taken as plain tensors.
-    package var foreignQuantization: String? { Self.foreignQuantization(config) }
+    /// Refuses weights that cannot be computed with, by name.
+    ///
+    package func requireReadableWeights() throws(FileError) {
+        if let foreignWeights { throw foreignWeights.refusal(path: path) }
+    }
 
-    private static func foreignQuantization(_ config: JSONValue?) -> String? {
-        guard let stated = config?["quantization_config"], let method = stated["quant_method"]?.string else { return nil }
-        if method != "bitsandbytes" { return method }
-        return stated["load_in_8bit"]?.bool == true ? "bitsandbytes 8-bit" : nil
+    /// The same checkpoint with float8 weights that have no scales taken for numbers by themselves.
+    package func takingPlainFloat8() -> Checkpoint {
+        guard foreignWeights?.kind == .unscaledFloat8 else { return self }
+        var checkpoint = self
+        checkpoint.foreignWeights = ForeignWeights.stated(config)
+        return checkpoint
     }
 
     private static func warnings(config: JSONValue?, hasQuantized: Bool) -> [String] {
-        if let method = foreignQuantization(config) {
-            return ["config.json says that the weights are quantized with '\(method)'; they are taken as plain tensors"]
-        }
-        if config?["quantization_config"]?["quant_method"] != nil, !hasQuantized {
-            return ["config.json has a quantization_config of bitsandbytes, but no tensor is 4-bit"]
-        }
-        return []
+        guard ForeignWeights.statedMethod(config) == "bitsandbytes", !hasQuantized else { return [] }
+        return ["config.json has a quantization_config of bitsandbytes, but no tensor is 4-bit"]
     }
 }

@@ -16,14 +16,15 @@ package struct LoadedModel: Sendable {
 
     /// Maps the weights of a checkpoint and checks everything about them but their values.
     ///
+    /// - Parameter known: what `configuration(of:)` gave for the checkpoint, where it was asked for before.
     /// - Throws: `FileError` where the checkpoint is no model that can be run, naming every tensor that is missing.
-    package init(_ checkpoint: Checkpoint) throws(FileError) {
-        let configuration = try Self.configuration(of: checkpoint)
+    package init(_ checkpoint: Checkpoint, configuration known: ModelConfiguration? = nil) throws(FileError) {
+        let configuration = if let known { known } else { try Self.configuration(of: checkpoint) }
         let index = try WeightIndex(checkpoint, configuration)
         self.checkpoint = checkpoint
         self.configuration = configuration
         weights = try WeightReading(checkpoint, configuration, index).weights()
-        warnings = Self.warnings(checkpoint, index)
+        warnings = Self.warnings(configuration, index)
     }
 
     /// The same model with an output head in 8 bits, made now: 1.06 bytes an element instead of 2 or 4 are read for each token.
@@ -43,25 +44,24 @@ package struct LoadedModel: Sendable {
         self.warnings = warnings
     }
 
-    /// What config.json says that the model computes.
+    /// What the model computes: what config.json says, held against the tensors that are stored and generation_config.json.
     package static func configuration(of checkpoint: Checkpoint) throws(FileError) -> ModelConfiguration {
+        try checkpoint.requireReadableWeights()
         guard let config = checkpoint.config else {
             throw FileError(
                 checkpoint.path, "has no config.json, which says how the weights are to be used",
                 hint: "open the folder of the model, with config.json beside the weights")
         }
-        if let method = checkpoint.foreignQuantization {
-            throw FileError(
-                checkpoint.path, "is quantized with '\(JSONError.excerpt(method))', which cannot be run",
-                hint: "take the original model, or one quantized by bitsandbytes in 4 bits")
-        }
-        do throws(ModelError) { return try ModelConfiguration(config: config) } catch {
+        let stated: ModelConfiguration
+        do throws(ModelError) { stated = try ModelConfiguration(config: config) } catch {
             throw FileError(checkpoint.path, error.message, hint: error.hint)
         }
+        return try stated.resolved(for: checkpoint)
     }
 
-    private static func warnings(_ checkpoint: Checkpoint, _ index: WeightIndex) -> [String] {
+    private static func warnings(_ configuration: ModelConfiguration, _ index: WeightIndex) -> [String] {
         let names = index.unusedNames
-        return names.isEmpty ? [] : ["\(names.count) tensors are not used by the model: \(TensorGroups.text(names))"]
+        guard !names.isEmpty else { return configuration.remarks }
+        return configuration.remarks + ["\(names.count) tensors are not used by the model: \(TensorGroups.text(names))"]
     }
 }

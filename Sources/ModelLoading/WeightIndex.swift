@@ -26,7 +26,7 @@ struct WeightIndex: Sendable {
         var entries: [ByteKey: Entry] = [:]
         var missing: [String] = []
         for expected in configuration.expectedTensors {
-            let spellings = [expected.name, Self.withoutPrefix(expected.name, configuration)].compactMap(\.self)
+            let spellings = Self.spellings(of: expected.name, configuration)
             guard let spelling = spellings.first(where: { remaining[ByteKey($0)] != nil }),
                 let tensor = remaining.removeValue(forKey: ByteKey(spelling))
             else {
@@ -48,9 +48,17 @@ struct WeightIndex: Sendable {
     /// The tensor of a canonical name; nil where the configuration has none of that name.
     subscript(name: String) -> Entry? { entries[ByteKey(name)] }
 
-    /// OpenAI's own conversion and many others save the model without its head's wrapper, and names without its prefix.
-    private static func withoutPrefix(_ name: String, _ configuration: ModelConfiguration) -> String? {
-        name.hasPrefix(configuration.namePrefix) ? String(name.dropFirst(configuration.namePrefix.count)) : nil
+    /// Names that a file may have for a tensor, the usual one first.
+    ///
+    /// OpenAI's own conversion and many others save the model without its head's wrapper, and names without its prefix. Of a tied
+    /// pair, some save the head alone: it is the embedding.
+    private static func spellings(of name: String, _ configuration: ModelConfiguration) -> [String] {
+        var spellings = [name]
+        if name.hasPrefix(configuration.namePrefix) { spellings.append(String(name.dropFirst(configuration.namePrefix.count))) }
+        if configuration.hasTiedHead, name == configuration.embeddingName + ".weight" {
+            spellings.append(configuration.headName + ".weight")
+        }
+        return spellings
     }
 
     private static func check(_ tensor: LogicalTensor, _ expected: ExpectedTensor, in checkpoint: Checkpoint) throws(FileError) {
@@ -78,7 +86,33 @@ struct WeightIndex: Sendable {
         }
     }
 
+    /// Prefixes that wrappers leave in front of every name, and what a person can do about each.
+    private static let wrappers: [(prefix: String, meaning: String)] = [
+        ("module.", "it was saved wrapped in DataParallel: save the state_dict of 'model.module'"),
+        ("_orig_mod.", "it was saved compiled: save the state_dict of 'model._orig_mod'"),
+        ("base_model.model.", "it was saved wrapped by PEFT: save what 'merge_and_unload()' returns, or the adapter alone"),
+        ("language_model.", "it is the text part of a larger model: save that part alone"),
+        ("model.language_model.", "it is the text part of a larger model: save that part alone"),
+        ("model.", "it was saved inside of another module: save the state_dict of the model itself"),
+    ]
+
+    /// What is in front of all names, where the model lies whole behind it.
+    private static func wrapper(of names: [String], in checkpoint: Checkpoint) -> (prefix: String, meaning: String)? {
+        let stored = Set(checkpoint.tensors.map { ByteKey($0.name) })
+        return wrappers.first { wrapper in names.allSatisfy { stored.contains(ByteKey(wrapper.prefix + $0)) } }
+    }
+
     private static func missing(_ names: [String], in checkpoint: Checkpoint, _ configuration: ModelConfiguration) -> FileError {
+        if names.count == configuration.expectedTensors.count {
+            // Of the head and a few others, other wrappers make other names.
+            let most = names.filter { $0.hasPrefix(configuration.layerPrefix(0)) }
+            let bare = most.map { String($0.dropFirst(configuration.namePrefix.count)) }
+            if let wrapper = wrapper(of: most, in: checkpoint) ?? wrapper(of: bare, in: checkpoint) {
+                return FileError(
+                    checkpoint.path, "all names of a \(configuration.modelType) have '\(wrapper.prefix)' in front here",
+                    hint: wrapper.meaning)
+            }
+        }
         let isHeadAlone = names == [configuration.headName + ".weight"]
         return FileError(
             checkpoint.path,

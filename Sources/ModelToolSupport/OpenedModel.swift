@@ -38,12 +38,12 @@ extension Console {
     package func openModel(
         _ path: String, adapters texts: [String] = [], context: Int?, beside other: OpenedModel? = nil, engine: MatrixEngine
     ) throws -> OpenedModel {
-        let checkpoint = try openCheckpoint(path)
+        let checkpoint = try openCheckpoint(path, for: .running)
         let configuration = try LoadedModel.configuration(of: checkpoint)
         let positions = context ?? min(OpenedModel.defaultContext, configuration.contextLength)
         let memory = MemoryEstimate(checkpoint, configuration, positions: positions, isExact: true)
         try memory.check(path, besides: other?.memory.total ?? 0)
-        let loaded = try LoadedModel(checkpoint)
+        let loaded = try LoadedModel(checkpoint, configuration: configuration)
         let tokenizer = try checkpoint.tokenizer()
         for warning in loaded.warnings + tokenizer.warnings { self.warning("\(path): \(warning)") }
         try loaded.check(tokenizer)

@@ -62,7 +62,8 @@ package struct ConversionPlan: Sendable {
         self.settings = settings
         self.toolVersion = toolVersion
         self.options = options
-        do throws(QuantizationError) { layout = try QNFPlan(tensors: planned, files: checkpoint.files) } catch {
+        let files = try checkpoint.correctedFiles()
+        do throws(QuantizationError) { layout = try QNFPlan(tensors: planned, files: files) } catch {
             throw FileError(checkpoint.path, error.message)
         }
         let transposed = planned.filter(\.isConv1D).map(\.name).sorted(by: NaturalOrder.precedes)
@@ -105,11 +106,7 @@ package struct ConversionPlan: Sendable {
 
     /// Refuses what would give a file that says something else than its source.
     private static func checkConvertible(_ checkpoint: Checkpoint) throws {
-        if let method = checkpoint.foreignQuantization {
-            throw FileError(
-                checkpoint.path, at: "config.json", "the weights are quantized with '\(method)' and would be taken for plain numbers",
-                hint: "start from the dense model")
-        }
+        try checkpoint.requireReadableWeights()
         if let tensor = checkpoint.tensors.first(where: { $0.name.hasPrefix(QNFMetadata.filePrefix) }) {
             throw FileError(
                 checkpoint.path, at: "tensor '\(tensor.name)'",

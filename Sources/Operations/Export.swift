@@ -90,7 +90,7 @@ package struct Export: Sendable {
     ) throws -> [(name: String, bytes: [UInt8])] {
         var result: [(name: String, bytes: [UInt8])] = []
         for file in plan.checkpoint.files where file.name != "config.json" { result.append((file.name, try file.bytes())) }
-        if let config = plan.checkpoint.config?.object {
+        if let config = try plan.checkpoint.correctedConfig() ?? plan.checkpoint.config?.object {
             result.append(("config.json", Array((self.config(config).text(.indented) + "\n").utf8)))
         } else {
             warnings.append("the source has no config.json: transformers cannot load the folder without one")

@@ -34,8 +34,9 @@ package struct ExportPlan: Sendable {
     /// 4-bit weights that had to be made dense because transformers has no 4-bit layer of their kind.
     package let expanded: [String]
 
-    /// - Throws: `OperationError` where the form does not fit the checkpoint.
+    /// - Throws: `OperationError` where the form does not fit the checkpoint, `FileError` where its weights cannot be computed with.
     package init(_ checkpoint: Checkpoint, form: Form) throws {
+        try checkpoint.requireReadableWeights()
         let order = checkpoint.tensors.indices.sorted {
             NaturalOrder.precedes(checkpoint.tensors[$0].name, checkpoint.tensors[$1].name)
         }

@@ -10,12 +10,32 @@ import TensorCore
 /// The version of all tools: they are released together.
 package let toolVersion = "0.1.0"
 
+/// What a checkpoint is opened for, which decides what must be right about it.
+package enum OpeningPurpose: Sendable {
+    /// To be looked at and compared: tensors are what is stored.
+    case looking
+    /// To be computed with, whatever its architecture.
+    case computing
+    /// To be run or trained: who loads the model says the rest.
+    case running
+}
+
 extension Console {
     /// Removes unfinished outputs where a signal ends the process, and passes on what is odd about a checkpoint.
-    package func openCheckpoint(_ path: String) throws -> Checkpoint {
+    ///
+    /// - Parameter takesPlainFloat8: float8 weights without scales are plain numbers, by the user's word.
+    /// - Throws: where the weights cannot be computed with, but are going to be.
+    package func openCheckpoint(_ path: String, for purpose: OpeningPurpose, takesPlainFloat8: Bool = false) throws -> Checkpoint {
         onTermination { TemporaryFiles.removeAll() }
-        let checkpoint = try Checkpoint.open(path)
-        for warning in checkpoint.warnings { self.warning("\(path): \(warning)") }
+        var checkpoint = try Checkpoint.open(path)
+        if takesPlainFloat8 { checkpoint = checkpoint.takingPlainFloat8() }
+        if purpose != .looking { try checkpoint.requireReadableWeights() }
+        for warning in checkpoint.warnings { self.warning("\(checkpoint.path): \(warning)") }
+        switch purpose {
+        case .looking: if let foreign = checkpoint.foreignWeights { warning("\(checkpoint.path): \(foreign.remark)") }
+        case .computing: if let head = try checkpoint.storedHeadOfTiedPair() { warning("\(checkpoint.path): \(head.warning)") }
+        case .running: break
+        }
         return checkpoint
     }
 
@@ -29,7 +49,7 @@ extension Console {
 
     /// Opens a model, or an adapter as the tensors that it stores.
     package func openTensors(_ path: String) throws -> Checkpoint {
-        guard Adapter.isPresent(at: path) else { return try openCheckpoint(path) }
+        guard Adapter.isPresent(at: path) else { return try openCheckpoint(path, for: .looking) }
         return try Checkpoint.adapter(try openAdapter(path).source, path: path)
     }
 

@@ -37,6 +37,7 @@ private let toNF4Command = Command(
         .choice("embeddings", ["keep", "nf4"], default: "keep", help: "what becomes of embedding tables"),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats that are not quantized"),
         .flag("allow-nonfinite", help: "quantize NaN and infinities (with --no-double-quant)"),
+        plainFloat8,
         .dryRun,
     ] + common,
     example: "qconvert to-nf4 TinyLlama-1.1B -o tinyllama.qnf", run: toNF4)
@@ -57,12 +58,15 @@ private let toHFCommand = Command(
     ] + common,
     example: "qconvert to-hf tinyllama.qnf -o tinyllama-bnb4", run: toHF)
 
+private let plainFloat8 = Option.flag("plain-float8", help: "float8 weights without scales are plain numbers")
+
 private let toSafetensorsCommand = Command(
     "to-safetensors", summary: "write one dense safetensors file",
     arguments: [Argument("model", help: sourceHelp)],
     options: [
         .output.required(),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats"),
+        plainFloat8,
         .dryRun,
     ] + common,
     example: "qconvert to-safetensors tinyllama.qnf -o tinyllama.safetensors --dtype bf16", run: toSafetensors)

@@ -8,7 +8,7 @@ import ToolSupport
 /// `qconvert to-hf`.
 func toHF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let type = denseType(arguments)
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"))
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .computing)
     let isQuantized = checkpoint.tensors.contains { $0.quantized != nil }
     guard type == nil || arguments.flag("dequantize") || !isQuantized else {
         throw UsageError("--dtype is for dense weights, but this model is 4-bit", hint: "add --dequantize")
@@ -27,7 +27,8 @@ func toHF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
 
 /// `qconvert to-safetensors`.
 func toSafetensors(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"))
+    let checkpoint = try console.openCheckpoint(
+        arguments.positional(always: "model"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
     let plan = try ExportPlan(checkpoint, form: .dense(denseType(arguments)))
     return try export(plan, limit: .max, arguments, console) { export, path in
         try export.run(file: path, replaces: arguments.flag("force"))

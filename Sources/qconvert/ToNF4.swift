@@ -10,7 +10,8 @@ import ToolSupport
 func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let rules = try conversionRules(arguments)
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "source"))
+    let checkpoint = try console.openCheckpoint(
+        arguments.positional(always: "source"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
     let plan = try ConversionPlan(
         checkpoint, settings: try requestedSettings(arguments), rules: rules, castingTo: denseType(arguments), toolVersion: toolVersion,
         options: effectiveOptions(arguments))
@@ -67,7 +68,7 @@ private func requestedSettings(_ arguments: ParsedArguments) throws -> Quantizat
 /// The options that shape the result, as they would be typed; the lineage keeps them.
 private func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
     let named = ["quant-type", "block-size", "embeddings", "dtype"].filter(arguments.isGiven)
-    let flags = ["no-double-quant", "allow-nonfinite"].filter(arguments.isGiven)
+    let flags = ["no-double-quant", "allow-nonfinite", "plain-float8"].filter(arguments.isGiven)
     return named.map { "--\($0) \(arguments.string(always: $0))" } + flags.map { "--\($0)" }
         + arguments.ordered(["keep", "quantize"]).map { "--\($0.name) \($0.value)" }
 }

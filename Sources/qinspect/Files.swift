@@ -6,7 +6,7 @@ import ToolSupport
 
 /// `qinspect files`.
 func files(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "file"))
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "file"), for: .looking)
     let folder = arguments.string("extract")
     if let folder { try extract(checkpoint, to: folder, replaces: arguments.flag("force")) }
     if arguments.flag("json") {

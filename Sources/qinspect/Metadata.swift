@@ -7,7 +7,7 @@ import ToolSupport
 
 /// `qinspect metadata`.
 func metadata(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "file"))
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "file"), for: .looking)
     if arguments.flag("json") {
         try console.writeJSON([
             "path": .string(checkpoint.path), "kind": .string(checkpoint.kind.rawValue),

@@ -8,8 +8,8 @@ import ToolSupport
 func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let path = arguments.positional(always: "file"), sourcePath = arguments.positional("source")
-    let checkpoint = try console.openCheckpoint(path)
-    let source = try sourcePath.map(console.openCheckpoint)
+    let checkpoint = try console.openCheckpoint(path, for: .looking)
+    let source = try sourcePath.map { try console.openCheckpoint($0, for: .looking) }
     let destination = arguments.string(always: "output")
     let output = try AtomicOutput(
         destination: destination, replaces: arguments.flag("force"), inputs: checkpoint.inputFiles + (source?.inputFiles ?? []))

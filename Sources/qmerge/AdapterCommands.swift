@@ -47,7 +47,7 @@ func extract(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     guard inputs.count == 2 else { throw UsageError("--extract takes two models, BASE and TUNED, but \(inputs.count) are named") }
     guard let rank = arguments.integer("rank") else { throw UsageError("--extract needs a --rank") }
     try requireLoRA(path)
-    let base = try console.openCheckpoint(inputs[0]), tuned = try console.openCheckpoint(inputs[1])
+    let base = try console.openCheckpoint(inputs[0], for: .computing), tuned = try console.openCheckpoint(inputs[1], for: .computing)
     let progress = console.progress("extracting", total: base.tensors.count)
     let resources = try arguments.resources(for: [base, tuned], progress: progress)
     let extraction = try AdapterExtraction(base: base, tuned: tuned, rank: rank, resources: resources)

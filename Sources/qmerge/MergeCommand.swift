@@ -15,9 +15,9 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
         throw UsageError("a base and at least one adapter are needed", hint: "qmerge BASE ADAPTER -o OUTPUT")
     }
     let words = try inputs.dropFirst().map { word throws(UsageError) in try AdapterWord(word) }
-    let base = try console.openCheckpoint(inputs[0])
+    let base = try console.openCheckpoint(inputs[0], for: .computing)
     let adapters = try words.map { WeightedAdapter(try console.openAdapter($0.path), weight: $0.weight) }
-    let reference = try arguments.string("reference").map { try console.openCheckpoint($0) }
+    let reference = try arguments.string("reference").map { try console.openCheckpoint($0, for: .computing) }
     let (form, isFolder) = try outputForm(base, path, arguments)
     let plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form, keepsUndo: !arguments.flag("no-undo"))
     warnOfStrangers(plan, console)

@@ -9,7 +9,7 @@ func unmerge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     let measures = RunMeasures()
     let inputs = arguments.positionals("input"), path = arguments.string(always: "output")
     guard inputs.count == 1 else { throw UsageError("--unmerge takes one model, but \(inputs.count) are named") }
-    let merged = try console.openCheckpoint(inputs[0])
+    let merged = try console.openCheckpoint(inputs[0], for: .looking)
     let operation = try Unmerge(merged, all: arguments.flag("all"))
     let left = operation.recordCount - operation.stepCount
     if !arguments.flag("dry-run") {

@@ -26,7 +26,7 @@ struct ModelSetup {
 
     init(_ arguments: ParsedArguments, _ console: Console) throws {
         let path = arguments.positional(always: "model")
-        let checkpoint = try console.openCheckpoint(path)
+        let checkpoint = try console.openCheckpoint(path, for: .running)
         MappedFile.exitOnLostPages()
         // Before anything is mapped: configuration and memory.
         let configuration = try LoadedModel.configuration(of: checkpoint)
@@ -37,7 +37,7 @@ struct ModelSetup {
             isExact: isExact
         ).check(path)
         if arguments.flag("verify") { try Self.verify(checkpoint, arguments, console) }
-        let loaded = try LoadedModel(checkpoint)
+        let loaded = try LoadedModel(checkpoint, configuration: configuration)
         for warning in loaded.warnings { console.warning("\(path): \(warning)") }
         engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
         let usesBytes = arguments.string(always: "head") == "8bit" && !isExact

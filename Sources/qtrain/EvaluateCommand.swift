@@ -12,7 +12,7 @@ import Transformer
 
 /// `qtrain evaluate`.
 func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"))
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .running)
     let loaded = try LoadedModel(checkpoint)
     let data = try TrainingData(loaded, arguments, console)
     let part = DataSplit.Part(rawValue: arguments.string(always: "part")) ?? .test

@@ -12,7 +12,7 @@ import Training
 func train(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let settings = try TrainSettings(arguments)
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"))
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .running)
     let loaded = try LoadedModel(checkpoint)
     for warning in loaded.warnings { console.warning("\(checkpoint.path): \(warning)") }
     if settings.isFull, checkpoint.tensors.contains(where: { $0.quantized != nil }) {

@@ -8,14 +8,14 @@ import ToolSupport
 /// `qverify merge`.
 func verifyMerge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
-    let base = try console.openCheckpoint(arguments.positional(always: "base"))
+    let base = try console.openCheckpoint(arguments.positional(always: "base"), for: .computing)
     let path = arguments.positional(always: "merged")
-    let merged = try console.openCheckpoint(path)
+    let merged = try console.openCheckpoint(path, for: .computing)
     let adapters = try arguments.positionals("adapter").map { word in
         let named = try AdapterWord(word)
         return WeightedAdapter(try console.openAdapter(named.path), weight: named.weight)
     }
-    let reference = try arguments.string("reference").map { try console.openCheckpoint($0) }
+    let reference = try arguments.string("reference").map { try console.openCheckpoint($0, for: .computing) }
     guard let form = MergeVerification.form(of: merged, base: base) else {
         throw OperationError(
             "\(path) is a \(merged.kind.rawValue) of a form that no merge into \(base.path) has",

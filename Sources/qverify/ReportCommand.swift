@@ -12,8 +12,8 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     for name in ["max-kl", "max-ppl-ratio", "context", "stride", "max-tokens"] where arguments.isGiven(name) && !arguments.isGiven("text") {
         throw UsageError("--\(name) says something about a text, but there is no --text")
     }
-    let source = try console.openCheckpoint(sourcePath)
-    let model = try console.openCheckpoint(modelPath)
+    let source = try console.openCheckpoint(sourcePath, for: .computing)
+    let model = try console.openCheckpoint(modelPath, for: .computing)
     let progress = console.progress("comparing", total: source.storedByteCount)
     let resources = try arguments.resources(for: [source, model], progress: progress)
     let weights = try WeightReport(Roundtrip(source: source, model: model, checksBits: false, resources: resources).run())

@@ -9,8 +9,8 @@ import ToolSupport
 /// `qverify roundtrip`.
 func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
-    let source = try console.openCheckpoint(arguments.positional(always: "source"))
-    let model = try console.openCheckpoint(arguments.positional(always: "model"))
+    let source = try console.openCheckpoint(arguments.positional(always: "source"), for: .computing)
+    let model = try console.openCheckpoint(arguments.positional(always: "model"), for: .computing)
     let progress = console.progress("comparing", total: source.storedByteCount)
     let resources = try arguments.resources(for: [source, model], progress: progress)
     let report = try Roundtrip(source: source, model: model, checksBits: arguments.flag("bit-exact"), resources: resources).run()

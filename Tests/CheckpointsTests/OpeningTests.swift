@@ -279,14 +279,6 @@ import Testing
     static let methods: [(config: String, warnings: [String])] = [
         ("{}", []), ("{\"quantization_config\": {}}", []),
         (
-            "{\"quantization_config\": {\"quant_method\": \"gptq\"}}",
-            ["config.json says that the weights are quantized with 'gptq'; they are taken as plain tensors"]
-        ),
-        (
-            "{\"quantization_config\": {\"quant_method\": \"bitsandbytes\", \"load_in_8bit\": true}}",
-            ["config.json says that the weights are quantized with 'bitsandbytes 8-bit'; they are taken as plain tensors"]
-        ),
-        (
             "{\"quantization_config\": {\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true}}",
             ["config.json has a quantization_config of bitsandbytes, but no tensor is 4-bit"]
         ),

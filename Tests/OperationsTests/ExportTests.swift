@@ -225,14 +225,12 @@ import Testing
         #expect(try Self.config(folder.path("hf"))["quantization_config"]?["llm_int8_skip_modules"] == .null)
     }
 
-    @Test(arguments: ["gptq", "fp8"]) func configOfAnotherQuantizerStays(_ method: String) throws {
+    @Test(arguments: ["gptq", "fp8"]) func whatAnotherQuantizerMadeIsRefused(_ method: String) throws {
         let folder = try TemporaryFolder()
-        let config = "{\n  \"quantization_config\": {\n    \"quant_method\": \"\(method)\"\n  }\n}\n"
-        try folder.makeFolder("source")
-        try folder.write([StoredTensor("a.qweight", .i32, [2], [1, 2, 3, 4, 5, 6, 7, 8])].safetensors(), to: "source/model.safetensors")
-        try folder.write(config, to: "source/config.json")
-        try Self.export(folder.path("source"), form: .dense(nil), to: folder.path("copy"), shardByteCount: .max)
-        #expect(try folder.text("copy/config.json") == config)
+        try folder.write([StoredTensor("a.weight", [2], [1, 2])].safetensors(), to: "model.safetensors")
+        try folder.write("{\"quantization_config\": {\"quant_method\": \"\(method)\"}}", to: "config.json")
+        let error = try #require(throws: FileError.self) { try ExportPlan(try Checkpoint.open(folder.path), form: .dense(nil)) }
+        #expect(error.description.hasSuffix("config.json: says that the weights are quantized with '\(method)', which is not read"))
     }
 
     // MARK: - Shards

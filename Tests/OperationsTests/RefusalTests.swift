@@ -242,8 +242,8 @@ import Testing
         try folder.write("{\"quantization_config\": {\"quant_method\": \"fp8\"}}", to: "config.json")
         #expect(
             try Self.refusal("", in: folder)
-                == "FOLDER: config.json: the weights are quantized with 'fp8' and would be taken for plain numbers; "
-                + "hint: start from the dense model")
+                == "FOLDER: config.json: says that the weights are quantized with 'fp8', which is not read; "
+                + "hint: start from the dense model; if these weights are dense, take what says so out of config.json")
     }
 
     @Test func namesOfCompanionsAreRefusedInOtherFiles() throws {

@@ -15,7 +15,8 @@ func convert(
     replaces: Bool = false, progress: @escaping @Sendable (Int) -> Void = { _ in }
 ) throws -> ConversionReport {
     let plan = try ConversionPlan(
-        try Checkpoint.open(source), settings: settings, rules: rules, castingTo: type, toolVersion: "0.1.0", options: [])
+        try Checkpoint.open(source).takingPlainFloat8(), settings: settings, rules: rules, castingTo: type, toolVersion: "0.1.0",
+        options: [])
     let resources = Resources(threadCount: threadCount, chunkElementCount: chunkElementCount, progress: progress)
     return try Conversion(plan, resources: resources, allowsNonfinite: allowsNonfinite).run(path: path, replaces: replaces)
 }

@@ -13,7 +13,8 @@ import Transformer
             parsing: Array(
                 """
                 {"model_type": "llama", "hidden_size": 64, "intermediate_size": 112, "num_attention_heads": 4, \
-                "num_hidden_layers": 3, "vocab_size": 256, "max_position_embeddings": 128, "rms_norm_eps": 1e-5}
+                "num_hidden_layers": 3, "vocab_size": 256, "max_position_embeddings": 128, "rms_norm_eps": 1e-5, \
+                "num_key_value_heads": null}
                 """.utf8)
         ).object
         for member in try JSONValue(parsing: Array("{\(members)}".utf8)).object?.members ?? [] { object?[member.key] = member.value }
@@ -74,7 +75,7 @@ import Transformer
 
     @Test func missingKeyValueHeadsAreAsManyAsHeads() throws {
         #expect(try Self.llama("").keyValueHeadCount == 4)
-        #expect(try Self.llama(#""num_key_value_heads": null"#).keyValueHeadCount == 4)
+        #expect(try Self.bare("llama").keyValueHeadCount == 32)
         #expect(try Self.llama(#""num_key_value_heads": 2"#).keyValueHeadCount == 2)
     }
 
@@ -100,9 +101,81 @@ import Transformer
         #expect(try Self.llama(members).rotary == expected)
     }
 
+    /// A config that leaves out whatever can be left out.
+    private static func bare(_ modelType: String, _ more: String = "") throws -> ModelConfiguration {
+        try configuration(
+            """
+            {"model_type": "\(modelType)", "hidden_size": 512, "intermediate_size": 64, "num_attention_heads": 32, "num_hidden_layers": 1,
+             "vocab_size": 16\(more)}
+            """)
+    }
+
+    /// The defaults of transformers' classes.
+    @Test(
+        arguments: [
+            ("llama", 32, 2048, nil), ("mistral", 8, 131_072, 4096), ("qwen2", 32, 32_768, nil), ("qwen3", 32, 32_768, nil),
+        ] as [(String, Int, Int, Int?)])
+    func defaultsAreThoseOfTheFamily(modelType: String, keyValueHeadCount: Int, contextLength: Int, window: Int?) throws {
+        let configuration = try Self.bare(modelType)
+        #expect(configuration.keyValueHeadCount == keyValueHeadCount && configuration.contextLength == contextLength)
+        #expect(configuration.slidingWindows == [window] && configuration.remarks.isEmpty)
+        #expect(configuration.headWidth == (modelType == "qwen3" ? 128 : 16))
+    }
+
+    @Test func qwenSlidesOver4096WhereNoWidthIsStated() throws {
+        let use = #", "use_sliding_window": true, "max_window_layers": 0"#
+        #expect(try Self.bare("qwen2", use).slidingWindows == [4096])
+        #expect(try Self.bare("qwen2", use + #", "sliding_window": null"#).slidingWindows == [nil])
+    }
+
+    @Test(
+        arguments: [
+            (#""rope_scaling": {"type": "linear", "factor": 2}, "rope_parameters": {"rope_type": "linear", "factor": 4}"#, 2),
+            (#""rope_scaling": {}, "rope_parameters": {"rope_type": "linear", "factor": 4}"#, 4),
+            (#""rope_scaling": null, "rope_parameters": {"type": "default", "rope_type": "linear", "factor": 4}"#, 4),
+        ] as [(String, Double)])
+    func ropeScalingWinsOverRopeParameters(members: String, factor: Double) throws {
+        #expect(try Self.llama(members).rotary == RotaryEmbedding(theta: 10_000, scaling: .linear(factor: factor)))
+    }
+
+    /// Beside the rope parameters, in them, or as many as the context has: in this order.
+    @Test(
+        arguments: [
+            (#""original_max_position_embeddings": 64, "#, #", "original_max_position_embeddings": 32"#, 64),
+            ("", #", "original_max_position_embeddings": 32"#, 32), ("", "", 128),
+        ] as [(String, String, Double)])
+    func originalContextOutsideWinsOverThatInside(outside: String, inside: String, expected: Double) throws {
+        let members =
+            #"\#(outside)"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4\#(inside)}"#
+        #expect(
+            try Self.llama(members).rotary?.scaling
+                == .llama3(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: expected))
+    }
+
+    /// transformers' Mistral and Qwen2 have no such flags.
+    @Test func flagsThatAFamilyDoesNotHaveAreSaidAndNotFollowed() throws {
+        for modelType in ["mistral", "qwen2"] {
+            let configuration = try Self.llama(#""model_type": "\#(modelType)", "attention_bias": true, "mlp_bias": true"#)
+            #expect(!configuration.hasAttentionOutputBias && !configuration.hasMLPBias)
+            #expect(
+                configuration.remarks == [
+                    "config.json: 'attention_bias', 'mlp_bias' are not followed, as transformers' own \(modelType) does not either"
+                ])
+        }
+    }
+
+    @Test func whatIsNotKnownIsSaidOnceAndWhatAsksForNothingIsNot() throws {
+        let members = #""logits_scaling": 8, "use_qk_norm": false, "mystery": null, "residual_multiplier": 0.2, "pretraining_tp": 2"#
+        #expect(
+            try Self.llama(members).remarks == [
+                "config.json: 'logits_scaling', 'residual_multiplier' are not followed, as transformers' own llama does not either"
+            ])
+    }
+
     @Test(
         arguments: [
             (#""model_type": "llama", "sliding_window": 8"#, [nil, nil, nil]),
+            (#""model_type": "mistral", "sliding_window": 8, "layer_types": ["full_attention"]"#, [8, 8, 8]),
             (#""model_type": "mistral", "sliding_window": 8"#, [8, 8, 8]),
             (#""model_type": "mistral", "sliding_window": null"#, [nil, nil, nil]),
             (#""model_type": "qwen2", "sliding_window": 8, "use_sliding_window": false"#, [nil, nil, nil]),
@@ -134,6 +207,17 @@ import Transformer
             #""rope_scaling": {"rope_type": "yarn", "factor": 4}"#,
             "config.json: rope type 'yarn' cannot be run; these can: default, linear, llama3"
         ),
+        (#""is_causal": false"#, "config.json: 'is_causal' is false; only true can be run"),
+        (
+            #""per_layer_config": {"0": {}}"#,
+            "config.json: 'per_layer_config' gives layers settings of their own, which is not built here"
+        ),
+        (
+            #""rope_parameters": {"full_attention": {"rope_theta": 1000000}, "sliding_attention": {"rope_theta": 10000}}"#,
+            "config.json: 'rope_parameters' has settings of its own for 'full_attention'; one rotation for all layers can be run"
+        ),
+        (#""rope_parameters": 5"#, "config.json: 'rope_parameters' is 5, but an object is expected"),
+        (#""model_type": "qwen3", "head_dim": null"#, "config.json: 'head_dim' is null; a Qwen3 states it, or leaves it out for 128"),
         (#""partial_rotary_factor": 0.5"#, "config.json: partial_rotary_factor is 0.5; only whole heads are rotated here"),
         (#""num_key_value_heads": 3"#, "config.json: num_attention_heads is 4, no multiple of num_key_value_heads, 3"),
         (#""num_hidden_layers": 5000"#, "config.json: 'num_hidden_layers' is 5000, but a whole number from 1 to 4096 is expected"),

@@ -171,11 +171,7 @@ package struct MergePlan: Sendable {
     // MARK: - Checks
 
     private static func check(_ base: Checkpoint, _ form: Form) throws {
-        if let method = base.foreignQuantization {
-            throw FileError(
-                base.path, at: "config.json", "the weights are quantized with '\(method)' and would be taken for plain numbers",
-                hint: "merge into the dense model")
-        }
+        try base.requireReadableWeights()
         switch form {
         case .export: return
         case .qnf:

@@ -3,6 +3,7 @@ package import Checkpoints
 import JSONText
 import SafetensorsFormat
 import TensorCore
+import Transformer
 
 /// Writes what full fine-tuning has made of a model as a Hugging Face folder: f32 weights, configuration, tokenizer.
 package enum ModelFolderOutput {
@@ -38,17 +39,21 @@ package enum ModelFolderOutput {
         for companion in checkpoint.files {
             let file = try output.createFile(named: companion.name)
             let bytes = try companion.bytes()
-            try file.write(companion.name == "config.json" ? try configuration(bytes, path: checkpoint.path) : bytes, atOffset: 0)
+            try file.write(
+                companion.name == "config.json" ? try configuration(bytes, of: model, path: checkpoint.path) : bytes, atOffset: 0)
             files.append(file)
         }
         try output.commit(files)
     }
 
-    /// The configuration with the type of the weights as they are now.
-    private static func configuration(_ bytes: [UInt8], path: String) throws(FileError) -> [UInt8] {
+    /// The configuration with the type of the weights as they are now, and with what is known of the head.
+    private static func configuration(_ bytes: [UInt8], of model: TrainableModel, path: String) throws(FileError) -> [UInt8] {
         guard var object = try? JSONValue(parsing: bytes).object else { throw FileError(path, "config.json is no JSON object") }
         object["torch_dtype"] = nil
         object["dtype"] = .string("float32")
+        // Where nothing is said, GPT-2's head is the embedding.
+        let isStatedTied = object["tie_word_embeddings"]?.bool ?? (model.configuration.family == .gpt2)
+        if isStatedTied, !model.configuration.hasTiedHead { object["tie_word_embeddings"] = .bool(false) }
         return Array((JSONValue.object(object).text(.indented) + "\n").utf8)
     }
 }

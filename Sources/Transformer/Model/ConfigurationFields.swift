@@ -12,6 +12,7 @@ struct ConfigurationFields {
     init(_ object: JSONObject) { self.object = object }
 
     func gpt2() throws(ModelError) -> ModelConfiguration {
+        try requireDecoder()
         try require("add_cross_attention", false, default: false)
         let width = try count("n_embd", "hidden_size")
         let headCount = try count("n_head", "num_attention_heads")
@@ -30,33 +31,55 @@ struct ConfigurationFields {
     }
 
     func llama(modelType: String) throws(ModelError) -> ModelConfiguration {
+        try requireDecoder()
         try require("hidden_act", among: ["silu", "swish"], default: "silu")
         let width = try count("hidden_size")
         let headCount = try count("num_attention_heads")
         let layerCount = try count("num_hidden_layers", limit: Self.layerLimit)
-        // Mistral's own default is 8; files of Mistral always state it.
-        let keyValueHeadCount = try optionalCount("num_key_value_heads") ?? headCount
+        // Null always means as many as heads; only the defaults of files that leave it out differ.
+        let unstatedKeyValueHeadCount = object["num_key_value_heads"] == nil ? Self.keyValueHeadDefaults[modelType] : nil
+        let keyValueHeadCount = try optionalCount("num_key_value_heads") ?? unstatedKeyValueHeadCount ?? headCount
         guard headCount % keyValueHeadCount == 0 else {
             throw ModelError(
                 "config.json: num_attention_heads is \(headCount), no multiple of num_key_value_heads, \(keyValueHeadCount)")
         }
         let headWidth = try headWidth(width: width, headCount: headCount, modelType: modelType)
-        let hasBias = try flag("attention_bias", default: false)
+        // transformers' Mistral and Qwen2 know no such flag: the first has no biases, the second always has those of q, k and v.
+        let hasBias = try ["llama", "qwen3"].contains(modelType) ? flag("attention_bias", default: false) : false
         return ModelConfiguration(
             family: .llama, modelType: modelType, vocabularySize: try count("vocab_size"),
-            contextLength: try optionalCount("max_position_embeddings", limit: Self.limit << 6) ?? 2048, layerCount: layerCount,
-            width: width,
+            contextLength: try contextLength(modelType: modelType), layerCount: layerCount, width: width,
             innerWidth: try count("intermediate_size"), headCount: headCount, keyValueHeadCount: keyValueHeadCount, headWidth: headWidth,
             normEpsilon: try epsilon("rms_norm_eps", default: 1e-6), rotary: try rotary(modelType: modelType),
             slidingWindows: try slidingWindows(modelType: modelType, layerCount: layerCount),
             hasTiedHead: try flag("tie_word_embeddings", default: false), hasQueryKeyValueBias: modelType == "qwen2" || hasBias,
-            hasAttentionOutputBias: modelType != "qwen2" && hasBias, hasMLPBias: try flag("mlp_bias", default: false),
+            hasAttentionOutputBias: hasBias, hasMLPBias: try modelType == "llama" ? flag("mlp_bias", default: false) : false,
             hasQueryKeyNorm: modelType == "qwen3", endTokenIDs: try tokenIDs("eos_token_id"))
+    }
+
+    /// What transformers' classes take where config.json leaves a member out.
+    private static let keyValueHeadDefaults = ["mistral": 8, "qwen2": 32, "qwen3": 32]
+    private static let contextDefaults = ["llama": 2048, "mistral": 131_072, "qwen2": 32_768, "qwen3": 32_768]
+    private static let slidingWindowDefault = 4096
+
+    private func contextLength(modelType: String) throws(ModelError) -> Int {
+        try optionalCount("max_position_embeddings", limit: Self.limit << 6) ?? Self.contextDefaults[modelType] ?? 2048
+    }
+
+    /// What would make another model of it, whatever the family: attention to both sides, layers that differ among themselves.
+    private func requireDecoder() throws(ModelError) {
+        try require("is_causal", true, default: true)
+        guard present("per_layer_config") == nil else {
+            throw ModelError("config.json: 'per_layer_config' gives layers settings of their own, which is not built here")
+        }
     }
 
     /// Only Qwen3's own default differs from an even share of the width.
     private func headWidth(width: Int, headCount: Int, modelType: String) throws(ModelError) -> Int {
         let stated = try optionalCount("head_dim")
+        guard modelType != "qwen3" || object["head_dim"] == nil || stated != nil else {
+            throw ModelError("config.json: 'head_dim' is null; a Qwen3 states it, or leaves it out for 128")
+        }
         guard let headWidth = stated ?? (modelType == "qwen3" ? 128 : width % headCount == 0 ? width / headCount : nil) else {
             throw ModelError("config.json: hidden_size is \(width), no multiple of num_attention_heads, \(headCount)")
         }
@@ -65,17 +88,16 @@ struct ConfigurationFields {
     }
 
     /// transformers 5 writes `rope_parameters`; before, `rope_theta` stood alone and `rope_scaling` beside it.
+    ///
+    /// Where both are there, `rope_scaling` wins unless it is empty, as in transformers.
     private func rotary(modelType: String) throws(ModelError) -> RotaryEmbedding {
-        let parameters = present("rope_parameters") ?? present("rope_scaling")
-        guard parameters == nil || parameters?.object != nil else {
-            throw ModelError("config.json: the rope parameters are no JSON object")
-        }
+        let parameters = try ropeParameters()
         let theta = try positive(parameters?["rope_theta"] ?? object["rope_theta"], "rope_theta", default: 10_000)
         let share = try positive(
-            parameters?["partial_rotary_factor"] ?? object["partial_rotary_factor"], "partial_rotary_factor", default: 1)
+            parameters?["partial_rotary_factor"] ?? present("partial_rotary_factor"), "partial_rotary_factor", default: 1)
         guard share == 1 else { throw ModelError("config.json: partial_rotary_factor is \(share); only whole heads are rotated here") }
         guard let parameters else { return RotaryEmbedding(theta: theta) }
-        switch parameters["rope_type"]?.string ?? parameters["type"]?.string ?? "default" {
+        switch try ropeType(parameters) {
         case "default": return RotaryEmbedding(theta: theta)
         case "linear": return RotaryEmbedding(theta: theta, scaling: .linear(factor: try positive(parameters["factor"], "factor")))
         case "llama3":
@@ -86,8 +108,7 @@ struct ConfigurationFields {
                 theta: theta,
                 scaling: .llama3(
                     factor: try positive(parameters["factor"], "factor"), lowFrequencyFactor: low, highFrequencyFactor: high,
-                    originalContextLength: try positive(
-                        parameters["original_max_position_embeddings"], "original_max_position_embeddings")))
+                    originalContextLength: try originalContextLength(parameters, modelType: modelType)))
         case let other:
             throw ModelError(
                 "config.json: rope type '\(JSONError.excerpt(other))' cannot be run; these can: default, linear, llama3",
@@ -95,33 +116,73 @@ struct ConfigurationFields {
         }
     }
 
-    /// Mistral slides in every layer; Qwen only where `use_sliding_window` says so, in layers from `max_window_layers` on.
+    /// The object that holds the rotation's settings, if any does.
+    private func ropeParameters() throws(ModelError) -> JSONObject? {
+        for key in ["rope_scaling", "rope_parameters"] {
+            guard let value = present(key) else { continue }
+            guard let parameters = value.object else {
+                throw ModelError("config.json: '\(key)' is \(JSONError.excerpt(value.text(.compact))), but an object is expected")
+            }
+            guard !parameters.members.isEmpty else { continue }
+            if let nested = parameters.members.first(where: { $0.value.object != nil }) {
+                throw ModelError(
+                    "config.json: '\(key)' has settings of its own for '\(JSONError.excerpt(nested.key))'; one rotation for all layers can be run"
+                )
+            }
+            return parameters
+        }
+        return nil
+    }
+
+    /// `rope_type`, or `type` as it was called before.
+    private func ropeType(_ parameters: JSONObject) throws(ModelError) -> String {
+        guard let stated = parameters["rope_type"] ?? parameters["type"] else { return "default" }
+        guard let type = stated.string else {
+            throw ModelError("config.json: the rope type is \(JSONError.excerpt(stated.text(.compact))), but a name is expected")
+        }
+        return type
+    }
+
+    /// Positions of pretraining: what stands beside the rope parameters wins over what stands in them.
+    private func originalContextLength(_ parameters: JSONObject, modelType: String) throws(ModelError) -> Double {
+        let key = "original_max_position_embeddings"
+        guard let stated = present(key) ?? parameters[key] else { return Double(try contextLength(modelType: modelType)) }
+        return try positive(stated, key)
+    }
+
+    /// Mistral slides in every layer; Qwen only where `use_sliding_window` says so: in the layers that `layer_types` names, else in
+    /// those from `max_window_layers` on.
     private func slidingWindows(modelType: String, layerCount: Int) throws(ModelError) -> [Int?] {
         let none = [Int?](repeating: nil, count: layerCount)
         let isQwen = modelType.hasPrefix("qwen")
-        guard modelType == "mistral" || isQwen, let window = try optionalCount("sliding_window", limit: Self.limit << 6) else {
-            return none
-        }
+        guard modelType == "mistral" || isQwen else { return none }
         if isQwen {
             guard try flag("use_sliding_window", default: false) else { return none }
         }
-        if let types = object["layer_types"]?.array {
-            guard types.count == layerCount else {
-                throw ModelError("config.json: layer_types has \(types.count) entries, but num_hidden_layers is \(layerCount)")
-            }
-            var windows: [Int?] = []
-            for type in types {
-                switch type.string {
-                case "full_attention": windows.append(nil)
-                case "sliding_attention": windows.append(window)
-                default: throw ModelError("config.json: layer type \(JSONError.excerpt(type.text(.compact))) is unknown")
-                }
-            }
-            return windows
-        }
+        let unstated = object["sliding_window"] == nil ? Self.slidingWindowDefault : nil
+        guard let window = try optionalCount("sliding_window", limit: Self.limit << 6) ?? unstated else { return none }
         guard isQwen else { return Array(repeating: window, count: layerCount) }
-        let first = object["max_window_layers"]?.integer ?? 28
+        if let types = present("layer_types") { return try slidingWindows(types, window: window, layerCount: layerCount) }
+        let first = try wholeNumber("max_window_layers") ?? 28
         return (0..<layerCount).map { $0 >= first ? window : nil }
+    }
+
+    private func slidingWindows(_ value: JSONValue, window: Int, layerCount: Int) throws(ModelError) -> [Int?] {
+        guard let types = value.array else {
+            throw ModelError("config.json: layer_types is \(JSONError.excerpt(value.text(.compact))), but a list is expected")
+        }
+        guard types.count == layerCount else {
+            throw ModelError("config.json: layer_types has \(types.count) entries, but num_hidden_layers is \(layerCount)")
+        }
+        var windows: [Int?] = []
+        for type in types {
+            switch type.string {
+            case "full_attention": windows.append(nil)
+            case "sliding_attention": windows.append(window)
+            default: throw ModelError("config.json: layer type \(JSONError.excerpt(type.text(.compact))) is unknown")
+            }
+        }
+        return windows
     }
 
     /// A member that is there and not null.
@@ -146,6 +207,15 @@ struct ConfigurationFields {
                     + "but a whole number from 1 to \(limit) is expected")
         }
         return count
+    }
+
+    /// A whole number of any sign; nil where there is none.
+    private func wholeNumber(_ key: String) throws(ModelError) -> Int? {
+        guard let value = present(key) else { return nil }
+        guard let number = value.integer else {
+            throw ModelError("config.json: '\(key)' is \(JSONError.excerpt(value.text(.compact))), but a whole number is expected")
+        }
+        return number
     }
 
     private func flag(_ key: String, default value: Bool) throws(ModelError) -> Bool {

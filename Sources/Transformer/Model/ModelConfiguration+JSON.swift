@@ -17,6 +17,7 @@ extension ModelConfiguration {
         case "llama", "mistral", "qwen2", "qwen3": self = try fields.llama(modelType: modelType ?? "llama")
         default: throw Self.unsupported(modelType, object["architectures"])
         }
+        remarks = ConfigurationMembers.remarks(on: object, modelType: self.modelType)
     }
 
     /// Very old configs name the class alone.

@@ -35,21 +35,24 @@ package struct ModelConfiguration: Sendable, Hashable {
     package let rotary: RotaryEmbedding?
     /// Keys that a query sees at most, itself included, in each layer; nil for all.
     package let slidingWindows: [Int?]
-    /// Whether the logits are taken with the transposed embedding.
-    package let hasTiedHead: Bool
-    package let hasQueryKeyValueBias: Bool
-    package let hasAttentionOutputBias: Bool
-    package let hasMLPBias: Bool
+    /// Whether the logits are taken with the transposed embedding; by config.json until the stored tensors are known.
+    package var hasTiedHead: Bool
+    /// Biases, too, are what config.json says until the stored tensors are known.
+    package var hasQueryKeyValueBias: Bool
+    package var hasAttentionOutputBias: Bool
+    package var hasMLPBias: Bool
     /// RMSNorm of each head's query and key before they are rotated (Qwen3).
     package let hasQueryKeyNorm: Bool
-    /// Tokens that end a text; empty where config.json names none.
-    package let endTokenIDs: [Int]
+    /// Tokens that end a text; empty where none are named.
+    package var endTokenIDs: [Int]
     /// Of the plain MLP (GPT-2); a gated one has SiLU.
     package internal(set) var activation = Activation.geluTanh
     /// Whether scores are divided by the root of D. A GPT-2 may leave that out.
     package internal(set) var scalesAttentionByWidth = true
     /// Whether scores are divided by the number of the layer, counted from 1, too.
     package internal(set) var scalesAttentionByLayer = false
+    /// What config.json says that is not followed, as transformers does not follow it either.
+    package var remarks: [String] = []
 
     /// H * D, the width of all queries together.
     package var queryWidth: Int { headCount * headWidth }

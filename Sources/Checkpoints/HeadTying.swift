@@ -1,0 +1,120 @@
+package import ByteIO
+package import JSONText
+import TensorCore
+
+/// A model whose config.json says that head and embedding are one matrix, while both are stored.
+///
+/// The stored head wins, as in transformers 5: it compares the two, and ties them only where they are equal. (PEFT's
+/// `merge_and_unload` wrote such checkpoints for years.)
+package struct StoredHead: Sendable, Hashable {
+    /// As the checkpoint names them: `lm_head.weight`, `model.embed_tokens.weight`.
+    package let head: String
+    package let embedding: String
+    /// Whether the two hold the same values, so that nothing is lost by taking one for the other.
+    package let equalsEmbedding: Bool
+
+    /// What a person should know about it.
+    package var warning: String {
+        equalsEmbedding
+            ? "'\(head)' is stored beside '\(embedding)' with the same values: one matrix, as config.json says"
+            : "config.json says that head and embedding are one matrix (tie_word_embeddings), but '\(head)' is stored and differs "
+                + "from '\(embedding)': the stored head is used, as transformers 5 does"
+    }
+}
+
+extension Checkpoint {
+    private static let headNames = ["lm_head.weight", "embed_out.weight"]
+    private static let embeddingSuffixes = [
+        "embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight", "tok_embeddings.weight",
+    ]
+    /// Families whose configuration ties head and embedding where config.json says nothing about it.
+    private static let tiedByDefault: Set<String> = [
+        "gpt2", "gemma", "gemma2", "gemma3", "gemma3_text", "cohere", "cohere2", "starcoder2", "smollm3", "falcon", "opt", "bloom",
+    ]
+
+    /// Whether config.json says, or leaves it to a default that says, that the head is the embedding.
+    package var statesTiedHead: Bool {
+        let stated = config?["tie_word_embeddings"]?.bool ?? config?["text_config"]?["tie_word_embeddings"]?.bool
+        return stated ?? architecture.modelType.map(Self.tiedByDefault.contains) ?? false
+    }
+
+    /// The head that is stored although config.json says that it is the embedding; nil where nothing of the kind is.
+    ///
+    /// Both are read up to the first difference.
+    package func storedHeadOfTiedPair() throws(FileError) -> StoredHead? {
+        guard statesTiedHead, let pair = tiedPair() else { return nil }
+        return StoredHead(
+            head: pair.head.name, embedding: pair.embedding.name, equalsEmbedding: try hasSameValues(pair.head, pair.embedding))
+    }
+
+    /// config.json as it has to stand beside these tensors, where that differs from what it is: a head of its own is stated.
+    package func correctedConfig() throws(FileError) -> JSONObject? {
+        guard var object = config?.object, let stored = try storedHeadOfTiedPair(), !stored.equalsEmbedding else { return nil }
+        object["tie_word_embeddings"] = .bool(false)
+        return object
+    }
+
+    /// The files that travel with the weights, config.json corrected where it has to be.
+    package func correctedFiles() throws(FileError) -> [CompanionFile] {
+        guard let object = try correctedConfig() else { return files }
+        let bytes = Array((JSONValue.object(object).text(.indented) + "\n").utf8)
+        return files.map { $0.name == "config.json" ? CompanionFile(name: $0.name, content: .bytes(bytes)) : $0 }
+    }
+
+    private func tiedPair() -> (head: LogicalTensor, embedding: LogicalTensor)? {
+        func matches(_ name: String, _ ending: String) -> Bool { name == ending || name.hasSuffix("." + ending) }
+        let heads = tensors.filter { tensor in Self.headNames.contains { matches(tensor.name, $0) } }
+        let embeddings = tensors.filter { tensor in Self.embeddingSuffixes.contains { matches(tensor.name, $0) } }
+        // Two of a kind (an encoder's and a decoder's) are not told apart here.
+        guard heads.count == 1, embeddings.count == 1 else { return nil }
+        return (heads[0], embeddings[0])
+    }
+
+    private func hasSameValues(_ a: LogicalTensor, _ b: LogicalTensor) throws(FileError) -> Bool {
+        guard a.shape == b.shape else { return false }
+        switch (a.storage, b.storage) {
+        case (.plain(let first), .plain(let second)): return try hasSameValues(first, second)
+        case (.quantized(let first), .quantized(let second)):
+            guard first.state == second.state else { return false }
+            // The state's own spelling does not matter; codes and constants do.
+            for (part, other) in zip(first.parts.dropLast(), second.parts.dropLast()) {
+                guard try hasSameValues(part, other) else { return false }
+            }
+            return true
+        default: return false
+        }
+    }
+
+    /// Compares two stored tensors as `torch.equal` does: by value, whatever the types.
+    private func hasSameValues(_ first: Int, _ second: Int) throws(FileError) -> Bool {
+        let (a, b) = (source.tensors[first], source.tensors[second])
+        guard a.shape == b.shape else { return false }
+        let isComparable = a.scalarType == b.scalarType || a.scalarType.kernelType != nil && b.scalarType.kernelType != nil
+        guard isComparable, a.scalarType.bitCount % 8 == 0, b.scalarType.bitCount % 8 == 0 else { return false }
+        let step = 1 << 18
+        var offset = 0
+        while offset < a.elementCount {
+            let count = min(step, a.elementCount - offset)
+            let left = try bytes(first, a.scalarType, offset, count), right = try bytes(second, b.scalarType, offset, count)
+            if a.scalarType != b.scalarType || left != right {
+                guard a.scalarType.kernelType != nil, Self.floats(left, a.scalarType) == Self.floats(right, b.scalarType) else {
+                    return false
+                }
+            }
+            offset += count
+        }
+        return true
+    }
+
+    private func bytes(_ tensor: Int, _ type: ScalarType, _ offset: Int, _ count: Int) throws(FileError) -> [UInt8] {
+        let width = type.bitCount / 8
+        return try source.bytes(ofTensor: tensor, offset * width..<(offset + count) * width)
+    }
+
+    private static func floats(_ bytes: [UInt8], _ type: ScalarType) -> [Float] {
+        var values = [Float](repeating: 0, count: bytes.count * 8 / type.bitCount)
+        var span = values.mutableSpan
+        FloatConversion.widen(bytes.span.bytes, of: type, into: &span)
+        return values
+    }
+}
