@@ -49,16 +49,38 @@ package final class MappedFile: Sendable {
         madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_WILLNEED)
     }
 
-    /// Ends the process with a message and status 2 where a mapped page cannot be read: the file has shrunk, or its disk fails.
-    ///
-    /// The default is death by SIGBUS without a word. Once per process, before its threads work.
-    package static func exitOnLostPages() {
+    /// Ends the process with a message and status 2, and no unfinished output, where a mapped page cannot be read: the file has
+    /// shrunk, or its disk fails. The default is death by SIGBUS without a word. To be called before anything is mapped; a second
+    /// call does nothing.
+    package static func exitOnLostPages() { _ = isWatching }
+
+    /// A handler can do next to nothing, so it wakes a thread that can, and keeps its own from going on.
+    private static let isWatching: Bool = {
+        _ = lostPage
+        var thread = pthread_t()
+        let failure = pthread_create(
+            &thread, nil,
+            { _ in
+                while sem_wait(lostPage) != 0 {}
+                TemporaryFiles.removeAll()
+                let message: StaticString =
+                    "error: a model file can no longer be read where it is mapped: it has shrunk while it was used, or its disk fails\n"
+                message.withUTF8Buffer { _ = write(2, $0.baseAddress, $0.count) }
+                _exit(2)
+            }, nil)
+        guard failure == 0 else { return false }
+        pthread_detach(thread)
         signal(SIGBUS) { _ in
-            // Only what is safe in a signal handler: no allocation, no locks.
-            let message: StaticString =
-                "error: a model file can no longer be read where it is mapped: it has shrunk while it was used, or its disk fails\n"
-            message.withUTF8Buffer { _ = write(2, $0.baseAddress, $0.count) }
-            _exit(2)
+            sem_post(lostPage)
+            while true { pause() }
         }
-    }
+        return true
+    }()
 }
+
+/// Posted where a page is lost; made before the handler that posts it, and never freed.
+nonisolated(unsafe) private let lostPage: UnsafeMutablePointer<sem_t> = {
+    let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+    sem_init(semaphore, 0, 0)
+    return semaphore
+}()

@@ -21,12 +21,14 @@ package enum OpeningPurpose: Sendable {
 }
 
 extension Console {
-    /// Removes unfinished outputs where a signal ends the process, and passes on what is odd about a checkpoint.
+    /// Removes unfinished outputs where a signal ends the process, says why where that is a lost page of a mapped file, and passes
+    /// on what is odd about a checkpoint.
     ///
     /// - Parameter takesPlainFloat8: float8 weights without scales are plain numbers, by the user's word.
     /// - Throws: where the weights cannot be computed with, but are going to be.
     package func openCheckpoint(_ path: String, for purpose: OpeningPurpose, takesPlainFloat8: Bool = false) throws -> Checkpoint {
         onTermination { TemporaryFiles.removeAll() }
+        MappedFile.exitOnLostPages()
         var checkpoint = try Checkpoint.open(path)
         if takesPlainFloat8 { checkpoint = checkpoint.takingPlainFloat8() }
         if purpose != .looking { try checkpoint.requireReadableWeights() }

@@ -27,7 +27,6 @@ struct ModelSetup {
     init(_ arguments: ParsedArguments, _ console: Console) throws {
         let path = arguments.positional(always: "model")
         let checkpoint = try console.openCheckpoint(path, for: .running)
-        MappedFile.exitOnLostPages()
         // Before anything is mapped: configuration and memory.
         let configuration = try LoadedModel.configuration(of: checkpoint)
         isExact = arguments.flag("exact")

@@ -1,0 +1,53 @@
+import ByteIO
+import Glibc
+import Testing
+
+/// A model that is cut short while a tool has it mapped: a message and status 2, not death without a word.
+@Suite(.disabled(if: ToolProcess.isSanitized, "a sanitizer has signal handlers of its own"))
+struct LostPagesTests {
+    private static let message =
+        "error: a model file can no longer be read where it is mapped: it has shrunk while it was used, or its disk fails\n"
+
+    private static func cutShort(_ folder: borrowing TemporaryFolder) {
+        #expect(truncate(folder.file("model.safetensors"), 0) == 0)
+    }
+
+    @Test func trainingEndsWithAMessageAndLeavesNothing() throws {
+        let model = try Fixture.copyOfLlama(replacing: "{", with: "{")
+        let folder = try TemporaryFolder()
+        let line = try TrainTests.line(folder, output: "x.lora", ["--steps", "100000", "--eval-every", "100000"])
+        let process = try ToolProcess("qtrain", [model.path] + line.dropFirst())
+        for _ in 0..<60_000 where !process.errors.contains("step 0: validation loss") { usleep(1000) }
+        #expect(folder.entries.contains { $0.contains("x.lora.partial-") }, "\(folder.entries)")
+        Self.cutShort(model)
+        #expect(process.wait() == .exit(2))
+        #expect(process.errors.hasSuffix(Self.message), "\(process.errors)")
+        #expect(folder.entries == ["data.json"])
+    }
+
+    /// The text comes through a pipe: who waits for it has the model open already.
+    @Test(arguments: ["perplexity", "compare"])
+    func measuringEndsWithAMessage(command: String) throws {
+        let model = try Fixture.copyOfLlama(replacing: "{", with: "{")
+        let folder = try TemporaryFolder()
+        let pipe = folder.file("pipe")
+        #expect(mkfifo(pipe, 0o600) == 0)
+        let models = command == "compare" ? [Fixture.sample("llama-bnb4"), model.path] : [model.path]
+        let process = try ToolProcess("qverify", [command] + models + ["--text", "-"], limits: "exec <'\(pipe)'")
+        let descriptor = open(pipe, O_WRONLY | O_CLOEXEC)
+        try #require(descriptor >= 0)
+        let text = Array("The dog sleeps and the cat runs.".utf8)
+        #expect(write(descriptor, text, text.count) == text.count)
+        var unread = Int32(text.count)
+        for _ in 0..<60_000 where unread > 0 {
+            usleep(1000)
+            #expect(ioctl(descriptor, UInt(FIONREAD), &unread) == 0)
+        }
+        #expect(unread == 0)
+        Self.cutShort(model)
+        close(descriptor)
+        #expect(process.wait() == .exit(2))
+        #expect(process.errors == Self.message)
+        #expect(process.output == "")
+    }
+}
