@@ -65,7 +65,7 @@ struct AnswerSession {
             }
             guard sum.isFinite else {
                 throw Failure(
-                    "\(data.set.path): the loss of \(data.set.places[record]) is not finite",
+                    "\(data.set.path): the loss of \(data.place(record)) is not finite",
                     hint: "the model or its adapter holds numbers that are too large; 'qinspect stats' shows them")
             }
             progress.advance(by: 1)
@@ -81,13 +81,13 @@ struct AnswerSession {
         var unanswerable: [String] = []
         let given = try records.compactMap { index -> Answer? in
             defer { progress.advance(by: 1) }
-            guard let question = try data.encoder.question(data.set.records[index]) else { return nil }
+            guard let question = try data.question(index) else { return nil }
             guard let text = try answer(question.prompt, &generator) else {
-                unanswerable.append(data.set.places[index])
+                unanswerable.append(data.place(index))
                 return nil
             }
             return Answer(
-                place: data.set.places[index], prompt: data.tokenizer.decode(question.prompt), expected: question.answer, given: text)
+                place: data.place(index), prompt: data.tokenizer.decode(question.prompt), expected: question.answer, given: text)
         }
         return (given, unanswerable)
     }

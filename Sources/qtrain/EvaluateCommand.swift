@@ -19,7 +19,7 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
     let outcome = try data.samples(part, console)
     guard !outcome.samples.isEmpty else {
         throw Failure(
-            "\(data.set.path): the \(part.rawValue) split has no records to evaluate",
+            "\(data.set.path): the \(part.rawValue) split has no \(data.unit) to evaluate",
             hint: "--split and --part choose others; --max-length may cut all there is to learn")
     }
     let named = try arguments.string("adapter").map { try NamedAdapter($0) }
@@ -33,7 +33,7 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
     let weights = try loaded.weights(with: adapters, engine: resources.engine)
     let session = AnswerSession(loaded.configuration, weights, data, resources, answerLimit: arguments.integer(always: "answer-length"))
     let asked = data.split.indices(part).prefix(arguments.integer("answers") ?? (output == nil ? 0 : .max))
-    let progress = console.progress("evaluating", total: outcome.samples.count + asked.count, unit: .items("records"))
+    let progress = console.progress("evaluating", total: outcome.samples.count + asked.count, unit: .items(data.unit))
     let loss = try session.loss(outcome, progress: progress)
     let (answers, unanswerable) = try session.answers(to: asked, progress: progress)
     progress.finish()
@@ -56,7 +56,7 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
         return .done
     }
     try console.writeLine(
-        "\(part.rawValue) split: \(data.split.indices(part).count) records, loss \(NumberText.fixed(loss.mean, decimals: 4)) over "
+        "\(part.rawValue) split: \(data.split.indices(part).count) \(data.unit), loss \(NumberText.fixed(loss.mean, decimals: 4)) over "
             + "\(NumberText.grouped(loss.count)) tokens")
     if !answers.isEmpty {
         try console.writeLine(

@@ -66,6 +66,6 @@ extension TrainSetup {
         console.note(
             "\(samples.samples.count) samples of \(NumberText.grouped(counts.all)) tokens, \(NumberText.grouped(counts.learned)) of them "
                 + "learned; template \(data.template.name.rawValue); \(run.plan.stepCount) steps")
-        console.note("\(data.set.places[samples.records[index]]), learned is what stands in [[ ]]: \(text.debugDescription)")
+        console.note("\(data.place(samples.records[index])), learned is what stands in [[ ]]: \(text.debugDescription)")
     }
 }

@@ -9,6 +9,8 @@ import Transformer
 struct TrainingData {
     let set: DataSet
     let split: DataSplit
+    /// The samples of one long text, which is cut before it is split; nil where records are split.
+    private let windows: [Sample]?
     /// Shares of the parts that are to have records.
     private let wanted: [DataSplit.Part: Double]
     let encoder: SampleEncoder
@@ -26,7 +28,8 @@ struct TrainingData {
         guard limit <= context || model.configuration.rotary != nil else {
             throw UsageError("--max-length is \(limit), but the model has positions for \(context) tokens")
         }
-        set = try DataSet.open(arguments.string(always: "data"))
+        let set = try DataSet.open(arguments.string(always: "data"))
+        self.set = set
         for field in set.unusedFields { console.note("\(set.path): field '\(field.name)' of \(field.count) records is not used") }
         if arguments.flag("swap-instruction-and-response") { try Self.tellOfUnswappable(set, console) }
         template = Self.template(tokenizer, arguments, console)
@@ -34,29 +37,54 @@ struct TrainingData {
             console.warning("the tokenizer has no token '\(token)': template \(template.name.rawValue) writes it as text")
         }
         let shares = try Self.shares(arguments.string(always: "split"))
-        split = DataSplit(count: set.records.count, shares: shares, seed: UInt64(arguments.integer(always: "seed")))
-        wanted = [.train: shares.train, .test: shares.test, .validation: 1 - shares.train - shares.test].filter { $0.value > 1e-6 }
-        encoder = SampleEncoder(
+        let encoder = SampleEncoder(
             tokenizer, template: template, lesson: .init(rawValue: arguments.string(always: "train-on")) ?? .completions,
             swaps: arguments.flag("swap-instruction-and-response"), limit: limit)
+        self.encoder = encoder
+        windows = try set.onlyText.map { text in try Self.explained(set) { try encoder.windows(of: text) } }
+        split = DataSplit(count: windows?.count ?? set.records.count, shares: shares, seed: UInt64(arguments.integer(always: "seed")))
+        wanted = [.train: shares.train, .test: shares.test, .validation: 1 - shares.train - shares.test].filter { $0.value > 1e-6 }
         self.tokenizer = tokenizer
         lengthLimit = limit
     }
 
     /// The samples of a part of the split; says what had to be cut or left out.
     func samples(_ part: DataSplit.Part, _ console: Console) throws -> SampleEncoder.Outcome {
-        let outcome: SampleEncoder.Outcome
-        do {
-            outcome = try encoder.encode(split.indices(part).map { ($0, set.records[$0]) })
-        } catch let error as PromptError {
-            throw Failure("\(set.path): \(error.description)", hint: "another --template, or a tokenizer with an end token")
-        }
+        let outcome = try encoded(part)
         if split.indices(part).isEmpty, wanted[part] != nil {
-            console.note("\(set.path): of its \(set.records.count) records none falls to the \(part.rawValue) split")
+            console.note("\(set.path): of its \(count) \(unit) none falls to the \(part.rawValue) split")
         }
         tell("longer than \(lengthLimit) tokens and cut", outcome.truncated, part, console)
         tell("without anything to learn and left out", outcome.skipped, part, console)
         return outcome
+    }
+
+    /// What is split: records, or the windows of one text.
+    var count: Int { windows?.count ?? set.records.count }
+    var unit: String { windows == nil ? "records" : "windows" }
+
+    /// Where one of them stands in the file, for messages: `line 12`, `tokens 1025 to 2048`.
+    func place(_ index: Int) -> String {
+        guard let windows else { return set.places[index] }
+        return "tokens \(index * lengthLimit + 1) to \(index * lengthLimit + windows[index].tokens.count)"
+    }
+
+    /// What the model is given to answer, and the answer; nil where there is no one answer.
+    func question(_ index: Int) throws -> (prompt: [TokenID], answer: String)? {
+        windows == nil ? try encoder.question(set.records[index]) : nil
+    }
+
+    private func encoded(_ part: DataSplit.Part) throws -> SampleEncoder.Outcome {
+        guard let windows else { return try Self.explained(set) { try encoder.encode(split.indices(part).map { ($0, set.records[$0]) }) } }
+        // In the order of the text, as if it had been cut after it was split.
+        let indices = split.indices(part).sorted()
+        return SampleEncoder.Outcome(samples: indices.map { windows[$0] }, records: indices)
+    }
+
+    private static func explained<Result>(_ set: DataSet, _ encode: () throws -> Result) throws -> Result {
+        do { return try encode() } catch let error as PromptError {
+            throw Failure("\(set.path): \(error.description)", hint: "another --template, or a tokenizer with an end token")
+        }
     }
 
     /// Batches of samples in their order, for evaluation.
@@ -80,8 +108,8 @@ struct TrainingData {
 
     private func tell(_ what: String, _ records: [Int], _ part: DataSplit.Part, _ console: Console) {
         guard !records.isEmpty else { return }
-        let places = records.prefix(5).map { set.places[$0] }.joined(separator: ", ") + (records.count > 5 ? ", ..." : "")
-        console.warning("\(set.path): \(records.count) of \(split.indices(part).count) \(part.rawValue) records are \(what): \(places)")
+        let places = records.prefix(5).map(place).joined(separator: ", ") + (records.count > 5 ? ", ..." : "")
+        console.warning("\(set.path): \(records.count) of \(split.indices(part).count) \(part.rawValue) \(unit) are \(what): \(places)")
     }
 
     private static func template(_ tokenizer: Tokenizer, _ arguments: ParsedArguments, _ console: Console) -> PromptTemplate {

@@ -47,8 +47,74 @@ extension TemporaryFolder {
                 .pair(prompt: "a", completion: "b"), .text("whole"),
             ])
         #expect(lines.places == ["line 1", "line 3", "line 4"])
-        #expect(try Self.open("plain words").records == [.text("plain words")])
+        #expect(try Self.open("plain words", name: "data").records == [.text("plain words")])
         #expect(try Self.open("[not json]", name: "data.txt").records == [.text("[not json]")])
+    }
+
+    /// The same conversation in all of its spellings.
+    @Test(arguments: [
+        #"{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]}"#,
+        #"{"conversations": [{"from": "system", "value": "S"}, {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Yes"}]}"#,
+        #"{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Yes"}], "system": "S"}"#,
+        #"{"conversations": [{"role": "user", "content": "Hi"}, {"role": "model", "content": "Yes"}], "system": "S", "messages": null}"#,
+        """
+        {"messages": [{"role": "system", "content": [{"type": "text", "text": "S"}]}, \
+        {"role": "user", "content": [{"type": "text", "text": "H"}, {"type": "text", "text": "i", "image_url": null}], "name": null}, \
+        {"role": "assistant", "content": "Yes", "tool_calls": null, "function_call": {}}]}
+        """,
+    ])
+    func readsConversations(_ text: String) throws {
+        let set = try Self.open(text)
+        #expect(set.records == [.conversation([ChatMessage(.system, "S"), ChatMessage(.user, "Hi"), ChatMessage(.assistant, "Yes")])])
+        #expect(set.unusedFields.isEmpty)
+    }
+
+    @Test func tellsOfWhatItDoesNotUseOfMessages() throws {
+        let set = try Self.open(
+            """
+            {"conversations": [{"from": "human", "value": "a", "weight": 0}, {"from": "bot", "value": "b", "weight": 1}], "tools": "[]"}
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "bot", "value": "b", "thought": "c"}]}
+            """)
+        #expect(set.unusedFields.map(\.name) == ["conversations[].thought", "conversations[].weight", "tools"])
+        #expect(set.unusedFields.map(\.count) == [1, 1, 1])
+    }
+
+    static let foreign: [(bytes: [UInt8], name: String, what: String, hint: String)] = [
+        (Array("PAR1\u{15}\u{4}".utf8), "train-00000-of-00001.parquet", "is a Parquet file", "load_dataset('parquet'"),
+        (Array("ARROW1\0\0".utf8), "data.arrow", "is an Arrow file", "load_dataset('arrow'"),
+        ([0xff, 0xff, 0xff, 0xff, 0x10, 1, 0, 0], "data-00000-of-00001.arrow", "is an Arrow file", "load_dataset('arrow'"),
+        (Array("a,b\n1,2\n".utf8), "data.csv", "is a table of comma-separated values", "csv.DictReader(sys.stdin)]"),
+        (Array("a\tb\n".utf8), "DATA.TSV", "is a table of tab-separated values", "delimiter='\\t')]"),
+        (Array("PK\u{3}\u{4}".utf8), "data.xlsx", "is a zip archive or a spreadsheet", "save the sheet as CSV"),
+        ([0x28, 0xb5, 0x2f, 0xfd], "data.jsonl.zst", "is a compressed file", "unpack it first"),
+        (
+            Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n".utf8), "data.txt",
+            "is a Git LFS pointer, not the file itself", "git lfs pull"
+        ),
+        (Array("\n<!DOCTYPE html><html>".utf8), "data.jsonl", "is an HTML page", "to be fetched again"),
+        (Array("text: a".utf8), "data.jsonl", "is named as JSON, but begins with neither [ nor {", "named .txt"),
+    ]
+
+    @Test("names what is not read, and the way out", arguments: foreign)
+    func namesForeignForms(_ foreign: (bytes: [UInt8], name: String, what: String, hint: String)) throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file(foreign.bytes, named: foreign.name)
+        let error = try #require(throws: FileError.self) { try DataSet.open(path) }
+        #expect(error.message == foreign.what)
+        #expect(error.hint?.contains(foreign.hint) == true)
+    }
+
+    @Test func takesTextForTextWhereItsNameSaysSo() throws {
+        for text in ["a,b\n1,2\n", "<html>", "{\"a\": 1}"] {
+            #expect(try Self.open(text, name: "data.txt").records == [.text(text)])
+        }
+    }
+
+    @Test func namesAFolder() throws {
+        let folder = try TemporaryFolder()
+        let error = try #require(throws: FileError.self) { try DataSet.open(folder.path) }
+        #expect(error.message == "is a folder, not a file")
+        #expect(error.hint?.contains("load_from_disk") == true)
     }
 
     @Test func readsGzip() throws {
@@ -70,10 +136,14 @@ extension TemporaryFolder {
         ("", "there is nothing in it to learn from"),
         (" \n ", "there is nothing in it to learn from"),
         ("[]", "there are no records in it to learn from"),
-        ("[1]", "record 1: a record is an object with instruction and output, messages, prompt and completion, or text"),
+        (
+            "[1]",
+            "record 1: a record is an object with instruction and output, messages or conversations, prompt and completion, or text"
+        ),
         (
             #"[{"instruction": "a", "output": "b"}, {"question": "c"}]"#,
-            "record 2: the fields are 'question', but instruction and output, messages, prompt and completion, or text are known"
+            "record 2: the fields are 'question', but instruction and output, messages or conversations, prompt and completion, or text are "
+                + "known"
         ),
         (#"[{"instruction": "a"}]"#, "record 1: there is no 'output' beside its other half"),
         (#"[{"instruction": "a", "output": 5}]"#, "record 1: 'output' is not a string"),
@@ -81,7 +151,58 @@ extension TemporaryFolder {
         (#"{"messages": []}"#, "line 1: 'messages' is not a list of messages"),
         (
             #"{"messages": [{"role": "tool", "content": ""}]}"#,
-            "line 1, message 1: role 'tool' is unknown; known are system, user, assistant"
+            "line 1, message 1: role 'tool': turns of tools are in no template that is known here"
+        ),
+        (
+            #"{"conversations": [{"from": "human", "value": "x"}, {"from": "observation", "value": "y"}]}"#,
+            "line 1, message 2: role 'observation': turns of tools are in no template that is known here"
+        ),
+        (
+            #"{"messages": [{"role": "developer", "content": "x"}]}"#,
+            "line 1, message 1: role 'developer' is unknown; known are system, user, human, assistant, gpt, model, bot"
+        ),
+        (#"{"messages": [{"role": 1, "content": "x"}]}"#, "line 1, message 1: 'role' is not a string"),
+        (
+            #"{"messages": [{"role": "assistant", "content": null, "tool_calls": [{"id": "a"}]}]}"#,
+            "line 1, message 1: 'tool_calls': calls of tools are in no template that is known here"
+        ),
+        (
+            #"{"messages": [{"role": "assistant", "content": "x", "function_call": {"name": "f"}}]}"#,
+            "line 1, message 1: 'function_call': calls of tools are in no template that is known here"
+        ),
+        (
+            #"{"messages": [{"role": "assistant", "content": null, "tool_calls": []}]}"#,
+            "line 1, message 1: 'content' is missing or null, and no call of a tool stands for it"
+        ),
+        (
+            #"{"conversations": [{"from": "gpt"}]}"#,
+            "line 1, message 1: 'value' is missing or null, and no call of a tool stands for it"
+        ),
+        (
+            #"{"messages": [{"role": "user", "content": []}]}"#,
+            "line 1, message 1: 'content' is an empty list, and no call of a tool stands for it"
+        ),
+        (
+            #"{"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]}]}"#,
+            "line 1, message 1, part 2: is of type 'image_url', but only parts of type 'text' can be learned"
+        ),
+        (#"{"messages": [{"role": "user", "content": ["a"]}]}"#, "line 1, message 1, part 1: a part is an object with a 'type'"),
+        (#"{"messages": [{"role": "user", "content": 5}]}"#, "line 1, message 1: 'content' is neither a string nor a list of parts"),
+        (
+            #"{"messages": [{"role": "user", "from": "human", "value": "a"}]}"#,
+            "line 1, message 1: a message has either 'role' and 'content' or 'from' and 'value', but this one has 'role', 'from', 'value'"
+        ),
+        (
+            #"{"messages": [["user", "a"]]}"#,
+            "line 1, message 1: a message is an object with 'role' and 'content', or 'from' and 'value'"
+        ),
+        (
+            #"{"messages": [{"role": "assistant", "content": "a"}], "conversations": [{"from": "gpt", "value": "a"}]}"#,
+            "line 1: there is a conversation in each of 'messages' and 'conversations'"
+        ),
+        (
+            #"{"system": "a", "messages": [{"role": "system", "content": "b"}, {"role": "assistant", "content": "c"}]}"#,
+            "line 1: there is a system message in 'messages', and another in 'system'"
         ),
         (
             #"{"messages": [{"role": "user", "content": "x"}]}"#,

@@ -66,6 +66,16 @@ import Tokenization
         #expect(question.answer == "c-a-t")
     }
 
+    @Test func cutsATextIntoWindowsThatAreAllOfIt() throws {
+        let text = TrainingRecord.text(String(repeating: "the dog sleeps ", count: 100))
+        let windows = try encoder(limit: 64).windows(of: text)
+        #expect(windows.count > 2 && windows.dropLast().allSatisfy { $0.tokens.count == 64 })
+        #expect(windows.flatMap(\.tokens) == (try encoder().encode(text).tokens))
+        // A last window of one token predicts nothing.
+        let count = try encoder().encode(text).tokens.count
+        #expect(try encoder(limit: count - 1).windows(of: text).map(\.tokens.count) == [count - 1])
+    }
+
     @Test func cutsWhatIsTooLong() throws {
         let long = TrainingRecord.instruction("Say it.", input: "", output: String(repeating: "the dog sleeps ", count: 100))
         let late = TrainingRecord.instruction(String(repeating: "Say it. ", count: 100), input: "", output: "it")

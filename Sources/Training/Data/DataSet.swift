@@ -6,7 +6,8 @@ import JSONText
 /// Recognised by content: a JSON array of records, one JSON record a line (JSONL), or plain text, each also as gzip. A record is
 ///
 ///     {"instruction": ..., "input": ..., "output": ...}       Alpaca; `input` may be missing
-///     {"messages": [{"role": ..., "content": ...}, ...]}      chat; roles system, user, assistant
+///     {"messages": [{"role": ..., "content": ...}, ...]}      chat; `ConversationReader` says what a message is
+///     {"conversations": [{"from": ..., "value": ...}, ...]}   the same as ShareGPT writes it; "system" may stand beside
 ///     {"prompt": ..., "completion": ...}
 ///     {"text": ...}
 ///
@@ -23,6 +24,12 @@ package struct DataSet: Sendable {
     package let places: [String]
     /// Fields that some records have and nobody reads, with how many records have them.
     package let unusedFields: [(name: String, count: Int)]
+    /// All of it, where it is one text: there are no records to split, so it is to be cut first.
+    package var onlyText: TrainingRecord? {
+        guard records.count == 1, case .text = records[0] else { return nil }
+        return records[0]
+    }
+
     /// Identifies the text, whatever it was compressed with.
     package let checksum: CRC32C
 
@@ -31,15 +38,21 @@ package struct DataSet: Sendable {
 
     /// - Throws: for a file that cannot be read, is empty or not UTF-8, or holds anything but such records.
     package static func open(_ path: String) throws(FileError) -> DataSet {
+        if FilePath.kind(of: path) == .folder { throw FileError(path, "is a folder, not a file", hint: ForeignData.folderHint) }
         var bytes = try InputFile(path: path).allBytes(limit: byteCountLimit)
         var name = FilePath.name(of: path).lowercased()
         if Gzip.isGzip(bytes) {
             bytes = try Gzip.expand(bytes, path: path, limit: byteCountLimit)
             if name.hasSuffix(".gz") { name.removeLast(3) }
         }
+        if let foreign = ForeignData.recognize(bytes, name: name) { throw FileError(path, "is \(foreign.name)", hint: foreign.hint) }
         if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes.removeFirst(3) }
         try checkEncoding(bytes, path: path)
         guard let first = bytes.first(where: { !isSpace($0) }) else { throw FileError(path, "there is nothing in it to learn from") }
+        if [".json", ".jsonl", ".ndjson"].contains(where: name.hasSuffix), first != UInt8(ascii: "["), first != UInt8(ascii: "{") {
+            throw FileError(
+                path, "is named as JSON, but begins with neither [ nor {", hint: "plain text is read from a file that is named .txt")
+        }
         var reader = RecordReader(path: path)
         let form: Form = name.hasSuffix(".txt") ? .text : first == UInt8(ascii: "[") ? .array : first == UInt8(ascii: "{") ? .lines : .text
         switch form {

@@ -9,7 +9,7 @@ struct RecordReader {
     private(set) var places: [String] = []
     private(set) var unusedFields: [String: Int] = [:]
 
-    private static let forms = "instruction and output, messages, prompt and completion, or text"
+    private static let forms = "instruction and output, messages or conversations, prompt and completion, or text"
 
     init(path: String) { self.path = path }
 
@@ -35,14 +35,18 @@ struct RecordReader {
             let place = "line \(index + 1)"
             let value: JSONValue
             do { value = try JSONValue(parsing: Array(line)) } catch {
-                throw FileError(path, at: "\(place), byte \(error.offset) of it", error.message)
+                throw FileError(
+                    path, at: "\(place), byte \(error.offset) of it", error.message,
+                    hint: records.isEmpty ? "a record stands on one line; a file of many lines is to be one array of records" : nil)
             }
             add(try record(value, place: place), place: place)
         }
     }
 
     private mutating func record(_ value: JSONValue, place: String) throws(FileError) -> TrainingRecord {
-        guard let object = value.object else { throw FileError(path, at: place, "a record is an object with \(Self.forms)") }
+        guard let object = value.object?.withoutNulls else {
+            throw FileError(path, at: place, "a record is an object with \(Self.forms)")
+        }
         func text(_ key: String) throws(FileError) -> String {
             guard let member = object[key] else { throw FileError(path, at: place, "there is no '\(key)' beside its other half") }
             guard let text = member.string else { throw FileError(path, at: place, "'\(key)' is not a string") }
@@ -50,12 +54,13 @@ struct RecordReader {
         }
         let record: TrainingRecord
         let used: [String]
-        if object["messages"] != nil {
-            used = ["messages"]
-            record = .conversation(try messages(object["messages"]?.array, place: place))
+        let conversations = ConversationReader.fields.filter { object[$0] != nil }
+        if let field = conversations.first {
+            used = [field, "system"]
+            record = .conversation(try conversation(object, fields: conversations, place: place))
         } else if object["instruction"] != nil || object["output"] != nil {
             used = ["instruction", "input", "output"]
-            let input = object["input"] == nil || object["input"] == .null ? "" : try text("input")
+            let input = object["input"] == nil ? "" : try text("input")
             record = .instruction(try text("instruction"), input: input, output: try text("output"))
         } else if object["prompt"] != nil || object["completion"] != nil {
             used = ["prompt", "completion"]
@@ -71,23 +76,17 @@ struct RecordReader {
         return record
     }
 
-    private func messages(_ values: [JSONValue]?, place: String) throws(FileError) -> [ChatMessage] {
-        guard let values, !values.isEmpty else { throw FileError(path, at: place, "'messages' is not a list of messages") }
-        var messages: [ChatMessage] = []
-        for (index, value) in values.enumerated() {
-            let place = "\(place), message \(index + 1)"
-            guard let name = value["role"]?.string, let content = value["content"]?.string else {
-                throw FileError(path, at: place, "a message has a role and a content, both strings")
-            }
-            guard let role = ChatMessage.Role(rawValue: name) else {
-                let known = ChatMessage.Role.allCases.map(\.rawValue).joined(separator: ", ")
-                throw FileError(path, at: place, "role '\(JSONError.excerpt(name))' is unknown; known are \(known)")
-            }
-            messages.append(ChatMessage(role, content))
+    private mutating func conversation(
+        _ object: JSONObject, fields: [String], place: String
+    ) throws(FileError) -> [ChatMessage] {
+        guard let field = fields.first, fields.count == 1, let value = object[field] else {
+            throw FileError(path, at: place, "there is a conversation in each of \(fields.map { "'\($0)'" }.joined(separator: " and "))")
         }
-        guard messages.contains(where: { $0.role == .assistant }) else {
-            throw FileError(path, at: place, "none of its messages is of the assistant, so there is nothing to learn")
-        }
+        let system = object["system"]
+        guard system == nil || system?.string != nil else { throw FileError(path, at: place, "'system' is not a string") }
+        var reader = ConversationReader(path: path, place: place)
+        let messages = try reader.messages(value, field: field, system: system?.string)
+        for name in reader.unusedFields { unusedFields["\(field)[].\(name)", default: 0] += 1 }
         return messages
     }
 

@@ -18,6 +18,11 @@ package struct SampleEncoder: Sendable {
         package var truncated: [Int] = []
         /// Records of which nothing is left to learn.
         package var skipped: [Int] = []
+
+        package init(samples: [Sample] = [], records: [Int] = []) {
+            self.samples = samples
+            self.records = records
+        }
     }
 
     private let tokenizer: Tokenizer
@@ -57,6 +62,9 @@ package struct SampleEncoder: Sendable {
         }
         return outcome
     }
+
+    /// A text in the samples that it is cut into, in order; without one that would have nothing to learn.
+    package func windows(of text: TrainingRecord) throws -> [Sample] { cut(try encode(text)).filter { $0.learnedCount > 0 } }
 
     /// One record, however long it is.
     package func encode(_ record: TrainingRecord) throws -> Sample {

@@ -1,0 +1,86 @@
+import ByteIO
+import CommandLineKit
+import JSONText
+import Testing
+
+@testable import qtrain
+
+/// Data of other people, from their files to the loss.
+@Suite struct TrainDataTests {
+    private static let model = Fixture.sample("llama-bnb4")
+
+    private static func write(_ text: String, to path: String) throws {
+        let output = try AtomicOutput(destination: path, replaces: true)
+        let file = try output.file()
+        try file.write(Array(text.utf8), atOffset: 0)
+        try output.commit([file])
+    }
+
+    private static func evaluate(_ text: String, _ options: String...) throws -> JSONValue {
+        let folder = try TemporaryFolder()
+        try write(text, to: folder.file("data.jsonl"))
+        let run = ToolRunner(
+            qtrain, ["evaluate", model, "--data", folder.file("data.jsonl"), "--part", "train", "--split", "1,0,0", "--json"] + options)
+        #expect(run.status == .done, "\(run.errors)")
+        return try run.document()
+    }
+
+    @Test func aConversationIsTheSameInEverySpelling() throws {
+        let documents = try [
+            #"{"messages": [{"role": "user", "content": "Count to 3."}, {"role": "assistant", "content": "one two"}]}"#,
+            #"{"conversations": [{"from": "human", "value": "Count to 3."}, {"from": "gpt", "value": "one two"}]}"#,
+            """
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "Count to 3."}]}, \
+            {"role": "assistant", "content": "one two", "tool_calls": null}]}
+            """,
+        ].map { try Self.evaluate($0, "--template", "chatml") }
+        #expect(documents[0]["learned_tokens"]?.integer ?? 0 > 2)
+        #expect(documents.allSatisfy { $0 == documents[0] })
+    }
+
+    @Test func toolTurnsAreRefusedWithTheirRecord() throws {
+        let folder = try TemporaryFolder()
+        let good = #"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#
+        let call = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "x"}]}]}"#
+        try Self.write(good + "\n" + call + "\n", to: folder.file("data.jsonl"))
+        let run = ToolRunner(qtrain, [Self.model, "--data", folder.file("data.jsonl"), "-o", folder.file("x.lora")])
+        #expect(run.status == .failed)
+        #expect(
+            run.errors.hasSuffix(
+                "data.jsonl: line 2, message 2: 'tool_calls': calls of tools are in no template that is known here\n"
+                    + "hint: leave out records with tools, or write calls and results into the texts of the messages\n"), "\(run.errors)")
+    }
+
+    /// One text is no single record that all falls to one part.
+    @Test func aTextIsSplitByItsWindows() throws {
+        let folder = try TemporaryFolder()
+        try Self.write(String(repeating: "the dog sleeps and the cat runs ", count: 600), to: folder.file("long.txt"))
+        let line = [Self.model, "--data", folder.file("long.txt"), "--max-length", "64"]
+        let run = ToolRunner(qtrain, line + ["-o", folder.file("x.lora"), "--steps", "3", "--json"])
+        #expect(run.status == .done, "\(run.errors)")
+        let document = try run.document()
+        #expect(document["validation_loss"]?.double != nil && document["test_loss"]?.double != nil)
+        let places = ["tokens 1 to 64", "tokens 65 to 128"].filter { run.errors.contains("qtrain: note: \($0), learned is what") }
+        #expect(places.count == 1, "\(run.errors)")
+        var counts: [String: Int] = [:]
+        for part in ["train", "test", "validation"] {
+            let measured = ToolRunner(qtrain, ["evaluate"] + line + ["--part", part, "--json", "--answers", "3"])
+            #expect(measured.status == .done, "\(measured.errors)")
+            counts[part] = try measured.document()["records"]?.integer
+            #expect(try measured.document()["answers"]?.integer == 0)
+        }
+        let all = counts.values.reduce(0, +)
+        #expect(counts["train"] == all * 85 / 100 && counts["test"] == all / 10 && counts["validation"] ?? 0 > 0, "\(counts)")
+        let short = ToolRunner(qtrain, line.dropLast() + ["100000", "-o", folder.file("y.lora")])
+        #expect(short.status == .failed)
+        #expect(short.errors.contains("none of its 1 windows is left to learn from\nhint: --split gives the shares"), "\(short.errors)")
+    }
+
+    @Test func namesWhatItDoesNotRead() throws {
+        let folder = try TemporaryFolder()
+        try Self.write("PAR1....PAR1", to: folder.file("train.parquet"))
+        let run = ToolRunner(qtrain, [Self.model, "--data", folder.file("train.parquet"), "-o", folder.file("x.lora")])
+        #expect(run.status == .failed)
+        #expect(run.errors.contains("train.parquet: is a Parquet file\nhint: make JSON lines of it in Python: "), "\(run.errors)")
+    }
+}
