@@ -7,7 +7,7 @@ import Training
 package let qtrain = Tool("qtrain", version: toolVersion, command: trainCommand, others: [evaluateCommand])
 
 private let modelHelp = "model: Hugging Face folder, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
-private let dataHelp = "records to learn from: Alpaca JSON or JSONL, chat JSONL, prompt/completion JSONL, or text; also gzip"
+private let dataHelp = "records to learn from: Alpaca JSON or JSONL, chat or ShareGPT JSONL, prompt/completion JSONL, or text; also gzip"
 
 private let dataOptions: [Option] = [
     .path("data", "FILE", help: dataHelp).required(),
@@ -58,6 +58,9 @@ private let runOptions: [Option] = [
     .integer(
         "eval-every", in: 1...1_000_000_000, unit: "steps", defaultText: "ten times in a run",
         help: "steps between evaluations on the validation split"),
+    .flag("keep-best", help: "write the parameters with the lowest validation loss, not the last"),
+    .integer(
+        "patience", in: 1...1_000_000, unit: "evaluations", help: "end the run after so many without a lower validation loss"),
     .text("sample-prompt", "TEXT", help: "instruction to answer before, during and after the run").repeatable(),
     .path("log", "FILE", help: "one JSON line for each step and evaluation, and all records cut or left out"),
     .path("plot", "FILE", help: "picture of the losses (SVG)"),
@@ -75,6 +78,10 @@ private let trainCommand = Command(
         folder of it.
 
         Same seed and options, same bytes: for any number of threads, and after any number of interruptions.
+
+        Warm-up counts from 1: of N steps, step K has K/N of the learning rate (transformers' Trainer: (K - 1)/N, so that its \
+        first step changes nothing). Weight decay reaches all that is trained, with --full biases, norms and embeddings too, as \
+        PyTorch's AdamW does by itself; the Trainer spares biases and norms.
         """,
     arguments: [Argument("model", help: modelHelp)],
     options: [.output.required()] + dataOptions + loraOptions + optimizerOptions + runOptions + [.threads, .dryRun, .force, .json],

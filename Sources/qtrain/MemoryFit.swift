@@ -6,6 +6,7 @@ struct MemoryFit {
     let network: Network
     let baseByteCount: Int
     let optimizer: OptimizerSettings
+    let keepsBest: Bool
     /// Positions of each sample that is learned, and of each that is only evaluated.
     let lengths: [Int]
     let heldOut: [Int]
@@ -36,8 +37,8 @@ struct MemoryFit {
 
     func estimate(_ size: Size) -> TrainingMemory {
         TrainingMemory(
-            network, baseByteCount: baseByteCount, optimizer: optimizer, positionLimit: positionLimit(size), longestSample: longest(size),
-            recomputes: size.recomputes, workerCount: workerCount)
+            network, baseByteCount: baseByteCount, optimizer: optimizer, keepsBest: keepsBest, positionLimit: positionLimit(size),
+            longestSample: longest(size), recomputes: size.recomputes, workerCount: workerCount)
     }
 
     /// Whether activations are recomputed, and the memory that the run then takes.

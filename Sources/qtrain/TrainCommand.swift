@@ -33,10 +33,19 @@ private func report(
     _ outcome: TrainOutcome, _ setup: TrainSetup, _ measures: RunMeasures, _ arguments: ParsedArguments, _ console: Console
 ) throws {
     let path = arguments.string(always: "output"), history = outcome.history
-    let first = history.evaluations.first, last = history.evaluations.last
+    let first = history.evaluations.first
+    // Of what is written.
+    let last = setup.settings.keepsBest ? history.best : history.evaluations.last
+    if setup.settings.keepsBest, last?.step == 0 {
+        console.warning(
+            "the validation loss was never lower than before the first step: \(path) is what the run began with",
+            hint: "a lower --lr, or other data")
+    }
     if arguments.flag("json") {
         return try console.writeJSON([
             "output": .string(path), "steps": .integer(history.losses.count),
+            "output_step": .integer(setup.settings.keepsBest ? last?.step ?? 0 : history.losses.count),
+            "ended_early": .bool(history.losses.count < setup.run.plan.stepCount),
             "trained_parameters": .integer(setup.model.parameters.elementCount),
             "loss": .double(history.losses.last ?? .nan), "validation_loss_before": .double(first?.loss ?? .nan),
             "validation_loss": .double(last?.loss ?? .nan), "test_loss": .double(outcome.testLoss ?? .nan),
@@ -50,7 +59,10 @@ private func report(
     // With two words' distance to both sides, on one line of a terminal.
     let room = console.outputTerminal.isTerminal ? console.outputTerminal.width - numbers.count - 9 : 60
     try console.writeLine("loss  \(Sparkline.text(history.losses, width: min(60, room)))  \(numbers)")
-    if let first, let last { try console.writeLine("validation loss \(text(first.loss)) before, \(text(last.loss)) after") }
+    if let first, let last {
+        let place = setup.settings.keepsBest ? "after step \(last.step), the lowest, which is written" : "after"
+        try console.writeLine("validation loss \(text(first.loss)) before, \(text(last.loss)) \(place)")
+    }
     if let test = outcome.testLoss { try console.writeLine("test loss \(text(test)) after") }
     let kind =
         setup.settings.isFull

@@ -16,6 +16,10 @@ struct TrainSettings {
     let accumulation: Int
     let packs: Bool
     let seed: UInt64
+    /// Whether the output is what had the lowest validation loss.
+    let keepsBest: Bool
+    /// Evaluations without a lower validation loss that end the run.
+    let patience: Int?
 
     init(_ arguments: ParsedArguments) throws {
         seed = UInt64(arguments.integer(always: "seed"))
@@ -39,7 +43,12 @@ struct TrainSettings {
         batchSize = arguments.integer(always: "batch-size")
         accumulation = arguments.integer(always: "accumulate")
         packs = arguments.flag("pack")
+        keepsBest = arguments.flag("keep-best")
+        patience = arguments.integer("patience")
     }
+
+    /// The option, where one is given, that has no meaning without a validation split.
+    var validationOption: String? { keepsBest ? "keep-best" : patience == nil ? nil : "patience" }
 
     var isFull: Bool { if case .full = tuning { true } else { false } }
 
@@ -86,9 +95,11 @@ struct TrainSettings {
 
     /// What decides the numbers of a run, by the names of the options.
     ///
-    /// - Parameter start: identifies the adapter whose factors the run began with; nil for new ones.
+    /// - Parameters:
+    ///   - start: identifies the adapter whose factors the run began with; nil for new ones.
+    ///   - evaluationInterval: decides nothing but what is best and when patience ends.
     func identity(
-        _ arguments: ParsedArguments, data: TrainingData, fingerprint: String, start: CRC32C?, stepCount: Int
+        _ arguments: ParsedArguments, data: TrainingData, fingerprint: String, start: CRC32C?, stepCount: Int, evaluationInterval: Int
     ) -> RunIdentity {
         var members = JSONObject()
         members["model"] = .string(fingerprint)
@@ -107,6 +118,9 @@ struct TrainSettings {
         members["weight-decay"] = .double(optimizer.weightDecay)
         members["clip"] = .double(clip ?? 0)
         members["steps"] = .integer(stepCount)
+        if keepsBest { members["keep-best"] = .bool(true) }
+        if let patience { members["patience"] = .integer(patience) }
+        if validationOption != nil { members["eval-every"] = .integer(evaluationInterval) }
         members["full"] = .bool(isFull)
         guard !isFull else { return RunIdentity(members) }
         members["rank"] = .integer(arguments.integer(always: "rank"))

@@ -52,6 +52,8 @@ extension TrainSetup {
                 guard stop.isRequested else { throw failure }
                 console.note([failure.message, failure.hint].compactMap(\.self).joined(separator: "; "))
             } else {
+                if run.hasLostPatience, run.stepCount < run.plan.stepCount { tellOfEarlyEnd(watch, console) }
+                run.restoreBest()
                 try write(output)
                 if stop.isRequested { console.note("\(arguments.string(always: "output")) is written, after all \(run.stepCount) steps") }
             }
@@ -77,10 +79,20 @@ extension TrainSetup {
         for (part, outcome) in outcomes where !outcome.truncated.isEmpty || !outcome.skipped.isEmpty {
             watch.writeLine([
                 "split": .string(part.rawValue), "records": .integer(data.split.indices(part).count),
-                "cut": .strings(outcome.truncated.map { data.set.places[$0] }),
-                "left_out": .strings(outcome.skipped.map { data.set.places[$0] }),
+                "cut": .strings(outcome.truncated.map(data.place)),
+                "left_out": .strings(outcome.skipped.map(data.place)),
             ])
         }
+    }
+
+    private func tellOfEarlyEnd(_ watch: RunWatch, _ console: Console) {
+        guard let best = run.history.best else { return }
+        console.note(
+            "ends after step \(run.stepCount) of \(run.plan.stepCount): the validation loss was lowest after step \(best.step), "
+                + "\(NumberText.fixed(best.loss, decimals: 4)), and not in the \(run.history.evaluationsSinceBest) evaluations since")
+        watch.writeLine([
+            "ended_early_after_step": .integer(run.stepCount), "best_step": .integer(best.step), "best_validation_loss": .double(best.loss),
+        ])
     }
 
     private func takeSteps(_ watch: RunWatch, _ stop: StopRequest, _ console: Console) throws -> TrainingRun.Ending {
@@ -137,7 +149,7 @@ extension TrainSetup {
     /// A folder that cannot be made is an error now, not after hours; one beside the output can be, as the output could.
     private func prepareCheckpoints() throws {
         if arguments.isGiven("save-every") {
-            let byteCount = TrainingCheckpoint.byteCount(parameters: model.parameters, optimizer: trainer.optimizer)
+            let byteCount = TrainingCheckpoint.byteCount(parameters: model.parameters, optimizer: trainer.optimizer, best: run.best)
             try checkpointFolder.checkRoom(forCheckpointsOf: byteCount, keeping: arguments.integer(always: "keep"))
         }
         if arguments.isGiven("checkpoints") || arguments.isGiven("save-every") { try checkpointFolder.create() }
@@ -147,7 +159,7 @@ extension TrainSetup {
     private func explained(_ error: TrainingError) -> Failure {
         var message = error.description
         if case .nonfiniteLoss(_, _, _, let indices) = error, !indices.isEmpty {
-            message += "; its records are " + indices.map { data.set.places[samples.records[$0]] }.joined(separator: ", ")
+            message += "; its \(data.unit) are " + indices.map { data.place(samples.records[$0]) }.joined(separator: ", ")
         }
         let kept =
             run.saved.map {

@@ -39,7 +39,7 @@ struct TrainSetup {
         samples = try data.samples(.train, console)
         guard !samples.samples.isEmpty else {
             throw Failure(
-                "\(data.set.path): none of its \(data.set.records.count) records is left to learn from",
+                "\(data.set.path): none of its \(data.count) \(data.unit) is left to learn from",
                 hint: "--split gives the shares of training, testing and validation; --max-length may cut all there is to learn")
         }
         let validationOutcome = try data.samples(.validation, console), testOutcome = try data.samples(.test, console)
@@ -47,6 +47,11 @@ struct TrainSetup {
         let watched = validationOutcome.samples, kept = testOutcome.samples
         let validation = TrainingData.batches(watched, size: settings.batchSize)
         test = TrainingData.batches(kept, size: settings.batchSize)
+        if let option = settings.validationOption, validation.isEmpty {
+            throw UsageError(
+                "--\(option) goes by the validation loss, but no \(data.unit) are in the validation split",
+                hint: "--split gives the shares of training, testing and validation")
+        }
         let lengths = samples.samples.map { $0.tokens.count - 1 }
         let schedule = settings.schedule(lengths, maximumLength: data.lengthLimit)
         var beginning = schedule
@@ -61,7 +66,8 @@ struct TrainSetup {
                 hint: "its layers are named like '\(loaded.configuration.linearModules.first ?? "")'")
         }
         let fit = MemoryFit(
-            network: network, baseByteCount: loaded.checkpoint.storedByteCount, optimizer: settings.optimizer, lengths: lengths,
+            network: network, baseByteCount: loaded.checkpoint.storedByteCount, optimizer: settings.optimizer,
+            keepsBest: settings.keepsBest, lengths: lengths,
             heldOut: (watched + kept).map { $0.tokens.count - 1 }, packs: settings.packs, batchSize: settings.batchSize,
             lengthLimit: data.lengthLimit, workerCount: pool.threadCount)
         let (recomputes, memory) = try fit.choose(
@@ -83,15 +89,16 @@ struct TrainSetup {
         trainer = Trainer(
             model, optimizer: optimizer, learningRate: try settings.learningRate(arguments, stepCount: stepCount), clip: settings.clip,
             seed: settings.seed, pool: pool)
+        let evaluationInterval = arguments.integer("eval-every") ?? max(1, stepCount / 10)
         let identity = settings.identity(
-            arguments, data: data, fingerprint: fingerprint, start: try start?.checksum(),
-            stepCount: stepCount)
+            arguments, data: data, fingerprint: fingerprint, start: try start?.checksum(), stepCount: stepCount,
+            evaluationInterval: evaluationInterval)
         try start?.apply(to: model, identity: identity)
         run = TrainingRun(
             trainer, schedule: schedule, samples: samples.samples, validation: validation,
             plan: .init(
-                stepCount: stepCount, evaluationInterval: arguments.integer("eval-every") ?? max(1, stepCount / 10),
-                checkpointInterval: arguments.integer("save-every"), keptCheckpoints: arguments.integer(always: "keep")),
-            folder: folder, identity: identity)
+                stepCount: stepCount, evaluationInterval: evaluationInterval, checkpointInterval: arguments.integer("save-every"),
+                keptCheckpoints: arguments.integer(always: "keep"), patience: settings.patience),
+            folder: folder, identity: identity, best: settings.keepsBest ? try BestParameters(of: model.parameters) : nil)
     }
 }

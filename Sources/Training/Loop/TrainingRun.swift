@@ -10,12 +10,17 @@ package final class TrainingRun {
         /// Steps between checkpoints; nil for none but when the run is interrupted.
         package let checkpointInterval: Int?
         package let keptCheckpoints: Int
+        /// Evaluations without a lower loss after which the run ends; nil for all of its steps.
+        package let patience: Int?
 
-        package init(stepCount: Int, evaluationInterval: Int?, checkpointInterval: Int?, keptCheckpoints: Int) {
+        package init(
+            stepCount: Int, evaluationInterval: Int?, checkpointInterval: Int?, keptCheckpoints: Int, patience: Int? = nil
+        ) {
             self.stepCount = stepCount
             self.evaluationInterval = evaluationInterval
             self.checkpointInterval = checkpointInterval
             self.keptCheckpoints = keptCheckpoints
+            self.patience = patience
         }
     }
 
@@ -41,16 +46,19 @@ package final class TrainingRun {
     private let validation: [Batch]
     private let folder: CheckpointFolder
     private let identity: RunIdentity
+    /// Where the best parameters are kept; nil where those of the last step are wanted.
+    package let best: BestParameters?
     /// The newest checkpoint of this run, and the steps taken before it.
     package private(set) var saved: (step: Int, path: String)?
 
     /// - Parameters:
     ///   - samples: those the schedule counts.
-    ///   - validation: batches whose losses are watched; may be empty.
+    ///   - validation: batches whose losses are watched; may be empty, but not of a run that keeps the best or has patience.
     package init(
         _ trainer: Trainer, schedule: BatchSchedule, samples: [Sample], validation: [Batch], plan: Plan, folder: CheckpointFolder,
-        identity: RunIdentity
+        identity: RunIdentity, best: BestParameters? = nil
     ) {
+        precondition(!validation.isEmpty || (best == nil && plan.patience == nil), "what is best is told by validation")
         self.trainer = trainer
         self.schedule = schedule
         self.samples = samples
@@ -58,6 +66,7 @@ package final class TrainingRun {
         self.plan = plan
         self.folder = folder
         self.identity = identity
+        self.best = best
     }
 
     /// Goes on from the newest checkpoint.
@@ -68,10 +77,17 @@ package final class TrainingRun {
             throw FileError(folder.path, "there is no checkpoint to go on from", hint: "start the run without --resume")
         }
         (stepCount, history) = try TrainingCheckpoint.read(
-            newest.path, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer)
+            newest.path, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer, best: best)
         schedule.skip(stepCount)
         saved = (stepCount, newest.path)
     }
+
+    /// Whether the validation loss has not fallen for as many evaluations as the plan allows. History alone decides it, so that a
+    /// run that goes on after an interruption ends where it would have ended.
+    package var hasLostPatience: Bool { plan.patience.map { history.evaluationsSinceBest >= $0 } ?? false }
+
+    /// Makes the parameters those of the evaluation with the lowest loss, where they are kept: after the last step.
+    package func restoreBest() { best?.restore(trainer.model.parameters) }
 
     /// Takes the steps that are left. What is due after a step and was not done before an interruption is done first.
     ///
@@ -82,7 +98,7 @@ package final class TrainingRun {
     package func run(isStopRequested: () -> Bool, observe: (Event) throws -> Void) throws -> Ending {
         while true {
             if isEvaluationDue { try evaluate(isStopRequested, observe) }
-            if stepCount >= plan.stepCount {
+            if stepCount >= plan.stepCount || hasLostPatience {
                 try checkParameters()
                 return .finished
             }
@@ -153,6 +169,7 @@ package final class TrainingRun {
         guard let loss = try meanLoss(validation, isStopRequested: isStopRequested) else { return }
         let evaluation = RunHistory.Evaluation(step: stepCount, loss: loss)
         history.evaluations.append(evaluation)
+        if history.best == evaluation { best?.keep(trainer.model.parameters) }
         try observe(.evaluated(evaluation))
     }
 
@@ -163,7 +180,7 @@ package final class TrainingRun {
         do throws(FileError) {
             try TrainingCheckpoint.write(
                 to: path, step: stepCount, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer,
-                history: history)
+                history: history, best: best)
         } catch {
             let last = saved.map { "the checkpoint after step \($0.step) is still good, and --resume goes on from it" }
             let hint = [error.hint, last].compactMap(\.self).joined(separator: "; ")

@@ -17,4 +17,13 @@ package struct RunHistory: Equatable, Sendable {
     package var evaluations: [Evaluation] = []
 
     package init() {}
+
+    /// The first of the evaluations with the lowest loss.
+    package var best: Evaluation? { evaluations.min { $0.loss < $1.loss } }
+
+    /// Evaluations since the best one.
+    package var evaluationsSinceBest: Int {
+        guard let best, let index = evaluations.firstIndex(of: best) else { return 0 }
+        return evaluations.count - 1 - index
+    }
 }

@@ -5,7 +5,8 @@ import TensorCore
 
 /// A file from which a run goes on as if it had never stopped.
 ///
-/// A safetensors file: the trained tensors by their names, the optimizer's moments, the losses so far. `__metadata__` has
+/// A safetensors file: the trained tensors by their names (of a run with --keep-best a second time, with `best.` before the name),
+/// the optimizer's moments, the losses so far. `__metadata__` has
 ///
 ///     qtrain.version     1
 ///     qtrain.step        steps taken
@@ -28,13 +29,16 @@ package enum TrainingCheckpoint {
     }
 
     /// About how long the file will be: the tensors, without the history and the header.
-    package static func byteCount(parameters: ParameterSet, optimizer: Optimizer) -> Int {
-        parts(parameters, optimizer).reduce(0) { $0 + $1.bytes.count }
+    package static func byteCount(parameters: ParameterSet, optimizer: Optimizer, best: BestParameters?) -> Int {
+        parts(parameters, optimizer, best).reduce(0) { $0 + $1.bytes.count }
     }
 
     /// Writes the state after `step` steps; the file appears complete or not at all.
+    ///
+    /// - Parameter best: the best parameters so far, where they are kept.
     package static func write(
-        to path: String, step: Int, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer, history: RunHistory
+        to path: String, step: Int, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer, history: RunHistory,
+        best: BestParameters? = nil
     ) throws(FileError) {
         var losses = history.losses
         var evaluations = history.evaluations.flatMap { [Double($0.step), $0.loss] }
@@ -44,7 +48,7 @@ package enum TrainingCheckpoint {
         losses.withUnsafeMutableBytes { losses in
             evaluations.withUnsafeMutableBytes { evaluations in
                 let parts =
-                    parts(parameters, optimizer) + [
+                    parts(parameters, optimizer, best) + [
                         Part(name: lossesName, type: .f64, dimensions: [losses.count / 8], bytes: losses),
                         Part(name: evaluationsName, type: .f64, dimensions: [evaluations.count / 16, 2], bytes: evaluations),
                     ]
@@ -76,11 +80,11 @@ package enum TrainingCheckpoint {
         try writer.finish { _ in metadata }
     }
 
-    /// Reads a checkpoint into `parameters` and `optimizer`; what it was written with must be `identity`.
+    /// Reads a checkpoint into `parameters`, `optimizer` and `best`; what it was written with must be `identity`.
     ///
     /// - Returns: the steps taken, and what they measured.
     package static func read(
-        _ path: String, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer
+        _ path: String, identity: RunIdentity, parameters: ParameterSet, optimizer: Optimizer, best: BestParameters? = nil
     ) throws(FileError) -> (step: Int, history: RunHistory) {
         let file = try open(path)
         let (step, written) = try header(file)
@@ -97,7 +101,7 @@ package enum TrainingCheckpoint {
         history.evaluations = stride(from: 0, to: evaluations.count - 1, by: 2).map {
             .init(step: Int(exactly: evaluations[$0]) ?? 0, loss: evaluations[$0 + 1])
         }
-        try read(file, indices, into: parts(parameters, optimizer))
+        try read(file, indices, into: parts(parameters, optimizer, best))
         optimizer.stepCount = step
         return (step, history)
     }
@@ -177,16 +181,19 @@ package enum TrainingCheckpoint {
         }
     }
 
-    private static func parts(_ parameters: ParameterSet) -> [Part] {
-        parameters.slots.indices.map { slot in
+    private static func parts(_ parameters: ParameterSet) -> [Part] { parts(parameters, in: parameters.values, prefix: "") }
+
+    /// The tensors of `parameters` as they lie in a memory of the same layout.
+    private static func parts(_ parameters: ParameterSet, in memory: FloatMemory, prefix: String) -> [Part] {
+        parameters.slots.map { slot in
             Part(
-                name: parameters.slots[slot].name, type: .f32, dimensions: parameters.slots[slot].shape.dimensions,
-                bytes: UnsafeMutableRawBufferPointer(start: parameters.value(slot), count: 4 * parameters.slots[slot].count))
+                name: prefix + slot.name, type: .f32, dimensions: slot.shape.dimensions,
+                bytes: UnsafeMutableRawBufferPointer(start: memory.pointer + slot.offset, count: 4 * slot.count))
         }
     }
 
-    private static func parts(_ parameters: ParameterSet, _ optimizer: Optimizer) -> [Part] {
-        parts(parameters)
+    private static func parts(_ parameters: ParameterSet, _ optimizer: Optimizer, _ best: BestParameters?) -> [Part] {
+        parts(parameters) + (best.map { parts(parameters, in: $0.values, prefix: "best.") } ?? [])
             + optimizer.state.map { tensor in
                 Part(
                     name: tensor.name, type: tensor.isFloat ? .f32 : .u8,

@@ -1,0 +1,103 @@
+import ByteIO
+import CommandLineKit
+import Glibc
+import JSONText
+import Testing
+
+@testable import qtrain
+
+/// `--keep-best` and `--patience`, from the command line to the bytes of the output.
+@Suite struct TrainBestTests {
+    /// So fast that the loss falls for a while and then rises.
+    private static let rough = [
+        "--lr", "0.2", "--schedule", "constant", "--eval-every", "2", "--split", "0.5,0,0.5", "--targets", "q_proj,v_proj", "--dropout",
+        "0.1",
+    ]
+
+    private static func line(_ folder: borrowing TemporaryFolder, output: String, _ options: [String]) throws -> [String] {
+        try TrainTests.line(folder, output: output, rough + options)
+    }
+
+    private static func areEqual(_ folder: borrowing TemporaryFolder, _ first: String, _ second: String) throws -> Bool {
+        try Fixture.bytes(folder.file(first)) == Fixture.bytes(folder.file(second))
+    }
+
+    @Test func writesWhatHadTheLowestLoss() throws {
+        let folder = try TemporaryFolder()
+        let run = ToolRunner(qtrain, try Self.line(folder, output: "best.lora", ["--steps", "20", "--keep-best", "--json"]))
+        #expect(run.status == .done, "\(run.errors)")
+        let document = try run.document()
+        let step = try #require(document["output_step"]?.integer)
+        try #require((1..<20).contains(step), "the loss was lowest at an end of the run: \(run.errors)")
+        #expect(document["ended_early"]?.bool == false && document["steps"]?.integer == 20)
+        let short = ToolRunner(qtrain, try Self.line(folder, output: "short.lora", ["--steps", "\(step)", "--json"]))
+        #expect(try short.document()["validation_loss"] == document["validation_loss"])
+        #expect(try Self.areEqual(folder, "best.lora", "short.lora"))
+        let last = ToolRunner(qtrain, try Self.line(folder, output: "last.lora", ["--steps", "20", "--json"]))
+        #expect(try last.document()["output_step"]?.integer == 20)
+        #expect(try !Self.areEqual(folder, "best.lora", "last.lora"))
+    }
+
+    @Test func endsEarlyAndSaysSo() throws {
+        let folder = try TemporaryFolder()
+        let options = ["--steps", "60", "--keep-best", "--patience", "2", "--log", folder.file("log.jsonl")]
+        let run = ToolRunner(qtrain, try Self.line(folder, output: "x.lora", options))
+        #expect(run.status == .done, "\(run.errors)")
+        #expect(run.errors.contains(" of 60: the validation loss was lowest after step "), "\(run.errors)")
+        #expect(run.errors.contains(" and not in the 2 evaluations since"))
+        #expect(run.output.contains(", the lowest, which is written\n"), "\(run.output)")
+        let log = String(decoding: try Fixture.bytes(folder.file("log.jsonl")), as: UTF8.self)
+        #expect(log.contains("{\"ended_early_after_step\": "))
+    }
+
+    @Test("goes on bit for bit after it was killed", arguments: [SIGKILL, SIGTERM])
+    func goesOn(_ signal: Int32) throws {
+        let folder = try TemporaryFolder()
+        let options = ["--steps", "60", "--save-every", "3", "--keep-best", "--patience", "4", "--accumulate", "4"]
+        let whole = ToolRunner(qtrain, try Self.line(folder, output: "whole.lora", options))
+        #expect(whole.status == .done, "\(whole.errors)")
+        let process = try ToolProcess("qtrain", try Self.line(folder, output: "part.lora", options))
+        let checkpoints = folder.file("part.lora.checkpoints")
+        for _ in 0..<20_000 where (try? FilePath.entries(of: checkpoints).contains { $0.hasSuffix(".qtrain") }) != true { usleep(500) }
+        process.kill(signal)
+        #expect(process.wait() == .signal(signal))
+        #expect(FilePath.kind(of: folder.file("part.lora")) == .missing)
+        let other = ToolRunner(qtrain, try Self.line(folder, output: "part.lora", options + ["--resume", "--eval-every", "3"]))
+        #expect(other.status != .done)
+        let resumed = ToolRunner(qtrain, try Self.line(folder, output: "part.lora", options + ["--resume"]))
+        #expect(resumed.status == .done, "\(resumed.errors)")
+        #expect(try Self.areEqual(folder, "part.lora", "whole.lora"))
+    }
+
+    @Test func goesOnAsWhatItWas() throws {
+        let folder = try TemporaryFolder()
+        let line = try Self.line(folder, output: "x.lora", ["--steps", "4", "--save-every", "2", "--keep-best", "--patience", "9"])
+        #expect(ToolRunner(qtrain, line).status == .done)
+        for (removed, error) in [
+            ("--keep-best", "keep-best was true, but is not set"), ("--patience", "patience was 9, but is not set"),
+        ] {
+            var other = line
+            if let place = other.firstIndex(of: removed) { other.removeSubrange(place...place + (removed == "--patience" ? 1 : 0)) }
+            let run = ToolRunner(qtrain, other + ["--resume", "--force"])
+            #expect(run.status == .failed && run.errors.contains("belongs to another run: \(error)"), "\(run.errors)")
+        }
+    }
+
+    @Test func warnsWhereNothingWasLearned() throws {
+        let folder = try TemporaryFolder()
+        var line = try Self.line(folder, output: "x.lora", ["--steps", "2", "--keep-best"])
+        if let place = line.firstIndex(of: "--lr") { line[place + 1] = "50" }
+        let run = ToolRunner(qtrain, line)
+        #expect(run.status == .done, "\(run.errors)")
+        #expect(run.errors.contains("the validation loss was never lower than before the first step: "), "\(run.errors)")
+    }
+
+    @Test(arguments: [["--keep-best"], ["--patience", "3"]])
+    func needsAValidationSplit(_ option: [String]) throws {
+        let folder = try TemporaryFolder()
+        let run = ToolRunner(qtrain, try TrainTests.line(folder, output: "x.lora", ["--steps", "2", "--split", "1,0,0"] + option))
+        #expect(run.status == .usage)
+        #expect(
+            run.errors.contains("\(option[0]) goes by the validation loss, but no records are in the validation split"), "\(run.errors)")
+    }
+}
