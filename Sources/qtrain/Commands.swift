@@ -77,7 +77,8 @@ private let trainCommand = Command(
         --full everything. The output is a .lora file for 'qrun --adapter' and 'qmerge'; 'qconvert to-peft' makes a PEFT \
         folder of it.
 
-        Same seed and options, same bytes: for any number of threads, and after any number of interruptions.
+        Same seed and options, same bytes on one kind of processor: for any number of threads, and after any number of \
+        interruptions.
 
         Warm-up counts from 1: of N steps, step K has K/N of the learning rate (transformers' Trainer: (K - 1)/N, so that its \
         first step changes nothing). Weight decay reaches all that is trained, with --full biases, norms and embeddings too, as \

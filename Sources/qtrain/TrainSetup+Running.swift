@@ -47,11 +47,18 @@ extension TrainSetup {
         do {
             let ending = try takeSteps(watch, stop, console)
             progress.finish()
-            if case .stopped(let path) = ending {
+            switch ending {
+            case .success(.stopped(let path)):
                 let failure = stopped(path, watch)
                 guard stop.isRequested else { throw failure }
                 console.note([failure.message, failure.hint].compactMap(\.self).joined(separator: "; "))
-            } else {
+            case .failure(let error):
+                guard run.best != nil, let best = run.history.best, best.step > 0 else { throw explained(error) }
+                run.restoreBest()
+                try output.write(self)
+                let path = arguments.string(always: "output")
+                throw explained(error, kept: "\(path) has the parameters after step \(best.step), whose validation loss was lowest")
+            case .success(.finished):
                 if run.hasLostPatience, run.stepCount < run.plan.stepCount { tellOfEarlyEnd(watch, console) }
                 run.restoreBest()
                 try write(output)
@@ -95,11 +102,14 @@ extension TrainSetup {
         ])
     }
 
-    private func takeSteps(_ watch: RunWatch, _ stop: StopRequest, _ console: Console) throws -> TrainingRun.Ending {
+    /// How the steps ended, or why they could not go on.
+    private func takeSteps(
+        _ watch: RunWatch, _ stop: StopRequest, _ console: Console
+    ) throws -> Result<TrainingRun.Ending, TrainingError> {
         let prompts = PromptWatch(setup: self, prompts: arguments.strings("sample-prompt"), watch: watch, console: console)
         do {
             if run.stepCount == 0 { try prompts.answer(afterStep: 0) }
-            return try run.run(isStopRequested: { stop.isRequested || watch.logFailure != nil }) { event in
+            let ending = try run.run(isStopRequested: { stop.isRequested || watch.logFailure != nil }) { event in
                 watch.observe(event)
                 switch event {
                 case .stepped(let report, _):
@@ -109,8 +119,9 @@ extension TrainSetup {
                 case .saved: break
                 }
             }
+            return .success(ending)
         } catch let error as TrainingError {
-            throw explained(error)
+            return .failure(error)
         }
     }
 
@@ -156,7 +167,9 @@ extension TrainSetup {
     }
 
     /// With the places of the records concerned, and what is still there.
-    private func explained(_ error: TrainingError) -> Failure {
+    ///
+    /// - Parameter output: what has been written all the same, where something has.
+    private func explained(_ error: TrainingError, kept output: String? = nil) -> Failure {
         var message = error.description
         if case .nonfiniteLoss(_, _, _, let indices) = error, !indices.isEmpty {
             message += "; its \(data.unit) are " + indices.map { data.place(samples.records[$0]) }.joined(separator: ", ")
@@ -165,6 +178,6 @@ extension TrainSetup {
             run.saved.map {
                 "; the checkpoint after step \($0.step) is still good" + (settings.isFull ? "" : ", and --init-from begins with it")
             } ?? ""
-        return Failure(message, hint: error.hint + kept)
+        return Failure(message, hint: error.hint + kept + (output.map { "; " + $0 } ?? ""))
     }
 }

@@ -92,6 +92,32 @@ import Testing
         #expect(run.errors.contains("the validation loss was never lower than before the first step: "), "\(run.errors)")
     }
 
+    /// Weights that shrink by less and less, and then grow without end: what was best before is not lost with the run.
+    @Test func writesTheBestOfARunThatFails() throws {
+        let folder = try TemporaryFolder()
+        let options = [
+            "--steps", "2000", "--warmup", "2000", "--lr", "40", "--weight-decay", "10", "--eval-every", "1", "--split", "0.5,0,0.5",
+            "--targets", "q_proj,v_proj", "--dropout", "0", "--keep-best", "--log", folder.file("log.jsonl"),
+        ]
+        let run = ToolRunner(qtrain, try TrainTests.line(folder, output: "x.lora", options))
+        #expect(run.status == .failed)
+        #expect(run.errors.contains("qtrain: error: ") && run.errors.contains(" is not finite"), "\(run.errors)")
+        #expect(run.errors.contains("x.lora has the parameters after step "), "\(run.errors)")
+        #expect(run.errors.hasSuffix(", whose validation loss was lowest\n"))
+        let lines = try Fixture.bytes(folder.file("log.jsonl")).split(separator: 0x0a).map { try JSONValue(parsing: Array($0)) }
+        let losses = lines.compactMap { $0["validation_loss"]?.double }
+        let lowest = try #require(losses.min())
+        #expect(try lowest < #require(losses.first) && lowest < #require(losses.last))
+        let measured = ToolRunner(
+            qtrain,
+            [
+                "evaluate", Fixture.sample("llama-bnb4"), "--adapter", folder.file("x.lora"), "--data", folder.file("data.json"), "--split",
+                "0.5,0,0.5", "--part", "validation", "--json",
+            ])
+        #expect(measured.status == .done, "\(measured.errors)")
+        #expect(abs(try #require(try measured.document()["loss"]?.double) - lowest) < 1e-3)
+    }
+
     @Test(arguments: [["--keep-best"], ["--patience", "3"]])
     func needsAValidationSplit(_ option: [String]) throws {
         let folder = try TemporaryFolder()
