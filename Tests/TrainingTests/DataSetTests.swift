@@ -1,5 +1,6 @@
 import ByteIO
 import CheckpointTestSupport
+import Glibc
 import Testing
 import Tokenization
 
@@ -102,6 +103,20 @@ extension TemporaryFolder {
         let error = try #require(throws: FileError.self) { try DataSet.open(path) }
         #expect(error.message == foreign.what)
         #expect(error.hint?.contains(foreign.hint) == true)
+    }
+
+    /// Larger than what is read of a data set, and compressed.
+    @Test func namesForeignFormsOfAnySizeAndInGzip() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file(Array("PAR1".utf8), named: "huge.parquet")
+        #expect(truncate(path, DataSet.byteCountLimit + 1) == 0)
+        #expect(try #require(throws: FileError.self) { try DataSet.open(path) }.message == "is a Parquet file")
+        // gzip of "a,b" and a line feed.
+        let table: [UInt8] = [
+            0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 0xff, 0x4b, 0xd4, 0x49, 0xe2, 0x02, 0x00, 0xc5, 0x10, 0x97, 0x24, 0x04, 0x00, 0x00, 0x00,
+        ]
+        let packed = try folder.file(table, named: "data.csv.gz")
+        #expect(try #require(throws: FileError.self) { try DataSet.open(packed) }.message == "is a table of comma-separated values")
     }
 
     @Test func takesTextForTextWhereItsNameSaysSo() throws {

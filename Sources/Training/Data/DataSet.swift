@@ -39,13 +39,16 @@ package struct DataSet: Sendable {
     /// - Throws: for a file that cannot be read, is empty or not UTF-8, or holds anything but such records.
     package static func open(_ path: String) throws(FileError) -> DataSet {
         if FilePath.kind(of: path) == .folder { throw FileError(path, "is a folder, not a file", hint: ForeignData.folderHint) }
-        var bytes = try InputFile(path: path).allBytes(limit: byteCountLimit)
+        let file = try InputFile(path: path)
         var name = FilePath.name(of: path).lowercased()
+        // Before its size is looked at: what is not read at all is no matter of size.
+        try refuseForeign(try file.bytes(atOffset: 0, count: min(ForeignData.headByteCount, file.byteCount)), name: name, path: path)
+        var bytes = try file.allBytes(limit: byteCountLimit)
         if Gzip.isGzip(bytes) {
             bytes = try Gzip.expand(bytes, path: path, limit: byteCountLimit)
             if name.hasSuffix(".gz") { name.removeLast(3) }
+            try refuseForeign(bytes, name: name, path: path)
         }
-        if let foreign = ForeignData.recognize(bytes, name: name) { throw FileError(path, "is \(foreign.name)", hint: foreign.hint) }
         if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes.removeFirst(3) }
         try checkEncoding(bytes, path: path)
         guard let first = bytes.first(where: { !isSpace($0) }) else { throw FileError(path, "there is nothing in it to learn from") }
@@ -64,6 +67,10 @@ package struct DataSet: Sendable {
         return DataSet(
             path: path, form: form, records: reader.records, places: reader.places,
             unusedFields: reader.unusedFields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, checksum: CRC32C(of: bytes))
+    }
+
+    private static func refuseForeign(_ bytes: [UInt8], name: String, path: String) throws(FileError) {
+        if let foreign = ForeignData.recognize(bytes, name: name) { throw FileError(path, "is \(foreign.name)", hint: foreign.hint) }
     }
 
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }

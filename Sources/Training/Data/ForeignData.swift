@@ -6,6 +6,9 @@ struct ForeignData {
     let name: String
     let hint: String
 
+    /// Bytes of the beginning of a file that are enough to tell.
+    static let headByteCount = 512
+
     private static let parquet = ForeignData(name: "a Parquet file", hint: converted(from: "parquet"))
     private static let arrow = ForeignData(name: "an Arrow file", hint: converted(from: "arrow"))
     private static let compressed = ForeignData(name: "a compressed file", hint: "unpack it first; only gzip is read as it is")
@@ -39,7 +42,7 @@ struct ForeignData {
         if name.hasSuffix(".csv") { return table("a table of comma-separated values", "csv.DictReader(sys.stdin)") }
         if name.hasSuffix(".tsv") { return table("a table of tab-separated values", "csv.DictReader(sys.stdin, delimiter='\\t')") }
         guard !name.hasSuffix(".txt"), !name.hasSuffix(".html"), !name.hasSuffix(".htm") else { return nil }
-        let visible = String(decoding: bytes.prefix(512).drop(while: DataSet.isSpace).prefix(64), as: UTF8.self).lowercased()
+        let visible = String(decoding: bytes.prefix(headByteCount).drop(while: DataSet.isSpace).prefix(64), as: UTF8.self).lowercased()
         guard visible.hasPrefix("<!doctype html") || visible.hasPrefix("<html") else { return nil }
         return ForeignData(
             name: "an HTML page", hint: "a download answered with a page is to be fetched again; a page to learn from is named .html")
