@@ -82,7 +82,8 @@ private let trainCommand = Command(
 
         Warm-up counts from 1: of N steps, step K has K/N of the learning rate (transformers' Trainer: (K - 1)/N, so that its \
         first step changes nothing). Weight decay reaches all that is trained, with --full biases, norms and embeddings too, as \
-        PyTorch's AdamW does by itself; the Trainer spares biases and norms.
+        PyTorch's AdamW does by itself; the Trainer spares biases and norms. Nothing is dropped but by --dropout: what config.json \
+        says of it (attn_pdrop and the like) is left out.
         """,
     arguments: [Argument("model", help: modelHelp)],
     options: [.output.required()] + dataOptions + loraOptions + optimizerOptions + runOptions + [.threads, .dryRun, .force, .json],
