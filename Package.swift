@@ -64,6 +64,7 @@ let package = Package(
         library("Adapters", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"]),
         library("Transformer", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
+        library("Jinja", ["JSONText"]),
         // 5
         library(
             "ModelLoading",
@@ -136,6 +137,7 @@ let package = Package(
                 "CheckpointTestSupport",
             ]),
         tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization", "CheckpointTestSupport"]),
+        tests("JinjaTests", ["ByteIO", "JSONText", "Jinja"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("JSONTextTests", ["JSONText"]),
         .target(
@@ -178,7 +180,7 @@ if isFuzzing {
             name: "fuzz",
             dependencies: [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Adapters",
-                "Tokenization", "Operations",
+                "Tokenization", "Jinja", "Operations",
             ],
             exclude: ["run.sh"], swiftSettings: swiftSettings,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
