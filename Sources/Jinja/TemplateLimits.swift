@@ -2,7 +2,7 @@
 ///
 /// Costs are counted, not measured: the same template with the same variables ends in the same way on every machine.
 package struct TemplateLimits: Hashable, Sendable {
-    /// Instructions, one each; operations on long values cost one more for every 64 bytes that they touch.
+    /// Instructions, one each; operations on long values cost one more for every 16 bytes that they touch.
     package var stepCount: Int
     /// Bytes of all values ever made, whether they are still needed or not: an upper bound of the memory in use.
     package var byteCount: Int
@@ -12,7 +12,7 @@ package struct TemplateLimits: Hashable, Sendable {
     package var callDepth: Int
 
     package init(
-        stepCount: Int = 10_000_000, byteCount: Int = 256 << 20, outputByteCount: Int = 64 << 20, callDepth: Int = 200
+        stepCount: Int = 20_000_000, byteCount: Int = 256 << 20, outputByteCount: Int = 64 << 20, callDepth: Int = 200
     ) {
         self.stepCount = stepCount
         self.byteCount = byteCount
@@ -23,7 +23,7 @@ package struct TemplateLimits: Hashable, Sendable {
     /// Lists and mappings inside each other. JSON text may be nested 128 deep; the rest is for what templates put around it.
     static let valueDepth = 160
     /// Brackets, operators and statements inside each other in the text of a template.
-    static let syntaxDepth = 200
+    static let syntaxDepth = 100
     /// Bytes of a template: the largest one known has 30,000.
     static let templateByteCount = 4 << 20
 }

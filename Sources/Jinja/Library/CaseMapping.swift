@@ -5,6 +5,7 @@ enum CaseMapping {
     func apply(to string: TemplateString, _ budget: Budget) throws(Fault) -> TemplateString {
         // A character grows threefold at most.
         try budget.spend(string.byteCount, times: 3)
+        if string.isASCII, self == .upper || self == .lower { return applyToASCII(string) }
         var scalars: [(scalar: Unicode.Scalar, mark: Mark)] = []
         scalars.reserveCapacity(string.scalarCount)
         string.forEachScalar { scalars.append(($0, $1)) }
@@ -26,6 +27,15 @@ enum CaseMapping {
                     ? Self.lower(scalars, index) : properties.isLowercase ? properties.uppercaseMapping : String(scalar)
             }
             buffer.append(mapped.utf8, mark: mark)
+        }
+        return TemplateString(buffer, isMarkup: string.isMarkup)
+    }
+
+    private func applyToASCII(_ string: TemplateString) -> TemplateString {
+        let first = UInt8(ascii: self == .upper ? "a" : "A")
+        let buffer = TextBuffer()
+        string.forEachRun { range, mark in
+            buffer.append(string.buffer.bytes[range].map { (first..<first + 26).contains($0) ? $0 ^ 0x20 : $0 }, mark: mark)
         }
         return TemplateString(buffer, isMarkup: string.isMarkup)
     }

@@ -156,8 +156,8 @@ extension Machine {
 
     private func pad(_ string: TemplateString, _ specification: FormatSpecification, mark: Mark, into buffer: TextBuffer) throws(Fault) {
         let missing = max(specification.width - string.scalarCount, 0)
-        let fill = Array(String(specification.fill).utf8)
-        try budget.spend(missing, times: fill.count)
+        let fill = missing > 0 ? try repeated(TemplateString(String(specification.fill)), missing) : .empty
+        try budget.spend(bytes: fill.byteCount)
         try budget.spend(bytes: string.byteCount)
         let left =
             switch specification.alignment {
@@ -165,9 +165,10 @@ extension Machine {
             case "^": missing / 2
             default: 0
             }
-        for _ in 0..<left { buffer.append(fill, mark: mark) }
+        let middle = fill.offset(ofScalar: left)
+        buffer.append(fill.buffer.bytes[fill.start..<middle], mark: mark)
         buffer.append(string)
-        for _ in left..<missing { buffer.append(fill, mark: mark) }
+        buffer.append(fill.buffer.bytes[middle..<fill.end], mark: mark)
     }
 
     // MARK: - Braces

@@ -25,7 +25,16 @@ struct JSONDump {
         buffer.append(text.utf8, mark: mark)
     }
 
+    /// Containers here, the rest elsewhere: what calls itself keeps little on the stack.
     private func write(_ value: Value, level: Int, mark: Mark) throws(Fault) {
+        switch value {
+        case .list(let list), .tuple(let list): try writeList(list.elements, level: level)
+        case .dictionary(let dictionary): try writeMembers(dictionary, level: level)
+        default: try writeSimple(value, mark: mark)
+        }
+    }
+
+    private func writeSimple(_ value: Value, mark: Mark) throws(Fault) {
         switch value {
         case .none: try write("null", mark: mark)
         case .bool(let value): try write(value ? "true" : "false", mark: mark)
@@ -33,19 +42,33 @@ struct JSONDump {
         case .hugeInteger(let value): try write(value.literal, mark: mark)
         case .double(let value): try write(Self.text(of: value), mark: mark)
         case .string(let string): try writeQuoted(string)
-        case .list(let list), .tuple(let list):
-            try writeContainer("[", "]", count: list.elements.count, level: level) { (index) throws(Fault) in
-                try write(list.elements[index], level: level + 1, mark: .data)
-            }
-        case .dictionary(let dictionary):
-            let order = sortsKeys ? try sortedIndices(dictionary) : Array(0..<dictionary.count)
-            try writeContainer("{", "}", count: dictionary.count, level: level) { (index) throws(Fault) in
-                try writeKey(dictionary.keys[order[index]])
-                try write(keySeparator)
-                try write(dictionary.values[order[index]], level: level + 1, mark: .data)
-            }
         default: throw .value("Object of type \(value.typeName) is not JSON serializable")
         }
+    }
+
+    private func writeList(_ elements: [Value], level: Int) throws(Fault) {
+        try write("[")
+        for index in elements.indices {
+            if index > 0 { try write(itemSeparator) }
+            try writeLineEnd(level: level + 1)
+            try write(elements[index], level: level + 1, mark: .data)
+        }
+        if !elements.isEmpty { try writeLineEnd(level: level) }
+        try write("]")
+    }
+
+    private func writeMembers(_ dictionary: ValueDictionary, level: Int) throws(Fault) {
+        let order = sortsKeys ? try sortedIndices(dictionary) : Array(0..<dictionary.count)
+        try write("{")
+        for index in order.indices {
+            if index > 0 { try write(itemSeparator) }
+            try writeLineEnd(level: level + 1)
+            try writeKey(dictionary.keys[order[index]])
+            try write(keySeparator)
+            try write(dictionary.values[order[index]], level: level + 1, mark: .data)
+        }
+        if !order.isEmpty { try writeLineEnd(level: level) }
+        try write("}")
     }
 
     private func write(_ separator: TemplateString) throws(Fault) {
@@ -55,19 +78,6 @@ struct JSONDump {
 
     private static func text(of value: Double) -> String {
         value.isNaN ? "NaN" : value.isInfinite ? (value < 0 ? "-Infinity" : "Infinity") : pythonRepresentation(of: value)
-    }
-
-    private func writeContainer(
-        _ open: String, _ close: String, count: Int, level: Int, _ item: (Int) throws(Fault) -> Void
-    ) throws(Fault) {
-        try write(open)
-        for index in 0..<count {
-            if index > 0 { try write(itemSeparator) }
-            try writeLineEnd(level: level + 1)
-            try item(index)
-        }
-        if count > 0 { try writeLineEnd(level: level) }
-        try write(close)
     }
 
     private func writeLineEnd(level: Int) throws(Fault) {
@@ -108,24 +118,21 @@ struct JSONDump {
         // The quotes are the string's, so that the text of one string has one origin.
         buffer.append("\"".utf8, mark: string.firstMark)
         var escapeCount = 0
-        string.forEachScalar { scalar, mark in
+        let escapesNonASCII = escapesNonASCII
+        buffer.append(string) { byte in
+            byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\") && (byte < 0x7f || !escapesNonASCII)
+        } replacement: { scalar in
             switch scalar {
-            case "\"": buffer.append("\\\"".utf8, mark: mark)
-            case "\\": buffer.append("\\\\".utf8, mark: mark)
-            case "\n": buffer.append("\\n".utf8, mark: mark)
-            case "\r": buffer.append("\\r".utf8, mark: mark)
-            case "\t": buffer.append("\\t".utf8, mark: mark)
-            case "\u{8}": buffer.append("\\b".utf8, mark: mark)
-            case "\u{c}": buffer.append("\\f".utf8, mark: mark)
-            case "\u{0}"..<"\u{20}":
-                escapeCount += 1
-                buffer.append(Self.escape(UInt16(scalar.value)).utf8, mark: mark)
+            case "\"": return "\\\""
+            case "\\": return "\\\\"
+            case "\n": return "\\n"
+            case "\r": return "\\r"
+            case "\t": return "\\t"
+            case "\u{8}": return "\\b"
+            case "\u{c}": return "\\f"
             default:
-                if escapesNonASCII, scalar.value > 0x7e {
-                    for unit in String(scalar).utf16 { buffer.append(Self.escape(unit).utf8, mark: mark) }
-                } else {
-                    buffer.append(scalar, mark: mark)
-                }
+                escapeCount += 1
+                return String(scalar).utf16.map(Self.escape).joined()
             }
         }
         buffer.append("\"".utf8, mark: string.firstMark)

@@ -21,66 +21,81 @@ extension Machine {
         return TemplateString(buffer)
     }
 
+    /// Containers here, the rest elsewhere: what calls itself keeps little on the stack.
     private func write(_ value: Value, to buffer: TextBuffer, mark: Mark, depth: Int) throws(Fault) {
-        func write(_ text: String) throws(Fault) {
-            try budget.spend(bytes: text.utf8.count)
-            buffer.append(text.utf8, mark: mark)
-        }
         guard depth <= TemplateLimits.valueDepth else {
             throw Fault(.limit, "values are nested more than \(TemplateLimits.valueDepth) deep")
         }
         switch value {
-        case .missing, .undefined: try write("Undefined")
-        case .none: try write("None")
-        case .bool(let value): try write(value ? "True" : "False")
-        case .integer(let value): try write(String(value))
-        case .hugeInteger(let value): try write(value.literal)
-        case .double(let value): try write(pythonRepresentation(of: value))
-        case .string(let string): try writeQuoted(string, to: buffer)
         case .list(let list): try writeSequence("[", list.elements, "]", to: buffer, depth: depth)
         case .tuple(let list): try writeSequence("(", list.elements, list.elements.count == 1 ? ",)" : ")", to: buffer, depth: depth)
-        case .dictionary(let dictionary): try writeMembers(Array(zip(dictionary.keys, dictionary.values)), to: buffer, depth: depth)
-        case .view(let view):
-            try write("\(view.kind.rawValue)(")
-            try writeSequence("[", try elements(of: value), "]", to: buffer, depth: depth)
-            try write(")")
+        case .dictionary(let dictionary): try writeMembers(dictionary.keys, dictionary.values, to: buffer, depth: depth)
+        case .view(let view): try writeView(view, to: buffer, depth: depth)
+        case .namespace(let number): try writeNamespace(number, to: buffer, depth: depth)
+        default: try writeSimple(value, to: buffer, mark: mark)
+        }
+    }
+
+    private func write(_ text: String, to buffer: TextBuffer, mark: Mark = .data) throws(Fault) {
+        try budget.spend(bytes: text.utf8.count)
+        buffer.append(text.utf8, mark: mark)
+    }
+
+    private func writeSimple(_ value: Value, to buffer: TextBuffer, mark: Mark) throws(Fault) {
+        let text: String
+        switch value {
+        case .string(let string): return try writeQuoted(string, to: buffer)
+        case .missing, .undefined: text = "Undefined"
+        case .none: text = "None"
+        case .bool(let value): text = value ? "True" : "False"
+        case .integer(let value): text = String(value)
+        case .hugeInteger(let value): text = value.literal
+        case .double(let value): text = pythonRepresentation(of: value)
         case .range(let range):
             let stop = range.start &+ range.count &* range.step
-            try write("range(\(range.start), \(stop)\(range.step == 1 ? "" : ", \(range.step)"))")
-        case .namespace(let number):
-            try write("<Namespace ")
-            try writeMembers(namespaces[number].map { ($0.name, $0.value) }, to: buffer, depth: depth)
-            try write(">")
-        case .macro(let number): try write("<Macro \(program.routines[closures[number].routine].name.map { "'\($0)'" } ?? "anonymous")>")
-        case .loop(let number): try write("<LoopContext \(loops[number].index + 1)/\(loops[number].knownLength)>")
-        case .iterator, .method, .function:
+            text = "range(\(range.start), \(stop)\(range.step == 1 ? "" : ", \(range.step)"))"
+        case .macro(let number):
+            text = "<Macro \(program.routines[closures[number].routine].name.map { "'\($0)'" } ?? "anonymous")>"
+        case .loop(let number): text = "<LoopContext \(loops[number].index + 1)/\(loops[number].knownLength)>"
+        default:
             throw Fault(
                 .unsupported, "a value of type '\(value.typeName)' has no text; is a filter like 'list' or 'join', or a call, missing?")
         }
+        try write(text, to: buffer, mark: mark)
+    }
+
+    private func writeView(_ view: DictionaryView, to buffer: TextBuffer, depth: Int) throws(Fault) {
+        try write("\(view.kind.rawValue)(", to: buffer)
+        try writeSequence("[", try elements(of: .view(view)), "]", to: buffer, depth: depth)
+        try write(")", to: buffer)
+    }
+
+    private func writeNamespace(_ number: Int, to buffer: TextBuffer, depth: Int) throws(Fault) {
+        try write("<Namespace ", to: buffer)
+        try writeMembers(namespaces[number].map(\.name), namespaces[number].map(\.value), to: buffer, depth: depth)
+        try write(">", to: buffer)
     }
 
     private func writeSequence(
         _ open: String, _ elements: [Value], _ close: String, to buffer: TextBuffer, depth: Int
     ) throws(Fault) {
-        buffer.append(open.utf8, mark: .data)
-        for (index, element) in elements.enumerated() {
-            if index > 0 { buffer.append(", ".utf8, mark: .data) }
-            try budget.spend(bytes: 2)
-            try write(element, to: buffer, mark: .data, depth: depth + 1)
+        try write(open, to: buffer)
+        for index in elements.indices {
+            if index > 0 { try write(", ", to: buffer) }
+            try write(elements[index], to: buffer, mark: .data, depth: depth + 1)
         }
-        buffer.append(close.utf8, mark: .data)
+        try write(close, to: buffer)
     }
 
-    private func writeMembers(_ members: [(Value, Value)], to buffer: TextBuffer, depth: Int) throws(Fault) {
-        buffer.append("{".utf8, mark: .data)
-        for (index, (key, value)) in members.enumerated() {
-            if index > 0 { buffer.append(", ".utf8, mark: .data) }
-            try budget.spend(bytes: 4)
-            try write(key, to: buffer, mark: .data, depth: depth + 1)
-            buffer.append(": ".utf8, mark: .data)
-            try write(value, to: buffer, mark: .data, depth: depth + 1)
+    private func writeMembers(_ keys: [Value], _ values: [Value], to buffer: TextBuffer, depth: Int) throws(Fault) {
+        try write("{", to: buffer)
+        for index in keys.indices {
+            if index > 0 { try write(", ", to: buffer) }
+            try write(keys[index], to: buffer, mark: .data, depth: depth + 1)
+            try write(": ", to: buffer)
+            try write(values[index], to: buffer, mark: .data, depth: depth + 1)
         }
-        buffer.append("}".utf8, mark: .data)
+        try write("}", to: buffer)
     }
 
     /// In single quotes, unless there are some inside and no double ones.
@@ -91,19 +106,19 @@ extension Machine {
         let quote: Unicode.Scalar = isDouble ? "\"" : "'"
         var escapeCount = 0
         buffer.append(quote, mark: .data)
-        string.forEachScalar { scalar, mark in
+        let quoteByte = UInt8(isDouble ? UInt8(ascii: "\"") : UInt8(ascii: "'"))
+        buffer.append(string) { byte in
+            (0x20..<0x7f).contains(byte) && byte != quoteByte && byte != UInt8(ascii: "\\")
+        } replacement: { scalar in
             switch scalar {
-            case quote, "\\": buffer.append("\\\(scalar)".utf8, mark: mark)
-            case "\n": buffer.append("\\n".utf8, mark: mark)
-            case "\r": buffer.append("\\r".utf8, mark: mark)
-            case "\t": buffer.append("\\t".utf8, mark: mark)
+            case quote, "\\": return "\\\(scalar)"
+            case "\n": return "\\n"
+            case "\r": return "\\r"
+            case "\t": return "\\t"
             default:
-                if PythonText.isPrintable(scalar) {
-                    buffer.append(scalar, mark: mark)
-                } else {
-                    escapeCount += 1
-                    buffer.append(Self.escape(scalar).utf8, mark: mark)
-                }
+                if PythonText.isPrintable(scalar) { return nil }
+                escapeCount += 1
+                return Self.escape(scalar)
             }
         }
         buffer.append(quote, mark: .data)
@@ -124,14 +139,15 @@ extension Machine {
         if isPlain { return string.markup() }
         try budget.spend(string.byteCount, times: 5)
         let buffer = TextBuffer()
-        string.forEachScalar { scalar, mark in
+        buffer.append(string) { byte in
+            byte != 0x26 && byte != 0x3c && byte != 0x3e && byte != 0x27 && byte != 0x22
+        } replacement: { scalar in
             switch scalar {
-            case "&": buffer.append("&amp;".utf8, mark: mark)
-            case "<": buffer.append("&lt;".utf8, mark: mark)
-            case ">": buffer.append("&gt;".utf8, mark: mark)
-            case "'": buffer.append("&#39;".utf8, mark: mark)
-            case "\"": buffer.append("&#34;".utf8, mark: mark)
-            default: buffer.append(scalar, mark: mark)
+            case "&": "&amp;"
+            case "<": "&lt;"
+            case ">": "&gt;"
+            case "'": "&#39;"
+            default: "&#34;"
             }
         }
         return TemplateString(buffer, isMarkup: true)

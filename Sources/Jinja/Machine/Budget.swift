@@ -17,7 +17,7 @@ final class Budget {
 
     /// For going over bytes without making any.
     func spend(work byteCount: Int) throws(Fault) {
-        steps -= byteCount >> 6
+        steps -= byteCount >> 4
         try step()
     }
 
@@ -35,5 +35,5 @@ final class Budget {
     }
 
     /// For going over elements of lists.
-    func spend(elements count: Int) throws(Fault) { try spend(work: count << 3) }
+    func spend(elements count: Int) throws(Fault) { try spend(work: count << 2) }
 }

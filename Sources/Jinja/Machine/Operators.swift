@@ -23,13 +23,20 @@ extension Machine {
     func isEqual(_ left: Value, _ right: Value) throws(Fault) -> Bool {
         try budget.step()
         switch (left, right) {
+        case (.list(let left), .list(let right)), (.tuple(let left), .tuple(let right)):
+            return try areEqual(left.elements, right.elements)
+        case (.dictionary(let left), .dictionary(let right)): return try areEqual(left, right)
+        default: return try areSimplyEqual(left, right)
+        }
+    }
+
+    /// Of values that contain no others: what calls itself keeps little on the stack.
+    private func areSimplyEqual(_ left: Value, _ right: Value) throws(Fault) -> Bool {
+        switch (left, right) {
         case (.undefined, .undefined), (.none, .none): return true
         case (.string(let left), .string(let right)):
             try budget.spend(work: min(left.byteCount, right.byteCount))
             return TemplateString.isEqual(left, right)
-        case (.list(let left), .list(let right)), (.tuple(let left), .tuple(let right)):
-            return try areEqual(left.elements, right.elements)
-        case (.dictionary(let left), .dictionary(let right)): return try areEqual(left, right)
         case (.range(let left), .range(let right)):
             guard left.count == right.count else { return false }
             return left.count == 0 || left.start == right.start && (left.count == 1 || left.step == right.step)
@@ -46,7 +53,7 @@ extension Machine {
 
     private func areEqual(_ left: [Value], _ right: [Value]) throws(Fault) -> Bool {
         guard left.count == right.count else { return false }
-        for (left, right) in zip(left, right) where !(try isEqual(left, right)) { return false }
+        for index in left.indices where !(try isEqual(left[index], right[index])) { return false }
         return true
     }
 
@@ -80,15 +87,25 @@ extension Machine {
     func order(_ left: Value, _ right: Value, _ operation: Comparison) throws(Fault) -> Number.Order {
         try budget.step()
         switch (left, right) {
+        case (.list(let left), .list(let right)), (.tuple(let left), .tuple(let right)):
+            return try order(left.elements, right.elements, operation)
+        default: return try orderSimply(left, right, operation)
+        }
+    }
+
+    private func order(_ left: [Value], _ right: [Value], _ operation: Comparison) throws(Fault) -> Number.Order {
+        for index in 0..<min(left.count, right.count) where !(try isEqual(left[index], right[index])) {
+            return try order(left[index], right[index], operation)
+        }
+        return Number.compare(.integer(left.count), .integer(right.count))
+    }
+
+    private func orderSimply(_ left: Value, _ right: Value, _ operation: Comparison) throws(Fault) -> Number.Order {
+        switch (left, right) {
         case (.string(let left), .string(let right)):
             try budget.spend(work: min(left.byteCount, right.byteCount))
             // UTF-8 is ordered as its scalars are.
             return TemplateString.isEqual(left, right) ? .equal : left.bytes.lexicographicallyPrecedes(right.bytes) ? .less : .greater
-        case (.list(let left), .list(let right)), (.tuple(let left), .tuple(let right)):
-            for (left, right) in zip(left.elements, right.elements) where !(try isEqual(left, right)) {
-                return try order(left, right, operation)
-            }
-            return Number.compare(.integer(left.elements.count), .integer(right.elements.count))
         default:
             for side in [left, right] { if case .undefined(let undefined) = side { throw undefined.fault } }
             guard let leftNumber = Number(left), let rightNumber = Number(right) else {
@@ -209,9 +226,13 @@ extension Machine {
 
     func repeated(_ string: TemplateString, _ count: Int) throws(Fault) -> TemplateString {
         try budget.spend(count, times: string.byteCount)
+        guard count > 0, !string.isEmpty else { return TemplateString.empty.markup(string.isMarkup) }
+        // By doubling, so that a string of one byte is not copied byte by byte.
         let buffer = TextBuffer()
-        // In doublings of the whole, so that a string of one byte is not copied byte by byte.
-        for _ in 0..<(string.isEmpty ? 0 : count) { buffer.append(string) }
+        buffer.append(string)
+        while buffer.bytes.count <= string.byteCount * count / 2 { buffer.append(TemplateString(buffer)) }
+        let rest = string.byteCount * count - buffer.bytes.count
+        buffer.append(TemplateString(buffer).piece(0..<rest))
         return TemplateString(buffer, isMarkup: string.isMarkup)
     }
 

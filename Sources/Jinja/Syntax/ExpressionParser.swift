@@ -40,10 +40,11 @@ extension Parser {
                 branches.append((condition, value))
                 value = try parseBinary(.or)
             } else {
-                // a if b if c: the whole of `a if b` depends on c.
+                // a if b if c: the whole of `a if b` depends on c. Counted twice, as walking it takes twice the place on the stack.
                 value = Expression(offset: value.offset, node: .conditional([(condition, value)], otherwise: nil))
+                wrappings += 2
                 try descend()
-                wrappings += 1
+                try descend()
             }
         }
         return branches.isEmpty ? value : Expression(offset: offset, node: .conditional(branches, otherwise: value))

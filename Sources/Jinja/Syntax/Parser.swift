@@ -114,6 +114,9 @@ struct Parser {
     }
 
     private mutating func parseStatement() throws(TemplateError) -> [Statement] {
+        // Counted twice with the body around it, as it takes twice the place on the stack.
+        try descend()
+        defer { ascend() }
         let token = try expectName("the name of a statement")
         openTags.append((token.text, token.offset))
         defer { openTags.removeLast() }

@@ -163,6 +163,24 @@ struct TemplateString {
 }
 
 extension TextBuffer {
+    /// With some characters written otherwise. `isPlain` tells the bytes that stand for themselves and are copied in one go; of
+    /// the other characters `replacement` says what is written, nil for the character itself.
+    func append(_ string: TemplateString, isPlain: (UInt8) -> Bool, replacement: (Unicode.Scalar) -> String?) {
+        let bytes = string.buffer.bytes
+        string.forEachRun { range, mark in
+            var offset = range.lowerBound
+            while offset < range.upperBound {
+                let plainEnd = bytes[offset..<range.upperBound].firstIndex { !isPlain($0) } ?? range.upperBound
+                if plainEnd > offset { append(bytes[offset..<plainEnd], mark: mark) }
+                offset = plainEnd
+                guard offset < range.upperBound else { break }
+                let (scalar, count) = PythonText.scalar(in: bytes, at: offset)
+                if let text = replacement(scalar) { append(text.utf8, mark: mark) } else { append(scalar, mark: mark) }
+                offset += count
+            }
+        }
+    }
+
     func append(_ string: TemplateString, inGeneration number: UInt32 = 0) {
         guard string.buffer === self else {
             string.forEachRun { range, mark in append(string.buffer.bytes[range], mark: mark.inGeneration(number)) }
