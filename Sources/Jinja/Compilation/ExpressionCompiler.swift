@@ -130,18 +130,18 @@ extension Compiler {
             routine.emit(.call(shape(arguments)), at: part.offset)
         case .filter(let name, let arguments):
             try compile(arguments, context, caller: nil)
-            if let filter = Filter(rawValue: name) {
+            if let filter = TemplateFilter(rawValue: name) {
                 routine.emit(.filter(filter, shape(arguments)), at: part.offset)
             } else {
-                guard context.isConditional else { throw source.error(.unsupported, at: part.offset, Filter.missing(name)) }
+                guard context.isConditional else { throw source.error(.unsupported, at: part.offset, TemplateFilter.missing(name)) }
                 routine.emit(.missing(isFilter: true, name: self.name(name)), at: part.offset)
             }
         case .test(let name, let arguments, let isNegated):
             try compile(arguments, context, caller: nil)
-            if let test = Test(rawValue: name) {
+            if let test = TemplateTest(rawValue: name) {
                 routine.emit(.test(test, shape(arguments)), at: part.offset)
             } else {
-                guard context.isConditional else { throw source.error(.unsupported, at: part.offset, Test.missing(name)) }
+                guard context.isConditional else { throw source.error(.unsupported, at: part.offset, TemplateTest.missing(name)) }
                 routine.emit(.missing(isFilter: false, name: self.name(name)), at: part.offset)
             }
             if isNegated { routine.emit(.not, at: part.offset) }

@@ -31,8 +31,8 @@ enum Instruction {
     case call(Int32)
     /// A call of a member, without making a value of the method.
     case callMember(name: Int32, shape: Int32)
-    case filter(Filter, Int32)
-    case test(Test, Int32)
+    case filter(TemplateFilter, Int32)
+    case test(TemplateTest, Int32)
     /// Not among those that there are; an error only where it is reached.
     case missing(isFilter: Bool, name: Int32)
 

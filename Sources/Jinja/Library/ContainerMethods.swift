@@ -1,5 +1,5 @@
 /// The methods of Python's lists and tuples that change nothing.
-enum ListMethod: String {
+enum ListMethod: String, CaseIterable {
     case count, index, copy
 
     /// What the sandbox refuses.
@@ -7,7 +7,7 @@ enum ListMethod: String {
 }
 
 /// The methods of Python's mappings that change nothing.
-enum DictionaryMethod: String {
+enum DictionaryMethod: String, CaseIterable {
     case get, items, keys, values, copy
 
     /// What the sandbox refuses.

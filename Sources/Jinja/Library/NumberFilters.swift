@@ -2,7 +2,7 @@ import Glibc
 
 /// Filters that make numbers.
 extension Machine {
-    func applyToNumber(_ filter: Filter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
+    func applyToNumber(_ filter: TemplateFilter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
         let name = "the filter '\(filter.rawValue)'"
         switch filter {
         case .abs:

@@ -2,7 +2,7 @@
 extension Machine {
     // MARK: - Each element
 
-    func applyToEach(_ filter: Filter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
+    func applyToEach(_ filter: TemplateFilter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
         guard try isTrue(value) else { return .iterator(ValueIterator(.empty)) }
         let elements = try elements(of: value)
         var results: [Value] = []
@@ -46,7 +46,7 @@ extension Machine {
         }
         guard let first = arguments.positional.first else { throw .value("map requires a filter argument") }
         let name = try text(first, of: "the filter 'map'").text
-        guard let filter = Filter(rawValue: name) else { throw Fault(.unsupported, Filter.missing(name)) }
+        guard let filter = TemplateFilter(rawValue: name) else { throw Fault(.unsupported, TemplateFilter.missing(name)) }
         guard filter != .map, filter != .select, filter != .reject, filter != .selectattr, filter != .rejectattr else {
             throw Fault(.unsupported, "'\(name)' inside 'map' is not supported")
         }
@@ -66,7 +66,7 @@ extension Machine {
             }
         }
         let name = try text(first, of: "the name of a test").text
-        guard let test = Test(rawValue: name) else { throw Fault(.unsupported, Test.missing(name)) }
+        guard let test = TemplateTest(rawValue: name) else { throw Fault(.unsupported, TemplateTest.missing(name)) }
         var rest = arguments
         rest.positional.removeFirst()
         return { (element) throws(Fault) in
@@ -77,7 +77,7 @@ extension Machine {
 
     // MARK: - Order
 
-    func applyWithKeys(_ filter: Filter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
+    func applyWithKeys(_ filter: TemplateFilter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
         let name = "the filter '\(filter.rawValue)'"
         switch filter {
         case .sum:

@@ -1,6 +1,6 @@
 /// Filters that make text of a value.
 extension Machine {
-    func applyToText(_ filter: Filter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
+    func applyToText(_ filter: TemplateFilter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
         let name = "the filter '\(filter.rawValue)'"
         let string = try string(of: value)
         switch filter {
@@ -42,7 +42,7 @@ extension Machine {
         case .wordcount: return .integer(try wordCount(string))
         case .striptags: return .string(try withoutTags(string))
         case .urlencode: return .string(try percentEncoded(value))
-        default: throw Fault(.unsupported, Filter.missing(filter.rawValue))
+        default: throw Fault(.unsupported, TemplateFilter.missing(filter.rawValue))
         }
     }
 

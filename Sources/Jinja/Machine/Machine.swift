@@ -170,7 +170,7 @@ final class Machine {
             let arguments = try popArguments(shape)
             push(.bool(try check(test, pop(), arguments)))
         case .missing(let isFilter, let name):
-            throw Fault(.unsupported, isFilter ? Filter.missing(text(of: name)) : Test.missing(text(of: name)))
+            throw Fault(.unsupported, isFilter ? TemplateFilter.missing(text(of: name)) : TemplateTest.missing(text(of: name)))
         case .unpack(let count): try unpack(pop(), into: Int(count))
         case .requireNamespace:
             let value = pop()

@@ -194,7 +194,6 @@ enum GlobalFunction: String {
     case range, dict, namespace
     case raiseException = "raise_exception"
     case strftimeNow = "strftime_now"
+    /// Named, and refused where they are called.
     case cycler, joiner, lipsum
-
-    var isSupported: Bool { self != .cycler && self != .joiner && self != .lipsum }
 }

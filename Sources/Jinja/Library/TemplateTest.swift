@@ -1,5 +1,5 @@
 /// The tests of jinja2: `value is name`.
-enum Test: String {
+enum TemplateTest: String, CaseIterable {
     case odd, even, divisibleby, defined, undefined, filter, test, none, boolean, integer, float, lower, upper, string, mapping, number
     case sequence, sameas, iterable, callable, escaped
     case isFalse = "false"
@@ -35,7 +35,7 @@ enum Test: String {
 }
 
 extension Machine {
-    func check(_ test: Test, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Bool {
+    func check(_ test: TemplateTest, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Bool {
         let name = "the test '\(test.rawValue)'"
         if let comparison = test.comparison {
             return try compare(comparison, value, try arguments.bind("other", of: name, required: 1)[0] ?? .none)
@@ -54,13 +54,13 @@ extension Machine {
             let string = try string(of: value)
             try budget.spend(work: string.byteCount)
             return Self.hasOnlyCase(test == .lower, string)
-        case .filter: return value.string.map { Filter(rawValue: $0.text) != nil } ?? false
-        case .test: return value.string.map { Test(rawValue: $0.text) != nil } ?? false
+        case .filter: return value.string.map { TemplateFilter(rawValue: $0.text) != nil } ?? false
+        case .test: return value.string.map { TemplateTest(rawValue: $0.text) != nil } ?? false
         default: return Self.isKind(test, value)
         }
     }
 
-    private static func isKind(_ test: Test, _ value: Value) -> Bool {
+    private static func isKind(_ test: TemplateTest, _ value: Value) -> Bool {
         switch (test, value) {
         case (.undefined, .undefined), (.none, .none), (.boolean, .bool), (.integer, .integer), (.integer, .hugeInteger), (.float, .double),
             (.string, .string), (.mapping, .dictionary), (.number, .bool), (.number, .integer), (.number, .hugeInteger), (.number, .double),

@@ -1,5 +1,5 @@
 /// The filters of jinja2, and `tojson` as chat templates have it.
-enum Filter: String {
+enum TemplateFilter: String, CaseIterable {
     case abs, attr, batch, capitalize, center, count, d, `default`, dictsort, e, escape, filesizeformat, first, float, forceescape, format
     case indent, int, items, join, last, length, list, lower, map, max, min, reject, rejectattr, replace, reverse, round, safe, select
     case selectattr, slice, sort, string, striptags, sum, title, tojson, trim, truncate, unique, upper, urlencode, wordcount
@@ -15,7 +15,7 @@ enum Filter: String {
 }
 
 extension Machine {
-    func apply(_ filter: Filter, to value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
+    func apply(_ filter: TemplateFilter, to value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
         switch filter {
         case .capitalize, .lower, .upper, .title, .center, .indent, .trim, .replace, .truncate, .striptags, .wordcount, .urlencode, .safe,
             .e, .escape, .forceescape, .string, .format:
@@ -29,7 +29,7 @@ extension Machine {
 
     // MARK: - Any value, sequences
 
-    private func applyToSequence(_ filter: Filter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
+    private func applyToSequence(_ filter: TemplateFilter, _ value: Value, _ arguments: CallArguments) throws(Fault) -> Value {
         switch filter {
         case .default, .d:
             let bound = try arguments.bind("default_value", "boolean", of: filter.name)
@@ -72,7 +72,7 @@ extension Machine {
             return .iterator(ValueIterator(reversed, typeName: "reversed"))
         case .batch: return try batches(value, arguments)
         case .slice: return try slices(value, arguments)
-        default: throw Fault(.unsupported, Filter.missing(filter.rawValue))
+        default: throw Fault(.unsupported, TemplateFilter.missing(filter.rawValue))
         }
     }
 
