@@ -95,7 +95,10 @@ let package = Package(
         tool("qmerge", ["AdapterAlgebra"]),
         library(
             "ModelToolSupport",
-            ["ByteIO", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "CommandLineKit", "ToolSupport"]),
+            [
+                "ByteIO", "JSONText", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "CommandLineKit",
+                "ToolSupport",
+            ]),
         tool("qverify", ["Parallelism", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
         tool("qrun", ["Parallelism", "SafetensorsFormat", "Tokenization", "Transformer", "ModelLoading", "ModelToolSupport"]),
         .executableTarget(
@@ -150,7 +153,7 @@ let package = Package(
             "ModelLoadingTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Parallelism", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
-                "CheckpointTestSupport",
+                "Operations", "CheckpointTestSupport",
             ]),
         tests(
             "OperationsTests",

@@ -1,8 +1,8 @@
-import Adapters
+package import Adapters
 import ByteIO
 import JSONText
 import LinearAlgebra
-package import Operations
+import Operations
 import TensorCore
 
 /// One adapter made of several, without a base.
@@ -209,13 +209,13 @@ package struct AdapterCombination: Sendable {
 extension AdapterConfiguration {
     /// Of an adapter whose factors hold all of their scaling: `lora_alpha` is the rank of each module.
     static func combined(
-        modules: [(name: String, rank: Int)], fanInFanOut: Bool, baseModelName: String?
+        modules: [(name: String, rank: Int)], fanInFanOut: Bool, baseModelName: String?, others: [(key: String, value: JSONValue)] = []
     ) throws(FileError) -> AdapterConfiguration {
         let rank = modules.map(\.rank).max() ?? 1
-        let others = modules.filter { $0.rank != rank }
+        let exceptions = modules.filter { $0.rank != rank }
         return try AdapterConfiguration(
-            rank: rank, alpha: Double(rank), targetModules: modules.map(\.name), rankPattern: others.map { ($0.name, $0.rank) },
-            alphaPattern: others.map { ($0.name, Double($0.rank)) }, fanInFanOut: fanInFanOut,
-            others: ["base_model_name_or_path": baseModelName.map { .string($0) } ?? .null])
+            rank: rank, alpha: Double(rank), targetModules: modules.map(\.name), rankPattern: exceptions.map { ($0.name, $0.rank) },
+            alphaPattern: exceptions.map { ($0.name, Double($0.rank)) }, fanInFanOut: fanInFanOut,
+            others: [("base_model_name_or_path", baseModelName.map { .string($0) } ?? .null)] + others)
     }
 }

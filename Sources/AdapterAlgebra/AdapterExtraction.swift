@@ -8,30 +8,22 @@ import Parallelism
 import Synchronization
 import TensorCore
 
-/// A LoRA adapter made of the difference of two models, by singular values.
+/// An adapter made of the difference of two models: factors by singular values, and whole what is no matrix of a layer.
 package struct AdapterExtraction: Sendable {
     package struct Row: Sendable {
         package let module: String
-        package let rank: Int
-        /// ||D|| / ||W||
-        package let deltaRatio: Double
+        /// Nil of what is kept whole.
+        package let rank: Int?
+        /// ||D|| / ||W||; nil where the base has no such numbers.
+        package let deltaRatio: Double?
         /// Share of the squared norm of the difference that the adapter has.
         package let keptEnergy: Double
-    }
-
-    private struct Pair: Sendable {
-        let module: String
-        let base: LogicalTensor
-        let tuned: LogicalTensor
-        let rank: Int
     }
 
     private let base: Checkpoint
     private let tuned: Checkpoint
     private let resources: Resources
-    private let pairs: [Pair]
-    /// Tensors that differ, but are no weights of linear layers: an adapter of factors cannot hold them.
-    package let leftOut: [String]
+    private let plan: ExtractionPlan
 
     /// Compares the two models.
     ///
@@ -39,64 +31,51 @@ package struct AdapterExtraction: Sendable {
     /// - Throws: where the models are not of the same tensors, or do not differ.
     package init(base: Checkpoint, tuned: Checkpoint, rank: Int, resources: Resources) throws {
         precondition(rank > 0, "an adapter has at least rank 1")
-        let names = Dictionary(tuned.tensors.map { (ByteKey($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-        var candidates: [(base: LogicalTensor, tuned: LogicalTensor)] = []
-        for tensor in base.tensors {
-            guard let other = names[ByteKey(tensor.name)] else {
-                throw FileError(tuned.path, "has no '\(tensor.name)', which \(base.path) has", hint: "both must be the same model")
-            }
-            guard other.shape == tensor.shape else {
-                throw FileError(
-                    tuned.path, at: "tensor '\(tensor.name)'", "has shape \(other.shape), but in \(base.path) \(tensor.shape)",
-                    hint: "an adapter cannot change shapes")
-            }
-            if tensor.scalarType.isQuantizable, other.scalarType.isQuantizable { candidates.append((tensor, other)) }
-        }
-        let differs = try Self.differing(candidates, base, tuned, resources)
-        var pairs: [Pair] = []
-        var leftOut: [String] = []
-        for (pair, isDifferent) in zip(candidates, differs) where isDifferent {
-            let role = LinearLayers.role(of: pair.base.name, shape: pair.base.shape)
-            guard role == .linear || role == .head, pair.base.name.hasSuffix(".weight") else {
-                leftOut.append(pair.base.name)
-                continue
-            }
-            pairs.append(
-                Pair(
-                    module: String(pair.base.name.dropLast(".weight".count)), base: pair.base, tuned: pair.tuned,
-                    rank: min(rank, pair.base.shape.dimensions.min() ?? 1)))
-        }
-        guard !pairs.isEmpty else {
-            throw OperationError(
-                "no weight of a linear layer differs between \(base.path) and \(tuned.path)",
-                hint: leftOut.isEmpty
-                    ? nil : "\(leftOut.count) other tensors do, such as '\(leftOut[0])'; an adapter of factors cannot hold them")
+        plan = try ExtractionPlan(base: MergeBase(base), tuned: MergeBase(tuned), rank: rank) { pairs in
+            try Self.differing(pairs, base, tuned, resources)
         }
         self.base = base
         self.tuned = tuned
         self.resources = resources
-        self.pairs = pairs.sorted { $0.module.utf8.lexicographicallyPrecedes($1.module.utf8) }
-        self.leftOut = leftOut.sorted(by: NaturalOrder.precedes)
+        guard moduleCount > 0 || !plan.leftOut.isEmpty else {
+            throw OperationError("no tensor differs between \(base.path) and \(tuned.path)")
+        }
     }
 
-    package var moduleCount: Int { pairs.count }
+    package var moduleCount: Int { pairs.count + plan.wholes.count }
+
+    /// Tensors that differ and have no place in an adapter, with the reason: with one of them it would not lead to the tuned model.
+    package var leftOut: [(name: String, reason: String)] { plan.leftOut }
+
+    private var pairs: [ExtractionPlan.Pair] { plan.pairs }
 
     /// Writes a `.lora` file, complete or not at all. A thread holds one weight and about four times its memory in work.
     package func run(path: String, replaces: Bool, tool: String) throws -> [Row] {
-        let infos = try pairs.map(infos)
-        let plan = AdapterPlan(
-            configuration: try AdapterConfiguration.combined(
-                modules: pairs.map { ($0.module, $0.rank) }, fanInFanOut: pairs.allSatisfy(\.base.isConv1D), baseModelName: nil),
-            tensors: infos.flatMap { $0 }, baseFingerprint: base.metadata?.fingerprint.description, tool: tool)
+        precondition(leftOut.isEmpty, "an adapter that lacks something is not written")
         let output = try AtomicOutput(destination: path, replaces: replaces, inputs: base.inputFiles + tuned.inputFiles)
-        let writer = try AdapterWriter(.lora, of: plan, to: output)
-        let places = Dictionary(uniqueKeysWithValues: plan.tensors.enumerated().map { (ByteKey($1.name), $0) })
-        let rows = Mutex([Row?](repeating: nil, count: pairs.count))
-        try resources.pool.forEach(count: pairs.count) { index, _ in
-            let (row, a, b) = try factors(pairs[index])
-            for (info, matrix) in zip(infos[index], [a, b]) {
-                guard let place = places[ByteKey(info.name)] else { preconditionFailure("the plan has every factor") }
-                try writer.write(matrix.elements, tensor: place)
+        let layout = AdapterPlan(
+            configuration: try configuration(), tensors: pairs.flatMap(factorInfos) + (try plan.wholes.map(info)),
+            baseFingerprint: base.metadata?.fingerprint.description, tool: tool)
+        let writer = try AdapterWriter(.lora, of: layout, to: output)
+        let places = Dictionary(uniqueKeysWithValues: layout.tensors.enumerated().map { (ByteKey($1.name), $0) })
+        func write(_ values: [Float], _ info: TensorInfo) throws {
+            guard let place = places[ByteKey(info.name)] else { preconditionFailure("the plan has every tensor") }
+            try writer.write(values, tensor: place)
+        }
+        let rows = Mutex([Row?](repeating: nil, count: moduleCount))
+        try resources.pool.forEach(count: moduleCount) { index, _ in
+            let row: Row
+            if index < pairs.count {
+                let (measured, left, right) = try factors(pairs[index])
+                for (info, matrix) in zip(factorInfos(pairs[index]), Self.matrices(pairs[index], left, right)) {
+                    try write(matrix.elements, info)
+                }
+                row = measured
+            } else {
+                let whole = plan.wholes[index - pairs.count]
+                let values = try BaseValues(tuned, whole.tuned, asQuantized: false).allElements()
+                try write(values, try info(whole))
+                row = try self.row(whole, values)
             }
             rows.withLock { $0[index] = row }
             resources.progress(1)
@@ -105,19 +84,65 @@ package struct AdapterExtraction: Sendable {
         return rows.withLock { $0.compactMap { $0 } }
     }
 
-    private func infos(_ pair: Pair) throws -> [TensorInfo] {
+    // MARK: - Form
+
+    private func configuration() throws(FileError) -> AdapterConfiguration {
+        var others: [(key: String, value: JSONValue)] = []
+        if !plan.modulesToSave.isEmpty { others.append(("modules_to_save", .strings(plan.modulesToSave))) }
+        if plan.hasBiases { others.append(("bias", .string(AdapterConfiguration.Bias.all.rawValue))) }
+        if plan.ensuresWeightTying { others.append(("ensure_weight_tying", .bool(true))) }
+        return try AdapterConfiguration.combined(
+            modules: pairs.flatMap { pair in [(pair.module, pair.rank)] + (pair.tiedHead.map { [($0, pair.rank)] } ?? []) },
+            fanInFanOut: !pairs.isEmpty && pairs.allSatisfy(\.base.isConv1D), baseModelName: nil, others: others)
+    }
+
+    /// B and A of a linear layer; those of an embedding; those of both where they are tied.
+    private func factorInfos(_ pair: ExtractionPlan.Pair) -> [TensorInfo] {
         let dimensions = pair.base.shape.dimensions
         let (outputs, inputs) = pair.base.isConv1D ? (dimensions[1], dimensions[0]) : (dimensions[0], dimensions[1])
-        let factors: [(AdapterPlan.Factor, [Int])] = [(.a, [pair.rank, inputs]), (.b, [outputs, pair.rank])]
-        return factors.map { factor, dimensions in
+        let linear: [(AdapterPlan.Factor, [Int])] = [(.a, [pair.rank, inputs]), (.b, [outputs, pair.rank])]
+        let embedding: [(AdapterPlan.Factor, [Int])] = [(.embeddingA, [pair.rank, outputs]), (.embeddingB, [inputs, pair.rank])]
+        let own = (pair.isEmbedding ? embedding : linear).map { (pair.module, $0.0, $0.1) }
+        let head = pair.tiedHead.map { name in linear.map { (name, $0.0, $0.1) } } ?? []
+        return (own + head).map { module, factor, dimensions in
             guard let shape = Shape(dimensions),
-                let info = TensorInfo(name: AdapterPlan.name(of: pair.module, factor), scalarType: .f32, shape: shape)
+                let info = TensorInfo(name: AdapterPlan.name(of: module, factor), scalarType: .f32, shape: shape)
             else { preconditionFailure("factors are smaller than their weight") }
             return info
         }
     }
 
-    private func factors(_ pair: Pair) throws -> (Row, a: Matrix, b: Matrix) {
+    /// The product left @ right in the order of `factorInfos`.
+    private static func matrices(_ pair: ExtractionPlan.Pair, _ left: Matrix, _ right: Matrix) -> [Matrix] {
+        guard pair.isEmbedding else { return [right, left] }
+        return [left.transposed, right.transposed] + (pair.tiedHead == nil ? [] : [right, left])
+    }
+
+    private func info(_ whole: ExtractionPlan.Whole) throws -> TensorInfo {
+        let type = whole.tuned.scalarType.isNarrowable ? whole.tuned.scalarType : .f32
+        let part = whole.isBesideFactors ? ".base_layer.\(whole.parameter)" : ".\(whole.parameter)"
+        guard let info = TensorInfo(name: AdapterPlan.prefix + whole.module + part, scalarType: type, shape: whole.tuned.shape) else {
+            throw OperationError("'\(whole.module)' of shape \(whole.tuned.shape) is too large as \(type.rawValue)")
+        }
+        return info
+    }
+
+    // MARK: - Measures
+
+    private func row(_ whole: ExtractionPlan.Whole, _ values: [Float]) throws -> Row {
+        let name = "\(whole.module).\(whole.parameter)"
+        guard let tensor = whole.base else { return Row(module: name, rank: nil, deltaRatio: nil, keptEnergy: 1) }
+        let before = try BaseValues(base, tensor, asQuantized: false).allElements()
+        var squares = 0.0, difference = 0.0
+        for index in before.indices {
+            let delta = Double(values[index]) - Double(before[index])
+            difference += delta * delta
+            squares += Double(before[index]) * Double(before[index])
+        }
+        return Row(module: name, rank: nil, deltaRatio: squares == 0 ? nil : (difference / squares).squareRoot(), keptEnergy: 1)
+    }
+
+    private func factors(_ pair: ExtractionPlan.Pair) throws -> (Row, left: Matrix, right: Matrix) {
         let values = try BaseValues(base, pair.base, asQuantized: true)
         var difference = Matrix(
             rows: values.rows, columns: values.columns,
@@ -134,23 +159,42 @@ package struct AdapterExtraction: Sendable {
             let row = Row(
                 module: pair.module, rank: pair.rank, deltaRatio: (norm / squares).squareRoot(),
                 keptEnergy: norm == 0 ? 1 : min(1, cut.keptSquareSum / norm))
-            return (row, cut.right, cut.left)
+            return (row, cut.left, cut.right)
         } catch {
             throw FileError(tuned.path, at: "tensor '\(pair.base.name)'", "its difference to the base: \(error.description)")
         }
     }
 
-    /// Which pairs of tensors do not hold the same numbers.
+    /// Which pairs of tensors do not hold the same numbers; of what holds no floating-point numbers, the same bytes.
     private static func differing(
         _ pairs: [(base: LogicalTensor, tuned: LogicalTensor)], _ base: Checkpoint, _ tuned: Checkpoint, _ resources: Resources
     ) throws -> [Bool] {
         let result = Mutex([Bool](repeating: false, count: pairs.count))
         try resources.pool.forEach(count: pairs.count) { index, _ in
-            let first = try BaseValues(base, pairs[index].base, asQuantized: true).allElements()
-            let second = try BaseValues(tuned, pairs[index].tuned, asQuantized: true).allElements()
-            let isDifferent = first != second
+            let pair = pairs[index]
+            let isDifferent: Bool
+            if pair.base.scalarType.isQuantizable, pair.tuned.scalarType.isQuantizable {
+                let first = try BaseValues(base, pair.base, asQuantized: true).allElements()
+                isDifferent = try first != BaseValues(tuned, pair.tuned, asQuantized: true).allElements()
+            } else {
+                isDifferent = try pair.base.scalarType != pair.tuned.scalarType || base.bytes(of: pair.base) != tuned.bytes(of: pair.tuned)
+            }
             result.withLock { $0[index] = isDifferent }
         }
         return result.withLock { $0 }
+    }
+}
+
+extension Checkpoint {
+    /// The stored bytes of a plain tensor.
+    fileprivate func bytes(of tensor: LogicalTensor) throws(FileError) -> [UInt8] {
+        guard case .plain(let index) = tensor.storage else { preconditionFailure("4-bit weights hold floating-point numbers") }
+        var bytes = [UInt8](repeating: 0, count: source.tensors[index].byteCount)
+        var failure: FileError?
+        bytes.withUnsafeMutableBytes { buffer in
+            do throws(FileError) { try source.read(tensor: index, atByteOffset: 0, into: buffer) } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return bytes
     }
 }

@@ -49,7 +49,12 @@ package struct Adapter: Sendable {
         tool = metadata.tool
         files = [file.file] + guides
         source = AdapterSource(file: file, checksums: metadata.checksums)
-        try checkWeightTying()
+    }
+
+    /// Where files lie that belong to it; nil of a `.lora` file, which stands alone.
+    package var folder: String? {
+        guard form == .peft else { return nil }
+        return FilePath.kind(of: path) == .folder ? path : FilePath.folder(of: path)
     }
 
     /// All stored tensors, in the order of the file.
@@ -115,19 +120,6 @@ package struct Adapter: Sendable {
         throw FileError(
             source.path, at: place(of: tensor.info.name), "element \(start + index) is no finite number",
             hint: "training diverged, or the file is damaged; take an earlier state of the adapter")
-    }
-
-    /// With `ensure_weight_tying` PEFT adapts a tied output head together with the embedding, and saves only one of them.
-    private func checkWeightTying() throws(FileError) {
-        guard configuration.ensuresWeightTying else { return }
-        let tied = modules.first { module in
-            if case .embedding = module.change { return true }
-            return ["embed_tokens", "lm_head", "wte"].contains(module.name.split(separator: ".").last)
-        }
-        guard let tied else { return }
-        throw FileError(
-            path, at: "'ensure_weight_tying'", "true is not supported for an adapter of '\(JSONError.excerpt(tied.name))'",
-            hint: "its effect on a tied output head depends on the base; train it without, or with 'trainable_token_indices'")
     }
 
     private func place(of name: String) -> String { "tensor '\(JSONError.excerpt(name))'" }

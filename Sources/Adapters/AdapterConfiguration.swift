@@ -46,6 +46,14 @@ package struct AdapterConfiguration: Sendable {
     /// The name or path of the base that the adapter was trained on, as the trainer knew it.
     package var baseModelName: String? { document["base_model_name_or_path"]?.string }
 
+    /// Trained for a task with a head of its own (`SEQ_CLS`), not to write text.
+    package var isOfTask: Bool {
+        switch document["task_type"]?.string {
+        case nil, "CAUSAL_LM", "SEQ_2_SEQ_LM", "FEATURE_EXTRACTION": false
+        default: true
+        }
+    }
+
     /// The rank that a module must have.
     package func rank(of module: String) -> Int { rankPattern.value(for: module) ?? rank }
 

@@ -15,7 +15,7 @@ extension AdapterConfiguration {
     package init(
         rank: Int, alpha: Double, targetModules: [String], rankPattern: [(module: String, rank: Int)] = [],
         alphaPattern: [(module: String, alpha: Double)] = [], usesRankStabilization: Bool = false, fanInFanOut: Bool = false,
-        dropout: Double = 0, others: KeyValuePairs<String, JSONValue> = [:]
+        dropout: Double = 0, others: [(key: String, value: JSONValue)] = []
     ) throws(FileError) {
         var object = JSONObject()
         for field in ConfigurationField.all { object[field.name] = field.defaultValue }

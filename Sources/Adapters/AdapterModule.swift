@@ -20,6 +20,22 @@ package struct AdapterModule: Sendable {
     /// Path of the module in the base, as Hugging Face names it: `model.layers.0.self_attn.q_proj`.
     package let name: String
     package let change: Change
+    /// [vocabulary, dim], beside rows: the base's own table, which PEFT saves where it had been resized before training.
+    package let table: AdapterTensor?
+    /// The base's own parameter saved again, and none that was trained apart: what is tied to it in the base is the same.
+    ///
+    /// So PEFT saves embedding and head of a base that was resized, without naming them in `modules_to_save`.
+    package let isBaseParameter: Bool
+    /// Stored once more, or as the base had it: PEFT writes both beside modules to save where it saves embeddings besides.
+    package let copies: [AdapterTensor]
+
+    init(name: String, change: Change, table: AdapterTensor? = nil, isBaseParameter: Bool = false, copies: [AdapterTensor] = []) {
+        self.name = name
+        self.change = change
+        self.table = table
+        self.isBaseParameter = isBaseParameter
+        self.copies = copies
+    }
 
     /// Name of the tensor of the base that is changed: `model.layers.0.self_attn.q_proj.weight`.
     package var parameterName: String {
@@ -34,17 +50,19 @@ package struct AdapterModule: Sendable {
         }
     }
 
-    /// Every stored tensor that belongs to it; a copy of the base's weight, which changes nothing, last.
+    /// Every stored tensor that belongs to it; copies of the base's weight last.
     package var tensors: [AdapterTensor] {
         switch change {
         case .linear(let update), .embedding(let update):
-            [update.a, update.b] + [update.bias, update.magnitude, update.baseCopy].compactMap { $0 }
-        case .replacement(_, let tensor), .rows(let tensor, _): [tensor]
+            [update.a, update.b] + [update.bias, update.magnitude, update.baseCopy].compactMap { $0 } + copies
+        case .replacement(_, let tensor): [tensor] + copies
+        case .rows(let tensor, _): [tensor] + [table].compactMap { $0 } + copies
         }
     }
 
-    /// Numbers that training changed: all but the copy of the base's weight.
+    /// Numbers that training changed: all but copies of the base's weight.
     package var trainedCount: Int {
-        tensors.reduce(0) { $0 + $1.info.elementCount } - (update?.baseCopy?.info.elementCount ?? 0)
+        let untrained = [update?.baseCopy, table].compactMap { $0 } + copies
+        return tensors.reduce(0) { $0 + $1.info.elementCount } - untrained.reduce(0) { $0 + $1.info.elementCount }
     }
 }

@@ -25,8 +25,11 @@ package struct AdapterPlan: Sendable {
         self.tool = tool
     }
 
+    /// Stands before every name of the base.
+    package static var prefix: String { ModuleCollector.prefix }
+
     /// The name of a tensor of a module: `name(of: "lm_head", .a)`.
-    package static func name(of module: String, _ factor: Factor) -> String { ModuleCollector.prefix + module + factor.rawValue }
+    package static func name(of module: String, _ factor: Factor) -> String { prefix + module + factor.rawValue }
 
     /// Parts of a module by the end of their names.
     package enum Factor: String, Sendable {

@@ -19,6 +19,7 @@ struct ModuleCollector {
         case embeddingB = ".lora_embedding_B"
         case magnitude = ".lora_magnitude_vector"
         case rows = ".token_adapter.trainable_tokens_delta"
+        case rowsTable = ".token_adapter.base_layer.weight"
         case baseWeight = ".base_layer.weight"
         case baseBias = ".base_layer.bias"
     }
@@ -27,6 +28,9 @@ struct ModuleCollector {
         var known: [Part: AdapterTensor] = [:]
         /// Whole parameters under their own names, in the order of the file.
         var parameters: [(name: String, tensor: AdapterTensor)] = []
+        /// Of modules to save, under the names that they have inside PEFT: trained, and as the base had them.
+        var saved: [(name: String, tensor: AdapterTensor)] = []
+        var originals: [(name: String, tensor: AdapterTensor)] = []
 
         func has(_ parts: Part...) -> Bool { parts.contains { known[$0] != nil } }
     }
@@ -74,6 +78,11 @@ struct ModuleCollector {
         if components.contains(where: { $0.starts(with: "lora_".utf8) }) { return unused.append(name) }
         let parameter = components.last.map { String(decoding: $0, as: UTF8.self) } ?? path
         let module = String(decoding: path.utf8.dropLast(parameter.utf8.count).dropLast(), as: UTF8.self)
+        for (wrapped, list) in [(".modules_to_save", \Parts.saved), (".original_module", \Parts.originals)] where module.hasSuffix(wrapped)
+        {
+            parts[ByteKey(String(module.dropLast(wrapped.count))), default: Parts()][keyPath: list].append((parameter, tensor))
+            return
+        }
         parts[ByteKey(module), default: Parts()].parameters.append((parameter, tensor))
     }
 
@@ -91,37 +100,56 @@ struct ModuleCollector {
             known[.baseBias] = nil
         }
         if let rows = known[.rows] {
-            modules.append(AdapterModule(name: name, change: try self.rows(name, rows)))
+            modules.append(AdapterModule(name: name, change: try self.rows(name, rows), table: try table(of: rows, known[.rowsTable])))
             known[.rows] = nil
+            known[.rowsTable] = nil
         }
-        for (parameter, tensor) in parts.parameters {
-            guard replaces(name, parameter, isAdapted: isLinear || isEmbedding) else {
-                unused.append(tensor.info.name)
+        // Under their plain names PEFT reads them again; the others tell the same once more.
+        let plain = Set(parts.parameters.map(\.name))
+        for (parameter, tensor) in parts.parameters + parts.saved.filter({ !plain.contains($0.name) }) {
+            let copies = (parts.saved + parts.originals).filter { $0.name == parameter && $0.tensor != tensor }.map(\.tensor)
+            guard let reason = reasonToReplace(name, parameter, isAdapted: isLinear || isEmbedding) else {
+                unused += ([tensor] + copies).map(\.info.name)
                 continue
             }
-            modules.append(AdapterModule(name: name, change: .replacement(parameter: parameter, tensor)))
+            modules.append(
+                AdapterModule(
+                    name: name, change: .replacement(parameter: parameter, tensor), isBaseParameter: reason == .isTable, copies: copies))
         }
+        let all = plain.union(parts.saved.map(\.name))
+        unused += parts.originals.filter { !all.contains($0.name) }.map(\.tensor.info.name)
         unused += known.values.map(\.info.name)
     }
 
-    /// Whether PEFT puts a whole parameter of this name into the base.
-    private mutating func replaces(_ module: String, _ parameter: String, isAdapted: Bool) -> Bool {
-        if parameter == "bias", configuration.bias == .all || configuration.bias == .loraOnly && isAdapted { return true }
+    /// Why PEFT puts a whole parameter into the base.
+    private enum Reason {
+        case isTrained
+        /// Embedding or head of a base that was resized.
+        case isTable
+    }
+
+    /// Nil where PEFT does not put a whole parameter of this name into the base.
+    private mutating func reasonToReplace(_ module: String, _ parameter: String, isAdapted: Bool) -> Reason? {
+        if parameter == "bias", configuration.bias == .all || configuration.bias == .loraOnly && isAdapted { return .isTrained }
         // PEFT compares with the end of the name, of the module itself or of one that it is part of.
         var owner = module[...]
         while true {
             if configuration.modulesToSave.contains(where: { !$0.isEmpty && owner.utf8.reversed().starts(with: $0.utf8.reversed()) }) {
-                return true
+                return .isTrained
             }
             guard let dot = owner.utf8.lastIndex(of: UInt8(ascii: ".")) else { break }
             owner = owner[..<dot]
         }
-        let last = module.split(separator: ".").last
-        guard parameter == "weight", !isAdapted, last == "embed_tokens" || last == "lm_head" || last == "wte" else { return false }
+        guard !isAdapted else { return nil }
+        // PEFT trains the head of a task without being asked; its older versions do not write that down.
+        if configuration.isOfTask, TableNames.isTaskHead(module) { return .isTrained }
+        guard parameter == "weight", TableNames.isTable(module) else { return nil }
+        // What is tied to a module to save is saved with it, and named by no list.
+        if configuration.ensuresWeightTying { return .isTrained }
         warnings.append(
             "the whole weight of '\(JSONError.excerpt(module))' is saved although 'modules_to_save' does not name it; it replaces the base's"
         )
-        return true
+        return .isTable
     }
 
     // MARK: - Parts of a module
@@ -196,9 +224,10 @@ struct ModuleCollector {
             switch configuration.tokenIndices {
             case .inputEmbedding(let indices)?: indices
             case .named(let tables)?:
-                tables.first {
+                // A head that is tied to an embedding has the rows of that, and is saved with it where the base was resized.
+                (tables.first {
                     name.utf8.elementsEqual($0.module.utf8) || name.utf8.reversed().starts(with: ".\($0.module)".utf8.reversed())
-                }?
+                } ?? tables.first { TableNames.isHead(name) && TableNames.isEmbedding($0.module) })?
                 .indices
             case nil: nil
             }
@@ -207,6 +236,15 @@ struct ModuleCollector {
             throw error(tensor, "has shape \(tensor.info.shape), but 'trainable_token_indices' names \(indices.count) tokens")
         }
         return .rows(tensor, indices: indices)
+    }
+
+    /// The base's table beside rows of it.
+    private func table(of rows: AdapterTensor, _ table: AdapterTensor?) throws(FileError) -> AdapterTensor? {
+        guard let table else { return nil }
+        guard table.dimensions.count == 2, table.dimensions[1] == rows.dimensions[1] else {
+            throw error(table, "has shape \(table.info.shape), but rows for it have \(rows.dimensions[1]) elements")
+        }
+        return table
     }
 
     // MARK: - Messages

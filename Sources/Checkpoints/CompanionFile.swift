@@ -38,11 +38,17 @@ package struct CompanionFile: Sendable {
         "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "USE_POLICY.md",
     ]
 
+    /// Those of them that say how text becomes tokens and how a conversation is written.
+    package static let tokenizerNames: Set<String> = [
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt",
+        "tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "tekken.json", "chat_template.jinja", "chat_template.json",
+    ]
+
     /// The longest companion that is carried; the largest tokenizers known have about 35 MB.
     package static let byteCountLimit = 256 << 20
 
     /// The known companions that lie in a folder, sorted by name.
-    static func all(inFolder folder: String) throws(FileError) -> [CompanionFile] {
+    package static func all(inFolder folder: String) throws(FileError) -> [CompanionFile] {
         var files: [CompanionFile] = []
         for name in try FilePath.entries(of: folder) where knownNames.contains(name) {
             let path = FilePath.join(folder, name)

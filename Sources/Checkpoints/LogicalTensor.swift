@@ -31,6 +31,11 @@ package struct LogicalTensor: Sendable {
 
     package var elementCount: Int { shape.elementCount }
 
+    /// Index of the one stored tensor; nil of a 4-bit weight, which has several.
+    package var plainIndex: Int? {
+        if case .plain(let index) = storage { index } else { nil }
+    }
+
     package var quantized: QuantizedTensor? {
         if case .quantized(let tensor) = storage { tensor } else { nil }
     }

@@ -10,7 +10,7 @@ package struct EvaluationModel: Sendable {
 
     package init(name: String, configuration: ModelConfiguration, weights: ModelWeights) {
         self.name = name
-        self.configuration = configuration
+        self.configuration = configuration.fitted(to: weights)
         self.weights = weights
     }
 

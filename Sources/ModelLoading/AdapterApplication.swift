@@ -14,115 +14,165 @@ extension LoadedModel {
     package func weights(
         with adapters: [(adapter: Adapter, factor: Float)], engine: MatrixEngine
     ) throws(FileError) -> ModelWeights {
-        var application = AdapterApplication(self, engine: engine)
-        for (adapter, factor) in adapters { try application.add(adapter, factor: factor) }
+        let bound = try bound(adapters)
+        var application = AdapterApplication(self, bound, engine: engine)
+        try application.run()
         return application.weights
     }
-}
 
-/// Puts adapters on the weights of a model, one after the other.
-private struct AdapterApplication {
-    private(set) var weights: ModelWeights
-    private let configuration: ModelConfiguration
-    private let path: String
-    private let engine: MatrixEngine
-    private let parameters: [BaseParameter]
-    /// What adapters have replaced so far, and which of them.
-    private var replaced: [String: String] = [:]
+    /// Rows that embedding and head have with these adapters, where the model has others; nil where it has as many.
+    package func vocabularySize(with adapters: [(adapter: Adapter, factor: Float)]) throws(FileError) -> Int? {
+        try bound(adapters).vocabularySize.flatMap { $0 == configuration.vocabularySize ? nil : $0 }
+    }
 
-    init(_ model: LoadedModel, engine: MatrixEngine) {
-        weights = model.weights
-        configuration = model.configuration
-        path = model.checkpoint.path
-        self.engine = engine
-        parameters = model.configuration.expectedTensors.map { expected in
+    private func bound(_ adapters: [(adapter: Adapter, factor: Float)]) throws(FileError) -> BoundAdapters {
+        try BoundAdapters(adapters.map { WeightedAdapter($0.adapter, weight: Double($0.factor)) }, to: adapterBase)
+    }
+
+    /// The parameters of the model under their canonical names.
+    private var adapterBase: AdapterBase {
+        let parameters = configuration.expectedTensors.map { expected in
             guard let shape = Shape(expected.dimensions) else { preconditionFailure("the tensors of a loaded model have such shapes") }
             return BaseParameter(name: expected.name, shape: shape, isConv1D: expected.isConv1D)
         }
+        let embedding = configuration.embeddingName + ".weight"
+        let tied = configuration.hasTiedHead ? parameters.firstIndex { $0.name == embedding } : nil
+        return AdapterBase(path: checkpoint.path, parameters: parameters, tie: tied.map { AdapterBase.Tie(embedding: $0) })
+    }
+}
+
+/// Puts bound adapters on the weights of a model.
+private struct AdapterApplication {
+    private(set) var weights: ModelWeights
+    private let bound: BoundAdapters
+    private let configuration: ModelConfiguration
+    private let path: String
+    private let engine: MatrixEngine
+    private let parameters: [ExpectedTensor]
+
+    init(_ model: LoadedModel, _ bound: BoundAdapters, engine: MatrixEngine) {
+        weights = model.weights
+        configuration = model.configuration
+        path = model.checkpoint.path
+        self.bound = bound
+        self.engine = engine
+        parameters = model.configuration.expectedTensors
     }
 
-    mutating func add(_ adapter: Adapter, factor: Float) throws(FileError) {
-        let binding = try AdapterBinding(
-            adapter, to: parameters, basePath: path,
-            tiedEmbedding: configuration.hasTiedHead ? configuration.embeddingName + ".weight" : nil)
-        for target in binding.targets {
-            let module = adapter.modules[target.module]
-            let name = target.isTiedHead ? configuration.headName + ".weight" : parameters[target.parameter].name
-            switch module.change {
-            case .linear(let update): try addLinear(update, to: name, of: adapter, factor: factor)
-            case .embedding(let update): try addEmbedding(update, to: name, of: adapter, factor: factor)
-            case .replacement(_, let tensor): try replace(name, by: tensor, of: adapter, factor: factor)
-            case .rows(let tensor, let indices): try replaceRows(indices, of: name, by: tensor, of: adapter, factor: factor)
-            }
+    mutating func run() throws(FileError) {
+        let head = configuration.headName + ".weight", embedding = configuration.embeddingName + ".weight"
+        for (index, outcome) in bound.outcomes.sorted(by: { $0.key < $1.key }) {
+            try apply(outcome, to: parameters[index].name, isConv1D: parameters[index].isConv1D)
+            if configuration.hasTiedHead, bound.untiedHead == nil, parameters[index].name == embedding { try apply(outcome, to: head) }
+        }
+        if let outcome = bound.untiedHead { try apply(outcome, to: head) }
+        for bias in bound.addedBiases { try addBias(bias.terms, to: bias.isTiedHead ? configuration.headName : bias.module) }
+    }
+
+    private mutating func apply(_ outcome: BoundAdapters.Outcome, to name: String, isConv1D: Bool = false) throws(FileError) {
+        if let table = outcome.table { try replace(name, by: table.tensor, of: table.adapter) }
+        switch outcome.change?.kind {
+        case nil: return
+        case .lowRank(let terms): for term in terms { try add(term, to: name) }
+        case .rescaled(let term, let magnitude): try addRescaled(term, magnitude, to: name)
+        case .bias(let terms): try addBias(terms, to: String(name.dropLast(".bias".count)))
+        case .replaced(let adapter, let tensor): try replace(name, by: tensor, of: adapter, isConv1D: isConv1D)
+        case .rows(let adapter, let tensor, let indices): try replaceRows(indices, of: name, by: tensor, of: adapter)
         }
     }
 
-    private mutating func addLinear(
-        _ update: LowRankUpdate, to name: String, of adapter: Adapter, factor: Float
-    ) throws(FileError) {
-        let module = String(name.dropLast(".weight".count))
-        let scaling = Float(update.scaling)
-        let a = try adapter.values(of: update.a)
-        var b = try adapter.values(of: update.b)
-        var bias = try update.bias.map { tensor throws(FileError) in try adapter.values(of: tensor) }
-        let magnitude = try update.magnitude.map { tensor throws(FileError) in try adapter.values(of: tensor) }
-        for index in b.indices { b[index] *= scaling }
-        if let values = bias { bias = values.map { $0 * scaling * factor } }
-        var isFound = false
-        try weights.forEachLinearLayer { layer throws(FileError) in
-            guard layer.name == module else { return }
-            isFound = true
-            var gains: [Float]?
-            if let magnitude {
-                guard factor == 1 else { throw Self.weightedError(adapter, "a DoRA adapter of '\(module)'", factor) }
-                let rowGains = engine.rowGains(magnitude, layer.matrix, LowRankFactors(rank: update.rank, a: a, b: b))
-                for index in b.indices { b[index] *= rowGains[index / update.rank] }
-                gains = rowGains.map { $0 - 1 }
-            } else {
-                for index in b.indices { b[index] *= factor }
-            }
-            layer.updates.append(LowRankFactors(rank: update.rank, a: a, b: b, bias: bias, rowGains: gains))
-        }
-        guard isFound else { throw FileError(adapter.path, "'\(module)' is no linear layer of \(path)") }
+    private func values(_ tensor: AdapterTensor, of adapter: Int) throws(FileError) -> [Float] {
+        try bound.adapters[adapter].adapter.values(of: tensor)
     }
 
-    private mutating func addEmbedding(
-        _ update: LowRankUpdate, to name: String, of adapter: Adapter, factor: Float
-    ) throws(FileError) {
-        guard update.magnitude == nil else {
+    private func path(of adapter: Int) -> String { bound.adapters[adapter].adapter.path }
+
+    // MARK: - What is added
+
+    private mutating func add(_ term: WeightChange.Term, to name: String) throws(FileError) {
+        let isTable = name != configuration.headName + ".weight" && isTable(name)
+        let factors = try factors(term, ofTable: isTable)
+        guard !isTable else { return try changeTable(named: name, of: term.adapter) { $0.updates.append(factors) } }
+        guard changeLayer(String(name.dropLast(".weight".count)), { $0.updates.append(factors) }) else {
+            throw FileError(path(of: term.adapter), "'\(name)' is no linear layer and no embedding of \(path)")
+        }
+    }
+
+    /// The factors as a linear layer has them, A [r, in] and B [out, r]; or as a table has them, A [r, V] and B [C, r].
+    ///
+    /// Of a head that is tied to an embedding, one is the transpose of the other: B^T and A^T.
+    private func factors(_ term: WeightChange.Term, ofTable: Bool) throws(FileError) -> LowRankFactors {
+        var a = try values(term.update.a, of: term.adapter), b = try values(term.update.b, of: term.adapter)
+        let rank = term.update.rank
+        if term.isEmbedding != ofTable { (a, b) = (Self.transposed(b, columns: rank), Self.transposed(a, columns: a.count / rank)) }
+        for index in b.indices { b[index] *= term.scale }
+        return LowRankFactors(rank: rank, a: a, b: b)
+    }
+
+    private static func transposed(_ values: [Float], columns: Int) -> [Float] {
+        let rows = values.count / columns
+        return [Float](unsafeUninitializedCapacity: values.count) { output, count in
+            values.withUnsafeBytes { input in
+                MatrixTransposition.transpose(
+                    input, rows: rows, columns: columns, elementByteCount: 4, into: UnsafeMutableRawBufferPointer(output))
+            }
+            count = values.count
+        }
+    }
+
+    /// DoRA.
+    private mutating func addRescaled(_ term: WeightChange.Term, _ magnitude: AdapterTensor, to name: String) throws(FileError) {
+        let lengths = try values(magnitude, of: term.adapter)
+        let (plain, engine) = (try factors(term, ofTable: false), engine)
+        let isFound = changeLayer(String(name.dropLast(".weight".count))) { layer in
+            let rowGains = engine.rowGains(lengths, layer.matrix, plain)
+            var b = plain.b
+            for index in b.indices { b[index] *= rowGains[index / plain.rank] }
+            layer.updates.append(LowRankFactors(rank: plain.rank, a: plain.a, b: b, rowGains: rowGains.map { $0 - 1 }))
+        }
+        guard isFound else {
             throw FileError(
-                adapter.path, "has a DoRA magnitude for the embedding '\(name)', which cannot be run",
+                path(of: term.adapter), "has a DoRA magnitude for '\(name)', which is no linear layer of \(path)",
                 hint: "merge it into the base and run the result")
         }
-        let scaling = Float(update.scaling) * factor
-        let factors = LowRankFactors(
-            rank: update.rank, a: try adapter.values(of: update.a), b: try adapter.values(of: update.b).map { $0 * scaling })
-        try changeTable(named: name, of: adapter) { $0.updates.append(factors) }
     }
 
+    private mutating func addBias(_ terms: [(adapter: Int, tensor: AdapterTensor, scale: Float)], to module: String) throws(FileError) {
+        for term in terms {
+            let added = try values(term.tensor, of: term.adapter)
+            let isFound = changeLayer(module) { layer in
+                var bias = layer.bias ?? Array(repeating: 0, count: added.count)
+                for index in bias.indices { bias[index] += added[index] * term.scale }
+                layer.bias = bias
+            }
+            guard isFound else { throw FileError(path(of: term.adapter), "'\(module)' is no linear layer of \(path)") }
+        }
+    }
+
+    // MARK: - What is replaced
+
     private mutating func replaceRows(
-        _ indices: [Int], of name: String, by tensor: AdapterTensor, of adapter: Adapter, factor: Float
+        _ indices: [Int], of name: String, by tensor: AdapterTensor, of adapter: Int
     ) throws(FileError) {
-        try claim(name + " (rows)", for: adapter, factor: factor)
-        let values = try adapter.values(of: tensor)
+        let values = try values(tensor, of: adapter)
         let width = tensor.dimensions[1]
         for (position, id) in indices.enumerated() {
             let row = Array(values[position * width..<(position + 1) * width])
-            try changeTable(named: name, of: adapter) { $0.replacedRows[id] = row }
-            if configuration.hasTiedHead, name == configuration.embeddingName + ".weight" { weights.replacedHeadRows[id] = row }
+            if name == configuration.headName + ".weight" {
+                weights.replacedHeadRows[id] = row
+            } else {
+                try changeTable(named: name, of: adapter) { $0.replacedRows[id] = row }
+            }
         }
     }
 
     /// Takes a whole parameter of the adapter in the place of the base's.
-    private mutating func replace(_ name: String, by tensor: AdapterTensor, of adapter: Adapter, factor: Float) throws(FileError) {
-        try claim(name, for: adapter, factor: factor)
-        let values = try adapter.values(of: tensor)
-        let (module, isBias) = name.hasSuffix(".bias") ? (name.dropLast(5), true) : (name.dropLast(7), false)
-        let isConv1D = parameters.first { $0.name == name }?.isConv1D ?? false
-        var isFound = false
-        weights.forEachLinearLayer { layer in
-            guard layer.name == module else { return }
-            isFound = true
+    private mutating func replace(
+        _ name: String, by tensor: AdapterTensor, of adapter: Int, isConv1D: Bool = false
+    ) throws(FileError) {
+        let values = try values(tensor, of: adapter)
+        let (module, isBias) = name.hasSuffix(".bias") ? (String(name.dropLast(5)), true) : (String(name.dropLast(7)), false)
+        var isFound = changeLayer(module) { layer in
             if isBias { layer.bias = values } else { layer.matrix = Self.matrix(values, tensor.dimensions, isConv1D: isConv1D) }
         }
         weights.forEachNorm { norm in
@@ -134,8 +184,25 @@ private struct AdapterApplication {
         try changeTable(named: name, of: adapter) { $0.matrix = Self.matrix(values, tensor.dimensions, isConv1D: false) }
     }
 
+    // MARK: - Where
+
+    /// False where there is no linear layer of this name.
+    private mutating func changeLayer(_ module: String, _ change: (inout LinearLayer) -> Void) -> Bool {
+        var isFound = false
+        weights.forEachLinearLayer { layer in
+            guard layer.name == module else { return }
+            isFound = true
+            change(&layer)
+        }
+        return isFound
+    }
+
+    private func isTable(_ name: String) -> Bool {
+        name == weights.embedding.name + ".weight" || name == weights.positions.map { $0.name + ".weight" }
+    }
+
     private mutating func changeTable(
-        named name: String, of adapter: Adapter, _ change: (inout EmbeddingTable) -> Void
+        named name: String, of adapter: Int, _ change: (inout EmbeddingTable) -> Void
     ) throws(FileError) {
         if name == weights.embedding.name + ".weight" {
             change(&weights.embedding)
@@ -143,7 +210,7 @@ private struct AdapterApplication {
             change(&positions)
             weights.positions = positions
         } else {
-            throw FileError(adapter.path, "'\(name)' is no embedding of \(path)")
+            throw FileError(path(of: adapter), "'\(name)' is no embedding of \(path)")
         }
     }
 
@@ -153,18 +220,6 @@ private struct AdapterApplication {
         return WeightMatrix(
             dense: UnsafeRawBufferPointer(copy.buffer), of: .f32, outputCount: dimensions[isConv1D ? 1 : 0],
             inputCount: dimensions[isConv1D ? 0 : 1], isTransposed: isConv1D, owner: copy)
-    }
-
-    /// Notes that an adapter replaces something whole.
-    private mutating func claim(_ name: String, for adapter: Adapter, factor: Float) throws(FileError) {
-        guard factor == 1 else { throw Self.weightedError(adapter, "'\(name)', which it replaces as a whole,", factor) }
-        if let owner = replaced.updateValue(adapter.path, forKey: name) {
-            throw FileError(adapter.path, "replaces '\(name)' as a whole, and so does \(owner)", hint: "use one of them at a time")
-        }
-    }
-
-    private static func weightedError(_ adapter: Adapter, _ what: String, _ factor: Float) -> FileError {
-        FileError(adapter.path, "\(what) cannot be weighted by \(factor)", hint: "only what adapters add can; leave the weight away")
     }
 }
 

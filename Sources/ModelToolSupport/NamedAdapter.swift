@@ -2,6 +2,7 @@ package import Adapters
 import ByteIO
 package import Checkpoints
 package import CommandLineKit
+import JSONText
 import ToolSupport
 
 /// An adapter as `--adapter FILE[@W]` gives it.
@@ -33,6 +34,10 @@ package struct NamedAdapter: Sendable {
     /// Says what is odd about the adapter, by itself and on this base.
     package func passOnWarnings(for checkpoint: Checkpoint, _ console: Console) {
         for warning in adapter.warnings { console.warning("\(adapter.path): \(warning)") }
+        if adapter.configuration.isOfTask, let task = adapter.configuration.document["task_type"]?.string {
+            console.warning(
+                "\(adapter.path) was trained for a task of its own (\(task.terminalSafe)) and not to write text: its head is not used")
+        }
         warnOfOtherBase(checkpoint, console)
     }
 

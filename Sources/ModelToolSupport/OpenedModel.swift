@@ -1,8 +1,9 @@
+import Adapters
 import Checkpoints
 package import CommandLineKit
 package import ModelLoading
 package import Tokenization
-import ToolSupport
+package import ToolSupport
 package import Transformer
 
 /// A model as a tool measures it.
@@ -31,12 +32,14 @@ extension Console {
     ///
     /// - Parameters:
     ///   - adapters: to put on it, each `FILE` or `FILE@WEIGHT`.
+    ///   - choice: whose tokenizer is used, where an adapter brings its own.
     ///   - context: positions that will be set up; nil for the default.
     ///   - other: a model that is held in memory at the same time.
     /// - Throws: where it is no model that can be run, needs more memory than there is, has a tokenizer with tokens that it does not
     ///   know, or is not what an adapter fits.
     package func openModel(
-        _ path: String, adapters texts: [String] = [], context: Int?, beside other: OpenedModel? = nil, engine: MatrixEngine
+        _ path: String, adapters texts: [String] = [], tokenizer choice: AdapterTokenizer.Choice? = nil, context: Int?,
+        beside other: OpenedModel? = nil, engine: MatrixEngine
     ) throws -> OpenedModel {
         let checkpoint = try openCheckpoint(path, for: .running)
         let configuration = try LoadedModel.configuration(of: checkpoint)
@@ -44,12 +47,15 @@ extension Console {
         let memory = MemoryEstimate(checkpoint, configuration, positions: positions, isExact: true)
         try memory.check(path, besides: other?.memory.total ?? 0)
         let loaded = try LoadedModel(checkpoint, configuration: configuration)
-        let tokenizer = try checkpoint.tokenizer()
-        for warning in loaded.warnings + tokenizer.warnings { self.warning("\(path): \(warning)") }
-        try loaded.check(tokenizer)
         let adapters = try NamedAdapter.all(texts)
         for adapter in adapters { adapter.passOnWarnings(for: checkpoint, self) }
         let weights = try loaded.weights(with: adapters.map { ($0.adapter, $0.weight) }, engine: engine)
+        let rowCount = weights.head.matrix.outputCount
+        let files = try AdapterTokenizer.files(
+            choice, of: adapters.map(\.adapter), base: checkpoint, isResized: rowCount != configuration.vocabularySize, self)
+        let tokenizer = try checkpoint.tokenizer(of: files)
+        for warning in loaded.warnings + tokenizer.warnings { self.warning("\(path): \(warning)") }
+        try loaded.check(tokenizer, rowCount: rowCount)
         return OpenedModel(path: path, adapters: texts, loaded: loaded, weights: weights, tokenizer: tokenizer, memory: memory)
     }
 }

@@ -35,8 +35,8 @@ func combine(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
         progress.advance(by: $0)
     }
     progress.finish()
-    let shown = rows.map { (module: $0.module, rank: $0.rank, ratio: Double?.none, energy: $0.keptEnergy) }
-    try report(shown, path: path, leftOut: [], measures, arguments, console)
+    let shown = rows.map { (module: $0.module, rank: Optional($0.rank), ratio: Double?.none, energy: $0.keptEnergy) }
+    try report(shown, path: path, hasBase: false, measures, arguments, console)
     return .done
 }
 
@@ -51,20 +51,37 @@ func extract(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     let progress = console.progress("extracting", total: base.tensors.count)
     let resources = try arguments.resources(for: [base, tuned], progress: progress)
     let extraction = try AdapterExtraction(base: base, tuned: tuned, rank: rank, resources: resources)
+    if !extraction.leftOut.isEmpty {
+        progress.finish()
+        return try refuse(extraction.leftOut, path, arguments, console)
+    }
     guard !arguments.flag("dry-run") else {
         progress.finish()
         return try describe(path, moduleCount: extraction.moduleCount, rank: rank, arguments, console)
     }
     let rows = try extraction.run(path: path, replaces: arguments.flag("force"), tool: "qmerge \(toolVersion)")
     progress.finish()
-    if let first = extraction.leftOut.first {
-        console.warning(
-            "\(extraction.leftOut.count) tensors that differ are no weights of linear layers and are not in the adapter, such as '\(first)'"
-        )
-    }
-    let shown = rows.map { (module: $0.module, rank: $0.rank, ratio: Optional($0.deltaRatio), energy: Optional($0.keptEnergy)) }
-    try report(shown, path: path, leftOut: extraction.leftOut, measures, arguments, console)
+    let shown = rows.map { (module: $0.module, rank: $0.rank, ratio: $0.deltaRatio, energy: Optional($0.keptEnergy)) }
+    try report(shown, path: path, hasBase: true, measures, arguments, console)
     return .done
+}
+
+/// An adapter that lacks something does not lead to the tuned model, so none is written.
+private func refuse(
+    _ leftOut: [(name: String, reason: String)], _ path: String, _ arguments: ParsedArguments, _ console: Console
+) throws -> ExitCode {
+    if arguments.flag("json") {
+        try console.writeJSON(["output": .null, "left_out": .strings(leftOut.map(\.name))])
+    } else {
+        for item in leftOut.prefix(10) {
+            try console.writeLine("'\(item.name.terminalSafe)' differs, and has no place in an adapter: \(item.reason.terminalSafe)")
+        }
+    }
+    console.warning(
+        "\(leftOut.count == 1 ? "1 tensor that differs has" : "\(leftOut.count) tensors that differ have") no place in an adapter, so "
+            + "\(path) would not lead to the tuned model and is not written",
+        hint: "keep the tuned model; an adapter holds weights, biases, norms, embeddings and heads of modules that the base has")
+    return .no
 }
 
 /// What `--dry-run` prints.
@@ -90,24 +107,24 @@ private func requireLoRA(_ path: String) throws(UsageError) {
 }
 
 private func report(
-    _ rows: [(module: String, rank: Int, ratio: Double?, energy: Double?)], path: String, leftOut: [String], _ measures: RunMeasures,
+    _ rows: [(module: String, rank: Int?, ratio: Double?, energy: Double?)], path: String, hasBase: Bool, _ measures: RunMeasures,
     _ arguments: ParsedArguments, _ console: Console
 ) throws {
     let byteCount = try InputFile(path: path).byteCount
     guard !arguments.flag("json") else {
         let modules = rows.map { row -> JSONValue in
             .object([
-                "module": .string(row.module), "rank": .integer(row.rank), "delta_ratio": row.ratio.map { .double($0) } ?? .null,
+                "module": .string(row.module), "rank": row.rank.map { .integer($0) } ?? .null,
+                "delta_ratio": row.ratio.map { .double($0) } ?? .null,
                 "kept_energy": row.energy.map { .double($0) } ?? .null,
                 "relative_error": row.energy.map { .double((1 - $0).squareRoot()) } ?? .null,
             ])
         }
         return try console.writeJSON([
-            "output": .string(path), "bytes": .integer(byteCount), "modules": .array(modules), "left_out": .strings(leftOut),
+            "output": .string(path), "bytes": .integer(byteCount), "modules": .array(modules), "left_out": .array([]),
             "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
         ])
     }
-    let hasBase = rows.contains { $0.ratio != nil }
     var table = Table(
         [.init("module", canShrink: true), .init("rank", .right)] + (hasBase ? [.init("D / W", .decimal)] : []) + [
             .init("energy kept", .decimal), .init("rel error", .decimal),
@@ -115,7 +132,7 @@ private func report(
     for row in rows {
         let ratio = row.ratio.map { NumberText.percent($0, decimals: 2) } ?? "-"
         table.addRow(
-            [.init(row.module), .init(String(row.rank))] + (hasBase ? [.init(ratio)] : []) + [
+            [.init(row.module), .init(row.rank.map { String($0) } ?? "whole")] + (hasBase ? [.init(ratio)] : []) + [
                 .init(row.energy.map { NumberText.percent($0, decimals: 2) } ?? "-"),
                 .init(row.energy.map { NumberText.significant((1 - $0).squareRoot(), digits: 3) } ?? "-"),
             ])

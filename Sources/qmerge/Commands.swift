@@ -24,9 +24,12 @@ private let mergeCommand = Command(
         .output.required(),
         .choice("to", ["f32", "f16", "bf16"], help: "write a dense model: a folder, or one file that ends in .safetensors"),
         .path("reference", "SOURCE", help: "the weights before quantization, to merge into instead of the base's"),
+        .choice(
+            "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
+            help: "whose tokenizer and chat template the output gets, where an adapter brings its own"),
         .flag("no-undo", help: "leave out what undoes the merge"),
         .number("min-survival", in: 0...1, default: 0.5, help: "share of a delta below which to warn"),
-        .flag("strict", help: "exit with 1 where less than that survived"),
+        .flag("strict", help: "exit with 1 where less than that survived, or where values pass their type, and then write nothing"),
         .flag("list", help: "report every tensor, not only the ten of which least survived"),
         .flag("unmerge", short: "u", help: "write the base that a merged model was made from"),
         .flag("all", help: "with --unmerge: undo every merge, not only the last"),
@@ -45,7 +48,7 @@ private func run(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     guard modes.count <= 1 else { throw UsageError("--\(modes[0]) and --\(modes[1]) are two different things") }
     let allowed: [String: [String]] = [
         "unmerge": ["all"], "extract": ["rank"], "combine": ["rank"],
-        "": ["to", "reference", "no-undo", "min-survival", "strict", "list"],
+        "": ["to", "reference", "tokenizer", "no-undo", "min-survival", "strict", "list"],
     ]
     let mode = modes.first ?? ""
     for option in allowed.values.joined() where arguments.isGiven(option) && !allowed[mode, default: []].contains(option) {

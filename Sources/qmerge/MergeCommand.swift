@@ -19,20 +19,25 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let adapters = try words.map { WeightedAdapter(try console.openAdapter($0.path), weight: $0.weight) }
     let reference = try arguments.string("reference").map { try console.openCheckpoint($0, for: .computing) }
     let (form, isFolder) = try outputForm(base, path, arguments)
-    let plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form, keepsUndo: !arguments.flag("no-undo"))
+    var plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form, keepsUndo: !arguments.flag("no-undo"))
+    plan.tokenizer = try AdapterTokenizer.files(
+        arguments.string("tokenizer").flatMap(AdapterTokenizer.Choice.init), of: adapters.map(\.adapter), base: reference ?? base,
+        isResized: plan.vocabularySize != nil, console)
     warnOfStrangers(plan, console)
     if plan.changes.isEmpty { console.warning("the adapters add nothing: all of their deltas are zero") }
     if arguments.flag("dry-run") { return try describe(plan, path, arguments, console) }
     let progress = console.progress("merging", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [base] + (reference.map { [$0] } ?? []), progress: progress)
     let outcome = try Merge(plan, resources: resources, toolVersion: toolVersion, options: effectiveOptions(arguments))
-        .run(path: path, isFolder: isFolder, replaces: arguments.flag("force"))
+        .run(path: path, isFolder: isFolder, replaces: arguments.flag("force"), refusesOverflow: arguments.flag("strict"))
     progress.finish()
     for warning in outcome.warnings { console.warning(warning) }
-    if outcome.overflowCount > 0 {
-        console.warning("\(NumberText.grouped(outcome.overflowCount)) merged values were too large for their type and became infinite")
+    if let first = outcome.overflows.first { warnOfOverflow(first, outcome, path, console) }
+    guard outcome.isWritten else {
+        if arguments.flag("json") { try writeJSON(outcome, plan, path: path, lost: 0, measures, console) }
+        return .no
     }
-    if let name = plan.ownHead { noteOwnHead(name, plan, isFolder: isFolder, console) }
+    noteChanges(plan, isFolder: isFolder, console)
     let lost = outcome.report.rows.filter { !($0.measures.survival >= arguments.number(always: "min-survival")) }
     if arguments.flag("json") {
         try writeJSON(outcome, plan, path: path, lost: lost.count, measures, console)
@@ -93,10 +98,34 @@ private func warnOfStrangers(_ plan: MergePlan, _ console: Console) {
     }
 }
 
-private func noteOwnHead(_ name: String, _ plan: MergePlan, isFolder: Bool, _ console: Console) {
-    console.note("the output head was tied to the embedding, which changed: '\(name)' is stored on its own")
-    if !isFolder, plan.form != .qnf {
-        console.warning("set tie_word_embeddings to false in the config.json that goes with the output, or '\(name)' is ignored")
+private func warnOfOverflow(_ first: (name: String, count: Int), _ outcome: MergeOutcome, _ path: String, _ console: Console) {
+    let count = outcome.overflows.reduce(0) { $0 + $1.count }
+    let values = count == 1 ? "1 merged value is" : "\(NumberText.grouped(count)) merged values are"
+    console.warning(
+        "\(values) too large for the type, the first in '\(first.name.terminalSafe)', and "
+            + (outcome.isWritten ? "became infinite" : "\(path) is not written"),
+        hint: "--to f32 or --to bf16 has room for them")
+}
+
+/// What is no longer as in the base, besides values.
+private func noteChanges(_ plan: MergePlan, isFolder: Bool, _ console: Console) {
+    var settings: [String] = []
+    if let name = plan.untiedHead {
+        console.note("the output head was tied to the embedding, and one of the two changed alone: '\(name)' is stored on its own")
+        settings.append("tie_word_embeddings to false")
+    }
+    if let count = plan.vocabularySize {
+        console.note("embedding and output head have \(count) rows now, as in the adapter")
+        settings.append("vocab_size to \(count)")
+    }
+    for name in plan.taskHeads {
+        console.note(
+            "'\(name.terminalSafe)' is the head of a task: it is kept under its name, where transformers looks for it, and is no part of the "
+                + "language model")
+    }
+    let hasConfig = isFolder || plan.form == .qnf
+    if !hasConfig, !settings.isEmpty {
+        console.warning("set \(settings.joined(separator: " and ")) in the config.json that goes with the output")
     }
 }
 
@@ -105,6 +134,7 @@ private func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
     var options: [String] = []
     if let type = arguments.string("to") { options.append("--to \(type)") }
     if let reference = arguments.string("reference") { options.append("--reference \(FilePath.name(of: reference))") }
+    if let choice = arguments.string("tokenizer") { options.append("--tokenizer \(choice)") }
     if arguments.flag("no-undo") { options.append("--no-undo") }
     return options
 }

@@ -101,7 +101,8 @@ func writeJSON(
         return .object(object)
     }
     try console.writeJSON([
-        "output": .string(path), "bytes": .integer(outcome.outputByteCount),
+        "output": outcome.isWritten ? .string(path) : .null, "bytes": .integer(outcome.outputByteCount),
+        "overflowed": .integer(outcome.overflows.reduce(0) { $0 + $1.count }),
         "undo_bytes": outcome.undoByteCount.map { .integer($0) } ?? .null,
         "base": .string(plan.base.path), "base_fingerprint": .string(outcome.baseFingerprint.description),
         "reference": plan.reference.map { .string($0.path) } ?? .null,

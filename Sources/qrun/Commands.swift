@@ -13,6 +13,9 @@ private let templates = PromptTemplate.Name.allCases.map(\.rawValue)
 /// Of both commands: which model, and how it is run.
 private let modelOptions: [Option] = [
     .text("adapter", short: "a", "FILE[@W]", help: "LoRA adapter to add beside the base, with a weight (default: 1)").repeatable(),
+    .choice(
+        "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
+        help: "whose tokenizer and chat template are used, where an adapter brings its own"),
     .choice("template", templates, defaultText: "the model's own, if it is one", help: "how prompts are written for the model"),
     .text("system", "TEXT", defaultText: "the template's own", help: "message that opens the conversation"),
     .integer(

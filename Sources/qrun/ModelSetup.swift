@@ -18,6 +18,10 @@ struct ModelSetup {
     let isExact: Bool
     /// In the order of the command line.
     let adapters: [NamedAdapter]
+    /// An adapter's tokenizer, where that is used; nil for the model's own.
+    let tokenizerFiles: [CompanionFile]?
+    /// Rows of the embedding, with all adapters.
+    private let vocabularySize: Int
     /// The base's weights, with the head that was asked for.
     let base: LoadedModel
 
@@ -44,6 +48,11 @@ struct ModelSetup {
         base = usesBytes ? loaded.withCompactHead(pool: engine.pool) : loaded
         adapters = try NamedAdapter.all(arguments.strings("adapter"))
         for adapter in adapters { adapter.passOnWarnings(for: checkpoint, console) }
+        let resized = try loaded.vocabularySize(with: adapters.map { ($0.adapter, $0.weight) })
+        vocabularySize = resized ?? configuration.vocabularySize
+        tokenizerFiles = try AdapterTokenizer.files(
+            arguments.string("tokenizer").flatMap(AdapterTokenizer.Choice.init), of: adapters.map(\.adapter), base: checkpoint,
+            isResized: resized != nil, console)
     }
 
     var configuration: ModelConfiguration { model.configuration }
@@ -63,8 +72,8 @@ struct ModelSetup {
 
     /// The tokenizer, where the model has one that fits.
     func tokenizer(_ console: Console) throws -> Tokenizer {
-        let tokenizer = try model.checkpoint.tokenizer()
-        try model.check(tokenizer)
+        let tokenizer = try model.checkpoint.tokenizer(of: tokenizerFiles)
+        try model.check(tokenizer, rowCount: vocabularySize)
         for warning in tokenizer.warnings { console.warning("\(model.checkpoint.path): \(warning)") }
         return tokenizer
     }

@@ -65,7 +65,8 @@ struct Prompt {
         case .ids(let ids):
             self.ids = ids
             // Without a tokenizer ids go in and come out; one that is damaged is an error all the same.
-            let hasTokenizer = setup.model.checkpoint.files.contains { Self.tokenizerNames.contains($0.name) }
+            let files = setup.tokenizerFiles ?? setup.model.checkpoint.files
+            let hasTokenizer = files.contains { Self.tokenizerNames.contains($0.name) }
             tokenizer = hasTokenizer ? try setup.tokenizer(console) : nil
             stopTokens.formUnion(tokenizer?.specialTokens.stops ?? [])
         case .text(let text):

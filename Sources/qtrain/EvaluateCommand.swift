@@ -14,7 +14,14 @@ import Transformer
 func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .running)
     let loaded = try LoadedModel(checkpoint)
-    let data = try TrainingData(loaded, arguments, console)
+    let named = try arguments.string("adapter").map { try NamedAdapter($0) }
+    named?.passOnWarnings(for: checkpoint, console)
+    let adapters = named.map { [(adapter: $0.adapter, factor: $0.weight)] } ?? []
+    let rowCount = try loaded.vocabularySize(with: adapters)
+    let files = try AdapterTokenizer.files(
+        arguments.string("tokenizer").flatMap(AdapterTokenizer.Choice.init), of: adapters.map(\.adapter), base: checkpoint,
+        isResized: rowCount != nil, console)
+    let data = try TrainingData(loaded, arguments, console, tokenizerFiles: files, rowCount: rowCount)
     let part = DataSplit.Part(rawValue: arguments.string(always: "part")) ?? .test
     let outcome = try data.samples(part, console)
     guard !outcome.samples.isEmpty else {
@@ -22,14 +29,11 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
             "\(data.set.path): the \(part.rawValue) split has no \(data.unit) to evaluate",
             hint: "--split and --part choose others; --max-length may cut all there is to learn")
     }
-    let named = try arguments.string("adapter").map { try NamedAdapter($0) }
-    named?.passOnWarnings(for: checkpoint, console)
     let inputs = checkpoint.inputFiles + [try InputFile(path: data.set.path)] + (named?.adapter.files ?? [])
     let output = try arguments.string("output").map {
         try AtomicOutput(destination: $0, replaces: arguments.flag("force"), inputs: inputs)
     }
     let resources = ComputeResources(pool: WorkerPool(threadCount: arguments.integer("threads")))
-    let adapters = named.map { [(adapter: $0.adapter, factor: $0.weight)] } ?? []
     let weights = try loaded.weights(with: adapters, engine: resources.engine)
     let session = AnswerSession(loaded.configuration, weights, data, resources, answerLimit: arguments.integer(always: "answer-length"))
     let asked = data.split.indices(part).prefix(arguments.integer("answers") ?? (output == nil ? 0 : .max))

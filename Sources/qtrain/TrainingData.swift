@@ -19,9 +19,12 @@ struct TrainingData {
     /// Tokens of a sample at most.
     let lengthLimit: Int
 
-    init(_ model: LoadedModel, _ arguments: ParsedArguments, _ console: Console) throws {
-        let tokenizer = try model.checkpoint.tokenizer()
-        try model.check(tokenizer)
+    init(
+        _ model: LoadedModel, _ arguments: ParsedArguments, _ console: Console, tokenizerFiles files: [CompanionFile]? = nil,
+        rowCount: Int? = nil
+    ) throws {
+        let tokenizer = try model.checkpoint.tokenizer(of: files)
+        try model.check(tokenizer, rowCount: rowCount)
         for warning in tokenizer.warnings { console.warning("\(model.checkpoint.path): \(warning)") }
         let context = model.configuration.contextLength
         let limit = arguments.integer("max-length") ?? min(context, 1024)

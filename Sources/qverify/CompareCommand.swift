@@ -11,7 +11,8 @@ import Transformer
 func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let comparison = try TextComparison(
         arguments.positional(always: "a"), adapters: arguments.strings("adapter-a"), arguments.positional(always: "b"),
-        adapters: arguments.strings("adapter-b"), arguments, console, largestCount: arguments.integer(always: "largest"))
+        adapters: arguments.strings("adapter-b"), tokenizer: arguments.string("tokenizer").flatMap(AdapterTokenizer.Choice.init), arguments,
+        console, largestCount: arguments.integer(always: "largest"))
     if arguments.flag("json") {
         try console.writeJSON([
             "ok": .bool(comparison.failures.isEmpty), "failures": .strings(comparison.failures),
@@ -49,12 +50,12 @@ struct TextComparison {
     ///   - pathB: of the model to judge.
     init(
         _ pathA: String, adapters adaptersA: [String] = [], _ pathB: String, adapters adaptersB: [String] = [],
-        _ arguments: ParsedArguments, _ console: Console, largestCount: Int
+        tokenizer choice: AdapterTokenizer.Choice? = nil, _ arguments: ParsedArguments, _ console: Console, largestCount: Int
     ) throws {
         let engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
         let context = arguments.integer("context")
-        a = try console.openModel(pathA, adapters: adaptersA, context: context, engine: engine)
-        b = try console.openModel(pathB, adapters: adaptersB, context: context, beside: a, engine: engine)
+        a = try console.openModel(pathA, adapters: adaptersA, tokenizer: choice, context: context, engine: engine)
+        b = try console.openModel(pathB, adapters: adaptersB, tokenizer: choice, context: context, beside: a, engine: engine)
         text = try TextInput(arguments, path: arguments.string("text") ?? "-", for: [a, b])
         let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
         let comparison = try ModelComparison(a.evaluated, b.evaluated, on: text.windows, engine: engine, largestCount: largestCount)

@@ -7,6 +7,10 @@ private let textOptions: [Option] = [
     .integer("max-tokens", in: 2...Int.max, unit: "tokens", defaultText: "all", help: "how much of the text to read"),
 ]
 
+private let tokenizer = Option.choice(
+    "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
+    help: "whose tokenizer is used, where an adapter brings its own")
+
 private let text = Option.path("text", help: "the text, UTF-8; - is standard input")
 
 private let limits: [Option] = [
@@ -22,7 +26,7 @@ let perplexityCommand = Command(
         only tokens that no earlier window predicted count. The error behind the ± takes the losses of tokens for independent.
         """,
     arguments: [Argument("model", help: "any model that qrun runs")],
-    options: [text.required(), adapter("adapter", short: "a", "beside the base")] + textOptions + [.threads, .json],
+    options: [text.required(), adapter("adapter", short: "a", "beside the base"), tokenizer] + textOptions + [.threads, .json],
     example: "qverify perplexity model.qnf --text heldout.txt", run: perplexity)
 
 let compareCommand = Command(
@@ -34,7 +38,7 @@ let compareCommand = Command(
     arguments: [
         Argument("a", help: "the reference, any model that qrun runs"), Argument("b", help: "the model to judge, of the same vocabulary"),
     ],
-    options: [text.required(), adapter("adapter-a", "on A"), adapter("adapter-b", "on B")] + limits + textOptions
+    options: [text.required(), adapter("adapter-a", "on A"), adapter("adapter-b", "on B"), tokenizer] + limits + textOptions
         + [.integer("largest", in: 0...1000, default: 5, help: "places to show where the models differ most"), .threads, .json],
     example: "qverify compare model-hf model.qnf --text heldout.txt --max-kl 0.05", run: compare)
 

@@ -11,8 +11,9 @@ import Transformer
 func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
     let model = try console.openModel(
-        arguments.positional(always: "model"), adapters: arguments.strings("adapter"), context: arguments.integer("context"), engine: engine
-    )
+        arguments.positional(always: "model"), adapters: arguments.strings("adapter"),
+        tokenizer: arguments.string("tokenizer").flatMap(AdapterTokenizer.Choice.init), context: arguments.integer("context"),
+        engine: engine)
     let text = try TextInput(arguments, path: arguments.string(always: "text"), for: [model])
     let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
     let measures = RunMeasures()

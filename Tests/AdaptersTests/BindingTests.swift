@@ -73,13 +73,12 @@ import Testing
         #expect(target.parameter == 0 && target.isTiedHead)
     }
 
-    @Test func biasOfTheFactorsNeedsABiasOfTheBase() throws {
+    @Test func biasOfTheFactorsGoesToThatOfTheBaseWhereThereIsOne() throws {
         let tensors = AdapterFolder.factors("q") + [StoredTensor("q.lora_B.bias", [4], [1, 2, 3, 4])]
         let (_, adapter) = try Self.adapter(tensors, ["r": .integer(2), "lora_bias": .bool(true)])
         let weight = try Self.parameter("q.weight", [4, 3])
         #expect(try AdapterBinding(adapter, to: [weight, try Self.parameter("q.bias", [4])], basePath: "base").targets.first?.bias == 1)
-        let missing = #expect(throws: FileError.self) { try AdapterBinding(adapter, to: [weight], basePath: "base") }
-        #expect(missing?.message == "does not fit base: 1 of the parameters it changes is not in the base: q.bias")
+        #expect(try AdapterBinding(adapter, to: [weight], basePath: "base").targets.first?.bias == nil)
         let short = #expect(throws: FileError.self) {
             try AdapterBinding(adapter, to: [weight, try Self.parameter("q.bias", [3])], basePath: "base")
         }
@@ -95,5 +94,38 @@ import Testing
         }
         #expect(
             error?.message == "does not fit base: 1 of another shape: model.embed_tokens.weight has 7 rows, but the adapter replaces row 7")
+    }
+
+    /// Of embeddings and heads the number of rows may differ where the adapter holds them all; of nothing else.
+    @Test func tablesMayHaveOtherRows() throws {
+        func target(_ module: String, _ dimensions: [Int], of base: [Int]) throws -> AdapterBinding.Target? {
+            let tensor = StoredTensor("\(module).weight", dimensions, (0..<dimensions.reduce(1, *)).map { Float($0) })
+            let (_, adapter) = try Self.adapter([tensor], ["modules_to_save": .strings([module])])
+            return try AdapterBinding(adapter, to: [try Self.parameter("\(module).weight", base)], basePath: "base").targets.first
+        }
+        #expect(try target("lm_head", [6, 3], of: [4, 3])?.table?.dimensions == [6, 3])
+        #expect(try target("model.embed_tokens", [3, 3], of: [4, 3])?.table?.dimensions == [3, 3])
+        #expect(try target("lm_head", [4, 3], of: [4, 3])?.table == nil)
+        for (module, dimensions) in [("lm_head", [4, 2]), ("q_proj", [6, 3]), ("transformer.wpe", [6, 3])] {
+            let error = #expect(throws: FileError.self) { try target(module, dimensions, of: [4, 3]) }
+            #expect(
+                error?.message
+                    == "does not fit base: 1 of another shape: \(module).weight is [4, 3], but the adapter replaces it by \(dimensions)")
+        }
+    }
+
+    @Test func addedRowsMustBeInTheAdapter() throws {
+        let tensors = [
+            StoredTensor("embed_tokens.lora_embedding_A", [2, 6], (0..<12).map { Float($0) }),
+            StoredTensor("embed_tokens.lora_embedding_B", [3, 2], (0..<6).map { Float($0) }),
+        ]
+        let (_, adapter) = try Self.adapter(tensors, Self.plain)
+        let error = #expect(throws: FileError.self) {
+            try AdapterBinding(adapter, to: [try Self.parameter("embed_tokens.weight", [4, 3])], basePath: "base")
+        }
+        #expect(
+            error?.message
+                == "does not fit base: 1 of another shape: embed_tokens.weight has 4 rows, but the adapter is of one with 6, and does not "
+                + "hold the others")
     }
 }

@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test func tellsConfigurationsApart() throws {
-        let a = try AdapterConfiguration(rank: 4, alpha: 8, targetModules: ["q"], others: ["bias": .string("all")])
+        let a = try AdapterConfiguration(rank: 4, alpha: 8, targetModules: ["q"], others: [("bias", .string("all"))])
         let b = try AdapterConfiguration(rank: 4, alpha: 16, targetModules: ["k"], fanInFanOut: true, dropout: 0.1)
         #expect(
             a.differences(from: b) == [

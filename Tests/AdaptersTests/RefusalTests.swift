@@ -77,10 +77,6 @@ import Testing
                 tensors: [a, StoredTensor("q.lora_B.weight", .f64, [4, 2], [UInt8](repeating: 0, count: 64))],
                 place: tensor("q.lora_B.weight"), message: "is F64, but adapters are F32, F16 or BF16"),
             Case(members: [:], tensors: [], place: nil, message: "holds no tensors, so it adapts nothing"),
-            Case(
-                members: ["r": .integer(2), "ensure_weight_tying": .bool(true)],
-                tensors: [Self.tensor("wte.lora_embedding_A", [2, 3]), Self.tensor("wte.lora_embedding_B", [4, 2])],
-                place: "'ensure_weight_tying'", message: "true is not supported for an adapter of 'wte'"),
         ]
         for item in cases {
             let error = try AdapterFolder(item.members, item.tensors).refusal()

@@ -10,6 +10,9 @@ package enum Fixture {
     /// `llama-dora`: an adapter that PEFT wrote.
     package static func adapter(_ name: String) -> String { "\(repository)/Tests/Fixtures/adapters/\(name)" }
 
+    /// `rows-tied`: an adapter of embedding or head that PEFT wrote, with what it computes; `tied`, `untied`: their bases.
+    package static func bound(_ name: String) -> String { "\(repository)/Tests/Fixtures/bound/\(name)" }
+
     /// `qwen3`: a tiny model with the logits that transformers computed.
     package static func transformer(_ name: String) -> String { "\(repository)/Tests/Fixtures/transformer/\(name)" }
 

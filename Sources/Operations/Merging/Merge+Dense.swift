@@ -133,7 +133,7 @@ extension Merge {
         }
     }
 
-    /// Every tensor in the file and at the place where the base has it; a head of its own at the end.
+    /// Every tensor in the file and at the place where the base has it; what the base lacks at the end.
     private func sameFiles(_ infos: [TensorInfo]) throws -> [DenseFile] {
         let source = plan.base.source
         var items = [[Int]](repeating: [], count: source.files.count)
@@ -142,7 +142,8 @@ extension Merge {
             guard let item = positions[ByteKey(tensor.name)] else { continue }
             items[source.fileIndex(ofTensor: index)].append(item)
         }
-        if let name = plan.ownHead, let item = positions[ByteKey(name)] { items[items.count - 1].append(item) }
+        let placed = Set(items.joined())
+        items[items.count - 1] += plan.items.indices.filter { !placed.contains($0) }
         return try zip(source.files, items).map { file, items in
             DenseFile(name: file.name, items: items, infos: items.map { infos[$0] }, metadata: try SafetensorsFile(file).header.metadata)
         }
@@ -153,22 +154,21 @@ extension Merge {
     ) throws -> [(name: String, bytes: [UInt8])] {
         let read = MergeRun.readCheckpoint(plan)
         var result: [(name: String, bytes: [UInt8])] = [(MergeLineage.fileName, MergeLineage.fileText(lineage))]
-        for file in read.files where file.name != "config.json" { result.append((file.name, try file.bytes())) }
-        if let file = read.files.first(where: { $0.name == "config.json" }), var config = read.config?.object {
-            var isChanged = false
-            if case .export(let type) = plan.form, let dense = HuggingFaceConfig.dense(config, scalarType: type).object {
-                (config, isChanged) = (dense, true)
-            }
-            if plan.ownHead != nil { (config["tie_word_embeddings"], isChanged) = (.bool(false), true) }
-            result.append((file.name, isChanged ? Array((JSONValue.object(config).text(.indented) + "\n").utf8) : try file.bytes()))
-        } else {
+        for file in try mergedFiles(
+            of: read,
+            { config in
+                guard case .export(let type) = plan.form else { return config }
+                return HuggingFaceConfig.dense(config, scalarType: type).object ?? config
+            })
+        { result.append((file.name, try file.bytes())) }
+        if !read.files.contains(where: { $0.name == "config.json" }) {
             warnings.append("the base has no config.json: transformers cannot load the folder without one")
         }
         let isIndexed = files.count > 1 || !read.guides.isEmpty && read.kind == .huggingFace
         guard isIndexed else { return result }
         let index = ShardIndexText.bytes(files.map(\.infos), names: files.map(\.name))
         if case .sameFiles = plan.form, let guide = read.guides.first {
-            result.append((guide.name, plan.ownHead == nil ? try guide.bytes(atOffset: 0, count: guide.byteCount) : index))
+            result.append((guide.name, plan.keepsLayout ? try guide.bytes(atOffset: 0, count: guide.byteCount) : index))
         } else if files.count > 1 {
             result.append(("model.safetensors.index.json", index))
         }

@@ -16,8 +16,10 @@ package struct MergeOutcome: Sendable {
     package let undoByteCount: Int?
     /// Fingerprint of the weights that were read as the base.
     package let baseFingerprint: Fingerprint
-    /// Elements that were finite but are too large for their type.
-    package let overflowCount: Int
+    /// Tensors with elements that were finite but are too large for their type once merged, and how many.
+    package let overflows: [(name: String, count: Int)]
+    /// Not where overflows were to be refused and there are some.
+    package fileprivate(set) var isWritten = true
     package let warnings: [String]
 }
 
@@ -41,8 +43,10 @@ package struct Merge: Sendable {
 
     /// Writes the output at `path`, complete or not at all.
     ///
-    /// - Parameter isFolder: of a dense output.
-    package func run(path: String, isFolder: Bool, replaces: Bool) throws -> MergeOutcome {
+    /// - Parameters:
+    ///   - isFolder: of a dense output.
+    ///   - refusesOverflow: leaves nothing behind where merged values are too large for their type.
+    package func run(path: String, isFolder: Bool, replaces: Bool, refusesOverflow: Bool = false) throws -> MergeOutcome {
         let inputs =
             plan.base.inputFiles + (plan.reference?.inputFiles ?? []) + plan.adapters.flatMap(\.adapter.files)
         let output = try AtomicOutput(
@@ -52,8 +56,12 @@ package struct Merge: Sendable {
         case .qnf: written = try writeQNF(try output.file())
         case .sameFiles, .export: written = try writeDense(output, isFolder: isFolder)
         }
-        try output.commit(written.files)
         var outcome = written.outcome
+        guard !refusesOverflow || outcome.overflows.isEmpty else {
+            outcome.isWritten = false
+            return outcome
+        }
+        try output.commit(written.files)
         let paths = isFolder ? try FilePath.entries(of: path).map { FilePath.join(path, $0) } : [path]
         outcome.outputByteCount = try paths.reduce(0) { $0 + (try InputFile(path: $1).byteCount) }
         return outcome
@@ -78,7 +86,7 @@ package struct Merge: Sendable {
         let image = try BaseImage(plan.base)
         let undoName = plan.keepsUndo ? UndoFiles.tensorName(image.lastRecord + 1) : nil
         let files = try companions()
-        let layout = try MergeLayout.qnf(plan, files: files.map(\.file), undoRecord: undoName.map { ($0, undoLimit) })
+        let layout = try MergeLayout.qnf(plan, files: files.compactMap(\.file), undoRecord: undoName.map { ($0, undoLimit) })
         let step = try step(undoRecord: undoName)
         let earlier = try MergeLineage.steps(of: plan.base)
         let writer = try QNFWriter(
@@ -90,7 +98,7 @@ package struct Merge: Sendable {
         var result = try run.run()
         for file in files {
             guard let previous = file.previous else { continue }
-            try undoFile(previous, name: QNFMetadata.filePrefix + file.file.name, undo, &result)
+            try undoFile(previous, name: QNFMetadata.filePrefix + file.name, undo, &result)
         }
         try writer.writeFiles()
         let checksums = try run.checksums.verified()
@@ -118,7 +126,7 @@ package struct Merge: Sendable {
         let fingerprint = Fingerprint(of: included.map { read.source.tensors[$0] }, checksums: included.map { checksums[$0] })
         return MergeOutcome(
             report: report, undoByteCount: undoByteCount,
-            baseFingerprint: fingerprint, overflowCount: result.overflowCount, warnings: warnings)
+            baseFingerprint: fingerprint, overflows: result.overflows, warnings: warnings)
     }
 
     // MARK: - Undoing
@@ -148,13 +156,32 @@ package struct Merge: Sendable {
             companions: companions, tensors: result.undone.sorted { NaturalOrder.precedes($0.name, $1.name) })
     }
 
-    /// The files that ride along; of one that changes, with what it was.
-    func companions() throws -> [(file: CompanionFile, previous: [UInt8]?)] {
-        try plan.base.files.map { file in
-            guard file.name == "config.json", plan.ownHead != nil, var config = plan.base.config?.object else { return (file, nil) }
-            config["tie_word_embeddings"] = .bool(false)
-            let bytes = Array((JSONValue.object(config).text(.indented) + "\n").utf8)
-            return (CompanionFile(name: file.name, content: .bytes(bytes)), try file.bytes())
+    /// The files that ride along; of one that changes, with what it was, and of one that is left out without its new content.
+    func companions() throws -> [(name: String, file: CompanionFile?, previous: [UInt8]?)] {
+        let files = try mergedFiles(of: plan.base)
+        var result = try files.map { file in
+            let before = plan.base.files.first { $0.name == file.name }
+            let isSame = try before.map { try $0.bytes() == file.bytes() } ?? true
+            return (name: file.name, file: Optional(file), previous: isSame ? nil : try before?.bytes())
         }
+        for file in plan.base.files where !files.contains(where: { $0.name == file.name }) {
+            result.append((file.name, nil, try file.bytes()))
+        }
+        return result
+    }
+
+    /// The files beside the weights: those of a checkpoint, config.json and tokenizer as the plan has them.
+    ///
+    /// - Parameter change: of config.json, besides what the plan changes in it.
+    func mergedFiles(of checkpoint: Checkpoint, _ change: (JSONObject) -> JSONObject = { $0 }) throws -> [CompanionFile] {
+        var files = checkpoint.files.filter { plan.tokenizer == nil || !CompanionFile.tokenizerNames.contains($0.name) }
+        files += plan.tokenizer ?? []
+        return try files.map { file in
+            guard file.name == "config.json", let config = checkpoint.config?.object else { return file }
+            let changed = plan.changed(change(try checkpoint.correctedConfig() ?? config))
+            guard changed != config else { return file }
+            let bytes = Array((JSONValue.object(changed).text(.indented) + "\n").utf8)
+            return CompanionFile(name: file.name, content: .bytes(bytes))
+        }.sorted { $0.name < $1.name }
     }
 }

@@ -10,7 +10,7 @@ enum MergeLayout {
         _ plan: MergePlan, files: [CompanionFile], undoRecord: (name: String, byteCountLimit: Int)?
     ) throws -> QNFPlan {
         let planned = try plan.items.map { item in
-            PlannedTensor(name: item.name, form: try form(item), isConv1D: item.tensor.isConv1D)
+            PlannedTensor(name: item.name, form: try form(item), isConv1D: item.tensor.isConv1D && item.shape == item.tensor.shape)
         }
         do throws(QuantizationError) {
             return try QNFPlan(tensors: planned, files: files, undoRecord: undoRecord)
@@ -21,7 +21,7 @@ enum MergeLayout {
 
     private static func form(_ item: MergePlan.Item) throws -> PlannedTensor.Form {
         switch (item.outcome, item.tensor.storage) {
-        case (.dense(let info), _): return .plain(info)
+        case (.dense(let info), _), (.added(let info, _), _): return .plain(info)
         case (.quantized(let state, let settings), _): return .quantized(settings, scalarType: state.scalarType, shape: state.shape)
         case (.copy, .quantized(let quantized)):
             guard let settings = quantized.state.settings else {
@@ -41,7 +41,7 @@ enum MergeLayout {
     /// Dense items as they are stored.
     static func info(_ item: MergePlan.Item) -> TensorInfo {
         switch (item.outcome, item.tensor.storage) {
-        case (.dense(let info), _): return info
+        case (.dense(let info), _), (.added(let info, _), _): return info
         case (.copy, .plain(let index)):
             var info = item.origin.source.tensors[index]
             info.name = item.name

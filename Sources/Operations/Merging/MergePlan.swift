@@ -1,3 +1,4 @@
+package import Adapters
 import ByteIO
 package import Checkpoints
 import JSONText
@@ -23,6 +24,8 @@ package struct MergePlan: Sendable {
         case dense(TensorInfo)
         /// Its merged values are quantized as the base's were.
         case quantized(QuantState, QuantizationSettings)
+        /// A bias that the base lacks, known already.
+        case added(TensorInfo, [Float])
     }
 
     struct Item: Sendable {
@@ -30,10 +33,26 @@ package struct MergePlan: Sendable {
         /// What the values come from.
         let origin: Checkpoint
         let tensor: LogicalTensor
-        /// The base's tensor of this name; nil of an output head that the base does not store.
+        /// The base's tensor of this name; nil of one that the base does not store.
         let previous: LogicalTensor?
         let change: WeightChange?
         let outcome: Outcome
+
+        /// What is said of it besides its change.
+        var remark: String?
+
+        /// Another number of rows than the base's: the values come from an adapter.
+        var isResized: Bool { previous.map { $0.shape != tensor.shape } ?? false }
+
+        /// Of what is stored.
+        var shape: Shape {
+            if case .added(let info, _) = outcome { info.shape } else { tensor.shape }
+        }
+
+        /// What happens to it in a few words; nil where nothing does.
+        var word: String? {
+            remark.map { remark in change.map { "\(remark), \($0.word)" } ?? remark } ?? change?.word
+        }
     }
 
     package let base: Checkpoint
@@ -43,8 +62,16 @@ package struct MergePlan: Sendable {
     let items: [Item]
     /// Whether the output is to hold a record that leads back to the base: only one of its form can.
     package let keepsUndo: Bool
-    /// An output head of its own that the merged model gets: the base's was tied.
-    package let ownHead: String?
+    /// The output head that is one of its own in the merged model: in the base it was the embedding.
+    package let untiedHead: String?
+    /// Rows that embedding and head have then, where the base has others.
+    package let vocabularySize: Int?
+    /// Names of task heads that the merged model holds beside what it computes.
+    package let taskHeads: [String]
+    /// Members of config.json that become others.
+    let configChanges: [(key: String, value: JSONValue)]
+    /// Files that take the place of the base's tokenizer; nil where that stays.
+    package var tokenizer: [CompanionFile]?
 
     /// - Parameters:
     ///   - reference: the weights before quantization, which take the place of the base's; nil for the base itself.
@@ -53,120 +80,64 @@ package struct MergePlan: Sendable {
         base: Checkpoint, reference: Checkpoint? = nil, adapters: [WeightedAdapter], form: Form, keepsUndo: Bool = true
     ) throws {
         precondition(!adapters.isEmpty, "a merge has an adapter")
-        let binding = try MergeBinding(adapters, base: base)
+        let mergeBase = try MergeBase(base)
+        let bound = try BoundAdapters(adapters, to: mergeBase.description)
+        if bound.untiedHead != nil, let tie = mergeBase.description.tie, base.tensors[tie.embedding].name == mergeBase.headName {
+            throw OperationError(
+                "\(base.path) stores its embedding under the name of the output head, '\(mergeBase.headName)', and the adapters tear the two "
+                    + "apart", hint: "load and save the base with transformers, which gives the embedding its own name")
+        }
+        let biases = try MergedBiases(bound, base: base)
         try Self.check(base, form)
-        if let reference { try Self.check(reference, against: base, binding) }
+        if let reference { try Self.check(reference) }
         self.base = base
         self.reference = reference
         self.adapters = adapters
         self.form = form
-        ownHead = binding.ownHead?.name
+        untiedHead = bound.untiedHead == nil ? nil : mergeBase.headName
+        vocabularySize = bound.vocabularySize
+        taskHeads = bound.taskHeads.map(\.name)
+        var changes: [(key: String, value: JSONValue)] = biases.flags.map { ($0, .bool(true)) }
+        if bound.untiedHead != nil { changes.append(("tie_word_embeddings", .bool(false))) }
+        if let count = bound.vocabularySize { changes.append(("vocab_size", .integer(count))) }
+        configChanges = changes
+        let maker = try MergeItems(base: mergeBase, reference: reference, bound: bound, biases: biases)
         switch form {
         case .qnf, .sameFiles:
             self.keepsUndo = keepsUndo
-            let items = try Self.items(base, reference, binding)
+            let items = try maker.items()
             // Earlier records would not lead back any more where the last step is missing.
             self.items = keepsUndo ? items : items.filter { UndoFiles.number(of: $0.name) == nil }
         case .export(let type):
             self.keepsUndo = false
-            items = try Self.exportItems(reference ?? base, base, binding, type)
+            items = try maker.exported(as: type)
         }
     }
 
     /// Changed tensors in natural order: name, shape, and what changes.
     package var changes: [(name: String, shape: Shape, change: String)] {
-        changedItems.map { ($0.name, $0.tensor.shape, $0.change?.word ?? "") }
+        items.compactMap { item in item.word.map { (item.name, item.shape, $0) } }.sorted { NaturalOrder.precedes($0.name, $1.name) }
+    }
+
+    /// Whether every tensor of the base is there with its own length, and no other.
+    var keepsLayout: Bool { items.allSatisfy { $0.previous != nil && !$0.isResized } }
+
+    /// A configuration with what is no longer as in the base's; in that of the language model, where a model has several.
+    func changed(_ config: JSONObject) -> JSONObject {
+        var config = config
+        for (key, value) in configChanges {
+            if config[key] == nil, var text = config["text_config"]?.object, text[key] != nil || config["vocab_size"] == nil {
+                text[key] = value
+                config["text_config"] = .object(text)
+            } else {
+                config[key] = value
+            }
+        }
+        return config
     }
 
     /// Bytes that a merge tells `Resources.progress` of, all together.
     package var inputByteCount: Int { base.storedByteCount }
-
-    var changedItems: [Item] {
-        items.filter { $0.change != nil }.sorted { NaturalOrder.precedes($0.name, $1.name) }
-    }
-
-    // MARK: - Items
-
-    private static func items(_ base: Checkpoint, _ reference: Checkpoint?, _ binding: MergeBinding) throws -> [Item] {
-        let originals = try reference.map { try matched($0, base, binding) } ?? [:]
-        var items = try base.tensors.enumerated().map { index, tensor in
-            guard let change = binding.changes[index] else {
-                return Item(name: tensor.name, origin: base, tensor: tensor, previous: tensor, change: nil, outcome: .copy)
-            }
-            let original = originals[index]
-            return Item(
-                name: tensor.name, origin: original == nil ? base : reference ?? base, tensor: original ?? tensor, previous: tensor,
-                change: change, outcome: try outcome(tensor, in: base))
-        }
-        if let head = binding.ownHead {
-            let embedding = base.tensors[head.embedding]
-            let outcome: Outcome = try head.change == nil ? .copy : renamed(outcome(embedding, in: base), head.name)
-            items.append(
-                Item(name: head.name, origin: base, tensor: embedding, previous: nil, change: head.change, outcome: outcome))
-        }
-        for index in base.attachments where base.source.tensors[index].name.hasPrefix(QNFMetadata.undoPrefix) {
-            let info = base.source.tensors[index]
-            let tensor = LogicalTensor(
-                name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape, isConv1D: false)
-            items.append(Item(name: info.name, origin: base, tensor: tensor, previous: tensor, change: nil, outcome: .copy))
-        }
-        return items
-    }
-
-    private static func exportItems(_ origin: Checkpoint, _ base: Checkpoint, _ binding: MergeBinding, _ type: ScalarType) throws -> [Item]
-    {
-        let changes = Dictionary(uniqueKeysWithValues: binding.changes.map { (ByteKey(base.tensors[$0.key].name), $0.value) })
-        func item(_ tensor: LogicalTensor, name: String, change: WeightChange?) throws -> Item {
-            let isFloat = tensor.scalarType.isQuantizable
-            guard isFloat || change == nil else { throw noFloat(tensor, origin) }
-            guard isFloat, tensor.quantized != nil || tensor.scalarType != type || change != nil else {
-                return Item(name: name, origin: origin, tensor: tensor, previous: nil, change: nil, outcome: .copy)
-            }
-            guard let info = TensorInfo(name: name, scalarType: type, shape: tensor.shape) else {
-                throw OperationError("tensor '\(name)' of shape \(tensor.shape) is too large as \(type.rawValue)")
-            }
-            return Item(name: name, origin: origin, tensor: tensor, previous: nil, change: change, outcome: .dense(info))
-        }
-        var items = try origin.tensors.map { try item($0, name: $0.name, change: changes[ByteKey($0.name)]) }
-        if let head = binding.ownHead {
-            let name = base.tensors[head.embedding].name
-            guard let embedding = origin.tensors.first(where: { ByteKey($0.name) == ByteKey(name) }) else {
-                preconditionFailure("the reference has every tensor that changes")
-            }
-            items.append(try item(embedding, name: head.name, change: head.change))
-        }
-        return items
-    }
-
-    /// How a tensor of the base is stored again once it has changed.
-    private static func outcome(_ tensor: LogicalTensor, in base: Checkpoint) throws -> Outcome {
-        guard let quantized = tensor.quantized else {
-            guard tensor.scalarType.isNarrowable,
-                let info = TensorInfo(name: tensor.name, scalarType: tensor.scalarType, shape: tensor.shape)
-            else { throw noFloat(tensor, base) }
-            return .dense(info)
-        }
-        guard let settings = quantized.state.settings else {
-            throw FileError(
-                base.path, at: "tensor '\(tensor.name)'",
-                "its constants are quantized in blocks of \(quantized.state.nested?.blockSize ?? 0), but "
-                    + "\(QuantizationSettings.nestedBlockSize) is the one size that can be written")
-        }
-        return .quantized(quantized.state, settings)
-    }
-
-    private static func renamed(_ outcome: Outcome, _ name: String) -> Outcome {
-        guard case .dense(var info) = outcome else { return outcome }
-        info.name = name
-        return .dense(info)
-    }
-
-    private static func noFloat(_ tensor: LogicalTensor, _ checkpoint: Checkpoint) -> FileError {
-        FileError(
-            checkpoint.path, at: "tensor '\(tensor.name)'",
-            "is \(tensor.scalarType.rawValue), but merged weights are stored as F32, F16 or BF16",
-            hint: "--to writes the whole model in one of these types")
-    }
 
     // MARK: - Checks
 
@@ -190,34 +161,11 @@ package struct MergePlan: Sendable {
     }
 
     /// The reference is the same model, dense.
-    private static func check(_ reference: Checkpoint, against base: Checkpoint, _ binding: MergeBinding) throws {
+    private static func check(_ reference: Checkpoint) throws {
         if let tensor = reference.tensors.first(where: { $0.quantized != nil }) {
             throw OperationError(
                 "\(reference.path) is to be the reference, but '\(tensor.name)' in it is 4-bit",
                 hint: "a reference holds the weights before quantization")
         }
-        _ = try matched(reference, base, binding)
-    }
-
-    /// Tensors of the reference by the index of the base's that they stand for; every changed one is there.
-    private static func matched(_ reference: Checkpoint, _ base: Checkpoint, _ binding: MergeBinding) throws -> [Int: LogicalTensor] {
-        let names = Dictionary(reference.tensors.map { (ByteKey($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-        var result: [Int: LogicalTensor] = [:]
-        for index in Set(binding.changes.keys).union(binding.ownHead.map { [$0.embedding] } ?? []).sorted() {
-            let tensor = base.tensors[index]
-            guard let original = names[ByteKey(tensor.name)] else {
-                throw FileError(
-                    reference.path, "has no '\(tensor.name)', which the adapters change",
-                    hint: "name the model that \(base.path) was made of")
-            }
-            guard original.shape == tensor.shape else {
-                throw FileError(
-                    reference.path, at: "tensor '\(tensor.name)'", "has shape \(original.shape), but in the base \(tensor.shape)",
-                    hint: "name the model that \(base.path) was made of")
-            }
-            guard original.scalarType.isQuantizable else { throw noFloat(original, reference) }
-            result[index] = original
-        }
-        return result
     }
 }

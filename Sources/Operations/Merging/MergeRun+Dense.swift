@@ -52,10 +52,12 @@ extension MergeRun {
         let values = try BaseValues(item.origin, item.tensor, asQuantized: false)
         let target = try item.change.map { try self.target($0, values: values) }
         let ranges = ranges(of: values)
-        let undoing = try DenseUndoing(undo == nil ? nil : item.previous, target: target, info: info, ranges: ranges, run: self)
+        if item.isResized { try undoTable(item, &result) }
+        let undoing = try DenseUndoing(
+            undo == nil || item.isResized ? nil : item.previous, target: target, info: info, ranges: ranges, run: self)
         let tensor = DenseTensor(
             item: item, values: values, target: target, info: info, stored: stored, undoing: undoing,
-            isSameType: item.previous?.scalarType == info.scalarType)
+            isSameType: item.previous?.scalarType == info.scalarType && !item.isResized)
         let findings = Mutex(DenseFindings(chunks: Array(repeating: DenseFindings.Chunk(), count: ranges.count)))
         try resources.pool.forEach(count: undoing.jobCount) { job, worker in
             guard job >= undoing.factorCount else { return try undoing.writeFactor(job) }
@@ -64,12 +66,41 @@ extension MergeRun {
             findings.withLock { $0.chunks[chunk] = found }
         }
         let total = findings.withLock { $0.total }
-        result.overflowCount += total.overflowCount
+        if total.overflowCount > 0 { result.overflows.append((item.name, total.overflowCount)) }
         if let undone = undoing.tensor { result.undone.append(undone) }
         guard let change = item.change else { return }
         add(
             item.name, change, typeName: info.scalarType.rawValue, total.sums, elementCount: info.elementCount,
             changedCount: tensor.isSameType ? total.changedCount : nil, &result)
+    }
+
+    /// A small tensor that the base lacks.
+    func writeAdded(_ values: [Float], as info: TensorInfo, at index: Int, _ result: inout Result) throws {
+        guard case .plain(let stored) = places[index] else { preconditionFailure("a dense tensor has one place") }
+        var bytes = [UInt8](repeating: 0, count: info.byteCount)
+        var span = bytes.mutableSpan
+        var destination = span.mutableBytes
+        FloatConversion.narrow(values.span, to: info.scalarType, into: &destination)
+        if FiniteScan.firstNonfinite(bytes.span.bytes, of: info.scalarType) != nil { result.overflows.append((info.name, 1)) }
+        try sink.write(bytes, stored: stored)
+    }
+
+    /// Of a table that another one takes the place of, all of its bytes are kept.
+    private func undoTable(_ item: MergePlan.Item, _ result: inout Result) throws {
+        guard let undo, let previous = item.previous else { return }
+        for tensor in previous.quantized?.parts ?? [previous.plainIndex].compactMap({ $0 }) {
+            let info = plan.base.source.tensors[tensor]
+            let ranges = Chunks.ranges(count: info.byteCount, limit: Self.chunkElementCount * max(1, info.scalarType.bitCount / 8), unit: 1)
+            let sequence = undo.sequence(count: ranges.count)
+            try resources.pool.forEach(count: ranges.count) { chunk, _ in
+                let bytes = try plan.base.source.undoBytes(ofTensor: tensor, ranges[chunk])
+                try bytes.withUnsafeBytes { try sequence.set($0, chunk, .numbers) }
+            }
+            result.undone.append(
+                UndoDirectory.Tensor(
+                    name: info.name, method: .content, byteCount: info.byteCount, chunkByteCount: ranges.first?.count ?? 0,
+                    items: sequence.items))
+        }
     }
 
     private func mergeChunk(_ chunk: Int, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws -> DenseFindings.Chunk {
@@ -119,12 +150,12 @@ extension MergeRun {
         let merged = floats(.merged, worker: worker, count: range.count)
         var widened = MutableSpan(_unsafeElements: merged)
         FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(output)), of: type, into: &widened)
-        result.overflowCount += overflowCount(merged, wanted)
+        result.overflowCount += overflowCount(merged, base: UnsafeBufferPointer(base))
         guard tensor.target != nil else { return }
         if measures {
             result.sums =
                 result.sums
-                + MergeSums(base: UnsafeBufferPointer(base), delta: UnsafeBufferPointer(delta), merged: UnsafeBufferPointer(merged))
+                + MergeSums(ofFinite: UnsafeBufferPointer(base), delta: UnsafeBufferPointer(delta), merged: UnsafeBufferPointer(merged))
         }
         if tensor.undoing.subtracts, let values = merged.baseAddress, let d = delta.baseAddress {
             qk_subtract(values, d, range.count, values)
@@ -181,7 +212,7 @@ extension MergeRun {
                 return UnsafeRawBufferPointer(stored)
             }
             // Values of the reference: the base is read for its checksum, and for what undoing leads back to.
-            guard case .plain(let own)? = item.previous?.storage else { return UnsafeRawBufferPointer(stored) }
+            guard case .plain(let own)? = item.previous?.storage, !item.isResized else { return UnsafeRawBufferPointer(stored) }
             let size = plan.base.source.tensors[own].scalarType.bitCount / 8
             let before = buffer(.stored, worker: worker, byteCount: range.count * size)
             try plan.base.source.read(tensor: own, atByteOffset: range.lowerBound * size, into: before)
@@ -206,10 +237,10 @@ extension MergeRun {
         }
     }
 
-    private func overflowCount(_ merged: UnsafeMutableBufferPointer<Float>, _ wanted: UnsafeBufferPointer<Float>) -> Int {
+    private func overflowCount(_ merged: UnsafeMutableBufferPointer<Float>, base: UnsafeBufferPointer<Float>) -> Int {
         let bytes = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(merged))
         guard let first = FiniteScan.firstNonfinite(bytes, of: .f32) else { return 0 }
-        return merged[first...].indices.count { !merged[$0].isFinite && wanted[$0].isFinite }
+        return merged[first...].indices.count { !merged[$0].isFinite && base[$0].isFinite }
     }
 
     private func differingElements(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer, count: Int) -> Int {

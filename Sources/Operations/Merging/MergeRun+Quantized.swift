@@ -146,20 +146,33 @@ extension MergeRun {
             try sink.write(part.bytes, stored: part.stored)
             if let tensor = part.previous { try undoDifference(ofStored: tensor, written: part.bytes, &result) }
         }
-        let merged: QuantState
-        do throws(QuantizationError) {
-            merged = try QuantState(settings: settings, scalarType: state.scalarType, shape: state.shape, offset: offset)
-        } catch {
-            throw FileError(plan.base.path, at: "tensor '\(item.name)'", "merged: \(error.message)")
+        func made(_ type: ScalarType) throws(FileError) -> QuantState {
+            do throws(QuantizationError) {
+                return try QuantState(settings: settings, scalarType: type, shape: state.shape, offset: offset)
+            } catch {
+                throw FileError(plan.base.path, at: "tensor '\(item.name)'", "merged: \(error.message)")
+            }
         }
-        guard let doubly, let nested = merged.nested else { return (merged, absmax) }
-        let map = DynamicMap.values
+        let merged = try made(state.scalarType)
         var restored = absmax
-        var span = restored.mutableSpan
-        DoubleQuantization.dequantize(
-            doubly.codes.span.bytes, firstBlock: 0, nestedAbsmax: doubly.nestedAbsmax.span, map: map.span, nested: nested,
-            into: &span)
-        return (merged, restored)
+        if let doubly, let nested = merged.nested {
+            let map = DynamicMap.values
+            var span = restored.mutableSpan
+            DoubleQuantization.dequantize(
+                doubly.codes.span.bytes, firstBlock: 0, nestedAbsmax: doubly.nestedAbsmax.span, map: map.span, nested: nested,
+                into: &span)
+        }
+        // Read back as what the base was, the largest of a block would be infinite: as float32, like all that PEFT merges.
+        return (Self.fits(restored, merged.scalarType) ? merged : try made(.f32), restored)
+    }
+
+    /// Whether constants, and so all values of their blocks, are finite as a type.
+    private static func fits(_ constants: [Float], _ type: ScalarType) -> Bool {
+        var bytes = [UInt8](repeating: 0, count: constants.count * type.bitCount / 8)
+        var span = bytes.mutableSpan
+        var destination = span.mutableBytes
+        FloatConversion.narrow(constants.span, to: type, into: &destination)
+        return FiniteScan.firstNonfinite(bytes.span.bytes, of: type) == nil
     }
 
     /// Reads the merged weight back, as whoever opens it will, and compares it with the base.
@@ -187,7 +200,7 @@ extension MergeRun {
             var widened = MutableSpan(_unsafeElements: result)
             FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(typed)), of: type, into: &widened)
             let sums = MergeSums(
-                base: UnsafeBufferPointer(floats(.base, worker: worker, count: range.count)),
+                ofFinite: UnsafeBufferPointer(floats(.base, worker: worker, count: range.count)),
                 delta: UnsafeBufferPointer(floats(.delta, worker: worker, count: range.count)), merged: UnsafeBufferPointer(result))
             chunks.withLock { $0[chunk] = sums }
         }

@@ -27,8 +27,8 @@ struct MergeRun: Sendable {
         var changedCount: Int? = 0
         /// How to undo each stored tensor of the base that changed.
         var undone: [UndoDirectory.Tensor] = []
-        /// Elements that were finite but are too large for their new type.
-        var overflowCount = 0
+        /// Tensors with elements that were finite in the base but are too large for their type once merged, and how many.
+        var overflows: [(name: String, count: Int)] = []
     }
 
     static let chunkElementCount = 1 << 18
@@ -75,6 +75,7 @@ struct MergeRun: Sendable {
             case .copy: continue
             case .dense(let info): try mergeDense(item, as: info, at: index, &result)
             case .quantized(let state, let settings): try mergeQuantized(item, state, settings, at: index, &result)
+            case .added(let info, let values): try writeAdded(values, as: info, at: index, &result)
             }
         }
         result.rows.sort { NaturalOrder.precedes($0.name, $1.name) }
@@ -122,7 +123,7 @@ struct MergeRun: Sendable {
             default: break
             }
             // Merged from the reference: the base's own tensor is read beside it.
-            if case .dense = item.outcome, case .plain(let tensor)? = item.previous?.storage { counted.remove(tensor) }
+            if case .dense = item.outcome, !item.isResized, case .plain(let tensor)? = item.previous?.storage { counted.remove(tensor) }
         }
         for tensor in counted.sorted() {
             copies += byteRanges(of: tensor).map { Copy(tensor: tensor, stored: nil, range: $0, isRecorded: true) }

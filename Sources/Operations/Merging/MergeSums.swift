@@ -1,4 +1,5 @@
 import CKernels
+import TensorCore
 
 /// Sums over base, delta and merged values of a tensor, in double precision.
 struct MergeSums: Sendable {
@@ -27,6 +28,28 @@ struct MergeSums: Sendable {
         changeTimesDelta = total(sums.changeTimesDelta)
         error = total(sums.error)
         target = total(sums.target)
+    }
+
+    /// The same where some values may be none: of an element that overflows nothing of the delta has arrived, and where base or
+    /// delta are no numbers there is nothing to measure.
+    init(
+        ofFinite base: UnsafeBufferPointer<Float>, delta: UnsafeBufferPointer<Float>, merged: UnsafeBufferPointer<Float>
+    ) {
+        func isFinite(_ values: UnsafeBufferPointer<Float>) -> Bool {
+            FiniteScan.firstNonfinite(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(values)), of: .f32) == nil
+        }
+        guard !isFinite(merged) || !isFinite(base) else {
+            self.init(base: base, delta: delta, merged: merged)
+            return
+        }
+        var (w, d, result) = (Array(base), Array(delta), Array(merged))
+        for index in w.indices {
+            if !w[index].isFinite || !d[index].isFinite { (w[index], d[index], result[index]) = (0, 0, 0) }
+            if !result[index].isFinite { result[index] = w[index] }
+        }
+        self = w.withUnsafeBufferPointer { w in
+            d.withUnsafeBufferPointer { d in result.withUnsafeBufferPointer { MergeSums(base: w, delta: d, merged: $0) } }
+        }
     }
 
     static func + (a: MergeSums, b: MergeSums) -> MergeSums {

@@ -24,7 +24,7 @@ package enum AdapterOutput {
         let configuration = try AdapterConfiguration(
             rank: settings.rank, alpha: settings.alpha, targetModules: targetModules(model),
             usesRankStabilization: settings.usesRSLoRA, fanInFanOut: model.configuration.family == .gpt2, dropout: settings.dropout,
-            others: ["base_model_name_or_path": .string(baseName)])
+            others: [("base_model_name_or_path", .string(baseName))])
         let infos = parameters.slots.map { slot in
             guard let info = TensorInfo(name: slot.name, scalarType: .f32, shape: slot.shape) else {
                 preconditionFailure("what lies in memory can be counted")

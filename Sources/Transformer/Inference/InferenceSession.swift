@@ -9,15 +9,21 @@ package import TensorCore
 ///
 /// Runs on the threads of the engine's pool; the same bits come out for any number of them. Not for two threads at once.
 package final class InferenceSession {
-    package let configuration: ModelConfiguration
+    package private(set) var configuration: ModelConfiguration
     /// May be exchanged between two calls for weights with other adapters: the cache keeps what the earlier ones made of the
     /// positions so far, so `reset` goes with it unless that is meant.
-    package var weights: ModelWeights
+    package var weights: ModelWeights {
+        didSet {
+            guard weights.head.matrix.outputCount != configuration.vocabularySize else { return }
+            configuration = configuration.fitted(to: weights)
+            buffers = PassBuffers(configuration)
+        }
+    }
     package let cache: KeyValueCache
     package let engine: MatrixEngine
     /// Of the products; attention and everything else is in float32.
     package let precision: MatrixEngine.Precision
-    let buffers: PassBuffers
+    private(set) var buffers: PassBuffers
     /// Told of hidden states [T, C]: those of the embedding (0), after each layer (1...), as tests compare them.
     package var observer: ((_ index: Int, _ states: [Float]) -> Void)?
 
@@ -30,12 +36,12 @@ package final class InferenceSession {
         precision: MatrixEngine.Precision = .exact, cacheType: ScalarType = .f32
     ) {
         precondition(weights.positions == nil || contextLength <= configuration.contextLength, "there are no more learned positions")
-        self.configuration = configuration
+        self.configuration = configuration.fitted(to: weights)
         self.weights = weights
         self.engine = engine
         self.precision = precision
         cache = KeyValueCache(configuration, capacity: contextLength, scalarType: cacheType)
-        buffers = PassBuffers(configuration)
+        buffers = PassBuffers(self.configuration)
     }
 
     /// Positions that the sequence has.

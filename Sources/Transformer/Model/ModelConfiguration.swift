@@ -15,8 +15,8 @@ package struct ModelConfiguration: Sendable, Hashable {
     package let family: Family
     /// `model_type` of config.json: `gpt2`, `llama`, `mistral`, `qwen2`, `qwen3`.
     package let modelType: String
-    /// V: rows of the embedding, which may be more than the tokenizer knows.
-    package let vocabularySize: Int
+    /// V: rows of the embedding, which may be more than the tokenizer knows; adapters can bring a table with others.
+    package internal(set) var vocabularySize: Int
     /// Positions that the model was made for; for GPT-2 a hard limit, its table of positions has no more.
     package let contextLength: Int
     package let layerCount: Int
@@ -53,6 +53,13 @@ package struct ModelConfiguration: Sendable, Hashable {
     package internal(set) var scalesAttentionByLayer = false
     /// What config.json says that is not followed, as transformers does not follow it either.
     package var remarks: [String] = []
+
+    /// The same with as many rows in embedding and head as these weights have.
+    package func fitted(to weights: ModelWeights) -> ModelConfiguration {
+        var configuration = self
+        configuration.vocabularySize = weights.head.matrix.outputCount
+        return configuration
+    }
 
     /// H * D, the width of all queries together.
     package var queryWidth: Int { headCount * headWidth }

@@ -10,7 +10,8 @@ package struct ModelWeights: Sendable {
     package var finalNorm: NormWeights
     /// [V, C], without bias; with a tied head its matrix is the embedding's.
     package var head: LinearLayer
-    /// Rows [C] that take the place of rows of a tied head: adapters that train single tokens replace them on both sides.
+    /// Rows [C] that take the place of rows of the head: adapters that train single tokens replace them there, and of a tied one
+    /// on both sides.
     package var replacedHeadRows: [Int: [Float]] = [:]
 
     package init(

@@ -30,19 +30,6 @@ struct MergeRefusalTests {
                 == "\(base) is a bitsandbytes 4-bit checkpoint, and a merge that can be undone needs a .qnf")
     }
 
-    @Test func whatIsNoMultipleIsMergedWhole() throws {
-        for (name, what) in [("llama-dora", "DoRA"), ("llama-modules-to-save", "a replaced parameter")] {
-            let message = try #require(try Self.refusal(Self.dense, [(Fixture.adapter(name), 0.5)]))
-            #expect(message.contains("is to be merged with weight 0.5, but '") && message.contains("' has \(what), which is no multiple"))
-        }
-    }
-
-    @Test func twoAdaptersCannotBothReplace() throws {
-        let message = try #require(
-            try Self.refusal(Self.dense, [(Fixture.adapter("llama-dora"), 1), (Fixture.adapter("llama-plain"), 1)]))
-        #expect(message.contains("cannot be changed twice at once: DoRA, rank 4 of ") && message.contains(", and LoRA, rank 8 of "))
-    }
-
     @Test func theReferenceIsTheSameModelDense() throws {
         let folder = try TemporaryFolder()
         try convert(Self.dense, to: folder.path("base.qnf"))

@@ -1,6 +1,4 @@
-package import Adapters
-
-/// An adapter and how much of it is merged: its delta is multiplied by the weight.
+/// An adapter and how much of it is meant: what it adds is multiplied by the weight.
 package struct WeightedAdapter: Sendable {
     package let adapter: Adapter
     package let weight: Double

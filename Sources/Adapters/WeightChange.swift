@@ -1,20 +1,19 @@
-import Adapters
 import ByteIO
 import TensorCore
 
-/// What the adapters of a merge do to one tensor of the base, all of them together.
-struct WeightChange: Sendable {
+/// What several adapters do to one parameter of the base, all of them together: the same for a merge and beside the base.
+package struct WeightChange: Sendable {
     /// One delta: `scale * (B @ A)`.
-    struct Term: Sendable {
-        /// Index into the adapters of the merge.
-        let adapter: Int
-        let update: LowRankUpdate
+    package struct Term: Sendable {
+        /// Index into the adapters.
+        package let adapter: Int
+        package let update: LowRankUpdate
         /// The module's scaling times the adapter's weight, rounded to float32 once as PyTorch does.
-        let scale: Float
-        let isEmbedding: Bool
+        package let scale: Float
+        package let isEmbedding: Bool
     }
 
-    enum Kind: Sendable {
+    package enum Kind: Sendable {
         /// The deltas are added up, then to the base.
         case lowRank([Term])
         /// DoRA: base and delta together, each row of [out, in] brought to the length that the magnitude says.
@@ -27,10 +26,10 @@ struct WeightChange: Sendable {
         case rows(adapter: Int, AdapterTensor, indices: [Int])
     }
 
-    var kind: Kind
+    package let kind: Kind
 
     /// Indices of the adapters that take part.
-    var adapters: [Int] {
+    package var adapters: [Int] {
         switch kind {
         case .lowRank(let terms): terms.map(\.adapter)
         case .rescaled(let term, _): [term.adapter]
@@ -50,19 +49,21 @@ struct WeightChange: Sendable {
 
     /// Whether what is to be added is zero in every element, as of an adapter that was never trained: the tensor stays what it
     /// is then, where quantizing it again would change its constants.
-    func isZero(in adapters: [WeightedAdapter]) throws -> Bool {
-        func isZero(_ tensor: AdapterTensor, _ adapter: Int) throws -> Bool {
+    func isZero(in adapters: [WeightedAdapter]) throws(FileError) -> Bool {
+        func isZero(_ tensor: AdapterTensor, _ adapter: Int) throws(FileError) -> Bool {
             let adapter = adapters[adapter].adapter
             // Of trained factors a glance at the first elements suffices.
             var first = [Float](repeating: 0, count: min(64, tensor.info.elementCount))
             var span = first.mutableSpan
             try adapter.read(tensor, from: 0, into: &span)
-            return try first.allSatisfy { $0 == 0 } && adapter.values(of: tensor).allSatisfy { $0 == 0 }
+            guard first.allSatisfy({ $0 == 0 }) else { return false }
+            return try adapter.values(of: tensor).allSatisfy { $0 == 0 }
         }
         switch kind {
         case .lowRank(let terms):
             for term in terms where term.scale != 0 {
-                guard try isZero(term.update.b, term.adapter) || isZero(term.update.a, term.adapter) else { return false }
+                if try isZero(term.update.b, term.adapter) { continue }
+                guard try isZero(term.update.a, term.adapter) else { return false }
             }
         case .bias(let biases):
             for bias in biases where bias.scale != 0 {
@@ -74,7 +75,7 @@ struct WeightChange: Sendable {
     }
 
     /// The kind in a word or two, for messages and listings.
-    var word: String {
+    package var word: String {
         switch kind {
         case .lowRank(let terms): "LoRA, rank \(terms.map { String($0.update.rank) }.joined(separator: " + "))"
         case .rescaled(let term, _): "DoRA, rank \(term.update.rank)"
