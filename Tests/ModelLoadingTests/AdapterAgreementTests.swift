@@ -79,6 +79,29 @@ import Transformer
         #expect(try Self.bytes(folder.path("again.qnf")) == Self.bytes(base))
     }
 
+    /// The whole weight of a layer that lies as [in, out] in the adapter, and as [out, in] in 4 bits.
+    @Test func replacesAConv1DWeightOfAFourBitBase() throws {
+        let folder = try TemporaryFolder()
+        let base = Fixture.checkpoint("gpt2/nf4-f32"), name = "transformer.h.0.mlp.c_fc.weight"
+        let tensor = try #require(try Checkpoint.open(base).tensors.first { $0.name == name })
+        var random = SeededGenerator(seed: 5)
+        let values = random.normals(count: tensor.elementCount, scale: 0.3)
+        try folder.write(
+            [StoredTensor("base_model.model.\(name)", tensor.shape.dimensions, values)].safetensors(), to: "adapter_model.safetensors")
+        try folder.write(#"{"peft_type": "LORA", "modules_to_save": ["h.0.mlp.c_fc"]}"#, to: "adapter_config.json")
+        let ids: [Int32] = [1, 2, 3, 4]
+        let beside = try Self.logits(base, folder.path, ids)
+        #expect(relativeDifference(try Self.logits(base, nil, ids), beside) > 0.01)
+        try Self.merge(base, folder.path, to: folder.path("dense"), form: .export(.f32))
+        #expect(relativeDifference(try Self.logits(folder.path("dense"), nil, ids), beside) < Self.tolerance)
+        let plan = try ConversionPlan(
+            try Checkpoint.open(base), settings: nil, rules: ConversionRules(), castingTo: nil, toolVersion: "0.1.0", options: [])
+        _ = try Conversion(plan, resources: Self.resources, allowsNonfinite: false).run(path: folder.path("base.qnf"), replaces: false)
+        try Self.merge(folder.path("base.qnf"), folder.path, to: folder.path("merged.qnf"), form: .qnf)
+        // What four bits keep of it; a weight that was not turned would have nothing to do with it.
+        #expect(relativeDifference(try Self.logits(folder.path("merged.qnf"), nil, ids), beside) < 0.2)
+    }
+
     @Test func aMergeSaysWhereABiasHasNoPlace() throws {
         let adapter = Fixture.bound("bias-head-untied"), base = Fixture.bound("untied")
         let folder = try TemporaryFolder()

@@ -12,6 +12,8 @@ struct MergeTarget: Sendable {
         case rescaled(DeltaFactors, factors: [Float], byRows: Bool)
         case sum([Float])
         case replaced(Adapter, AdapterTensor)
+        /// The same in memory, turned as the matrix is worked on.
+        case whole([Float])
         /// The values of the rows, and where in them each row of the tensor begins.
         case rows([Float], starts: [Int: Int])
     }
@@ -35,14 +37,23 @@ struct MergeTarget: Sendable {
         case .replaced(let adapter, let tensor):
             let adapter = adapters[adapter].adapter
             guard values.tensor.quantized == nil || !values.tensor.isConv1D else {
-                throw FileError(
-                    adapter.path, at: "tensor '\(tensor.info.name)'",
-                    "replaces a 4-bit weight of a Conv1D layer, which is not supported", hint: "merge into the dense base")
+                content = .whole(Self.transposed(try adapter.values(of: tensor), rows: values.columns, columns: values.rows))
+                break
             }
             content = .replaced(adapter, tensor)
         case .rows(let adapter, let tensor, let indices):
             let starts = indices.enumerated().map { ($0.element, $0.offset * values.columns) }
             content = .rows(try adapters[adapter].adapter.values(of: tensor), starts: Dictionary(starts, uniquingKeysWith: { $1 }))
+        }
+    }
+
+    private static func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
+        [Float](unsafeUninitializedCapacity: values.count) { output, count in
+            values.withUnsafeBytes { input in
+                MatrixTransposition.transpose(
+                    input, rows: rows, columns: columns, elementByteCount: 4, into: UnsafeMutableRawBufferPointer(output))
+            }
+            count = values.count
         }
     }
 
@@ -89,6 +100,8 @@ struct MergeTarget: Sendable {
         case .replaced(let adapter, let tensor):
             var span = MutableSpan(_unsafeElements: target)
             try adapter.read(tensor, from: range.lowerBound, into: &span)
+        case .whole(let values):
+            for index in 0..<count { t[index] = values[range.lowerBound + index] }
         case .rows(let values, let starts):
             t.update(from: w, count: count)
             for row in range.lowerBound / columns...(range.upperBound - 1) / columns {
