@@ -237,7 +237,7 @@ final class Compiler {
         routine.patch(end) { .advance($0) }
         for exit in jumps.exits { routine.patch(exit) { .jump($0) } }
         leave(body, at: offset)
-        let skip = routine.emitJump({ .endLoop(otherwise: $0) }, at: offset)
+        let skip = routine.emitJump({ .endLoop($0) }, at: offset)
         if !loop.otherwise.isEmpty {
             let otherwise = inner(context)
             otherwise.scope.analyze(loop.otherwise)
@@ -245,7 +245,7 @@ final class Compiler {
             try compile(loop.otherwise, otherwise)
             leave(otherwise, at: offset)
         }
-        routine.patch(skip) { .endLoop(otherwise: $0) }
+        routine.patch(skip) { .endLoop($0) }
     }
 
     /// The routine that gets an element on the stack and says whether it is looped over.

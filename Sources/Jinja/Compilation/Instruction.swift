@@ -14,7 +14,6 @@ enum Instruction {
     case list(Int32)
     case tuple(Int32)
     case dictionary(Int32)
-    case pop
 
     // Operators
     case negate, plus, not
@@ -23,6 +22,7 @@ enum Instruction {
     case compare(Comparison)
     /// `a < b < c`: compares the top two; jumps with false, or keeps the second for the next comparison.
     case compareChained(Comparison, Int32)
+    /// The value of `x if false`.
     case undefinedCondition
     case member(Int32)
     case subscripted
@@ -49,11 +49,13 @@ enum Instruction {
     case advance(Int32)
     /// The body ran to its end; without that, `else` follows.
     case completeIteration
-    /// Pops the loop; jumps where its body never ran to its end.
-    case endLoop(otherwise: Int32)
-    /// Pops the loop as `break` does.
+    /// Pops the loop, and jumps over its `else` if the body ran to its end.
+    case endLoop(Int32)
+    /// The end of the routine that decides about an element of a loop.
     case leaveFilter(isAccepted: Bool)
+    /// The elements of a value, the first one on top.
     case unpack(Int32)
+    /// The end of any other routine.
     case finish
 
     // Namespaces
@@ -64,11 +66,13 @@ enum Instruction {
     // Output
     case text(Int32)
     case output
+    /// What is written from here on becomes a value, or is dropped where `break` leaves it.
     case beginCapture
     case endCapture
     case dropCapture
     case beginGeneration
     case endGeneration
+    /// A macro, with the variables that it can see.
     case closure(Int32)
     /// Runs a block at the place where it stands.
     case block(Int32)

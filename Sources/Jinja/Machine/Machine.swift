@@ -119,7 +119,6 @@ final class Machine {
         case .dictionary(let count):
             let flat = pop(count * 2)
             push(.dictionary(try ValueDictionary((0..<Int(count)).map { (flat[$0 * 2], flat[$0 * 2 + 1]) }, budget)))
-        case .pop: _ = pop()
         case .negate: push(try negated(pop()))
         case .plus: push(try plus(pop()))
         case .not: push(.bool(!(try isTrue(pop()))))

@@ -52,34 +52,3 @@ struct Expression {
         var mapping: Expression?
     }
 }
-
-/// A literal.
-enum Constant: Hashable, Sendable {
-    case none
-    case bool(Bool)
-    case integer(Int)
-    case double(Double)
-    /// UTF-8: to Swift, an accent beside its letter is the letter with the accent.
-    case string([UInt8])
-}
-
-enum Arithmetic: String, Sendable {
-    case add = "+"
-    case subtract = "-"
-    case multiply = "*"
-    case divide = "/"
-    case floorDivide = "//"
-    case modulo = "%"
-    case power = "**"
-}
-
-enum Comparison: String, Sendable {
-    case equal = "=="
-    case notEqual = "!="
-    case less = "<"
-    case lessOrEqual = "<="
-    case greater = ">"
-    case greaterOrEqual = ">="
-    case isIn = "in"
-    case isNotIn = "not in"
-}
