@@ -4,7 +4,7 @@ import Testing
 
 /// Snippets and what jinja2 3.1.6 makes of them in transformers' environment (`Tests/Fixtures/jinja`).
 @Suite struct ReferenceCaseTests {
-    @Test(arguments: ["cases.json"])
+    @Test(arguments: ["cases.json", "more.json", "random.json"])
     func rendersAsJinja2(_ name: String) throws {
         let document = try TemplateFixtures.json("\(TemplateFixtures.root)/\(name)")
         let members = try #require(document["variables"]?.object).members

@@ -201,8 +201,13 @@ struct Lexer {
     private mutating func readName() throws(TemplateError) {
         let start = position
         while position < bytes.count {
+            if bytes[position] < 0x80 {
+                guard PythonText.isNameByte(bytes[position]) else { break }
+                position += 1
+                continue
+            }
             let (scalar, count) = PythonText.scalar(in: bytes, at: position)
-            if scalar.isASCII ? !PythonText.isNameByte(bytes[position]) : PythonText.isSpace(scalar) { break }
+            if PythonText.isSpace(scalar) { break }
             let isAllowed =
                 position == start ? scalar.properties.isXIDStart || scalar == "_" : scalar.properties.isXIDContinue
             guard isAllowed else { throw source.error(.syntax, at: position, "this character cannot stand in a name") }
