@@ -56,7 +56,8 @@ struct DeltaFactors: Sendable {
         transposed(values, rows: columns == 0 ? 0 : values.count / columns, columns: columns)
     }
 
-    private static func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
+    /// [columns, rows] of a matrix [rows, columns].
+    static func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
         [Float](unsafeUninitializedCapacity: values.count) { output, count in
             values.withUnsafeBytes { input in
                 MatrixTransposition.transpose(

@@ -37,23 +37,13 @@ struct MergeTarget: Sendable {
         case .replaced(let adapter, let tensor):
             let adapter = adapters[adapter].adapter
             guard values.tensor.quantized == nil || !values.tensor.isConv1D else {
-                content = .whole(Self.transposed(try adapter.values(of: tensor), rows: values.columns, columns: values.rows))
+                content = .whole(DeltaFactors.transposed(try adapter.values(of: tensor), rows: values.columns, columns: values.rows))
                 break
             }
             content = .replaced(adapter, tensor)
         case .rows(let adapter, let tensor, let indices):
             let starts = indices.enumerated().map { ($0.element, $0.offset * values.columns) }
             content = .rows(try adapters[adapter].adapter.values(of: tensor), starts: Dictionary(starts, uniquingKeysWith: { $1 }))
-        }
-    }
-
-    private static func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
-        [Float](unsafeUninitializedCapacity: values.count) { output, count in
-            values.withUnsafeBytes { input in
-                MatrixTransposition.transpose(
-                    input, rows: rows, columns: columns, elementByteCount: 4, into: UnsafeMutableRawBufferPointer(output))
-            }
-            count = values.count
         }
     }
 
