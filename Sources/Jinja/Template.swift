@@ -39,8 +39,19 @@ package struct Template: Sendable {
         return RenderedTemplate(try machine.render())
     }
 
-    /// The names that the template reads or assigns anywhere.
-    package var names: [String] { program.names.map(\.text) }
+    /// The names that the template asks its caller for, in the order in which they come; functions that every template has
+    /// are left out.
+    package var variables: [String] {
+        var variables: [String] = []
+        var seen: Set<String> = []
+        for routine in program.routines {
+            for case .resolve(_, let name) in routine.code {
+                let text = program.names[Int(name)].text
+                if GlobalFunction(rawValue: text) == nil, seen.insert(text).inserted { variables.append(text) }
+            }
+        }
+        return variables
+    }
 
     /// Whether the template marks what an assistant says: `{% generation %}`.
     package var hasGenerationBlocks: Bool {

@@ -24,6 +24,8 @@ package struct TemplateLimits: Hashable, Sendable {
     static let valueDepth = 160
     /// Brackets, operators and statements inside each other in the text of a template.
     static let syntaxDepth = 100
-    /// Bytes of a template: the largest one known has 30,000.
-    static let templateByteCount = 4 << 20
+    /// Parameters of a macro, and arguments of a call that have names.
+    static let parameterCount = 255
+    /// Bytes of a template: the largest one known has 30,000. Parsing one takes some fifty times as much memory.
+    static let templateByteCount = 1 << 20
 }

@@ -35,8 +35,10 @@ import Testing
         #expect(limits.stepCount == 20_000_000 && text.contains("| 20,000,000 |"))
         #expect(limits.byteCount == 256 << 20 && text.contains("| 256 MiB |"))
         #expect(limits.outputByteCount == 64 << 20 && text.contains("| 64 MiB |"))
-        for count in [limits.callDepth, TemplateLimits.valueDepth, TemplateLimits.syntaxDepth] { #expect(text.contains("| \(count) |")) }
-        #expect(TemplateLimits.templateByteCount == 4 << 20 && text.contains("| 4 MiB |"))
+        for count in [limits.callDepth, TemplateLimits.valueDepth, TemplateLimits.syntaxDepth, TemplateLimits.parameterCount] {
+            #expect(text.contains("| \(count) |"))
+        }
+        #expect(TemplateLimits.templateByteCount == 1 << 20 && text.contains("| 1 MiB |"))
     }
 }
 

@@ -270,10 +270,18 @@ import Testing
         }
     }
 
+    @Test func refusesTooManyNames() throws {
+        let names = (0..<256).map { "a\($0)=1" }.joined(separator: ", ")
+        for source in ["{% macro f(\(names)) %}{% endmacro %}", "{{ f(\(names)) }}"] {
+            let error = try #require(throws: TemplateError.self) { try Template(parsing: source) }
+            #expect(error.message == "more than 255 names of parameters or arguments stand here")
+        }
+    }
+
     @Test func refusesTemplatesThatAreTooLong() throws {
         let text = String(repeating: "x", count: 5 << 20)
         let error = try #require(throws: TemplateError.self) { try Template(parsing: text) }
         #expect(error.kind == .limit)
-        #expect(error.message == "the template has 5242880 bytes; 4194304 are the most that is read")
+        #expect(error.message == "the template has 5242880 bytes; 1048576 are the most that is read")
     }
 }

@@ -88,9 +88,12 @@ import Testing
         }
     }
 
-    @Test func namesAreWhatTheTemplateMentions() throws {
-        let names = try Template(parsing: "{% if enable_thinking is defined %}{{ messages[0].content }}{% endif %}").names
-        #expect(names.contains("enable_thinking") && names.contains("messages") && !names.contains("tools"))
+    @Test func variablesAreWhatTheTemplateAsksFor() throws {
+        let source = """
+            {% set a = b %}{% macro f(c) %}{{ a }}{{ c }}{{ d }}{% endmacro %}{% for e in messages if g %}{{ e.h }}{{ loop.index }}{% endfor %}\
+            {% if tools %}{% set t = 1 %}{% endif %}{{ t }}{{ raise_exception(range(i)) }}
+            """
+        #expect(Set(try Template(parsing: source).variables) == ["b", "d", "messages", "g", "tools", "t", "i"])
     }
 
     // MARK: - Limits

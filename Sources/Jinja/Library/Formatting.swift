@@ -270,6 +270,7 @@ extension Machine {
             }
             value = arguments.positional[index]
         } else {
+            try budget.spend(elements: arguments.keywords.count)
             guard let found = arguments.keywords.first(where: { $0.name == text }) else {
                 throw .value("there is no argument '\(text)' to format")
             }

@@ -314,6 +314,7 @@ final class Machine {
         for (slot, value) in zip(routine.parameterSlots, arguments.positional) { activation.slots[slot] = value }
         var keywords: [(name: String, value: Value)] = []
         var caller: Value?
+        try budget.spend(elements: arguments.keywords.count * (count + 1))
         for (keyword, value) in arguments.keywords {
             if let index = routine.parameters.firstIndex(of: keyword), index >= arguments.positional.count {
                 activation.slots[routine.parameterSlots[index]] = value

@@ -322,6 +322,7 @@ extension Parser {
             } else if current.kind == .name, next.kind == .symbol, next.text == "=" {
                 try require(arguments.mapping == nil)
                 let name = current
+                try requireFew(arguments.keywords.count, at: name.offset)
                 guard !arguments.keywords.contains(where: { $0.name == name.text }) else {
                     throw source.error(.syntax, at: name.offset, "argument '\(name.text)' stands here for the second time")
                 }

@@ -209,6 +209,7 @@ struct Parser {
             guard !parameters.contains(where: { $0.name == name.text }) else {
                 throw source.error(.syntax, at: name.offset, "parameter '\(name.text)' stands here for the second time")
             }
+            try requireFew(parameters.count, at: name.offset)
             let initial = skipSymbol("=") ? try parseExpression() : nil
             guard initial != nil || parameters.last?.initial == nil else {
                 throw source.error(.syntax, at: name.offset, "a parameter without a default follows one with a default")
@@ -217,6 +218,13 @@ struct Parser {
         }
         try expectSymbol(")")
         return parameters
+    }
+
+    /// Names are looked for one after the other.
+    func requireFew(_ count: Int, at offset: Int) throws(TemplateError) {
+        guard count < TemplateLimits.parameterCount else {
+            throw source.error(.limit, at: offset, "more than \(TemplateLimits.parameterCount) names of parameters or arguments stand here")
+        }
     }
 
     private mutating func parseRoutine(
