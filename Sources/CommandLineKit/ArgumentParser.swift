@@ -42,10 +42,12 @@ struct ArgumentParser {
     }
 
     private mutating func parseOption(_ word: String, _ rest: inout ArraySlice<String>) throws(UsageError) {
-        let isLong = word.hasPrefix("--")
-        let equals = isLong ? word.firstIndex(of: "=") : nil
-        let spelling = String(word[..<(equals ?? word.endIndex)])
-        var attached = equals.map { String(word[word.index(after: $0)...]) }
+        // By scalars: a value may begin with a combining character, which to Swift is one character with the sign before it.
+        let scalars = word.unicodeScalars
+        let isLong = scalars.starts(with: "--".unicodeScalars)
+        let equals = isLong ? scalars.firstIndex(of: "=") : nil
+        let spelling = String(scalars[..<(equals ?? scalars.endIndex)])
+        var attached = equals.map { String(scalars[scalars.index(after: $0)...]) }
         let found = command.options.first { isLong ? "--\($0.name)" == spelling : $0.short.map { "-\($0)" } == spelling }
         guard let option = found else { throw unknownOption(spelling) }
         if !option.isRepeatable, occurrences.contains(where: { $0.name == option.name }) {

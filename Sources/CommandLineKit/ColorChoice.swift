@@ -9,7 +9,7 @@ package enum ColorChoice: String, CaseIterable, Sendable {
         let words = line.prefix { $0 != "--" }
         for (index, word) in words.enumerated() {
             if word == "--color", index + 1 < words.count { choice = ColorChoice(rawValue: words[index + 1]) ?? choice }
-            if word.hasPrefix("--color=") { choice = ColorChoice(rawValue: String(word.dropFirst(8))) ?? choice }
+            if word.utf8.starts(with: "--color=".utf8) { choice = ColorChoice(rawValue: String(word.dropFirst(8))) ?? choice }
         }
         return choice
     }

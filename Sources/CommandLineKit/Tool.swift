@@ -46,30 +46,46 @@ package struct Tool: Sendable {
     package func main() -> Never {
         // All is written then, and nothing is left to do for what runs at an exit: OpenBLAS would wait there for its threads,
         // which where memory is short wait for memory, for ever.
-        _exit(run(CommandLine.arguments))
+        _exit(run(CommandLine.arguments, malformedArgument: Self.malformedArgument()))
+    }
+
+    /// The first argument of this process that is not UTF-8, counted from 1. `CommandLine.arguments` has it repaired, and the
+    /// repaired name would be another file; it may also hold U+FFFD, which is a character like any other.
+    private static func malformedArgument() -> Int? {
+        (1..<max(1, Int(CommandLine.argc))).first { index in
+            guard let bytes = CommandLine.unsafeArgv[index] else { return false }
+            return String(validatingCString: bytes) == nil
+        }
     }
 
     /// Runs the tool as this process, with its streams and signals, and answers the status to end with.
     ///
-    /// - Parameter arguments: with the program's name first.
-    package func run(_ arguments: [String]) -> Int32 {
+    /// - Parameters:
+    ///   - arguments: with the program's name first.
+    ///   - malformedArgument: which of them was not UTF-8 and is repaired.
+    package func run(_ arguments: [String], malformedArgument: Int? = nil) -> Int32 {
         DescriptorSink.occupyStandardDescriptors()
         let interrupts = Interrupts()
         let console = Console(toolName: name, interrupts: interrupts)
         interrupts.onTermination { console.eraseProgressAtTermination() }
         interrupts.start()
-        let status = run(Array(arguments.dropFirst()), console)
+        let status = run(Array(arguments.dropFirst()), console, malformedArgument: malformedArgument)
         if status == .closedPipe { Interrupts.die(by: SIGPIPE) }
         return status.rawValue
     }
 
     /// Runs the tool on a console of the caller's: no signals, no exit.
     ///
-    /// - Parameter line: without the program's name.
-    package func run(_ line: [String], _ console: Console) -> ExitCode {
+    /// - Parameters:
+    ///   - line: without the program's name.
+    ///   - malformedArgument: which of the words, counted from 1, was not UTF-8 and is repaired.
+    package func run(_ line: [String], _ console: Console, malformedArgument: Int? = nil) -> ExitCode {
         console.configure(isQuiet: false, color: ColorChoice.requested(in: line))
         defer { console.eraseProgress() }
         do {
+            if let index = malformedArgument, line.indices.contains(index - 1) {
+                throw UsageError("argument \(index) is not valid UTF-8: '\(line[index - 1])'")
+            }
             let status = try dispatch(line, console)
             try console.flush()
             console.passUnlessEnding()
@@ -102,10 +118,6 @@ package struct Tool: Sendable {
     }
 
     private func dispatch(_ line: [String], _ console: Console) throws -> ExitCode {
-        // The runtime repairs bytes that are not UTF-8, and the repaired name would be another file.
-        if let index = line.firstIndex(where: { $0.unicodeScalars.contains("\u{FFFD}") }) {
-            throw UsageError("argument \(index + 1) is not valid UTF-8: '\(line[index])'")
-        }
         if let document = try generated(line) {
             try console.write(document)
             return .done

@@ -1,5 +1,6 @@
-import CommandLineKit
 import Testing
+
+@testable import CommandLineKit
 
 @Suite struct ArgumentParserTests {
     /// Runs `qdemo quantize` and answers the lines that differ from those of the plainest command line.
@@ -102,7 +103,6 @@ import Testing
                 ["quantize", "in", "--max-memory", "lots"], "--max-memory needs an amount of bytes, not 'lots'",
                 "bytes, or as 512M, 1.5GiB, 2GB"
             ),
-            (["layers", "a\u{FFFD}b"], "argument 2 is not valid UTF-8: 'a\u{FFFD}b'", nil),
         ] as [([String], String, String?)])
     func refuses(line: [String], message: String, hint: String?) {
         let hintLine = hint.map { "hint: \($0)\n" } ?? ""
@@ -125,6 +125,21 @@ import Testing
     func refusesValuesOutsideTheirKind(word: String, message: String) {
         let errors = DemoTool.run(["quantize", "in", "-o", "out", word]).errors
         #expect(errors == "qdemo: error: \(message)\n")
+    }
+
+    /// U+FFFD is a character like any other; where it stands for bytes that were none, the process knows.
+    @Test func refusesOnlyWhatWasNotUTF8() {
+        let line = ["layers", "a\u{FFFD}b"]
+        #expect(DemoTool.run(line).status == .done)
+        let run = DemoTool.run(line, malformedArgument: 2)
+        #expect(run == .init(status: .usage, output: "", errors: "qdemo: error: argument 2 is not valid UTF-8: 'a\u{FFFD}b'\n"))
+    }
+
+    /// To Swift, such a character and the sign before it are one.
+    @Test(arguments: ["\u{301}", "\u{301}a=b", "\u{200d}", "=\u{20dd}"])
+    func valuesMayBeginWithACombiningCharacter(_ value: String) throws {
+        var parser = ArgumentParser(tool: DemoTool.tool, command: try #require(DemoTool.tool.commands.first { $0.name == "layers" }))
+        #expect(try parser.parse(["a", "--match=" + value]).string("match")?.utf8.elementsEqual(value.utf8) == true)
     }
 
     @Test func optionsOfOtherCommandsAreUnknown() {

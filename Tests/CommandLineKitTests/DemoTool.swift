@@ -114,12 +114,12 @@ enum DemoTool {
         var errors: String
     }
 
-    static func run(_ line: [String], tool: Tool = tool, terminal: Terminal = .none) -> Run {
+    static func run(_ line: [String], tool: Tool = tool, terminal: Terminal = .none, malformedArgument: Int? = nil) -> Run {
         let output = RecordingSink()
         let errors = RecordingSink()
         let console = Console(
             toolName: tool.name, output: output, errors: errors, outputTerminal: terminal, errorTerminal: terminal)
-        let status = tool.run(line, console)
+        let status = tool.run(line, console, malformedArgument: malformedArgument)
         return Run(status: status, output: output.text, errors: errors.text)
     }
 }
