@@ -106,7 +106,10 @@ package struct TextGenerator {
         }
         let firstToken = clock.now
         while result.tokens.count < request.tokenLimit {
-            let id = try sampler.next(logits, history: request.sampling.repeatPenalty == 1 ? [] : cached)
+            let id: TokenID
+            do {
+                id = try sampler.next(logits, history: request.sampling.repeatPenalty == 1 ? [] : cached)
+            } catch { throw session.explained(error) }
             let probability = request.needsProbabilities ? Sampler.logProbability(of: id, logits) : nil
             result.tokens.append(GeneratedToken(id: id, logProbability: probability))
             result.generationSeconds = (clock.now - firstToken).seconds

@@ -119,6 +119,12 @@ package final class InferenceSession {
         }
     }
 
+    /// An error about logits that are no numbers, with the step that helps: the keys and values may have overflowed.
+    package func explained(_ error: ModelError) -> ModelError {
+        let overflow = "keys or values are larger than F16 can hold: --exact keeps them in F32"
+        return ModelError(error.message, hint: cache.holdsInfinity ? overflow : ModelError.damageHint)
+    }
+
     // MARK: - Parts of a pass
 
     private func embed(_ ids: ArraySlice<Int32>) {

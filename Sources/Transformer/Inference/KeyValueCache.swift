@@ -38,6 +38,16 @@ package final class KeyValueCache {
         self.count = count
     }
 
+    /// Whether a key or value of the filled positions was too large for F16, whose largest number is 65504, and became infinite.
+    package var holdsInfinity: Bool {
+        guard scalarType == .f16 else { return false }
+        for start in stride(from: 0, to: memory.count, by: capacity * headSize * elementByteCount) {
+            let filled = UnsafeRawBufferPointer(rebasing: memory[start..<start + count * headSize * elementByteCount])
+            if filled.bindMemory(to: UInt16.self).contains(where: { $0 & 0x7fff == 0x7c00 }) { return true }
+        }
+        return false
+    }
+
     /// Counts positions whose keys and values were stored in every layer.
     func advance(by positions: Int) { count += positions }
 

@@ -11,4 +11,8 @@ package struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { message }
+
+    /// The next step where a model computes what is no number.
+    static let damageHint =
+        "the weights may be damaged: --verify compares them with their checksums, 'qinspect check' looks for such values"
 }

@@ -64,9 +64,7 @@ package struct Sampler: Sendable {
             }
         }
         guard isNumber, largest.isFinite else {
-            throw ModelError(
-                "the logits are not all finite numbers, so no token can be chosen",
-                hint: "the weights may be damaged: --verify compares them with their checksums, 'qinspect check' looks for such values")
+            throw ModelError("the logits are not all finite numbers, so no token can be chosen", hint: ModelError.damageHint)
         }
         return best
     }
