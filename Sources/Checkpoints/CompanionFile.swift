@@ -6,6 +6,8 @@ package struct CompanionFile: Sendable {
         case bytes([UInt8])
         /// A part of a file on disk, read when it is needed.
         case part(of: InputFile, offset: Int, byteCount: Int)
+        /// One that cannot be opened or is too long, which is told when it is needed: not everything needs a tokenizer.
+        case unreadable(FileError)
     }
 
     package let name: String
@@ -20,6 +22,7 @@ package struct CompanionFile: Sendable {
         switch content {
         case .bytes(let bytes): bytes.count
         case .part(_, _, let byteCount): byteCount
+        case .unreadable: 0
         }
     }
 
@@ -27,6 +30,7 @@ package struct CompanionFile: Sendable {
         switch content {
         case .bytes(let bytes): bytes
         case .part(let file, let offset, let byteCount): try file.bytes(atOffset: offset, count: byteCount)
+        case .unreadable(let error): throw error
         }
     }
 
@@ -53,12 +57,17 @@ package struct CompanionFile: Sendable {
         for name in try FilePath.entries(of: folder) where knownNames.contains(name) {
             let path = FilePath.join(folder, name)
             guard FilePath.kind(of: path) == .file else { continue }
-            let file = try InputFile(path: path)
-            guard file.byteCount <= byteCountLimit else {
-                throw FileError(path, "has \(file.byteCount) bytes, but at most \(byteCountLimit) are carried of such a file")
-            }
-            files.append(CompanionFile(name: name, content: .part(of: file, offset: 0, byteCount: file.byteCount)))
+            files.append(CompanionFile(name: name, content: content(of: path)))
         }
         return files
+    }
+
+    private static func content(of path: String) -> Content {
+        let file: InputFile
+        do { file = try InputFile(path: path) } catch { return .unreadable(error) }
+        guard file.byteCount <= byteCountLimit else {
+            return .unreadable(FileError(path, "has \(file.byteCount) bytes, but at most \(byteCountLimit) are carried of such a file"))
+        }
+        return .part(of: file, offset: 0, byteCount: file.byteCount)
     }
 }
