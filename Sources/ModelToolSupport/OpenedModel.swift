@@ -23,6 +23,11 @@ package struct OpenedModel: Sendable {
 
     package var configuration: ModelConfiguration { loaded.configuration }
 
+    /// Refuses ids of a text that have no row in the embedding.
+    package func check(_ ids: [TokenID]) throws {
+        try loaded.check(ids, of: tokenizer, rowCount: weights.head.matrix.outputCount)
+    }
+
     /// `model.qnf with alpaca.lora, poet.lora@0.5`.
     package var title: String { adapters.isEmpty ? path : "\(path) with \(adapters.joined(separator: ", "))" }
 }

@@ -4,7 +4,7 @@ struct AddedToken: Hashable, Sendable {
     static let byteCountLimit = 1024
 
     let content: [UInt8]
-    let id: TokenID
+    var id: TokenID
     /// Control tokens like the end of the text: left out where text is shown.
     var isSpecial = true
     /// White space before it belongs to it.

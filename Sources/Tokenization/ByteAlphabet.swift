@@ -34,5 +34,26 @@ package enum ByteAlphabet {
         return result
     }
 
-    static func spelling(of byte: UInt8) -> [UInt8] { Array(String(scalars[Int(byte)]).utf8) }
+    /// The bytes that `text[start..<end]` spells; it must be of this alphabet.
+    static func bytes(of text: Span<UInt8>, from start: Int, to end: Int) -> [UInt8] {
+        var result: [UInt8] = []
+        var position = start
+        while position < end {
+            let (value, byteCount) = scalar(in: text, at: position)
+            result.append(UInt8(truncatingIfNeeded: bytes[Int(value)]))
+            position += byteCount
+        }
+        return result
+    }
+
+    /// `text[start..<end]`, byte for byte.
+    static func spelling(of text: Span<UInt8>, from start: Int, to end: Int) -> [UInt8] {
+        var result: [UInt8] = []
+        for index in start..<end { result += spellings[Int(text[index])] }
+        return result
+    }
+
+    static func spelling(of byte: UInt8) -> [UInt8] { spellings[Int(byte)] }
+
+    private static let spellings = scalars.map { Array(String($0).utf8) }
 }

@@ -1,7 +1,7 @@
 /// The symbols that a word consists of before anything is merged.
 enum SymbolAlphabet: Sendable {
-    /// Bytes: the id of each; a byte that is in no UTF-8 may have none (-1).
-    case bytes([TokenID])
+    /// Bytes: the id of each; one that is not in the vocabulary (-1) is taken for the character that spells it.
+    case bytes([TokenID], CharacterFallback)
     /// Characters; what is not in the vocabulary becomes its bytes, or the unknown token.
     case characters(CharacterFallback)
 
@@ -11,7 +11,18 @@ enum SymbolAlphabet: Sendable {
     ) {
         symbols.removeAll(keepingCapacity: true)
         switch self {
-        case .bytes(let ids): for i in start..<end { symbols.append(ids[Int(text[i])]) }
+        case .bytes(let ids, let fallback):
+            var followsUnknown = false
+            for i in start..<end {
+                let id = ids[Int(text[i])]
+                if id >= 0 {
+                    symbols.append(id)
+                    followsUnknown = false
+                } else {
+                    let spelling = ByteAlphabet.spelling(of: text[i])
+                    fallback.append(spelling.span, from: 0, to: spelling.count, followsUnknown: &followsUnknown, to: &symbols)
+                }
+            }
         case .characters(let fallback):
             var position = start
             var followsUnknown = false
@@ -33,7 +44,7 @@ enum SymbolAlphabet: Sendable {
 struct CharacterFallback: Sendable {
     /// The tokens `<0x00>` ... `<0xFF>`, or -1; empty where bytes are not fallen back to.
     let byteIDs: [TokenID]
-    /// Nil only where every byte has a token.
+    /// Where there is none, such characters are left out.
     let unknown: TokenID?
     /// Whether several unknown characters in a row are one token.
     let fusesUnknown: Bool

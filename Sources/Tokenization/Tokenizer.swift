@@ -8,8 +8,10 @@ import Synchronization
 ///     text  -> added tokens out -> normalize -> cut into words -> merge pairs of each -> ids
 ///     ids   -> bytes of each token -> UTF-8
 package final class Tokenizer: Sendable {
-    /// One more than the highest id: the embedding needs at least this many rows.
+    /// One more than the highest id.
     package let idCount: Int
+    /// The same of the tokens that were not added to the vocabulary later: the embedding needs at least this many rows.
+    package let vocabularyIDCount: Int
     package let specialTokens: SpecialTokens
     /// The model's own template of conversations, in Jinja; `PromptTemplate` recognizes some.
     package let chatTemplate: String?
@@ -39,10 +41,15 @@ package final class Tokenizer: Sendable {
         self.rawTokens = rawTokens
         self.normalizedTokens = normalizedTokens
         specialIDs = Set(parts.addedTokens.filter(\.isSpecial).map(\.id))
-        wholeWords = try parts.ignoresMerges ? parts.vocabulary.decoded() : nil
+        wholeWords = parts.wholeWords
         pieces = TokenPieces(parts)
         idCount = parts.vocabulary.idCount
-        (specialTokens, warnings) = roles.resolved(in: parts.vocabulary)
+        let added = Set(parts.addedTokens.map(\.id))
+        var rowCount = idCount
+        while rowCount > 0, added.contains(TokenID(rowCount - 1)) { rowCount -= 1 }
+        vocabularyIDCount = rowCount
+        let (tokens, oddities) = roles.resolved(in: parts.vocabulary)
+        (specialTokens, warnings) = (tokens, parts.warnings + oddities)
         chatTemplate = roles.chatTemplate
     }
 
@@ -52,6 +59,12 @@ package final class Tokenizer: Sendable {
         let markup = options.findsSpecialTokens ? [0..<bytes.count] : []
         let ids = encode(bytes, markup: markup, continuesText: options.continuesText)
         return options.addsSpecialTokens ? parts.before + ids + parts.after : ids
+    }
+
+    /// How many bytes of a text have no token, not even an unknown one, and are left out, as in the tokenizers library.
+    package func lostByteCount(in text: String) -> Int {
+        guard case .bytes(let ids, let fallback) = parts.alphabet, !fallback.isComplete, ids.contains(-1) else { return 0 }
+        return text.utf8.reduce(0) { $0 + (ids[Int($1)] < 0 ? 1 : 0) }
     }
 
     /// The special tokens around a text.
@@ -64,10 +77,11 @@ package final class Tokenizer: Sendable {
     ///   - markup: where special tokens are found, in ascending order; elsewhere they are text like any other. Those that
     ///     the tokenizer looks for in normalized text, where places are lost, are found where all is markup.
     ///   - continuesText: whether it goes on where other text ended.
-    func encode(_ text: [UInt8], markup: [Range<Int>], continuesText: Bool) -> [TokenID] {
+    ///   - beginsText: whether nothing but special tokens around the text comes before it.
+    func encode(_ text: [UInt8], markup: [Range<Int>], continuesText: Bool, beginsText: Bool = true) -> [TokenID] {
         var ids: [TokenID] = []
         var state = idleStates.withLock { $0.popLast() } ?? EncodingState()
-        var piece = PieceContext(findsSpecial: markup == [0..<text.count], continuesText: continuesText)
+        var piece = PieceContext(findsSpecial: markup == [0..<text.count], continuesText: continuesText, beginsText: beginsText)
         for part in rawTokens.pieces(of: text, findsSpecialIn: markup) {
             switch part {
             case .token(let id): ids.append(id)
@@ -103,7 +117,13 @@ package final class Tokenizer: Sendable {
     package func bytes(of id: TokenID) -> ArraySlice<UInt8> { pieces[id] }
 
     /// Spaces at the beginning of a text that are there only for the tokens' sake.
-    var hiddenSpaceCount: Int { if case .marks(let count) = parts.decoding { count } else { 0 } }
+    var hiddenSpaceCount: Int {
+        switch parts.decoding {
+        case .byteAlphabet: 0
+        case .marks(let count): count
+        case .words: 1
+        }
+    }
 
     // MARK: - Encoding
 
@@ -111,7 +131,8 @@ package final class Tokenizer: Sendable {
     private struct PieceContext {
         let findsSpecial: Bool
         let continuesText: Bool
-        /// Whether it begins the text.
+        let beginsText: Bool
+        /// Whether it is the first piece of what is encoded at once.
         var isFirst = true
         /// Whether it goes on with what was before the text.
         var continues: Bool { isFirst && continuesText }
@@ -129,7 +150,7 @@ package final class Tokenizer: Sendable {
                 if parts.marksSpaces {
                     bytes = Normalization.replacement(of: Decoding.space, with: Decoding.mark).apply(to: bytes, continues: true)
                 }
-                let words = parts.prefix.apply(to: bytes, isFirst: context.isFirst, continues: context.continues)
+                let words = parts.prefix.apply(to: bytes, isFirst: context.isFirst && context.beginsText, continues: context.continues)
                 split(words.span, from: 0, to: words.count, rule: 0, &state, &ids)
             }
             context.isFirst = false
@@ -140,17 +161,40 @@ package final class Tokenizer: Sendable {
     private func split(
         _ text: Span<UInt8>, from start: Int, to end: Int, rule: Int, _ state: inout EncodingState, _ ids: inout [TokenID]
     ) {
-        guard rule < parts.splitting.count else { return encodeWord(text, from: start, to: end, &state, &ids) }
+        guard rule < parts.splitting.count else {
+            guard !parts.byteSplitting.isEmpty else { return encodeWord(text, from: start, to: end, &state, &ids) }
+            let spelled = ByteAlphabet.spelling(of: text, from: start, to: end)
+            return splitBytes(spelled.span, from: 0, to: spelled.count, rule: 0, &state, &ids)
+        }
         let splitting = parts.splitting[rule]
-        let isLast = rule + 1 == parts.splitting.count
+        let isLast = rule + 1 == parts.splitting.count && parts.byteSplitting.isEmpty
         var position = start
+        var ruleState = ExpressionSplit.State()
         while position < end {
-            let wordEnd = splitting.endOfWord(in: text, from: position, to: end, state.words)
+            let (wordEnd, isKept) = splitting.nextWord(in: text, from: position, to: end, state.words, &ruleState)
+            defer { position = wordEnd }
+            guard isKept else { continue }
             if isLast {
                 encodeWord(text, from: position, to: wordEnd, &state, &ids)
             } else {
                 split(text, from: position, to: wordEnd, rule: rule + 1, &state, &ids)
             }
+        }
+    }
+
+    /// Cuts a word further by rules that look at the byte alphabet, in which each byte is a character.
+    private func splitBytes(
+        _ text: Span<UInt8>, from start: Int, to end: Int, rule: Int, _ state: inout EncodingState, _ ids: inout [TokenID]
+    ) {
+        guard rule < parts.byteSplitting.count else {
+            let bytes = ByteAlphabet.bytes(of: text, from: start, to: end)
+            return encodeWord(bytes.span, from: 0, to: bytes.count, &state, &ids)
+        }
+        var position = start
+        var ruleState = ExpressionSplit.State()
+        while position < end {
+            let (wordEnd, isKept) = parts.byteSplitting[rule].nextWord(in: text, from: position, to: end, state.words, &ruleState)
+            if isKept { splitBytes(text, from: position, to: wordEnd, rule: rule + 1, &state, &ids) }
             position = wordEnd
         }
     }

@@ -22,7 +22,7 @@ private struct TokenizerOpening {
     func open() throws(FileError) -> Tokenizer {
         let roles = try readRoles()
         if let file = file("tokenizer.json") {
-            return try reading(file) { bytes throws(Malformed) in try Tokenizer(TokenizerJSON(bytes).parts(), roles: roles) }
+            return try reading(file) { bytes throws(Malformed) in try Tokenizer(TokenizerJSON(bytes).parts(roles), roles: roles) }
         }
         if let file = file("tokenizer.model") {
             return try reading(file) { bytes throws(Malformed) in

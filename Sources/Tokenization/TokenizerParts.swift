@@ -3,8 +3,8 @@ struct TokenizerParts: Sendable {
     var vocabulary: Vocabulary
     var merges: MergeTable
     var alphabet: SymbolAlphabet
-    /// Whether a word that is a token is that token, whatever merging makes of it.
-    var ignoresMerges = false
+    /// What a word can be as a whole, whatever merging would make of it; nil where merges decide alone.
+    var wholeWords: Vocabulary?
     var addedTokens: [AddedToken]
     var normalizations: [Normalization] = []
     /// Whether spaces become `▁` between added tokens, before the prefix goes in front.
@@ -12,10 +12,14 @@ struct TokenizerParts: Sendable {
     var prefix = TextPrefix.none
     /// One after the other: each cuts what the one before left.
     var splitting: [SplittingRule] = []
+    /// The same for text in the byte alphabet, after those.
+    var byteSplitting: [SplittingRule] = []
     /// What goes around a text as special tokens.
     var before: [TokenID] = []
     var after: [TokenID] = []
     var decoding: Decoding
+    /// What is odd about the files.
+    var warnings: [String] = []
 }
 
 /// How tokens become text again.
@@ -24,10 +28,13 @@ enum Decoding: Hashable, Sendable {
     case byteAlphabet
     /// `▁` is a space, `<0x0A>` a byte, and so many spaces at the beginning of the text are not shown.
     case marks(hiddenSpaceCount: Int)
+    /// Tokens are words, with a space between any two.
+    case words
 
     /// The bytes that a token stands for.
     func bytes(of spelling: ArraySlice<UInt8>, isAdded: Bool) -> [UInt8] {
         switch self {
+        case .words: Self.space + spelling
         case .byteAlphabet: isAdded ? Array(spelling) : ByteAlphabet.bytes(of: spelling) ?? Array(spelling)
         case .marks:
             Self.byteToken(spelling).map { [$0] }

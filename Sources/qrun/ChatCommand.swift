@@ -1,3 +1,4 @@
+import Checkpoints
 import CommandLineKit
 import Glibc
 import ModelLoading
@@ -40,7 +41,7 @@ private struct Conversation {
         self.setup = setup
         self.tokenizer = tokenizer
         self.console = console
-        template = arguments.template(of: tokenizer, console)
+        template = try arguments.template(of: tokenizer, otherwise: .none, path: setup.model.checkpoint.path, console)
         opening = arguments.string("system").map { [ChatMessage(.system, $0)] } ?? []
         extraStops = try arguments.stopTexts()
         tokenLimit = arguments.integer(always: "max-tokens")
@@ -87,6 +88,7 @@ private struct Conversation {
     private mutating func answer(_ text: String) throws {
         messages.append(ChatMessage(.user, text))
         let ids = try tokenizer.encode(template.render(messages, opensResponse: true)).ids
+        try setup.check(ids, of: tokenizer)
         guard ids.count < generator.session.cache.capacity else {
             messages.removeLast()
             console.warning(

@@ -1,4 +1,5 @@
 package import CommandLineKit
+import ModelToolSupport
 import Tokenization
 import ToolSupport
 
@@ -11,40 +12,43 @@ private let modelHelp =
 private let templates = PromptTemplate.Name.allCases.map(\.rawValue)
 
 /// Of both commands: which model, and how it is run.
-private let modelOptions: [Option] = [
-    .text("adapter", short: "a", "FILE[@W]", help: "LoRA adapter to add beside the base, with a weight (default: 1)").repeatable(),
-    .choice(
-        "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
-        help: "whose tokenizer and chat template are used, where an adapter brings its own"),
-    .choice("template", templates, defaultText: "the model's own, if it is one", help: "how prompts are written for the model"),
-    .text("system", "TEXT", defaultText: "the template's own", help: "message that opens the conversation"),
-    .integer(
-        "context", in: 1...1_000_000, unit: "tokens", defaultText: "the model's",
-        help: "room for all tokens; at most 4096 in a chat unless given"),
-    .integer("max-tokens", in: 1...1_000_000, unit: "tokens", default: 256, help: "length of an answer at most"),
-    .number("temperature", in: 0...100, default: 0.8, help: "0 takes the most probable token each time"),
-    .integer("top-k", in: 0...1_000_000, default: 40, help: "choose among the N most probable tokens; 0 for all"),
-    .number("top-p", "P", in: 0...1, default: 0.95, help: "choose among tokens that reach P together; 1 for all"),
-    .number("min-p", "P", in: 0...1, default: 0.05, help: "leave out tokens below P times the best; 0 for none"),
-    .number("repeat-penalty", in: 0.01...100, default: 1, help: "divide logits of tokens that occurred"),
-    .integer("seed", default: 0, help: "same seed, same text"),
-    .text("stop", "TEXT", help: "end the answer before TEXT").repeatable(),
-    .flag("exact", help: "compute in float32 throughout, more slowly"),
-    .choice("head", ["8bit", "exact"], default: "8bit", help: "output head: in 8 bits made at load, or as stored"),
-    .flag("verify", help: "compare the weights with their checksums first"),
-    .threads,
-]
+private let modelOptions: [Option] =
+    [
+        .text("adapter", short: "a", "FILE[@W]", help: "LoRA adapter to add beside the base, with a weight (default: 1)").repeatable(),
+        .choice(
+            "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
+            help: "whose tokenizer and chat template are used, where an adapter brings its own"),
+        .choice("template", templates, defaultText: "the model's own, if it has one", help: "how prompts are written for the model"),
+    ] + Option.specialTokens + [
+        .text("system", "TEXT", defaultText: "the template's own", help: "message that opens the conversation"),
+        .integer(
+            "context", in: 1...1_000_000, unit: "tokens", defaultText: "the model's",
+            help: "room for all tokens; at most 4096 in a chat unless given"),
+        .integer("max-tokens", in: 1...1_000_000, unit: "tokens", default: 256, help: "length of an answer at most"),
+        .number("temperature", in: 0...100, default: 0.8, help: "0 takes the most probable token each time"),
+        .integer("top-k", in: 0...1_000_000, default: 40, help: "choose among the N most probable tokens; 0 for all"),
+        .number("top-p", "P", in: 0...1, default: 0.95, help: "choose among tokens that reach P together; 1 for all"),
+        .number("min-p", "P", in: 0...1, default: 0.05, help: "leave out tokens below P times the best; 0 for none"),
+        .number("repeat-penalty", in: 0.01...100, default: 1, help: "divide logits of tokens that occurred"),
+        .integer("seed", default: 0, help: "same seed, same text"),
+        .text("stop", "TEXT", help: "end the answer before TEXT").repeatable(),
+        .flag("exact", help: "compute in float32 throughout, more slowly"),
+        .choice("head", ["8bit", "exact"], default: "8bit", help: "output head: in 8 bits made at load, or as stored"),
+        .flag("verify", help: "compare the weights with their checksums first"),
+        .threads,
+    ]
 
 private let runCommand = Command(
     summary: "generate text from a model",
     discussion: """
         The prompt comes from --prompt, or from standard input. Text is written as it is generated; the same options give the \
-        same text for any number of threads. Weights are used where they lie in the file, adapters are computed beside them.
+        same text for any number of threads. Weights are used where they lie in the file, adapters are computed beside them. A chat \
+        template of the model's own is followed where it is known to the letter; else a warning says which is used instead.
         """,
     arguments: [Argument("model", help: modelHelp)],
     options: [
         .text("prompt", short: "p", "TEXT", defaultText: "standard input", help: "text to answer or to continue").inUsage(),
-        .text("prompt-ids", "N,N,...", help: "token ids to continue, instead of text"),
+        .text("prompt-ids", "N,N,...", help: "token ids to continue, instead of text; @FILE reads them from a file"),
         .path("dump-logits", help: "write logits [T, V] of the prompt as .safetensors, and stop"),
     ] + modelOptions + [.force, .json],
     example: "qrun tinyllama.qnf --prompt 'Why is the sky blue?' --adapter alpaca.lora", run: run)

@@ -22,6 +22,10 @@ func dumpLogits(
     let file = try output.file()
     let writer = try SafetensorsWriter(file: file, plan: [info], metadata: metadata)
     try session.append(ids) { first, rows in
+        if let index = rows.firstIndex(where: { !$0.isFinite }) {
+            let position = first + index / vocabularySize
+            throw session.explained(ModelError("the logits of position \(position + 1) of \(ids.count) are not all finite numbers"))
+        }
         try writer.write(UnsafeRawBufferPointer(rows), tensor: 0, atByteOffset: 4 * first * vocabularySize)
     }
     try writer.finish { _ in metadata }

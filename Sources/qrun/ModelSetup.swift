@@ -70,12 +70,31 @@ struct ModelSetup {
             cacheType: isExact ? .f32 : .f16)
     }
 
+    /// The tokenizer for a run that needs none; nil, with a warning where there is something like one, if it cannot be used.
+    func tokenizerIfAny(_ console: Console) -> Tokenizer? {
+        let files = tokenizerFiles ?? model.checkpoint.files
+        guard files.contains(where: { Self.tokenizerNames.contains($0.name) }) else { return nil }
+        do {
+            return try tokenizer(console)
+        } catch {
+            console.warning("\(error)", hint: "ids go in and come out: no text is shown")
+            return nil
+        }
+    }
+
+    private static let tokenizerNames: Set<String> = ["tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json"]
+
     /// The tokenizer, where the model has one that fits.
     func tokenizer(_ console: Console) throws -> Tokenizer {
         let tokenizer = try model.checkpoint.tokenizer(of: tokenizerFiles)
         try model.check(tokenizer, rowCount: vocabularySize)
         for warning in tokenizer.warnings { console.warning("\(model.checkpoint.path): \(warning)") }
         return tokenizer
+    }
+
+    /// Refuses ids of a text that have no row in the embedding.
+    func check(_ ids: [TokenID], of tokenizer: Tokenizer) throws {
+        try model.check(ids, of: tokenizer, rowCount: vocabularySize)
     }
 
     /// What `--context` asks for, or what the model was made for.

@@ -17,11 +17,7 @@ enum PromptSource {
     init(_ arguments: ParsedArguments, _ console: Console) throws {
         if let text = arguments.string("prompt-ids") {
             guard !arguments.isGiven("prompt") else { throw UsageError("--prompt and --prompt-ids exclude each other") }
-            let ids = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-                TokenID(part.drop { $0 == " " })
-            }
-            guard !ids.contains(nil) else { throw UsageError("--prompt-ids: '\(text)' is no list of token ids like 1,15043,29892") }
-            self = .ids(ids.compactMap(\.self))
+            self = .ids(try PromptIDs.ids(text))
         } else if let text = arguments.string("prompt") {
             self = .text(text)
         } else {
@@ -64,16 +60,20 @@ struct Prompt {
         switch source {
         case .ids(let ids):
             self.ids = ids
-            // Without a tokenizer ids go in and come out; one that is damaged is an error all the same.
-            let files = setup.tokenizerFiles ?? setup.model.checkpoint.files
-            let hasTokenizer = files.contains { Self.tokenizerNames.contains($0.name) }
-            tokenizer = hasTokenizer ? try setup.tokenizer(console) : nil
+            // Ids go in and come out; a tokenizer only shows them as text.
+            tokenizer = arguments.isGiven("dump-logits") ? nil : setup.tokenizerIfAny(console)
             stopTokens.formUnion(tokenizer?.specialTokens.stops ?? [])
         case .text(let text):
             let tokenizer = try setup.tokenizer(console)
-            let template = arguments.template(of: tokenizer, console)
+            let path = setup.model.checkpoint.path
+            let template = try arguments.template(of: tokenizer, otherwise: .none, path: path, console)
             let messages = (arguments.string("system").map { [ChatMessage(.system, $0)] } ?? []) + [ChatMessage(.user, text)]
             ids = try tokenizer.encode(template.render(messages, opensResponse: true)).ids
+            try setup.check(ids, of: tokenizer)
+            console.warnOfLostBytes(of: text, tokenizer, path: path)
+            if let beginning = tokenizer.specialTokens.beginning, ids.starts(with: [beginning, beginning]) {
+                console.warning("\(path): the prompt begins with the BOS, and the tokenizer adds another", hint: "leave it out of the text")
+            }
             let stops = template.stops(in: tokenizer)
             stopTokens.formUnion(stops.ids)
             stopTexts += stops.texts
@@ -83,6 +83,4 @@ struct Prompt {
         self.stopTokens = stopTokens
         self.stopTexts = stopTexts
     }
-
-    private static let tokenizerNames: Set<String> = ["tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json"]
 }

@@ -1,4 +1,5 @@
 package import CommandLineKit
+import ModelToolSupport
 import Tokenization
 import ToolSupport
 import Training
@@ -9,20 +10,22 @@ package let qtrain = Tool("qtrain", version: toolVersion, command: trainCommand,
 private let modelHelp = "model: Hugging Face folder, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
 private let dataHelp = "records to learn from: Alpaca JSON or JSONL, chat or ShareGPT JSONL, prompt/completion JSONL, or text; also gzip"
 
-private let dataOptions: [Option] = [
-    .path("data", "FILE", help: dataHelp).required(),
-    .choice(
-        "template", PromptTemplate.Name.allCases.map(\.rawValue), defaultText: "the model's own where it is one of these, else alpaca",
-        help: "how records become text"),
-    .choice(
-        "train-on", SampleEncoder.Lesson.allCases.map(\.rawValue), default: "completions", help: "what of a record is learned"),
-    .flag("swap-instruction-and-response", help: "learn to write the instruction for a given answer"),
-    .text("split", "A,B,C", default: "0.85,0.10,0.05", help: "shares of the records for training, testing and validation"),
-    .integer(
-        "max-length", in: 2...1 << 20, unit: "tokens", defaultText: "the model's context, at most 1024",
-        help: "longest sample; longer ones are cut"),
-    .integer("seed", default: 1, help: "decides split, order, first factors and dropout"),
-]
+private let dataOptions: [Option] =
+    [
+        .path("data", "FILE", help: dataHelp).required(),
+        .choice(
+            "template", PromptTemplate.Name.allCases.map(\.rawValue), defaultText: "the model's own where it has one, else alpaca",
+            help: "how records become text"),
+    ] + Option.specialTokens + [
+        .choice(
+            "train-on", SampleEncoder.Lesson.allCases.map(\.rawValue), default: "completions", help: "what of a record is learned"),
+        .flag("swap-instruction-and-response", help: "learn to write the instruction for a given answer"),
+        .text("split", "A,B,C", default: "0.85,0.10,0.05", help: "shares of the records for training, testing and validation"),
+        .integer(
+            "max-length", in: 2...1 << 20, unit: "tokens", defaultText: "the model's context, at most 1024",
+            help: "longest sample; longer ones are cut"),
+        .integer("seed", default: 1, help: "decides split, order, first factors and dropout"),
+    ]
 
 private let loraOptions: [Option] = [
     .integer("rank", in: 1...4096, default: 16, help: "rank of the factors"),

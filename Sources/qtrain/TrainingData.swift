@@ -1,6 +1,7 @@
 import Checkpoints
 import CommandLineKit
 import ModelLoading
+import ModelToolSupport
 import Tokenization
 import Training
 import Transformer
@@ -16,6 +17,9 @@ struct TrainingData {
     let encoder: SampleEncoder
     let template: PromptTemplate
     let tokenizer: Tokenizer
+    private let model: LoadedModel
+    /// Of the embedding with adapters; nil for the model's.
+    private let rowCount: Int?
     /// Tokens of a sample at most.
     let lengthLimit: Int
 
@@ -35,25 +39,25 @@ struct TrainingData {
         self.set = set
         for field in set.unusedFields { console.note("\(set.path): field '\(field.name)' of \(field.count) records is not used") }
         if arguments.flag("swap-instruction-and-response") { try Self.tellOfUnswappable(set, console) }
-        template = Self.template(tokenizer, arguments, console)
-        for token in template.missingTokens(in: tokenizer) {
-            console.warning("the tokenizer has no token '\(token)': template \(template.name.rawValue) writes it as text")
-        }
+        template = try arguments.template(of: tokenizer, otherwise: .alpaca, path: model.checkpoint.path, console)
         let shares = try Self.shares(arguments.string(always: "split"))
         let encoder = SampleEncoder(
             tokenizer, template: template, lesson: .init(rawValue: arguments.string(always: "train-on")) ?? .completions,
-            swaps: arguments.flag("swap-instruction-and-response"), limit: limit)
+            swaps: arguments.flag("swap-instruction-and-response"), limit: limit, parsesSpecialTokens: try arguments.parsesSpecialTokens())
         self.encoder = encoder
         windows = try set.onlyText.map { text in try Self.explained(set) { try encoder.windows(of: text) } }
         split = DataSplit(count: windows?.count ?? set.records.count, shares: shares, seed: UInt64(arguments.integer(always: "seed")))
         wanted = [.train: shares.train, .test: shares.test, .validation: 1 - shares.train - shares.test].filter { $0.value > 1e-6 }
         self.tokenizer = tokenizer
+        self.model = model
+        self.rowCount = rowCount
         lengthLimit = limit
     }
 
     /// The samples of a part of the split; says what had to be cut or left out.
     func samples(_ part: DataSplit.Part, _ console: Console) throws -> SampleEncoder.Outcome {
         let outcome = try encoded(part)
+        for sample in outcome.samples { try model.check(sample.tokens, of: tokenizer, rowCount: rowCount) }
         if split.indices(part).isEmpty, wanted[part] != nil {
             console.note("\(set.path): of its \(count) \(unit) none falls to the \(part.rawValue) split")
         }
@@ -113,14 +117,6 @@ struct TrainingData {
         guard !records.isEmpty else { return }
         let places = records.prefix(5).map(place).joined(separator: ", ") + (records.count > 5 ? ", ..." : "")
         console.warning("\(set.path): \(records.count) of \(split.indices(part).count) \(part.rawValue) \(unit) are \(what): \(places)")
-    }
-
-    private static func template(_ tokenizer: Tokenizer, _ arguments: ParsedArguments, _ console: Console) -> PromptTemplate {
-        if let name = arguments.string("template").flatMap(PromptTemplate.Name.init(rawValue:)) { return PromptTemplate(name) }
-        guard let own = tokenizer.chatTemplate else { return PromptTemplate(.alpaca) }
-        if let template = PromptTemplate.recognized(inJinja: own) { return template }
-        console.note("the model's own chat template is none of the known ones: alpaca is used; --template chooses")
-        return PromptTemplate(.alpaca)
     }
 
     private static func shares(_ text: String) throws -> (train: Double, test: Double) {

@@ -5,6 +5,7 @@ private let textOptions: [Option] = [
     .integer("context", in: 2...1 << 20, unit: "tokens", defaultText: "the model's, at most 2048", help: "length of a window"),
     .integer("stride", in: 1...1 << 20, unit: "tokens", defaultText: "the context", help: "from one window to the next"),
     .integer("max-tokens", in: 2...Int.max, unit: "tokens", defaultText: "all", help: "how much of the text to read"),
+    .flag("no-parse-special", help: "special tokens that the text spells out are text; by default they are tokens"),
 ]
 
 private let tokenizer = Option.choice(

@@ -18,9 +18,12 @@ struct TextInput {
     /// Reads the text of `--text` and cuts it for all of the models, which must have the same tokens.
     init(_ arguments: ParsedArguments, path: String, for models: [OpenedModel]) throws {
         let text = try Self.read(path)
-        var ids = models[0].tokenizer.encode(text)
+        let options = EncodingOptions(findsSpecialTokens: !arguments.flag("no-parse-special"))
+        var ids = models[0].tokenizer.encode(text, options)
+        try models[0].check(ids)
         for model in models.dropFirst() {
-            let others = model.tokenizer.encode(text)
+            let others = model.tokenizer.encode(text, options)
+            try model.check(others)
             guard others != ids else { continue }
             let place = zip(ids, others).enumerated().first { $1.0 != $1.1 }?.offset ?? min(ids.count, others.count)
             throw EvaluationError(

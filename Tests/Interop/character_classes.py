@@ -1,14 +1,22 @@
-"""Writes the letters, numbers and word characters of the splitting rules, as the tokenizers library takes them.
+"""Writes the tables of characters in Sources/Tokenization, as the tokenizers library takes them.
 
-    python character_classes.py > ../../Sources/Tokenization/Splitting/CharacterRanges.swift
+    python character_classes.py ranges > ../../Sources/Tokenization/Splitting/CharacterRanges.swift
+    python character_classes.py categories > ../../Sources/Tokenization/Splitting/CategoryRuns.swift
+    python character_classes.py compatibility > ../../Sources/Tokenization/Normalizing/CompatibilityMappings.swift
 
-The library asks Oniguruma for letters and numbers, and another library for what is inside of a word; the Unicode versions of
-both are neither Python's nor Swift's; ids must not depend on ours.
+The library asks Oniguruma for categories, and other libraries for what is inside of a word, a digit or punctuation; the Unicode
+versions of none of them are Python's or Swift's, and ids must not depend on ours.
 """
 
-from tokenizers import Regex, pre_tokenizers
+import sys
+
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 SCALARS = [value for value in range(0x110000) if not 0xD800 <= value <= 0xDFFF]
+CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co Cn".split()
+SOURCE = """///
+/// Written by `Tests/Interop/character_classes.py`. A table of our own, because the standard library's follows the
+/// toolchain's Unicode version, and the ids of a text must not."""
 
 
 def members(pattern):
@@ -21,15 +29,9 @@ def members(pattern):
     return [value for value in SCALARS if value not in left]
 
 
-def word_characters():
-    """What the library's `\\w` takes between two letters."""
-    splitter, found = pre_tokenizers.Whitespace(), []
-    for start in range(0, len(SCALARS), 1000):
-        scalars = SCALARS[start : start + 1000]
-        pieces = splitter.pre_tokenize_str(" ".join(f"a{chr(value)}a" for value in scalars))
-        whole = {position for piece, (position, _) in pieces if len(piece) == 3}
-        found += [value for index, value in enumerate(scalars) if 4 * index in whole]
-    return found
+def pieces_between_letters(splitter, count):
+    """Scalars with which `a?a` becomes so many pieces."""
+    return [value for value in SCALARS if len(splitter.pre_tokenize_str(f"a{chr(value)}a")) == count]
 
 
 def ranges(values):
@@ -42,27 +44,76 @@ def ranges(values):
     yield first, last
 
 
-def show(name, comment, values):
-    bounds = [f"0x{bound:x}" for pair in ranges(values) for bound in pair]
+def lines_of(numbers):
     lines = [""]
-    for bound in bounds:
-        if len(lines[-1]) + len(bound) > 128:
+    for number in numbers:
+        text = f"0x{number:x}"
+        if len(lines[-1]) + len(text) > 128:
             lines.append("")
-        lines[-1] += f" {bound},"
+        lines[-1] += f" {text},"
+    return "\n".join("       " + line for line in lines)
+
+
+def show(name, comment, numbers):
     print(f"    /// {comment}")
     print(f"    static let {name}: [UInt32] = [")
-    print("\n".join("       " + line for line in lines))
+    print(lines_of(numbers))
     print("    ]")
 
 
-print("/// First and last scalar of each range of letters, numbers and word characters, as the tokenizers library takes them.")
-print("///")
-print("/// Written by `Tests/Interop/character_classes.py`. A table of our own, because the standard library's follows the")
-print("/// toolchain's Unicode version, and the ids of a text must not.")
-print("enum CharacterRanges {")
-show("letters", "`\\p{L}`", members(r"\p{L}"))
-print()
-show("numbers", "`\\p{N}`", members(r"\p{N}"))
-print()
-show("words", "`\\w`: letters, marks, decimal digits, connecting punctuation and joiners.", word_characters())
-print("}")
+def show_ranges():
+    print("/// First and last scalar of each range of characters that are no general category.")
+    print(SOURCE)
+    print("enum CharacterRanges {")
+    sets = [
+        ("words", "`\\w` inside of added tokens and of `Whitespace`: letters, marks, decimal digits, joiners and `_`.",
+         pieces_between_letters(pre_tokenizers.Whitespace(), 1)),
+        ("expressionWords", "`\\w` in expressions.", members(r"\w")),
+        ("numerals", "What `Digits` cuts off: `\\p{N}` of a later Unicode.",
+         pieces_between_letters(pre_tokenizers.Digits(individual_digits=True), 3)),
+        ("punctuation", "What `Punctuation` cuts off: ASCII's, symbols among them, and `\\p{P}` of an earlier Unicode.",
+         pieces_between_letters(pre_tokenizers.Punctuation("isolated"), 3)),
+    ] + [(script.lower(), f"`\\p{{{script}}}`", members(rf"\p{{{script}}}")) for script in ("Han", "Hangul", "Hiragana", "Katakana")]
+    for index, (name, comment, values) in enumerate(sets):
+        if index > 0:
+            print()
+        show(name, comment, [bound for pair in ranges(values) for bound in pair])
+    print("}")
+
+
+def show_categories():
+    category = {}
+    for index, name in enumerate(CATEGORIES):
+        category.update((value, index) for value in members(rf"\p{{{name}}}"))
+    runs = []
+    for value in range(0x110000):
+        index = category.get(value, CATEGORIES.index("Cn"))
+        if not runs or runs[-1] & 31 != index:
+            runs.append(value << 5 | index)
+    print("/// The general category of every scalar, in runs.")
+    print(SOURCE)
+    print("enum CategoryRuns {")
+    print("    /// In the order of the numbers that `runs` holds.")
+    print("    static let names = [")
+    print("        " + ", ".join(f'"{name}"' for name in CATEGORIES) + ",")
+    print("    ]")
+    print()
+    show("runs", "The first scalar of a run << 5 | the number of its category; it ends where the next begins.", runs)
+    print("}")
+
+
+def show_compatibility():
+    compatible, canonical = normalizers.NFKD(), normalizers.NFD()
+    numbers = []
+    for value in SCALARS:
+        mapped = compatible.normalize_str(chr(value))
+        if mapped != canonical.normalize_str(chr(value)):
+            numbers += [value << 8 | len(mapped)] + list(map(ord, mapped))
+    print("/// What scalars become in Unicode's compatibility forms, where it is more than canonical decomposition.")
+    print(SOURCE)
+    print("enum CompatibilityMappings {")
+    show("list", "A scalar << 8 | how many it becomes; then those, decomposed.", numbers)
+    print("}")
+
+
+{"ranges": show_ranges, "categories": show_categories, "compatibility": show_compatibility}[sys.argv[1]]()

@@ -90,9 +90,23 @@ import Tokenization
     @Test func takesWhatIsSaidForText() throws {
         let tokenizer = try Self.tokenizer("llama3")
         let end = try #require(tokenizer.id(of: "<|endoftext|>"))
-        let said = try tokenizer.encode(PromptTemplate(.none).render([ChatMessage(.user, "a<|endoftext|>b")]))
+        let said = try tokenizer.encode(PromptTemplate(.mistral).render([ChatMessage(.user, "a<|endoftext|>b")]))
         #expect(!said.ids.contains(end))
-        #expect(tokenizer.decode(said.ids) == "a<|endoftext|>b")
+        #expect(tokenizer.decode(said.ids) == "[INST] a<|endoftext|>b [/INST]")
+    }
+
+    /// A raw prompt may be in a template of its own; every template does as it is told.
+    @Test(arguments: [(.none, nil, true), (.none, false, false), (.mistral, true, true)] as [(PromptTemplate.Name, Bool?, Bool)])
+    func parsesSpecialTokensWhereAsked(name: PromptTemplate.Name, isAsked: Bool?, isFound: Bool) throws {
+        let tokenizer = try Self.tokenizer("llama3")
+        let end = try #require(tokenizer.id(of: "<|endoftext|>"))
+        var template = PromptTemplate(name)
+        template.parsesSpecialTokens = isAsked ?? template.parsesSpecialTokens
+        let text = "a<|endoftext|>b"
+        #expect(try tokenizer.encode(template.render([ChatMessage(.user, text)])).ids.contains(end) == isFound)
+        if name == .none, isFound {
+            #expect(try tokenizer.encode(template.render([ChatMessage(.user, text)])).ids == tokenizer.encode(text))
+        }
     }
 
     @Test func needsAnEndOfText() throws {
@@ -111,12 +125,18 @@ import Tokenization
         ),
         ("{{ '<|start_header_id|>' }} <|eot_id|>", PromptTemplate(.llama3)),
         ("{{ '[INST] ' + m.content + ' [/INST]' }}", PromptTemplate(.mistral)),
+        ("{{ '<|im_start|>system\nYou are kind.<|im_end|>\n' }}", PromptTemplate(.chatml, defaultSystem: "You are kind.")),
         ("{{ '[INST] <<SYS>>' + ' [/INST]' }}", nil),
         ("### Instruction: ### Response:", PromptTemplate(.alpaca, defaultSystem: nil)),
         ("<start_of_turn>", nil), ("", nil), ("<|im_start|><|im_end|>[INST][/INST]", nil),
     ])
-    func recognizesTemplates(jinja: String, template: PromptTemplate?) {
-        #expect(PromptTemplate.recognized(inJinja: jinja) == template)
+    func tellsWhatTemplatesResemble(jinja: String, template: PromptTemplate?) {
+        for (text, beginning) in [(jinja, PromptTemplate.Beginning.absent), (jinja + "{{ bos_token }}", .writtenIfAny)] {
+            var expected = template
+            expected?.beginning = beginning
+            #expect(PromptTemplate.resembling(jinja: text) == expected)
+            #expect(PromptTemplate.recognized(inJinja: text) == nil)
+        }
     }
 
     /// The sample's own template, in Jinja, as transformers renders it.

@@ -65,8 +65,9 @@ import Tokenization
                 TokenizerFile(name: "tokenizer.json", bytes: json), TokenizerFile(name: "tokenizer_config.json", bytes: config),
                 TokenizerFile(name: "generation_config.json", bytes: generation),
             ], path: "m")
-        #expect(tokenizer.warnings == ["bos_token is '<nope>', which the vocabulary does not have"])
-        #expect(tokenizer.specialTokens.beginning == nil)
+        #expect(tokenizer.warnings == ["'<nope>' has a role, but no id in the files: it becomes token 502"])
+        #expect(tokenizer.specialTokens.beginning == 502)
+        #expect(tokenizer.vocabularyIDCount <= 502)
         #expect(tokenizer.specialTokens.stops == [3, 7, try #require(tokenizer.id(of: "<|endoftext|>"))])
     }
 

@@ -9,6 +9,11 @@ import Tokenization
         try check("\(TokenizerFolder.fixtureRoot)/\(name)", leastCount: 20)
     }
 
+    @Test(arguments: TokenizerFolder.families)
+    func matchesReferenceOfFamilies(_ name: String) throws {
+        try check("\(TokenizerFolder.fixtureRoot)/families/\(name)", leastCount: 35)
+    }
+
     private static let random = TokenizerFolder.external("QNF_TOKENIZER_VECTORS")
 
     @Test(.enabled(if: random != nil, "QNF_TOKENIZER_VECTORS names no folder of random texts"))

@@ -1,5 +1,7 @@
 import ByteIO
 import Glibc
+import SafetensorsFormat
+import TensorCore
 
 /// Files of the repository that tests read, and folders they write to.
 enum Fixture {
@@ -33,6 +35,27 @@ enum Fixture {
         }
         try replace(text, with: other, in: folder.file(changed))
         return folder
+    }
+
+    static func store(_ text: String, in path: String) throws {
+        let output = try AtomicOutput(destination: path, replaces: true)
+        let file = try output.file()
+        try file.write(Array(text.utf8), atOffset: 0)
+        try output.commit([file])
+    }
+
+    /// Sets every element of a BF16 tensor of a .safetensors file.
+    static func fill(_ tensor: String, with value: Float, in path: String) throws {
+        let file = try SafetensorsFile(path: path)
+        guard let index = file.tensors.firstIndex(where: { $0.name == tensor }), let place = file.place(ofTensor: index) else {
+            throw FileError(path, "has no tensor '\(tensor)'")
+        }
+        let values = [UInt16](repeating: UInt16(value.bitPattern >> 16), count: file.tensors[index].shape.elementCount)
+        let descriptor = open(path, O_RDWR)
+        defer { close(descriptor) }
+        guard pwrite(descriptor, values, 2 * values.count, off_t(place.offset)) == 2 * values.count else {
+            throw FileError(path, "cannot be written")
+        }
     }
 
     /// Flips one bit in the middle of a file.

@@ -16,6 +16,8 @@ import Testing
 
     private static func run(_ line: String...) -> ToolRunner { ToolRunner(qrun, line) }
 
+    private static func run(_ line: [String]) -> ToolRunner { ToolRunner(qrun, line) }
+
     /// Dense weights and 4-bit ones, fast and exact.
     @Test(arguments: ["llama-hf", "llama-bnb4"], [[], ["--exact"]])
     func theSameTextForAnyNumberOfThreads(name: String, options: [String]) {
@@ -55,6 +57,70 @@ import Testing
         #expect(tensor.name == "logits" && tensor.shape.dimensions[0] == 3)
         #expect(run.output == "\(path): logits \(tensor.shape.dimensions) of F32\n")
         #expect(Self.run(Self.llama, "--prompt-ids", "1", "--dump-logits", path).status == .failed)
+    }
+
+    /// The file may have line breaks; the ids are those of the list.
+    @Test func readsIdsFromAFile() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("ids.txt")
+        try Fixture.store("1, 5\n9\n", in: path)
+        let options = ["--max-tokens", "3", "--temperature", "0"]
+        let run = Self.run([Self.llama, "--prompt-ids", "@" + path] + options)
+        #expect(run.status == .done && run.output == Self.run([Self.llama, "--prompt-ids", "1,5,9"] + options).output)
+        try Fixture.store("1 x\u{301}", in: path)
+        #expect(Self.run(Self.llama, "--prompt-ids", "@" + path).errors.contains("ids.txt: holds 'x\u{301}', which is no token id"))
+        #expect(Self.run(Self.llama, "--prompt-ids", "@" + folder.file("none")).status == .failed)
+    }
+
+    /// Ids go in and come out: a tokenizer that cannot be read is a warning at most.
+    @Test func needsNoTokenizerForIds() throws {
+        let folder = try Fixture.copyOfLlama(replacing: "\"model\"", with: "\"modle\"", in: "tokenizer.json")
+        let logits = Self.run(folder.path, "--prompt-ids", "1,5", "--dump-logits", folder.file("logits.safetensors"))
+        #expect(logits.status == .done && logits.errors.isEmpty)
+        let run = Self.run(folder.path, "--prompt-ids", "1,5", "--max-tokens", "2", "--temperature", "0")
+        #expect(run.status == .done && run.output.split(separator: " ").count == 2)
+        #expect(run.errors.contains("tokenizer.json: has no 'model'") && run.errors.contains("no text is shown"))
+        #expect(Self.run(folder.path, "--prompt", "a").status == .failed)
+    }
+
+    /// A token that was added to a tokenizer without resizing the model harms no text without it.
+    @Test func refusesTokensBeyondTheEmbeddingWhereTheyAreMet() throws {
+        let pad = #""added_tokens": [{"id":1280,"content":"[PAD]","special":true},"#
+        let folder = try Fixture.copyOfLlama(replacing: "\"added_tokens\": [", with: pad, in: "tokenizer.json")
+        let options = ["--max-tokens", "1", "--temperature", "0", "--template", "none"]
+        #expect(Self.run([folder.path, "--prompt", "a"] + options).status == .done)
+        let run = Self.run([folder.path, "--prompt", "a [PAD]"] + options)
+        #expect(run.status == .failed)
+        #expect(run.errors.contains("the text has the token '[PAD]' of id 1280, but the embedding has 1280 rows"))
+    }
+
+    /// What is too large for the key/value cache's F16 is right in F32; what is no number stays none.
+    @Test(arguments: [(Float(3e4), true), (.nan, false)])
+    func refusesLogitsThatAreNoNumbers(weight: Float, isOverflow: Bool) throws {
+        let folder = try Fixture.copyOfLlama(replacing: "\"model\"", with: "\"model\"")
+        try Fixture.fill("model.layers.0.input_layernorm.weight", with: weight, in: folder.file("model.safetensors"))
+        let path = folder.file("logits.safetensors")
+        let run = Self.run(folder.path, "--prompt-ids", "1,5", "--dump-logits", path)
+        #expect(run.status == .failed && run.errors.contains("of 2 are not all finite numbers"))
+        #expect(run.errors.contains("--exact keeps them in F32") == isOverflow)
+        #expect(run.errors.contains("the weights may be damaged") != isOverflow)
+        #expect(FilePath.kind(of: path) == .missing)
+        let answer = Self.run(folder.path, "--prompt-ids", "1,5")
+        #expect(answer.status == .failed && answer.errors.contains("--exact keeps them in F32") == isOverflow)
+        #expect(Self.run(folder.path, "--prompt-ids", "1,5", "--dump-logits", path, "--exact").status == (isOverflow ? .done : .failed))
+    }
+
+    /// Special tokens of a raw prompt are tokens, unless they are asked to be text.
+    @Test func parsesSpecialTokensOfARawPrompt() throws {
+        func ids(_ options: String...) throws -> [Int] {
+            let run = Self.run([Self.llama, "--prompt", "a<|endoftext|>", "--max-tokens", "1", "--json"] + options)
+            return try #require(run.document()["prompt_ids"]?.array).compactMap(\.integer)
+        }
+        #expect(try ids("--template", "none").last == 1279)
+        #expect(try !ids("--template", "none", "--no-parse-special").contains(1279))
+        #expect(try !ids("--template", "mistral").contains(1279))
+        #expect(try ids("--template", "mistral", "--parse-special").contains(1279))
+        #expect(Self.run(Self.llama, "--prompt", "a", "--parse-special", "--no-parse-special").status == .usage)
     }
 
     @Test func adaptersChangeTheAnswer() {

@@ -54,14 +54,18 @@ struct BPEModelJSON {
         return table
     }
 
-    func characterAlphabet(_ vocabulary: Vocabulary) throws(Malformed) -> SymbolAlphabet {
+    /// What becomes of characters without a token.
+    ///
+    /// - Parameter hasGaps: whether there can be such characters at all.
+    func fallback(_ vocabulary: Vocabulary, hasGaps: Bool) throws(Malformed) -> CharacterFallback {
         let unknown = settings["unk_token"]?.string
         let unknownID = unknown.flatMap { vocabulary.id(of: $0) }
-        if let unknown, unknownID == nil {
+        let fallback = CharacterFallback(
+            vocabulary, fallsBackToBytes: flag("byte_fallback"), unknown: unknownID, fusesUnknown: flag("fuse_unk"))
+        if hasGaps, !fallback.isComplete, let unknown {
             throw Malformed(at: "model", "'unk_token' is '\(JSONError.excerpt(unknown))', which the vocabulary does not have")
         }
-        return .characters(
-            try CharacterFallback(vocabulary, fallsBackToBytes: flag("byte_fallback"), unknown: unknownID, fusesUnknown: flag("fuse_unk")))
+        return fallback
     }
 
     /// `"a b"` or `["a", "b"]`.
@@ -112,15 +116,11 @@ extension MergeTable {
 }
 
 extension CharacterFallback {
-    /// Refuses a vocabulary in which text could vanish.
-    init(_ vocabulary: Vocabulary, fallsBackToBytes: Bool, unknown: TokenID?, fusesUnknown: Bool) throws(Malformed) {
-        var byteIDs: [TokenID] = []
-        if fallsBackToBytes {
-            byteIDs = (UInt8.min...UInt8.max).map { vocabulary.id(of: Decoding.byteToken($0)) ?? -1 }
-        }
-        guard unknown != nil || (!byteIDs.isEmpty && !byteIDs.contains(-1)) else {
-            throw Malformed(at: "model", "has neither a token for every byte nor an 'unk_token': text that it does not know would vanish")
-        }
-        self.init(byteIDs: byteIDs, unknown: unknown, fusesUnknown: fusesUnknown)
+    init(_ vocabulary: Vocabulary, fallsBackToBytes: Bool, unknown: TokenID?, fusesUnknown: Bool) {
+        let bytes = fallsBackToBytes ? (UInt8.min...UInt8.max).map { vocabulary.id(of: Decoding.byteToken($0)) ?? -1 } : []
+        self.init(byteIDs: bytes, unknown: unknown, fusesUnknown: fusesUnknown)
     }
+
+    /// Whether no character is ever left out.
+    var isComplete: Bool { unknown != nil || (!byteIDs.isEmpty && !byteIDs.contains(-1)) }
 }

@@ -4,7 +4,10 @@ import JSONText
 enum DecoderJSON {
     static func decoding(_ value: JSONValue?, mapsBytes: Bool) throws(Malformed) -> Decoding {
         let steps = try TypedJSON.steps(value, place: "decoder", listKey: "decoders")
-        guard let first = steps.first else { throw Malformed("has no 'decoder': how tokens become text again is not said") }
+        guard let first = steps.first else {
+            guard mapsBytes else { return .words }
+            throw Malformed("has no 'decoder', which after a 'ByteLevel' pre_tokenizer is not read")
+        }
         if mapsBytes {
             guard first.type == "ByteLevel", steps.count == 1 else { throw first.refused("after a 'ByteLevel' pre_tokenizer is not read") }
             return .byteAlphabet

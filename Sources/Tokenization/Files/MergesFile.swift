@@ -40,9 +40,15 @@ enum MergesFile {
         var normalizations: [Normalization] = []
         var ignoresMerges = false
 
+        private static let gpt2Models: Set<String> = ["gpt2", "codegen", "gptj", "gpt_neo", "opt", "phi"]
+
         init(_ roles: TokenRoles) throws(Malformed) {
             switch (roles.tokenizerClass, roles.modelType) {
-            case ("GPT2Tokenizer", _), (nil, nil), (nil, "gpt2"): rule = .gpt2
+            case ("GPT2Tokenizer", _), ("CodeGenTokenizer", _), (nil, nil): rule = .gpt2
+            case (nil, let model?) where Self.gpt2Models.contains(model): rule = .gpt2
+            case ("GPTNeoXTokenizer", _), (nil, "gpt_neox"), (nil, "olmo"):
+                rule = .gpt2
+                normalizations = [.composition]
             case ("Qwen2Tokenizer", _), (nil, "qwen2"), (nil, "qwen3"):
                 rule = .llama3(digitCount: 1)
                 normalizations = [.composition]
@@ -61,18 +67,19 @@ enum MergesFile {
 
     static func parts(vocabulary: Vocabulary, merges: MergeTable, _ roles: TokenRoles) throws(Malformed) -> TokenizerParts {
         let family = try Family(roles)
-        var vocabulary = vocabulary
-        var addedTokens = roles.addedTokens
-        if addedTokens.isEmpty, let id = vocabulary.id(of: "<|endoftext|>") {
-            addedTokens = [AddedToken(content: Array("<|endoftext|>".utf8), id: id)]
-        }
-        for token in addedTokens { try vocabulary.addIfMissing(token) }
+        let fallback = CharacterFallback(byteIDs: [], unknown: nil, fusesUnknown: false)
+        var added = AddedTokenList(vocabulary)
+        let end = Array("<|endoftext|>".utf8)
+        if roles.addedTokens.isEmpty, let id = vocabulary.id(of: end) { try added.add(AddedToken(content: end, id: id)) }
+        try added.add(roles)
         var parts = TokenizerParts(
-            vocabulary: vocabulary, merges: merges, alphabet: try vocabulary.byteAlphabet(), addedTokens: addedTokens,
+            vocabulary: added.vocabulary, merges: merges, alphabet: vocabulary.byteAlphabet(fallback), addedTokens: added.tokens,
             decoding: .byteAlphabet)
+        parts.warnings = vocabulary.warnings + added.warnings
+        if roles.addsPrefixSpace { parts.prefix = .always([UInt8(ascii: " ")]) }
         parts.splitting = [family.rule]
         parts.normalizations = family.normalizations
-        parts.ignoresMerges = family.ignoresMerges
+        parts.wholeWords = try family.ignoresMerges ? vocabulary.decoded() : nil
         try parts.frame(roles, addsBeginning: roles.addsBeginning ?? false)
         return parts
     }
@@ -90,7 +97,7 @@ extension JSONScanner {
 extension Vocabulary {
     init(_ tokens: [(spelling: String, id: Int)]) throws(Malformed) {
         self.init()
-        for (spelling, id) in tokens { try add(Array(spelling.utf8), id: id) }
+        for (spelling, id) in tokens { try list(Array(spelling.utf8), id: id) }
     }
 }
 

@@ -12,6 +12,9 @@ enum PostProcessorJSON {
                 let inner = try template(step, vocabulary)
                 before = inner.before + before
                 after += inner.after
+            case "BertProcessing", "RobertaProcessing":
+                before = [try id(step, "cls", vocabulary)] + before
+                after.append(try id(step, "sep", vocabulary))
             default: throw step.refused()
             }
         }
@@ -39,6 +42,14 @@ enum PostProcessorJSON {
         }
         guard textCount == 1 else { throw step.refused("has the text \(textCount) times in 'single', not once") }
         return (before, after)
+    }
+
+    /// `"cls": ["<s>", 0]`
+    private static func id(_ step: TypedJSON, _ key: String, _ vocabulary: Vocabulary) throws(Malformed) -> TokenID {
+        guard let id = step.value[key]?.array?.last?.integer, let known = TokenID(exactly: id), vocabulary.spelling(of: known) != nil else {
+            throw step.refused("has no '\(key)' with the id of a token")
+        }
+        return known
     }
 
     private static func ids(of name: String, _ step: TypedJSON, _ vocabulary: Vocabulary) throws(Malformed) -> [TokenID] {

@@ -133,7 +133,10 @@ struct SentencePieceModel {
         let stated = Set(roles.addedTokens.map(\.id))
         addedTokens = addedTokens.filter { !stated.contains($0.id) } + roles.addedTokens
         let unknown = pieces.firstIndex { $0.type == .unknown }.map { TokenID($0) }
-        let fallback = try CharacterFallback(vocabulary, fallsBackToBytes: fallsBackToBytes, unknown: unknown, fusesUnknown: true)
+        let fallback = CharacterFallback(vocabulary, fallsBackToBytes: fallsBackToBytes, unknown: unknown, fusesUnknown: true)
+        guard fallback.isComplete else {
+            throw Malformed("has neither a piece for every byte nor one for what is unknown: text that it does not know would vanish")
+        }
         let merges = mergeTable(vocabulary)
         for token in roles.addedTokens { try vocabulary.addIfMissing(token) }
         var parts = TokenizerParts(

@@ -14,12 +14,17 @@ struct TokenRoles: Sendable {
     private(set) var tokenizerClass: String?
     private(set) var addsBeginning: Bool?
     private(set) var addsEnd: Bool?
+    /// `add_prefix_space`
+    private(set) var addsPrefixSpace = false
     /// Whether text after a special token gets a space in front, as it did in the first Llama tokenizers.
     private(set) var isLegacy: Bool?
     /// `model_type` of config.json.
     private(set) var modelType: String?
     /// `added_tokens_decoder` of tokenizer_config.json, or added_tokens.json.
     private(set) var addedTokens: [AddedToken] = []
+    /// Tokens with a role or listed as special, which the tokenizer finds in text whether or not its own file lists them. Their ids
+    /// are not stated.
+    private(set) var namedTokens: [AddedToken] = []
 
     /// The files that are parsed.
     static let fileNames = [
@@ -46,6 +51,7 @@ struct TokenRoles: Sendable {
         tokenizerClass = config?["tokenizer_class"]?.string.map { $0.hasSuffix("Fast") ? String($0.dropLast(4)) : $0 }
         addsBeginning = config?["add_bos_token"]?.bool
         addsEnd = config?["add_eos_token"]?.bool
+        addsPrefixSpace = config?["add_prefix_space"]?.bool ?? false
         isLegacy = config?["legacy"]?.bool
         chatTemplate = jinja ?? files["chat_template.json"]?["chat_template"]?.string ?? Self.template(config?["chat_template"])
         if let decoder = config?["added_tokens_decoder"]?.object {
@@ -53,6 +59,21 @@ struct TokenRoles: Sendable {
         } else if let ids = files["added_tokens.json"]?.object {
             addedTokens = try Self.addedTokens(ids: ids)
         }
+        namedTokens = try Self.namedTokens(config)
+    }
+
+    /// In the order in which transformers adds them.
+    private static func namedTokens(_ config: JSONValue?) throws(Malformed) -> [AddedToken] {
+        var values = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"].compactMap { config?[$0] }
+        for key in ["extra_special_tokens", "additional_special_tokens"] { values += config?[key]?.array ?? [] }
+        var tokens: [AddedToken] = []
+        for value in values {
+            guard let content = content(value), !content.isEmpty else { continue }
+            var token = try AddedToken(value.string == nil ? value : .object(["content": value]), id: 0)
+            token.isSpecial = true
+            tokens.append(token)
+        }
+        return tokens
     }
 
     /// The same, with a beginning and an end where none is stated.

@@ -29,40 +29,42 @@ struct TokenizerJSON {
         } catch { throw Malformed(error) }
     }
 
-    func parts() throws(Malformed) -> TokenizerParts {
+    func parts(_ roles: TokenRoles) throws(Malformed) -> TokenizerParts {
         guard let model else { throw Malformed("has no 'model'", hint: "it is not the tokenizer.json of a language model") }
         try model.requireBPE()
-        var vocabulary = try model.vocabulary()
-        let addedTokens = try addTokens(to: &vocabulary)
+        let vocabulary = try model.vocabulary()
+        let added = try addedTokens(vocabulary, roles)
         let words = try PreTokenizerJSON(members["pre_tokenizer"])
-        let alphabet = try words.mapsBytes ? vocabulary.byteAlphabet() : model.characterAlphabet(vocabulary)
+        let fallback = try model.fallback(vocabulary, hasGaps: !words.mapsBytes || vocabulary.hasByteGaps)
         var parts = TokenizerParts(
-            vocabulary: vocabulary, merges: try model.mergeTable(vocabulary), alphabet: alphabet, addedTokens: addedTokens,
+            vocabulary: added.vocabulary, merges: try model.mergeTable(vocabulary),
+            alphabet: words.mapsBytes ? vocabulary.byteAlphabet(fallback) : .characters(fallback), addedTokens: added.tokens,
             decoding: try DecoderJSON.decoding(members["decoder"], mapsBytes: words.mapsBytes))
-        parts.ignoresMerges = model.flag("ignore_merges")
-        if parts.ignoresMerges, !words.mapsBytes {
-            throw Malformed(at: "model", "'ignore_merges' is read of byte-level vocabularies only")
+        parts.warnings = vocabulary.warnings + added.warnings
+        if !words.mapsBytes, !fallback.isComplete {
+            parts.warnings.append("characters that the vocabulary does not have are left out, as the tokenizers library does")
         }
+        if model.flag("ignore_merges") { parts.wholeWords = try words.mapsBytes ? vocabulary.decoded() : vocabulary }
         parts.normalizations = try NormalizerJSON.steps(members["normalizer"])
         parts.marksSpaces = words.marksSpaces
-        (parts.prefix, parts.splitting) = (words.prefix, words.rules)
-        if words.isWhole, !words.mapsBytes { parts.splitWhereNothingMerges() }
-        (parts.before, parts.after) = try PostProcessorJSON.frame(members["post_processor"], vocabulary)
+        (parts.prefix, parts.splitting, parts.byteSplitting) = (words.prefix, words.rules, words.byteRules)
+        if !words.mapsBytes, !words.marksWords { parts.splitWhereNothingMerges() }
+        (parts.before, parts.after) = try PostProcessorJSON.frame(members["post_processor"], added.vocabulary)
         return parts
     }
 
-    /// Adds what the model's own vocabulary lacks.
-    private func addTokens(to vocabulary: inout Vocabulary) throws(Malformed) -> [AddedToken] {
-        guard let value = members["added_tokens"], value != .null else { return [] }
-        guard let list = value.array else { throw Malformed(at: "added_tokens", "is no array") }
-        var tokens: [AddedToken] = []
-        for (index, value) in list.enumerated() {
-            guard let id = value["id"]?.integer else { throw Malformed(at: "added_tokens[\(index)]", "has no whole number 'id'") }
-            let token = try AddedToken(value, id: id)
-            try vocabulary.addIfMissing(token)
-            tokens.append(token)
+    /// The file's own, and what transformers adds because other files name it.
+    private func addedTokens(_ vocabulary: Vocabulary, _ roles: TokenRoles) throws(Malformed) -> AddedTokenList {
+        var added = AddedTokenList(vocabulary)
+        if let value = members["added_tokens"], value != .null {
+            guard let list = value.array else { throw Malformed(at: "added_tokens", "is no array") }
+            for (index, value) in list.enumerated() {
+                guard let id = value["id"]?.integer else { throw Malformed(at: "added_tokens[\(index)]", "has no whole number 'id'") }
+                try added.add(AddedToken(value, id: id))
+            }
         }
-        return tokens
+        try added.add(roles)
+        return added
     }
 }
 
@@ -76,19 +78,24 @@ extension Vocabulary {
         }
     }
 
-    /// The ids of single bytes in GPT-2's alphabet. Every byte that can stand in UTF-8 must have one.
-    func byteAlphabet() throws(Malformed) -> SymbolAlphabet {
-        var ids: [TokenID] = []
-        for byte in UInt8.min...UInt8.max {
-            let id = id(of: ByteAlphabet.spelling(of: byte))
-            let isInUTF8 = byte != 0xc0 && byte != 0xc1 && byte < 0xf5
-            guard id != nil || !isInUTF8 else {
-                let shown = String(decoding: ByteAlphabet.spelling(of: byte), as: UTF8.self)
-                throw Malformed(at: "vocabulary", "byte \(byte) has no token, which would be '\(shown)'")
-            }
-            ids.append(id ?? -1)
+    /// The ids of single bytes in GPT-2's alphabet.
+    ///
+    /// - Parameter fallback: for bytes that have none.
+    func byteAlphabet(_ fallback: CharacterFallback) -> SymbolAlphabet {
+        .bytes((UInt8.min...UInt8.max).map { id(of: ByteAlphabet.spelling(of: $0)) ?? -1 }, fallback)
+    }
+
+    /// Whether a byte that can stand in UTF-8 has no token.
+    var hasByteGaps: Bool {
+        (UInt8.min...UInt8.max).contains { byte in
+            byte != 0xc0 && byte != 0xc1 && byte < 0xf5 && id(of: ByteAlphabet.spelling(of: byte)) == nil
         }
-        return .bytes(ids)
+    }
+
+    /// What is odd: tokens that stand there twice.
+    var warnings: [String] {
+        guard let first = repeats.first else { return [] }
+        return ["the vocabulary has tokens twice: \(first)" + (repeats.count > 1 ? ", and \(repeats.count - 1) more" : "")]
     }
 }
 

@@ -39,6 +39,18 @@ struct TypedJSON {
         return pattern
     }
 
+    func expression(_ pattern: String) throws(Malformed) -> Expression {
+        do { return try ExpressionParser.parse(pattern) } catch { throw refused(pattern, error) }
+    }
+
+    func automaton(_ expression: Expression, _ source: String) throws(Malformed) -> ExpressionAutomaton {
+        do { return try ExpressionAutomaton(expression, source: source) } catch { throw refused(source, error) }
+    }
+
+    private func refused(_ pattern: String, _ refusal: ExpressionParser.Refusal) -> Malformed {
+        refused("has the expression '\(JSONError.excerpt(pattern))' with \(refusal.what), which is not read")
+    }
+
     func refused(_ why: String = "is not read") -> Malformed { Malformed(at: place, "\(shownType) \(why)") }
 
     private var shownType: String { "'\(JSONError.excerpt(type))'" }

@@ -12,15 +12,14 @@ enum CharacterClass: UInt8, Sendable {
     /// By scalar.
     static let table: [CharacterClass] = {
         var table = [CharacterClass](repeating: .other, count: 0x110000)
-        func mark(_ ranges: [UInt32], _ kind: CharacterClass) {
-            for i in stride(from: 0, to: ranges.count, by: 2) {
-                for scalar in Int(ranges[i])...Int(ranges[i + 1]) { table[scalar] = kind }
+        func mark(_ set: ScalarSet, _ kind: CharacterClass) {
+            for range in set.ranges {
+                for scalar in range { table[Int(scalar)] = kind }
             }
         }
-        mark(CharacterRanges.letters, .letter)
-        mark(CharacterRanges.numbers, .number)
-        mark([0x9, 0xd, 0x20, 0x20, 0x85, 0x85, 0xa0, 0xa0, 0x1680, 0x1680, 0x2000, 0x200a], .space)
-        mark([0x2028, 0x2029, 0x202f, 0x202f, 0x205f, 0x205f, 0x3000, 0x3000], .space)
+        mark(ScalarSet(categories: ["Lu", "Ll", "Lt", "Lm", "Lo"]), .letter)
+        mark(ScalarSet(categories: ["Nd", "Nl", "No"]), .number)
+        mark(.spaces, .space)
         return table
     }()
 }

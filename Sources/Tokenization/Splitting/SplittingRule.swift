@@ -1,7 +1,7 @@
 /// Where text is cut into the words that are encoded by themselves.
 ///
-/// The expressions are those that tokenizer.json spells out. `WordScanning` matches them as a
-/// backtracking engine would: alternatives in their order, each as long as it gets.
+/// The expressions are those that tokenizer.json spells out. The most frequent ones have functions of their own in `WordScanning`,
+/// which find what the automaton of `ExpressionSplit` finds for all others.
 enum SplittingRule: Hashable, Sendable {
     /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
     case gpt2
@@ -9,8 +9,8 @@ enum SplittingRule: Hashable, Sendable {
     ///
     /// n is 3 for Llama 3, 1 for Qwen 2.
     case llama3(digitCount: Int)
-    /// Numbers apart from everything else: each digit a word, or each run of digits.
-    case digits(individually: Bool)
+    /// Any other expression.
+    case expression(ExpressionSplit)
     /// Before every `▁`, or only where one follows something else.
     case marks(every: Bool)
 
@@ -26,13 +26,18 @@ enum SplittingRule: Hashable, Sendable {
 
     /// Where the word that begins at `start` ends, which is after `start`.
     ///
-    /// - Parameter end: of the text that is cut; what comes after it is not looked at.
-    func endOfWord(in text: Span<UInt8>, from start: Int, to end: Int, _ words: WordScanning) -> Int {
+    /// - Parameters:
+    ///   - end: of the text that is cut; what comes after it is not looked at.
+    ///   - state: of this rule and this text.
+    /// - Returns: the end, and whether the word is one: some rules leave out what lies between.
+    func nextWord(
+        in text: Span<UInt8>, from start: Int, to end: Int, _ words: WordScanning, _ state: inout ExpressionSplit.State
+    ) -> (end: Int, isKept: Bool) {
         switch self {
-        case .gpt2: words.endOfGPT2Word(in: text, from: start, to: end)
-        case .llama3(let digitCount): words.endOfLlama3Word(in: text, from: start, to: end, digitCount: digitCount)
-        case .digits(let individually): words.endOfDigits(in: text, from: start, to: end, individually: individually)
-        case .marks(let every): words.endOfMarkedWord(in: text, from: start, to: end, every: every)
+        case .gpt2: (words.endOfGPT2Word(in: text, from: start, to: end), true)
+        case .llama3(let digitCount): (words.endOfLlama3Word(in: text, from: start, to: end, digitCount: digitCount), true)
+        case .marks(let every): (words.endOfMarkedWord(in: text, from: start, to: end, every: every), true)
+        case .expression(let split): split.nextWord(in: text, from: start, to: end, &state)
         }
     }
 }

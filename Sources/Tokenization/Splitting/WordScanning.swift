@@ -109,19 +109,6 @@ struct WordScanning: Sendable {
 
     private static func isLineBreak(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") }
 
-    func endOfDigits(in text: Span<UInt8>, from start: Int, to end: Int, individually: Bool) -> Int {
-        var position = start
-        let first = look(text, position)
-        position += first.byteCount
-        if individually, first.kind == .number { return position }
-        while position < end {
-            let (kind, byteCount) = look(text, position)
-            guard (kind == .number) == (first.kind == .number) else { break }
-            position += byteCount
-        }
-        return position
-    }
-
     func endOfMarkedWord(in text: Span<UInt8>, from start: Int, to end: Int, every: Bool) -> Int {
         var position = start
         var previousIsMark = false

@@ -11,18 +11,21 @@ package struct PromptError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Tokenizer {
-    /// Encodes what a template has rendered, with the special tokens that the model expects in front.
+    /// Encodes what a template has rendered, with the special tokens in front that its `beginning` asks for.
     ///
     /// Text is encoded in one go up to where a response begins or ends, and cut there: a model that generates has the same
     /// ids before it as one that learns.
     package func encode(_ prompt: RenderedPrompt) throws(PromptError) -> EncodedPrompt {
-        var ids = frame.before
+        var ids = try beginning(of: prompt)
         var responses: [Range<Int>] = []
         var run = PromptRun()
+        // A BOS that a template writes is part of the text; one that the tokenizer adds is not.
+        var beginsText = ids.isEmpty || prompt.beginning == .tokenizers
         func close() {
             guard !run.text.isEmpty else { return }
             let start = ids.count
-            ids += encode(run.text, markup: run.markup, continuesText: run.continuesText)
+            ids += encode(run.text, markup: run.markup, continuesText: run.continuesText, beginsText: beginsText)
+            beginsText = false
             if run.isResponse { responses.append(start..<ids.count) }
         }
         for piece in prompt.pieces {
@@ -43,12 +46,26 @@ extension Tokenizer {
                 var start = ids.count
                 if let last = responses.last, last.upperBound == start { start = responses.removeLast().lowerBound }
                 ids.append(end)
+                beginsText = false
                 responses.append(start..<ids.count)
                 run = PromptRun()
             }
         }
         close()
         return EncodedPrompt(ids: ids, responses: responses)
+    }
+
+    private func beginning(of prompt: RenderedPrompt) throws(PromptError) -> [TokenID] {
+        switch prompt.beginning {
+        case .tokenizers: return frame.before
+        case .absent: return []
+        case .writtenIfAny: return specialTokens.beginning.map { [$0] } ?? []
+        case .written:
+            guard let beginning = specialTokens.beginning else {
+                throw PromptError(description: "the template begins with the BOS, for which the tokenizer has no token")
+            }
+            return [beginning]
+        }
     }
 }
 

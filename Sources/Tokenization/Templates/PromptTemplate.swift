@@ -13,7 +13,26 @@ package struct PromptTemplate: Hashable, Sendable {
         case none
     }
 
+    /// What a text in this template begins with.
+    package enum Beginning: Hashable, Sendable {
+        /// What the tokenizer puts in front of every text.
+        case tokenizers
+        /// The BOS, once, whether or not the tokenizer adds one: the template writes it, and nothing is added to templates.
+        case written
+        /// The same; nothing where the tokenizer has no BOS.
+        case writtenIfAny
+        /// Nothing: the template writes no BOS.
+        case absent
+    }
+
     package let name: Name
+    /// As the tokenizer has it, unless the model's own template says otherwise.
+    package var beginning = Beginning.tokenizers
+    /// Whether a response is opened behind every conversation, asked for or not.
+    var alwaysOpensResponse = false
+    /// Whether special tokens in what is said are tokens; else they are text like any other. Only what is prompted with `none`
+    /// is by itself: that is a text as it stands, which transformers' tokenizers read so, and may be in a template of its own.
+    package var parsesSpecialTokens: Bool
     /// Opens a conversation that has no system message of its own; nil where nothing does.
     package let defaultSystem: String?
     /// The same, where an instruction comes with an input.
@@ -25,6 +44,7 @@ package struct PromptTemplate: Hashable, Sendable {
         let (task, context) = ("Below is an instruction that describes a task", ", paired with an input that provides further context")
         let request = ". Write a response that appropriately completes the request."
         self.name = name
+        parsesSpecialTokens = name == .none
         defaultSystem = name == .alpaca ? task + request : nil
         systemWithInput = name == .alpaca ? task + context + request : nil
     }
@@ -32,6 +52,7 @@ package struct PromptTemplate: Hashable, Sendable {
     /// The template with another opening than its own; nil is none at all.
     package init(_ name: Name, defaultSystem: String?) {
         self.name = name
+        parsesSpecialTokens = name == .none
         self.defaultSystem = defaultSystem
         systemWithInput = defaultSystem
     }
@@ -52,10 +73,10 @@ package struct PromptTemplate: Hashable, Sendable {
     package func render(_ messages: [ChatMessage], opensResponse: Bool = false) -> RenderedPrompt {
         var messages = messages
         if let defaultSystem, messages.first?.role != .system { messages.insert(ChatMessage(.system, defaultSystem), at: 0) }
-        var writer = PromptWriter(format: format)
+        var writer = PromptWriter(format: format, parsesSpecialTokens: parsesSpecialTokens)
         for message in messages { writer.add(message) }
-        if opensResponse { writer.openResponse() }
-        return writer.finish()
+        if opensResponse || alwaysOpensResponse { writer.openResponse() }
+        return writer.finish(beginning)
     }
 
     /// An instruction, as data sets have them, and what is answered.
@@ -64,11 +85,12 @@ package struct PromptTemplate: Hashable, Sendable {
     ///   - input: what the instruction is about; may be empty.
     ///   - response: nil to have the model write it.
     package func render(instruction: String, input: String = "", response: String?) -> RenderedPrompt {
-        var writer = PromptWriter(format: format)
+        var writer = PromptWriter(format: format, parsesSpecialTokens: parsesSpecialTokens)
         if let system = input.isEmpty ? defaultSystem : systemWithInput { writer.add(ChatMessage(.system, system)) }
         writer.add(instruction: instruction, input: input)
-        if let response { writer.add(ChatMessage(.assistant, response)) } else { writer.openResponse() }
-        return writer.finish()
+        if let response { writer.add(ChatMessage(.assistant, response)) }
+        if response == nil || alwaysOpensResponse { writer.openResponse() }
+        return writer.finish(beginning)
     }
 
     /// What ends a response while a model generates: ids, and texts of which no token stands for the whole.

@@ -1,12 +1,15 @@
 /// Writes turns one after another as pieces of a prompt.
 struct PromptWriter {
     private let format: PromptFormat
+    /// Whether special tokens in what is said are tokens.
+    private let parsesSpecialTokens: Bool
     private var pieces: [RenderedPrompt.Piece] = []
     /// A system message that waits for the user's.
     private var waitingSystem: String?
 
-    init(format: PromptFormat) {
+    init(format: PromptFormat, parsesSpecialTokens: Bool) {
         self.format = format
+        self.parsesSpecialTokens = parsesSpecialTokens
     }
 
     mutating func add(_ message: ChatMessage) {
@@ -23,7 +26,7 @@ struct PromptWriter {
             add(system + message.content, format.user)
         case .assistant:
             openResponse()
-            pieces.append(.said(format.responsePrefix + trimmed(message.content), isResponse: true))
+            addSaid(format.responsePrefix + trimmed(message.content), isResponse: true)
             switch format.end {
             case .endOfText: pieces.append(.endOfText)
             case .token(let end): pieces.append(.markup(end, isResponse: true))
@@ -42,12 +45,16 @@ struct PromptWriter {
 
     mutating func openResponse() { addMarkup(format.opening) }
 
-    func finish() -> RenderedPrompt { RenderedPrompt(pieces: pieces) }
+    func finish(_ beginning: PromptTemplate.Beginning) -> RenderedPrompt { RenderedPrompt(pieces: pieces, beginning: beginning) }
 
     private mutating func add(_ content: String, _ turn: PromptFormat.Turn) {
         addMarkup(turn.before)
-        pieces.append(.said(trimmed(content), isResponse: false))
+        addSaid(trimmed(content), isResponse: false)
         addMarkup(turn.after)
+    }
+
+    private mutating func addSaid(_ text: String, isResponse: Bool) {
+        pieces.append(parsesSpecialTokens ? .markup(text, isResponse: isResponse) : .said(text, isResponse: isResponse))
     }
 
     private mutating func addMarkup(_ text: String) {
@@ -57,9 +64,14 @@ struct PromptWriter {
     private func trimmed(_ text: String) -> String {
         guard format.trims else { return text }
         let scalars = text.unicodeScalars
-        guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
-            let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
+        guard let first = scalars.firstIndex(where: { !Self.isStripped($0) }),
+            let last = scalars.lastIndex(where: { !Self.isStripped($0) })
         else { return "" }
         return String(scalars[first...last])
+    }
+
+    /// What Jinja's `trim` takes away, which is Python's white space: Unicode's and four separators.
+    private static func isStripped(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.isWhitespace || ("\u{1c}"..."\u{1f}").contains(scalar)
     }
 }

@@ -1,7 +1,7 @@
 /// A prompt or a training sample as text, and who says what.
 package struct RenderedPrompt: Hashable, Sendable {
     package enum Piece: Hashable, Sendable {
-        /// Written by the template: special tokens in it are tokens.
+        /// Written by the template, or to be read as if it were: special tokens in it are tokens.
         case markup(String, isResponse: Bool)
         /// Said by someone: what looks like a special token in it is text.
         case said(String, isResponse: Bool)
@@ -18,6 +18,7 @@ package struct RenderedPrompt: Hashable, Sendable {
     }
 
     package let pieces: [Piece]
+    package let beginning: PromptTemplate.Beginning
 
     /// What can be read of it, without an end of text.
     package var text: String {

@@ -27,19 +27,26 @@ package struct SampleEncoder: Sendable {
 
     private let tokenizer: Tokenizer
     private let template: PromptTemplate
+    /// For records that are a text as it stands.
+    private var plain = PromptTemplate(.none)
     private let lesson: Lesson
     private let swaps: Bool
     /// Tokens of a sample at most.
     private let limit: Int
 
-    /// - Parameter swaps: the response becomes the prompt and the instruction what is to be written.
-    package init(_ tokenizer: Tokenizer, template: PromptTemplate, lesson: Lesson, swaps: Bool, limit: Int) {
+    /// - Parameters:
+    ///   - swaps: the response becomes the prompt and the instruction what is to be written.
+    ///   - parsesSpecialTokens: whether special tokens in plain texts and in pairs are tokens; nil for what `none` does.
+    package init(
+        _ tokenizer: Tokenizer, template: PromptTemplate, lesson: Lesson, swaps: Bool, limit: Int, parsesSpecialTokens: Bool? = nil
+    ) {
         precondition(limit > 1, "a sample has a token to predict")
         self.tokenizer = tokenizer
         self.template = template
         self.lesson = lesson
         self.swaps = swaps
         self.limit = limit
+        plain.parsesSpecialTokens = parsesSpecialTokens ?? plain.parsesSpecialTokens
     }
 
     /// The samples of `records`, in order. A long plain text is cut into as many as it takes; anything else is truncated.
@@ -83,7 +90,7 @@ package struct SampleEncoder: Sendable {
             prompt = template.render(instruction: instruction, input: input, response: nil)
             answer = output
         case .pair(let text, let completion):
-            prompt = PromptTemplate(.none).render(instruction: text, response: nil)
+            prompt = plain.render(instruction: text, response: nil)
             answer = completion
         case .conversation(let messages):
             guard let last = messages.lastIndex(where: { $0.role == .assistant }) else { return nil }
@@ -99,8 +106,8 @@ package struct SampleEncoder: Sendable {
         case .instruction(let instruction, let input, let output):
             template.render(instruction: instruction, input: input, response: output)
         case .conversation(let messages): template.render(messages)
-        case .pair(let prompt, let completion): PromptTemplate(.none).render(instruction: prompt, response: completion)
-        case .text(let text): PromptTemplate(.none).render(instruction: "", response: text)
+        case .pair(let prompt, let completion): plain.render(instruction: prompt, response: completion)
+        case .text(let text): plain.render(instruction: "", response: text)
         }
     }
 

@@ -10,14 +10,20 @@ extension Reader {
             "\"byte_fallback\":true", "\"normalizer\":{\"type\":\"NFC\"}", "\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"▁\"}",
             "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"▁\"}", "{\"type\":\"Sequence\",\"normalizers\":[]}",
             "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":true}", "\"type\":\"Metaspace\"",
-            "{\"type\":\"Digits\",\"individual_digits\":true}", "\"post_processor\":{\"type\":\"TemplateProcessing\"",
+            "{\"type\":\"Digits\",\"individual_digits\":true}", "\"type\":\"Split\"", "\"behavior\":\"MergedWithNext\"", "\"invert\":true",
+            "\\\\p{L}", "\\\\s+(?!\\\\S)", "(?i:'s|'ll)", "[^\\\\r\\\\n&&[a-z]]", "{1,3}", "++", "*?", "(?=a)", "$",
+            "{\"type\":\"Punctuation\"}",
+            "{\"type\":\"Whitespace\"}", "{\"type\":\"NFKC\"}", "{\"Regex\":\" {2,}\"}",
+            "\"post_processor\":{\"type\":\"TemplateProcessing\"",
             "{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}}", "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}", "\"unk_token\":\"u\"",
             "\"merges\":[[\"a\",\"b\"]]", "4194303", "<0x41>", "\"fuse_unk\":true", "\"bos_token\":\"<s>\"", "\"chat_template\":\"{{a}}\"",
         ],
         mutation: .texts(prefixByteCount: 0),
         seeds: { _ in
             let config = "{\"add_bos_token\":true,\"bos_token\":\"<s>\",\"tokenizer_class\":\"LlamaTokenizer\"}"
-            return [Self.characters, Self.byteLevel].map { Array($0.utf8) + [0] + Array(config.utf8) + [0] + Array("abb <s>é 12".utf8) }
+            return [Self.characters, Self.byteLevel, Self.expressions].map {
+                Array($0.utf8) + [0] + Array(config.utf8) + [0] + Array("abb <s>é 12".utf8)
+            }
         },
         read: { bytes in
             var input = FuzzInput(bytes)
@@ -80,6 +86,17 @@ extension Reader {
         "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},"decoder":{"type":"ByteLevel"},\
         "model":{"type":"BPE","ignore_merges":true,"vocab":\(byteVocabulary),"merges":["a b","Ġ ab"]}}
         """
+
+    /// A vocabulary with gaps and a token twice, cut by expressions before and behind the mapping of bytes.
+    private static let expressions = #"""
+        {"added_tokens":[{"id":9,"content":"<s>","special":true}],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},\#
+        {"type":"Replace","pattern":{"Regex":" {2,}"},"content":" "}]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[\#
+        {"type":"Split","pattern":{"Regex":"(?i:'s|'ll)|[^\\r\\n\\p{L}]?\\p{L}++|\\s+(?!\\S)|\\s+$"},"behavior":"Isolated","invert":false},\#
+        {"type":"Punctuation","behavior":"Contiguous"},{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},\#
+        {"type":"Digits","individual_digits":true},{"type":"Split","pattern":{"String":"1"},"behavior":"MergedWithPrevious"}]},\#
+        "decoder":{"type":"ByteLevel"},"model":{"type":"BPE","unk_token":"u","vocab":{"u":0,"a":1,"b":2,"ab":3,"Ġ":4,"a":5,"c":2},\#
+        "merges":["a b"]}}
+        """#
 
     /// A token for every byte, spelled as GPT-2 does, and two longer ones.
     private static let byteVocabulary: String = {

@@ -11,6 +11,12 @@ enum TokenizerFolder {
         "sample", "sample-openai", "llama3", "qwen2", "digits", "added", "sentencepiece", "marks-legacy", "marks-first", "marks-always",
     ]
 
+    /// Those of the models that people run, by `Tests/Interop/tokenizer_families.py`.
+    static let families = [
+        "bloom", "command-r", "deepseek-coder", "deepseek-llm", "deepseek-v3", "falcon", "gemma", "gpt-neox", "llama2", "llama3", "merged",
+        "metaspace", "o200k", "possessive", "qwen2", "qwen3.5", "starcoder", "tekken",
+    ]
+
     static let root = Fixture.sample("..")
     static let fixtureRoot = "\(root)/Tests/Fixtures/tokenizers"
 
