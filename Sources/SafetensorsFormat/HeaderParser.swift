@@ -34,7 +34,9 @@ struct HeaderParser {
         return entries
     }
 
+    /// `null` is no metadata, to the reference as well.
     private mutating func parseMetadata(_ scanner: inout JSONScanner) throws(JSONError) {
+        if try scanner.peekKind() == .null { return try scanner.readNull() }
         var keys: Set<ByteKey> = []
         var members: [(key: String, value: String)] = []
         try scanner.readObject { (scanner, key, offset) throws(JSONError) in

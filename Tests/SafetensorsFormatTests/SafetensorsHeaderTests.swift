@@ -40,7 +40,8 @@ import Testing
         Refusal("half a surrogate pair", #"{"\ud800":{}}"#, "m: byte 10: half of a surrogate pair stands alone"),
         Refusal("a control character", "{\"a\nb\":{}}", "m: byte 11: an unescaped control character (byte 10) stands in a string"),
         Refusal("metadata that is no object", #"{"__metadata__":"pt"}"#, "m: byte 24: an object is expected here, but there is a string"),
-        Refusal("null for metadata", #"{"__metadata__":null}"#, "m: byte 24: an object is expected here, but there is null"),
+        Refusal("null in metadata", #"{"__metadata__":{"a":null}}"#, "m: byte 29: a string is expected here, but there is null"),
+        Refusal("a list for metadata", #"{"__metadata__":[]}"#, "m: byte 24: an object is expected here, but there is an array"),
         Refusal("a number in metadata", #"{"__metadata__":{"a":1}}"#, "m: byte 29: a string is expected here, but there is a number"),
         Refusal("an object in metadata", #"{"__metadata__":{"a":{}}}"#, "m: byte 29: a string is expected here, but there is an object"),
         Refusal(
@@ -185,7 +186,9 @@ import Testing
 
     private func header(_ text: String) throws -> SafetensorsHeader { try SafetensorsHeader(parsing: Array(text.utf8), path: "m") }
 
-    @Test("accepts headers without tensors", arguments: ["{}", "{ }", "{}        ", "{\n}\n\t\r ", #"{"__metadata__":{}}"#])
+    @Test(
+        "accepts headers without tensors",
+        arguments: ["{}", "{ }", "{}        ", "{\n}\n\t\r ", #"{"__metadata__":{}}"#, #"{"__metadata__":null}"#])
     func acceptsNoTensors(text: String) throws {
         let header = try header(text)
         #expect(header.entries.isEmpty)
