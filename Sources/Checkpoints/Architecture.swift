@@ -5,17 +5,31 @@ import TensorCore
 package struct Architecture: Sendable, Hashable {
     /// `model_type`: `llama`, `gpt2`; nil where there is no config.
     package let modelType: String?
+    /// The class that the weights were saved from, the first of `architectures`: `LlamaForCausalLM`.
+    package let className: String?
+    /// `model_type` of the model and of every model inside it (`text_config`, `vision_config`), each once.
+    package let modelTypes: Set<String>
 
     /// Models whose linear layers are transformers' `Conv1D`: weights lie as [in, out] and are quantized as [out, in].
     private static let conv1DModelTypes: Set<String> = ["gpt2", "openai-gpt", "imagegpt", "decision_transformer"]
     private static let conv1DLayers: Set<Substring> = ["c_attn", "c_proj", "c_fc", "q_attn"]
+    /// Configurations lie in one another two or three deep; a config can nest as deep as its text is long.
+    private static let depthLimit = 4
 
     init(config: JSONValue?) {
-        modelType = config?["model_type"]?.string
+        self.init(modelType: config?["model_type"]?.string, config: config)
     }
 
     package init(modelType: String?) {
+        self.init(modelType: modelType, config: nil)
+    }
+
+    private init(modelType: String?, config: JSONValue?) {
         self.modelType = modelType
+        className = config?["architectures"]?.array?.first?.string
+        var found = Set(modelType.map { [$0] } ?? [])
+        if let config { Self.collectTypes(config, depth: 0, into: &found) }
+        modelTypes = found
     }
 
     /// Without a config, GPT-2 is known by a fused attention weight that is wider than it is tall.
@@ -26,7 +40,7 @@ package struct Architecture: Sendable, Hashable {
             return info.name.hasSuffix("h.0.attn.c_attn.weight") && dimensions.count == 2 && dimensions[1] % 3 == 0
                 && dimensions[1] / 3 == dimensions[0]
         }
-        modelType = stated ?? (looksLikeGPT2 ? "gpt2" : nil)
+        self.init(modelType: stated ?? (looksLikeGPT2 ? "gpt2" : nil), config: config)
     }
 
     /// Whether a dense weight of this name lies as [in, out], so that it is transposed before quantizing.
@@ -35,6 +49,12 @@ package struct Architecture: Sendable, Hashable {
         let parts = name.split(separator: ".")
         guard parts.count >= 2, parts.last == "weight" else { return false }
         return Self.conv1DLayers.contains(parts[parts.count - 2])
+    }
+
+    private static func collectTypes(_ config: JSONValue, depth: Int, into found: inout Set<String>) {
+        if let type = config["model_type"]?.string { found.insert(type) }
+        guard depth < depthLimit, let object = config.object else { return }
+        for member in object.members where member.value.object != nil { collectTypes(member.value, depth: depth + 1, into: &found) }
     }
 
     /// Families whose classes are known by name, and what those names begin with.

@@ -10,8 +10,10 @@ package enum HuggingFaceConfig {
     ///
     /// - Parameters:
     ///   - state: of any of the weights; transformers keeps one setting for all and takes the rest from each quant state.
-    ///   - tensors: all of the model.
-    package static func quantized(_ config: JSONObject, state: QuantState, tensors: [LogicalTensor]) -> JSONValue {
+    ///   - tensors: all of the model, as they are written.
+    package static func quantized(
+        _ config: JSONObject, state: QuantState, tensors: [LogicalTensor], layers: FourBitLayers
+    ) -> JSONValue {
         var method =
             fourBitMethod(config)
             ?? JSONObject([
@@ -26,7 +28,7 @@ package enum HuggingFaceConfig {
         method["bnb_4bit_quant_type"] = .string(state.quantType.rawValue)
         method["bnb_4bit_use_double_quant"] = .bool(state.isDoubleQuantized)
         let stated = method["llm_int8_skip_modules"]?.array?.compactMap(\.string)
-        method["llm_int8_skip_modules"] = skippedModules(in: tensors, stated: stated).map { .strings($0) } ?? .null
+        method["llm_int8_skip_modules"] = SkippedModules.list(for: tensors, layers, stated: stated).map { .strings($0) } ?? .null
         var result = config
         result["quantization_config"] = .object(method)
         return .object(result)
@@ -38,37 +40,6 @@ package enum HuggingFaceConfig {
             method["load_in_8bit"]?.bool != true
         else { return nil }
         return method
-    }
-
-    /// Modules that transformers must leave dense; nil where they are just the output embedding, which it skips by itself.
-    ///
-    /// A list replaces that default. It then names the output embedding too where that is dense, even one that is tied and
-    /// therefore not stored.
-    ///
-    /// - Parameter stated: a list that is kept where it says the same.
-    static func skippedModules(in tensors: [LogicalTensor], stated: [String]?) -> [String]? {
-        var skipped: [String] = []
-        var quantized: [String] = []
-        var isDefault = true
-        for tensor in tensors where tensor.name.hasSuffix(".weight") {
-            let role = LinearLayers.role(of: tensor.name, shape: tensor.shape)
-            guard role == .linear || role == .head else { continue }
-            let module = String(tensor.name.dropLast(".weight".count))
-            let isDense = tensor.quantized == nil
-            if isDense { skipped.append(module) } else { quantized.append(module) }
-            if isDense != LinearLayers.isOutputEmbedding(module) { isDefault = false }
-        }
-        if isDefault { return nil }
-        if !(skipped + quantized).contains(where: LinearLayers.isOutputEmbedding) { skipped.append("lm_head") }
-        if let stated, skipped.allSatisfy({ matches($0, stated) }), !quantized.contains(where: { matches($0, stated) }) { return stated }
-        return skipped.sorted(by: NaturalOrder.precedes)
-    }
-
-    /// Whether transformers finds a module in a list of skipped ones: by its beginning, up to a dot, or by its end.
-    ///
-    /// (It takes the entries for regular expressions besides; one that is more than a name is not understood here.)
-    private static func matches(_ module: String, _ list: [String]) -> Bool {
-        list.contains { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix($0) }
     }
 
     /// The config of a dense folder: without the `quantization_config` of a 4-bit one, with the type of its weights.

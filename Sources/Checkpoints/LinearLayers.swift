@@ -4,7 +4,8 @@ package import TensorCore
 ///
 /// transformers quantizes every `nn.Linear` and `Conv1D` but the output embedding (and what is tied to it); embeddings and
 /// norms are other classes and never are. A checkpoint does not store classes, so the same choice is made here by the
-/// names that those classes carry in practice; everything in doubt is a rule of the user's away.
+/// names that those classes carry in practice; everything in doubt is a rule of the user's away. What one family does
+/// otherwise than the others is in `FourBitLayers`.
 package enum LinearLayers {
     /// What a tensor is by its name and shape.
     package enum Role: String, Sendable, Hashable {
@@ -17,11 +18,19 @@ package enum LinearLayers {
     private static let topLevelHeads: Set<Substring> = [
         "score", "classifier", "qa_outputs", "output_projection", "output", "head", "proj_out",
     ]
-    private static let embeddingNames: Set<Substring> = ["wte", "wpe", "shared", "relative_attention_bias", "emb"]
+    /// Heads by their place: the last module of such a model, which transformers leaves out where it has no bias.
+    private static let topLevelProjections: Set<Substring> = [
+        "text_projection", "embedding_projection", "logits_dense", "audio_lm_head", "cls", "objective",
+    ]
+    private static let embeddingNames: Set<Substring> = [
+        "wte", "wpe", "w", "shared", "relative_attention_bias", "emb", "codebook", "pe_k", "bias_values", "query_feat", "queries_features",
+        "iou_token", "mask_tokens", "obj_score_token", "hq_token", "presence_token", "reference_points", "audio_bos_eos_token",
+    ]
     /// What TensorFlow 2 appends to the path of an object.
     private static let objectSuffix = "/.ATTRIBUTES/VARIABLE_VALUE"
 
-    package static func role(of name: String, shape: Shape) -> Role {
+    /// - Parameter hasBias: the module stores a bias, too: embeddings have none, and heads that have one are not left out.
+    package static func role(of name: String, shape: Shape, hasBias: Bool = false) -> Role {
         guard shape.dimensions.count == 2, shape.elementCount > 0 else { return .other }
         let path = name.hasSuffix(objectSuffix) ? name.dropLast(objectSuffix.count) : name[...]
         let parts = path.split(whereSeparator: { $0 == "." || $0 == "/" })
@@ -31,8 +40,10 @@ package enum LinearLayers {
         let modules = isWeight ? parts.dropLast() : parts[...]
         guard let module = modules.last else { return .other }
         let parent = modules.dropLast().last
-        if isHead(module, parent: parent) { return .head }
-        if isEmbedding(module) { return .embedding }
+        if isHead(module, parent: parent, hasBias: hasBias) { return .head }
+        // `embed_tokens.0`: one of several tables.
+        let table = module.allSatisfy(\.isNumber) ? parent ?? module : module
+        if !hasBias, isEmbedding(table) { return .embedding }
         guard isWeight, !module.contains("norm"), !module.hasPrefix("ln_") else { return .other }
         return isKeptDense(module, parent: parent) ? .other : .linear
     }
@@ -44,8 +55,9 @@ package enum LinearLayers {
         return outputEmbeddings.contains(last) || isTiedDecoder(last, parent: parts.dropLast().last)
     }
 
-    private static func isHead(_ module: Substring, parent: Substring?) -> Bool {
-        outputEmbeddings.contains(module) || isTiedDecoder(module, parent: parent) || parent == nil && topLevelHeads.contains(module)
+    private static func isHead(_ module: Substring, parent: Substring?, hasBias: Bool) -> Bool {
+        if outputEmbeddings.contains(module) || isTiedDecoder(module, parent: parent) { return true }
+        return parent == nil && !hasBias && (topLevelHeads.contains(module) || topLevelProjections.contains(module))
     }
 
     /// In BERT's family the head is a transformation followed by `decoder`, which is tied to the embedding.
@@ -56,17 +68,22 @@ package enum LinearLayers {
     /// Tables that are looked up; projections of what was looked up (`embeddings_project`) are linear layers.
     private static func isEmbedding(_ module: Substring) -> Bool {
         if embeddingNames.contains(module) || module.hasSuffix("_emb") { return true }
-        return module.contains("embed") && !module.contains("proj") && !module.contains("mapping")
+        let isNamed = module.contains("embed") || module.contains("Embed")
+        return isNamed && !module.contains("proj") && !module.contains("mapping")
     }
 
     /// Layers that transformers keeps dense although they are linear.
     ///
-    /// Routers of mixtures of experts are parameters of their own classes, tiny, and decide everything downstream; the
-    /// outputs of T5's feed-forward blocks overflow in half precision and are named as to be kept.
+    /// Routers of mixtures of experts and what scores in an indexer are parameters of their own classes or named as to be
+    /// kept: tiny, and they decide everything downstream. The outputs of T5's feed-forward blocks overflow in half
+    /// precision and are named as to be kept, too.
     private static func isKeptDense(_ module: Substring, parent: Substring?) -> Bool {
         switch module {
         case "router": true
-        case "gate": parent == "mlp" || parent == "block_sparse_moe"
+        case "layer": parent == "router"
+        // `gateway.gate` of detection models mixes two queries.
+        case "gate": parent != "gateway"
+        case "weights_proj": parent == "indexer"
         case "wo": parent == "DenseReluDense"
         default: false
         }

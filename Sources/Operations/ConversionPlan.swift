@@ -26,6 +26,7 @@ package struct ConversionPlan: Sendable {
     }
 
     package let checkpoint: Checkpoint
+    let layers: FourBitLayers
     package let items: [Item]
     package let settings: QuantizationSettings
     package let layout: QNFPlan
@@ -45,10 +46,11 @@ package struct ConversionPlan: Sendable {
         let settings = try Self.settings(of: checkpoint, requested: requested)
         try Self.checkConvertible(checkpoint)
         let isQuantized = checkpoint.tensors.contains { $0.quantized != nil }
+        let layers = FourBitLayers(checkpoint)
         var items: [Item] = []
         var planned: [PlannedTensor] = []
         for tensor in checkpoint.tensors {
-            let quantizes = rules.action(for: tensor, isQuantizedModel: isQuantized) == .quantize
+            let quantizes = rules.action(for: tensor, of: layers, isQuantizedModel: isQuantized) == .quantize
             let (step, form) = try Self.step(for: tensor, checkpoint, quantizing: quantizes ? settings : nil, castingTo: type)
             let plannedTensor = PlannedTensor(name: tensor.name, form: form, isConv1D: tensor.isConv1D)
             planned.append(plannedTensor)
@@ -58,6 +60,7 @@ package struct ConversionPlan: Sendable {
                     outputByteCount: try Self.byteCount(of: form)))
         }
         self.checkpoint = checkpoint
+        self.layers = layers
         self.items = items
         self.settings = settings
         self.toolVersion = toolVersion

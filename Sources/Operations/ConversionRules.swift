@@ -21,22 +21,26 @@ package struct ConversionRules: Sendable {
 
     package let rules: [Rule]
     package let quantizesEmbeddings: Bool
+    /// Keep what transformers keeps, also where running here gains by 4-bit weights: experts, families with a layer class of their own.
+    package let matchesTransformers: Bool
 
-    package init(rules: [Rule] = [], quantizesEmbeddings: Bool = false) {
+    package init(rules: [Rule] = [], quantizesEmbeddings: Bool = false, matchesTransformers: Bool = false) {
         self.rules = rules
         self.quantizesEmbeddings = quantizesEmbeddings
+        self.matchesTransformers = matchesTransformers
     }
 
     /// What is to happen to a dense tensor; one that cannot be 4-bit (not 2-D, not a float, empty) is kept whatever the rules say.
     ///
     /// - Parameter isQuantizedModel: other tensors of the same model are 4-bit already.
-    package func action(for tensor: LogicalTensor, isQuantizedModel: Bool) -> Action {
+    package func action(for tensor: LogicalTensor, of layers: FourBitLayers, isQuantizedModel: Bool) -> Action {
         guard Self.canBeQuantized(tensor) else { return .keep }
         if let rule = rules.first(where: { $0.pattern.matches(tensor.name) }) { return rule.action }
-        switch LinearLayers.role(of: tensor.name, shape: tensor.shape) {
-        case .linear: return isQuantizedModel ? .keep : .quantize
-        case .embedding: return quantizesEmbeddings ? .quantize : .keep
-        case .head, .other: return .keep
+        switch layers.choice(for: tensor) {
+        case .fourBit: return isQuantizedModel ? .keep : .quantize
+        case .onlyHere: return isQuantizedModel || matchesTransformers ? .keep : .quantize
+        case .head: return .keep
+        case .dense: return quantizesEmbeddings && layers.role(of: tensor.name, shape: tensor.shape) == .embedding ? .quantize : .keep
         }
     }
 

@@ -102,12 +102,11 @@ package struct Export: Sendable {
     }
 
     private func config(_ config: JSONObject) -> JSONValue {
-        let states = plan.checkpoint.tensors.filter(ExportPlan.hasFourBitLayer).compactMap { $0.quantized?.state }
         switch plan.form {
         case .dense(let type): return HuggingFaceConfig.dense(config, scalarType: type)
         case .quantized:
-            guard let state = states.first else { return HuggingFaceConfig.dense(config, scalarType: nil) }
-            return HuggingFaceConfig.quantized(config, state: state, tensors: plan.checkpoint.tensors)
+            guard let state = plan.fourBitStates.first else { return HuggingFaceConfig.dense(config, scalarType: nil) }
+            return HuggingFaceConfig.quantized(config, state: state, tensors: plan.checkpoint.tensors, layers: plan.layers)
         }
     }
 }

@@ -29,6 +29,7 @@ package struct ExportPlan: Sendable {
     }
 
     package let checkpoint: Checkpoint
+    let layers: FourBitLayers
     package let form: Form
     package let outputs: [Output]
     /// 4-bit weights that had to be made dense because transformers has no 4-bit layer of their kind.
@@ -40,6 +41,7 @@ package struct ExportPlan: Sendable {
         let order = checkpoint.tensors.indices.sorted {
             NaturalOrder.precedes(checkpoint.tensors[$0].name, checkpoint.tensors[$1].name)
         }
+        let layers = FourBitLayers(checkpoint)
         var outputs: [Output] = []
         var expanded: [String] = []
         for index in order {
@@ -49,7 +51,7 @@ package struct ExportPlan: Sendable {
                 outputs.append(Output(info: checkpoint.source.tensors[stored], origin: .copy(stored), group: index))
             case (.plain(let stored), .dense(let type?)):
                 outputs.append(try Self.cast(stored, checkpoint, to: type, group: index))
-            case (.quantized(let quantized), .quantized) where Self.hasFourBitLayer(tensor):
+            case (.quantized(let quantized), .quantized) where layers.hasFourBitLayer(tensor):
                 outputs += try Self.parts(of: quantized, named: tensor.name, checkpoint.source, group: index)
             case (.quantized, .quantized):
                 expanded.append(tensor.name)
@@ -59,6 +61,7 @@ package struct ExportPlan: Sendable {
             }
         }
         self.checkpoint = checkpoint
+        self.layers = layers
         self.form = form
         self.outputs = outputs
         self.expanded = expanded
@@ -67,28 +70,14 @@ package struct ExportPlan: Sendable {
     /// Bytes that an export tells `Resources.progress` of, all together: every byte of the source is read.
     package var inputByteCount: Int { checkpoint.storedByteCount }
 
-    /// What transformers 5 will not load of a 4-bit folder (formats/bitsandbytes-4bit.md, "Which weights").
-    package var loadingWarnings: [String] {
-        guard form == .quantized else { return [] }
-        let weights = checkpoint.tensors.filter { $0.quantized != nil && Self.hasFourBitLayer($0) }
-        var warnings: [String] = []
-        if let expert = weights.first(where: { $0.name.contains(".experts.") }) {
-            warnings.append(
-                "transformers 5 holds all experts of a layer as one tensor, for which it has no 4-bit layer: it will not load 4-bit ones "
-                    + "like '\(expert.name)'")
-        }
-        if checkpoint.architecture.modelType == "falcon", let weight = weights.first {
-            warnings.append(
-                "transformers 5 has no 4-bit layer for the linear layers of Falcon: it will not load 4-bit ones like '\(weight.name)'")
-        }
-        return warnings
+    /// Why transformers 5 will not load the folder (formats/bitsandbytes-4bit.md, "Which weights"); nil where it will.
+    package var loadingObstacle: String? {
+        guard form == .quantized, !fourBitStates.isEmpty else { return nil }
+        return layers.loadingObstacle
     }
 
-    /// transformers has 4-bit versions of linear layers, the output head among them, and of no others.
-    static func hasFourBitLayer(_ tensor: LogicalTensor) -> Bool {
-        let role = LinearLayers.role(of: tensor.name, shape: tensor.shape)
-        return role == .linear || role == .head
-    }
+    /// Of the weights that leave 4-bit.
+    var fourBitStates: [QuantState] { checkpoint.tensors.filter(layers.hasFourBitLayer).compactMap { $0.quantized?.state } }
 
     /// Outputs in shards of at most `limit` bytes of data (a larger weight has one to itself), in the order of each file.
     package func shards(maximumByteCount limit: Int) -> [[Output]] {

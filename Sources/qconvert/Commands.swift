@@ -17,7 +17,8 @@ private let toNF4Command = Command(
     discussion: """
         Weights of linear layers become 4-bit exactly as bitsandbytes makes them on a CPU; embeddings, norms and the output \
         head stay as they are. Rules of --keep and --quantize are tried in the order in which they are given, and the first \
-        that matches a tensor's name decides. A model that is 4-bit already is repacked without loss.
+        that matches a tensor's name decides. A model that is 4-bit already is repacked without loss. Experts of mixtures \
+        become 4-bit one by one, unless --match-transformers keeps them dense as transformers 5 does; to-hf writes them dense.
 
           type  constants  bits/weight  error, relative to the weights (RMSE)
           nf4   8-bit             4.13  9.2 %
@@ -35,6 +36,7 @@ private let toNF4Command = Command(
         .text("keep", "REGEX", help: "leave tensors whose name matches as they are").repeatable(),
         .text("quantize", "REGEX", help: "quantize 2-D tensors whose name matches").repeatable(),
         .choice("embeddings", ["keep", "nf4"], default: "keep", help: "what becomes of embedding tables"),
+        .flag("match-transformers", help: "keep experts and others dense as transformers does"),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats that are not quantized"),
         .flag("allow-nonfinite", help: "quantize NaN and infinities (with --no-double-quant)"),
         plainFloat8,

@@ -15,10 +15,14 @@ func toHF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     }
     let isDense = arguments.flag("dequantize") || !isQuantized
     let plan = try ExportPlan(checkpoint, form: isDense ? .dense(type) : .quantized)
-    for name in plan.expanded {
-        console.note("'\(name)' is written dense: transformers has no 4-bit layer of its kind")
+    if let first = plan.expanded.first {
+        console.note(
+            plan.expanded.count == 1
+                ? "'\(first)' is written dense: transformers has no 4-bit layer of its kind"
+                : "\(NumberText.grouped(plan.expanded.count)) tensors like '\(first)' are written dense: transformers has no 4-bit layers of "
+                    + "their kind")
     }
-    for warning in plan.loadingWarnings { console.warning(warning, hint: "--dequantize writes a folder that it loads") }
+    if let obstacle = plan.loadingObstacle { console.warning(obstacle, hint: "--dequantize writes a folder that it loads") }
     let limit = arguments.byteCount(always: "max-shard-size")
     return try export(plan, limit: limit, arguments, console) { export, path in
         try export.run(folder: path, maximumShardByteCount: limit, replaces: arguments.flag("force"))

@@ -15,6 +15,7 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let plan = try ConversionPlan(
         checkpoint, settings: try requestedSettings(arguments), rules: rules, castingTo: denseType(arguments), toolVersion: toolVersion,
         options: effectiveOptions(arguments))
+    for remark in plan.remarks { console.warning(remark.text, hint: remark.hint) }
     if arguments.flag("dry-run") { return try describe(plan, arguments, console) }
     let progress = console.progress("converting", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
@@ -54,7 +55,9 @@ private func conversionRules(_ arguments: ParsedArguments) throws -> ConversionR
     let rules = try arguments.ordered(["keep", "quantize"]).map { name, text in
         ConversionRules.Rule(name == "keep" ? .keep : .quantize, try ParsedArguments.pattern(text, option: name))
     }
-    return ConversionRules(rules: rules, quantizesEmbeddings: arguments.string(always: "embeddings") == "nf4")
+    return ConversionRules(
+        rules: rules, quantizesEmbeddings: arguments.string(always: "embeddings") == "nf4",
+        matchesTransformers: arguments.flag("match-transformers"))
 }
 
 /// Nil where nothing about them was given, so that a model that is quantized already keeps its own.
@@ -68,7 +71,7 @@ private func requestedSettings(_ arguments: ParsedArguments) throws -> Quantizat
 /// The options that shape the result, as they would be typed; the lineage keeps them.
 private func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
     let named = ["quant-type", "block-size", "embeddings", "dtype"].filter(arguments.isGiven)
-    let flags = ["no-double-quant", "allow-nonfinite", "plain-float8"].filter(arguments.isGiven)
+    let flags = ["no-double-quant", "match-transformers", "allow-nonfinite", "plain-float8"].filter(arguments.isGiven)
     return named.map { "--\($0) \(arguments.string(always: $0))" } + flags.map { "--\($0)" }
         + arguments.ordered(["keep", "quantize"]).map { "--\($0.name) \($0.value)" }
 }

@@ -38,7 +38,7 @@ import Testing
         ] {
             #expect(config[key] == expected[key] && config[key] != nil, "\(key)")
         }
-        #expect(checkpoint.architecture == Architecture(modelType: "gpt2"))
+        #expect(checkpoint.architecture.modelTypes == ["gpt2"])
     }
 
     @Test func tokenizerGetsTheNamesTransformersLooksFor() throws {

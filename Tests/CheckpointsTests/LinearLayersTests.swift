@@ -4,33 +4,10 @@ import Testing
 
 @testable import Checkpoints
 
-/// The choice by names is the one transformers makes by classes.
+/// What a tensor is, told by its name and shape; `FourBitLayersTests` compare with what transformers makes of it.
 @Suite struct LinearLayersTests {
     private static func role(_ name: String, _ dimensions: [Int] = [8, 8]) throws -> LinearLayers.Role {
         LinearLayers.role(of: name, shape: try #require(Shape(dimensions)))
-    }
-
-    /// What transformers leaves dense for reasons that have nothing to do with the layer.
-    ///
-    /// Falcon's linear layers are of a class of their own with nothing in it; transformers 5 takes only `nn.Linear` itself,
-    /// earlier versions took them too.
-    private static let exceptions: Set<String> = ["FalconLinear"]
-
-    @Test func choiceIsThatOfTransformers() throws {
-        let rows = try Fixture.table("linear-layers.tsv")
-        #expect(rows.count > 380)
-        for row in rows where !Self.exceptions.contains(row[2]) {
-            let role = try Self.role(row[3])
-            #expect((role == .linear) == (row[1] == "quantize"), "\(row[0]): '\(row[3])', a \(row[2]), is \(role)")
-        }
-    }
-
-    @Test func embeddingsAreToldFromOtherDenseTensors() throws {
-        for row in try Fixture.table("linear-layers.tsv") {
-            let isEmbedding = row[2].contains("Embedding")
-            let role = try Self.role(row[3])
-            #expect((role == .embedding) == isEmbedding, "\(row[0]): '\(row[3])', a \(row[2]), is \(role)")
-        }
     }
 
     /// Names of checkpoints as they are published, where they differ from those of the classes.
@@ -48,9 +25,23 @@ import Testing
         ("model.decoder.embed_positions.weight", .embedding), ("emb.weight", .embedding), ("transformer.tok_emb.weight", .embedding),
         ("shared.weight", .embedding), ("encoder.block.0.layer.1.DenseReluDense.wo.weight", .other),
         ("encoder.layer.0.attention.output.dense.weight", .linear), ("pooler.dense.weight", .linear), ("model.norm.weight", .other),
-        ("h.0.ln_1.weight", .other), ("rel_pos_bias", .other), ("h.0.attn.masked_bias", .other), ("", .other), ("...", .other),
+        ("transformer.w.weight", .embedding), ("model.decoder.embed_tokens.2.weight", .embedding),
+        ("model.layers.0.block_sparse_moe.router.layer.weight", .other), ("backbone.layers.1.mixer.gate.weight", .other),
+        ("model.layers.0.mlp.shared_expert_gate.weight", .linear), ("model.layers.0.self_attn.indexer.weights_proj.weight", .other),
+        ("text_projection.weight", .head), ("h.0.ln_1.weight", .other), ("rel_pos_bias", .other), ("h.0.attn.masked_bias", .other),
+        ("", .other), ("...", .other),
     ]) func publishedNames(_ name: String, _ role: LinearLayers.Role) throws {
         #expect(try Self.role(name) == role)
+    }
+
+    /// A bias tells linear layers from tables, and heads that transformers makes 4-bit from those that it leaves out.
+    @Test(arguments: [
+        ("classifier.weight", LinearLayers.Role.head, LinearLayers.Role.linear), ("score.weight", .head, .linear),
+        ("visual.patch_embedding.weight", .embedding, .linear), ("lm_head.weight", .head, .head),
+    ]) func biasTellsMore(_ name: String, _ alone: LinearLayers.Role, _ withBias: LinearLayers.Role) throws {
+        let shape = try #require(Shape([8, 8]))
+        #expect(LinearLayers.role(of: name, shape: shape) == alone)
+        #expect(LinearLayers.role(of: name, shape: shape, hasBias: true) == withBias)
     }
 
     @Test(arguments: [

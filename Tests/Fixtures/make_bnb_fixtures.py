@@ -4,7 +4,7 @@
 
 Models have random weights. Beside each dense folder lie folders of the same weights in 4 bits as `save_pretrained` writes
 them, and `dequantized.tsv`: name, type, shape and crc32c of every tensor of the float32 model that the 4-bit one stands for.
-`linear-layers.tsv` says of every 2-D weight of many architectures whether transformers makes it 4-bit by default.
+`make_linear_layers.py` adds `linear-layers.tsv`.
 """
 import json
 import os
@@ -18,9 +18,6 @@ import numpy
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers.pytorch_utils import Conv1D
-from transformers.quantizers.base import HfQuantizer
-from transformers.quantizers.quantizers_utils import should_convert_module
 
 transformers.logging.set_verbosity_error()
 warnings.filterwarnings("ignore")
@@ -186,65 +183,6 @@ def make_variants():
     shutil.copy("variants/storage-bf16/config.json", "variants/block128/config.json")
 
 
-SMALL = dict(
-    vocab_size=64, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
-    max_position_embeddings=32)
-GPT = dict(vocab_size=64, n_embd=16, n_layer=1, n_head=2, n_positions=32)
-SEQUENCE = dict(
-    vocab_size=64, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=24,
-    decoder_ffn_dim=24, max_position_embeddings=32)
-T5 = dict(vocab_size=64, d_model=16, d_kv=8, d_ff=24, num_layers=1, num_heads=2)
-MIXTURE = dict(SMALL, moe_intermediate_size=8, num_experts=2)
-ARCHITECTURES = [
-    ("Llama", "ForCausalLM", SMALL), ("Llama", "ForSequenceClassification", SMALL), ("Mistral", "ForCausalLM", SMALL),
-    ("Qwen2", "ForCausalLM", SMALL), ("Qwen3", "ForCausalLM", SMALL),
-    ("GPT2", "LMHeadModel", dict(GPT, add_cross_attention=True)), ("GPT2", "Model", GPT), ("GPT2", "ForSequenceClassification", GPT),
-    ("OpenAIGPT", "LMHeadModel", GPT), ("Phi", "ForCausalLM", SMALL), ("Phi3", "ForCausalLM", dict(SMALL, pad_token_id=0)),
-    ("Gemma", "ForCausalLM", dict(SMALL, head_dim=8)), ("Gemma2", "ForCausalLM", dict(SMALL, head_dim=8)),
-    ("Mixtral", "ForCausalLM", SMALL), ("Qwen2Moe", "ForCausalLM", dict(MIXTURE, shared_expert_intermediate_size=8)),
-    ("Qwen3Moe", "ForCausalLM", MIXTURE), ("GptOss", "ForCausalLM", dict(SMALL, num_local_experts=2, head_dim=8)),
-    ("DeepseekV3", "ForCausalLM", dict(
-        SMALL, num_hidden_layers=2, moe_intermediate_size=8, n_routed_experts=4, n_group=2, topk_group=1, num_experts_per_tok=2,
-        first_k_dense_replace=1, kv_lora_rank=8, q_lora_rank=8, qk_rope_head_dim=4, qk_nope_head_dim=4, v_head_dim=8)),
-    ("Bert", "Model", SMALL), ("Bert", "ForMaskedLM", SMALL), ("Roberta", "ForMaskedLM", SMALL),
-    ("DistilBert", "ForMaskedLM", dict(vocab_size=64, dim=16, n_layers=1, n_heads=2, hidden_dim=24)),
-    ("Albert", "ForMaskedLM", dict(SMALL, embedding_size=8)), ("Electra", "Model", dict(SMALL, embedding_size=8)),
-    ("DebertaV2", "Model", dict(SMALL, relative_attention=True, position_buckets=4, pos_att_type=["c2p", "p2c"])),
-    ("T5", "ForConditionalGeneration", T5),
-    ("T5", "ForConditionalGeneration", dict(T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
-    ("Bart", "ForConditionalGeneration", SEQUENCE), ("Whisper", "ForConditionalGeneration", dict(SEQUENCE, num_mel_bins=8, pad_token_id=0)),
-    ("OPT", "ForCausalLM", dict(
-        vocab_size=64, hidden_size=16, ffn_dim=24, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=32,
-        word_embed_proj_dim=8)),
-    ("Falcon", "ForCausalLM", dict(vocab_size=64, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)),
-    ("GPTNeoX", "ForCausalLM", SMALL), ("GPTJ", "ForCausalLM", dict(GPT, rotary_dim=4)),
-    ("GPTNeo", "ForCausalLM", dict(
-        vocab_size=64, hidden_size=16, num_layers=1, num_heads=2, attention_types=[[["global"], 1]], max_position_embeddings=32)),
-    ("GPTBigCode", "ForCausalLM", GPT), ("Bloom", "ForCausalLM", dict(vocab_size=64, hidden_size=16, n_layer=1, n_head=2)),
-    ("Mpt", "ForCausalLM", dict(vocab_size=64, d_model=16, n_layers=1, n_heads=2)), ("Starcoder2", "ForCausalLM", SMALL),
-    ("Mamba", "ForCausalLM", dict(vocab_size=64, hidden_size=16, num_hidden_layers=1, state_size=4)),
-    ("Rwkv", "ForCausalLM", dict(vocab_size=64, hidden_size=16, num_hidden_layers=1)),
-    ("Persimmon", "ForCausalLM", SMALL), ("CodeGen", "ForCausalLM", dict(GPT, n_head=4, rotary_dim=4, n_ctx=32)),
-]
-
-
-def make_linear_layers():
-    """A line a 2-D parameter: model class, whether it becomes 4-bit, its module's class, its name."""
-    with open("linear-layers.tsv", "w") as file:
-        for name, suffix, options in ARCHITECTURES:
-            with torch.device("meta"):
-                model = getattr(transformers, name + suffix)(getattr(transformers, name + "Config")(**options))
-            skipped = HfQuantizer.get_modules_to_not_convert(model, None, model._keep_in_fp32_modules)
-            modules = dict(model.named_modules())
-            for parameter_name, parameter in model.named_parameters():
-                owner, _, last = parameter_name.rpartition(".")
-                module = modules[owner]
-                if parameter.ndim == 2:
-                    is_linear = last == "weight" and (isinstance(module, Conv1D) or type(module) is torch.nn.Linear)
-                    action = "quantize" if is_linear and should_convert_module(owner, skipped) else "keep"
-                    file.write(f"{name}{suffix}\t{action}\t{type(module).__name__}\t{parameter_name}\n")
-
-
 if __name__ == "__main__":
     remove(HERE + "/checkpoints")
     os.makedirs(HERE + "/checkpoints")
@@ -253,7 +191,6 @@ if __name__ == "__main__":
     make_gpt2()
     make_gpt2_tensorflow()
     make_variants()
-    make_linear_layers()
     for folder, _, files in os.walk("."):
         for file in files:
             os.chmod(os.path.join(folder, file), 0o644)

@@ -75,18 +75,23 @@ def bits(tensor):
 
 def logits(folder):
     """Logits of fixed ids, in float32."""
-    import torch
     from transformers import AutoModelForCausalLM
 
+    return logits_of(AutoModelForCausalLM.from_pretrained(folder, device_map={"": "cpu"}, attn_implementation="eager"))
+
+
+def logits_of(model):
+    import torch
+
     torch.set_num_threads(1)
-    model = AutoModelForCausalLM.from_pretrained(folder, device_map={"": "cpu"}, attn_implementation="eager").eval()
+    model.eval()
     for module in model.modules():
         # In eval mode bitsandbytes repacks weights on CPUs with AVX512-BF16 and computes something else.
         if type(module).__name__ == "Linear4bit":
             module.train()
-    ids = (torch.arange(96).reshape(2, 48) * 37) % model.config.vocab_size
+    ids = (torch.arange(96).reshape(2, 48) * 37) % model.config.get_text_config().vocab_size
     with torch.no_grad():
-        return model(input_ids=ids, use_cache=False).logits.float()
+        return model(input_ids=ids).logits.float()
 
 
 def same_tensors(ours, theirs):
@@ -149,6 +154,109 @@ def transformers_loads_what_we_export(tools):
     loss = (logits(dense) - theirs).abs().max().item() / theirs.abs().max().item()
     expect(loss < 0.02, f"dense f32 and 4-bit in bf16 differ by {loss}")
     return f"difference 0.0 to transformers' own; dense f32 against bf16 arithmetic {loss:.1e} relative"
+
+
+SMALL = dict(
+    vocab_size=96, hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+    max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+MIXTURE = dict(SMALL, moe_intermediate_size=64, num_experts=4, num_experts_per_tok=2)
+# One family of each kind: class, configuration, options of to-nf4 that leave layers dense.
+FAMILIES = [
+    ("LlamaForCausalLM", dict(SMALL), ["--keep", "layers.1.*down_proj"]),
+    ("GPTNeoXForCausalLM", dict(SMALL), ["--keep", "layers.0.*dense_h_to_4h"]),
+    ("OPTForCausalLM", dict(
+        vocab_size=96, hidden_size=64, ffn_dim=64, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=64,
+        word_embed_proj_dim=32), []),
+    ("FalconForCausalLM", dict(vocab_size=96, hidden_size=64, num_hidden_layers=2, num_attention_heads=2), []),
+    ("MixtralForCausalLM", dict(SMALL, num_local_experts=4, num_experts_per_tok=2), []),
+    ("Qwen2MoeForCausalLM", dict(MIXTURE, shared_expert_intermediate_size=64), []),
+    ("Qwen3MoeForCausalLM", dict(MIXTURE, head_dim=32), []),
+    ("OlmoeForCausalLM", dict(MIXTURE), []),
+    ("GraniteMoeForCausalLM", dict(SMALL, num_local_experts=4, num_experts_per_tok=2), []),
+    ("JetMoeForCausalLM", dict(
+        vocab_size=96, hidden_size=64, num_hidden_layers=2, num_key_value_heads=2, kv_channels=32, intermediate_size=64,
+        max_position_embeddings=64, num_local_experts=4, num_experts_per_tok=2, pad_token_id=0), []),
+    ("GptOssForCausalLM", dict(SMALL, num_local_experts=4, head_dim=32), []),
+    ("DeepseekV3ForCausalLM", dict(
+        SMALL, moe_intermediate_size=64, n_routed_experts=4, n_group=2, topk_group=1, num_experts_per_tok=2, first_k_dense_replace=1,
+        kv_lora_rank=32, q_lora_rank=32, qk_rope_head_dim=16, qk_nope_head_dim=16, v_head_dim=32), []),
+    ("DistilBertForSequenceClassification", dict(
+        vocab_size=96, dim=64, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64), []),
+    ("DistilBertForSequenceClassification", dict(
+        vocab_size=96, dim=64, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64), ["--keep", "^classifier"]),
+    ("BertForTokenClassification", {k: v for k, v in SMALL.items() if k != "num_key_value_heads"}, []),
+    ("LlamaForSequenceClassification", dict(SMALL), []),
+]
+
+
+@check("transformers", "bitsandbytes", "torch", "safetensors")
+def folders_of_all_kinds_of_families_load(tools):
+    """Exported folders load in transformers; where nothing is kept on request, they are what transformers makes, byte for byte."""
+    import torch
+    import transformers
+    from safetensors.torch import load_file
+
+    torch.set_num_threads(1)
+    settings = transformers.BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32)
+    equal = worst = 0
+    for number, (name, options, kept) in enumerate(FAMILIES):
+        model_class = getattr(transformers, name)
+        torch.manual_seed(number)
+        config = model_class.config_class(**options)
+        dense, qnf = tools.work / f"family-{number}", tools.work / f"family-{number}.qnf"
+        model_class(config).to(torch.float32).save_pretrained(dense)
+        theirs = tools.work / f"family-{number}-theirs"
+        twin = model_class.from_pretrained(dense, quantization_config=settings, device_map={"": "cpu"}, dtype=torch.float32)
+        twin.save_pretrained(theirs)
+        expected = logits_of(twin)
+        for matching in ([], ["--match-transformers"]):
+            path = tools.work / f"family-{number}-ours-{len(matching)}"
+            tools.run("qconvert", "to-nf4", dense, "-o", qnf, "--force", *kept, *matching)
+            tools.run("qconvert", "to-hf", qnf, "-o", path)
+            ours, other = load_file(path / "model.safetensors"), load_file(theirs / "model.safetensors")
+            if matching and not kept:
+                equal += same_tensors(ours, other)
+            found = logits_of(model_class.from_pretrained(path, device_map={"": "cpu"}, dtype=torch.float32))
+            difference = (found - expected).abs().max().item() / expected.abs().max().item()
+            # Experts that were 4-bit on the way, or layers that stayed dense, are other numbers; what is all the same is equal.
+            limit = 0 if ours.keys() == other.keys() and all(bits(ours[n]) == bits(other[n]) for n in other) else 0.5
+            expect(difference <= limit, f"{name} {kept}: logits differ by {difference} of the largest")
+            worst = max(worst, difference)
+    return f"{len(FAMILIES)} models, {equal} tensors equal, logits within {worst:.1e}"
+
+
+@check("transformers", "bitsandbytes", "torch", "safetensors")
+def folders_of_given_models_load(tools):
+    """The same of models that QNF_ARCHITECTURES names: folders NAME/full, each with its twin NAME/bnb4-f32."""
+    import torch
+    import transformers
+    from safetensors.torch import load_file
+
+    root = os.environ.get("QNF_ARCHITECTURES")
+    if not root:
+        return "none given"
+    count, worst, not_loading = 0, 0, []
+    for twin in sorted(Path(root).glob("*/bnb4-f32")):
+        name = twin.parent.name
+        theirs = load_file(twin / "model.safetensors")
+        model_class = getattr(transformers, json.loads((twin.parent / "full/config.json").read_text())["architectures"][0])
+        for matching in (["--match-transformers"], []):
+            qnf, path = tools.work / "given.qnf", tools.work / f"given-{name}-{len(matching)}"
+            tools.run("qconvert", "to-nf4", twin.parent / "full", "-o", qnf, "--force", *matching)
+            tools.run("qconvert", "to-hf", qnf, "-o", path)
+            if matching:
+                same_tensors(load_file(path / "model.safetensors"), theirs)
+            if name == "llama4":
+                not_loading.append(name)
+                continue
+            load = lambda folder: logits_of(model_class.from_pretrained(folder, device_map={"": "cpu"}, attn_implementation="eager"))
+            expected = load(twin)
+            difference = (load(path) - expected).abs().max().item() / expected.abs().max().item()
+            expect(difference <= (0 if matching else 0.5), f"{name} {matching}: logits differ by {difference} of the largest")
+            worst = max(worst, difference)
+        count += 1
+    return f"{count} models equal to their twins, logits within {worst:.1e}; transformers loads no twin of {sorted(set(not_loading))}"
 
 
 @check("bitsandbytes", "torch", "safetensors")

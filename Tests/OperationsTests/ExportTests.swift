@@ -32,19 +32,37 @@ import Testing
 
     // MARK: - What transformers loads
 
+    /// What is 4-bit only here leaves dense, so that the folder loads there.
     @Test(arguments: [
         ("mixtral", "model.layers.0.block_sparse_moe.experts.3.w1.weight", true), ("falcon", "transformer.h.0.mlp.up.weight", true),
         ("llama", "model.layers.0.mlp.up_proj.weight", false),
-    ]) func saysWhatTransformersWillNotLoad(_ modelType: String, _ name: String, _ isWarned: Bool) throws {
+    ]) func whatTransformersKeepsDenseLeavesDense(_ modelType: String, _ name: String, _ isExpanded: Bool) throws {
         let folder = try TemporaryFolder()
         try folder.write("{\"model_type\":\"\(modelType)\"}", to: "config.json")
         let tensors = [StoredTensor(name, [2, 64], (0..<128).map { Float($0) })]
         try folder.write(tensors.safetensors(), to: "model.safetensors")
         try convert(folder.path, to: folder.path("model.qnf"))
         let checkpoint = try Checkpoint.open(folder.path("model.qnf"))
-        let warnings = try ExportPlan(checkpoint, form: .quantized).loadingWarnings
-        #expect(warnings.count == (isWarned ? 1 : 0) && warnings.allSatisfy { $0.hasSuffix("4-bit ones like '\(name)'") })
-        #expect(try ExportPlan(checkpoint, form: .dense(nil)).loadingWarnings.isEmpty)
+        let plan = try ExportPlan(checkpoint, form: .quantized)
+        #expect(plan.expanded == (isExpanded ? [name] : []) && plan.loadingObstacle == nil)
+        try Self.export(folder.path("model.qnf"), form: .quantized, to: folder.path("hf"), shardByteCount: .max)
+        #expect(try (Self.config(folder.path("hf"))["quantization_config"] == nil) == isExpanded)
+        // Asked for the same as transformers, the .qnf itself keeps it.
+        try convert(folder.path, to: folder.path("same.qnf"), rules: ConversionRules(matchesTransformers: true))
+        let kept = try #require(try Checkpoint.open(folder.path("same.qnf")).tensors.first)
+        #expect((kept.quantized == nil) == isExpanded)
+    }
+
+    @Test func saysWhatTransformersWillNotLoad() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("{\"model_type\":\"llama4_text\"}", to: "config.json")
+        try folder.write(
+            [StoredTensor("model.layers.0.self_attn.q_proj.weight", [2, 64], (0..<128).map { Float($0) })].safetensors(),
+            to: "model.safetensors")
+        try convert(folder.path, to: folder.path("model.qnf"))
+        let checkpoint = try Checkpoint.open(folder.path("model.qnf"))
+        #expect(try ExportPlan(checkpoint, form: .quantized).loadingObstacle?.contains("Llama 4") == true)
+        #expect(try ExportPlan(checkpoint, form: .dense(nil)).loadingObstacle == nil)
     }
 
     // MARK: - Dense

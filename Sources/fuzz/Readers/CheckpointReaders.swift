@@ -143,6 +143,7 @@ private enum LinearLayersCount {
     static func of(_ checkpoint: Checkpoint) -> Int {
         let names = checkpoint.tensors.map(\.name)
         require(names.sorted(by: NaturalOrder.precedes).count == names.count, "names have an order")
-        return checkpoint.tensors.filter { LinearLayers.role(of: $0.name, shape: $0.shape) == .linear }.count
+        let layers = FourBitLayers(checkpoint)
+        return checkpoint.tensors.filter(layers.hasFourBitLayer).count
     }
 }

@@ -1,0 +1,102 @@
+import Checkpoints
+import TensorCore
+
+/// Where a .qnf is something else than what transformers and bitsandbytes would make of the same model.
+extension ConversionPlan {
+    /// Something worth a line before the conversion, with what to do about it.
+    package struct Remark: Sendable, Hashable {
+        package let text: String
+        package let hint: String?
+    }
+
+    /// Tensors that are 4-bit in this file and dense in transformers.
+    package var onlyHere: [Item] {
+        items.filter { $0.isFourBit && !layers.hasFourBitLayer($0.tensor) }
+    }
+
+    /// Weights of experts in one tensor of three dimensions, which stay dense: only matrices become 4-bit.
+    package var fusedExperts: [Item] {
+        items.filter { item in
+            guard item.tensor.quantized == nil, item.tensor.scalarType.isQuantizable else { return false }
+            return Self.isFusedExperts(item.tensor.name, item.tensor.shape)
+        }
+    }
+
+    /// What to say at `to-nf4` already, since `to-hf` will do otherwise or transformers will not load it.
+    package var remarks: [Remark] {
+        var remarks: [Remark] = []
+        for reason in FourBitLayers.Reason.allCases {
+            let found = onlyHere.filter { layers.choice(for: $0.tensor) == .onlyHere(reason) }
+            if let remark = remark(on: found, because: reason) { remarks.append(remark) }
+        }
+        let asked = onlyHere.filter { layers.choice(for: $0.tensor) == .dense }
+        if let first = asked.first {
+            remarks.append(
+                Remark(
+                    text: "\(count(asked, "tensor", of: first)) 4-bit, for which transformers has no 4-bit layer: "
+                        + "'qconvert to-hf' will write \(asked.count == 1 ? "it" : "them") dense", hint: nil))
+        }
+        let fused = fusedExperts
+        if let first = fused.first {
+            remarks.append(
+                Remark(
+                    text: "\(count(fused, "tensor", of: first)) kept dense, \(share(fused)) of the bytes: a layer's experts in one tensor "
+                        + "of 3 dimensions cannot be 4-bit", hint: nil))
+        }
+        if items.contains(where: { layers.hasFourBitLayer($0.tensor) && $0.isFourBit }), let obstacle = layers.loadingObstacle {
+            remarks.append(
+                Remark(
+                    text: obstacle,
+                    hint: "this .qnf serves here; for transformers, 'qconvert to-hf --dequantize' writes a folder that it loads"))
+        }
+        return remarks
+    }
+
+    private func remark(on found: [Item], because reason: FourBitLayers.Reason) -> Remark? {
+        guard let first = found.first else { return nil }
+        let why =
+            switch reason {
+            case .expert: "transformers 5 holds the experts of a layer as one tensor and keeps them dense"
+            case .ownClass: "transformers 5 keeps the linear layers of '\(checkpoint.architecture.modelType ?? "this family")' dense"
+            }
+        return Remark(
+            text:
+                "\(count(found, reason == .expert ? "expert weight" : "weight", of: first)) 4-bit here, \(share(found)) of the bytes: \(why), "
+                + "and 'qconvert to-hf' will write \(found.count == 1 ? "it" : "them") dense",
+            hint: "--match-transformers keeps them dense in the .qnf, too")
+    }
+
+    /// `12 expert weights like 'model.layers.0.mlp.experts.0.up_proj.weight' are`.
+    private func count(_ found: [Item], _ noun: String, of first: Item) -> String {
+        found.count == 1 ? "the \(noun) '\(first.tensor.name)' is" : "\(found.count) \(noun)s like '\(first.tensor.name)' are"
+    }
+
+    /// Share of the source's bytes, in percent.
+    private func share(_ found: [Item]) -> String {
+        let all = items.reduce(0) { $0 + $1.inputByteCount }
+        let part = found.reduce(0) { $0 + $1.inputByteCount }
+        let percent = all == 0 ? 0 : (1000 * Double(part) / Double(all)).rounded() / 10
+        return "\(percent)%"
+    }
+
+    /// Told by its name, or, whatever it is called, by matrices that are stacked.
+    ///
+    /// Convolutions have kernels of a few elements, or say what they are; tables of positions are tables.
+    private static func isFusedExperts(_ name: String, _ shape: Shape) -> Bool {
+        let dimensions = shape.dimensions
+        guard dimensions.count == 3, dimensions[0] > 1, dimensions[1] > 1, dimensions[2] > 1 else { return false }
+        if name.contains("expert") || name.contains("moe.") { return true }
+        let isTable = ["embed", "conv", "pos", "token"].contains { name.contains($0) }
+        return !isTable && dimensions[1] >= 32 && dimensions[2] >= 32
+    }
+}
+
+extension ConversionPlan.Item {
+    /// 4-bit in the output.
+    var isFourBit: Bool {
+        switch step {
+        case .quantize, .copyQuantized: true
+        case .copy, .cast: false
+        }
+    }
+}
