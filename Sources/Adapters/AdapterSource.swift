@@ -31,7 +31,7 @@ extension Adapter {
         case .missing, .other: return false
         case .folder:
             let names = (try? FilePath.entries(of: path)) ?? []
-            return names.contains(configurationName) || names.contains(weightsName)
+            return ModelFolder.adapterNames.contains(where: names.contains) && !ModelFolder.holdsModel(names)
         case .file:
             if [configurationName, weightsName].contains(FilePath.name(of: path)) { return true }
             guard let file = try? InputFile(path: path), let head = try? file.bytes(atOffset: 0, count: min(file.byteCount, 1 << 16)) else {

@@ -32,7 +32,9 @@ package struct Checkpoint: Sendable {
     /// Only of a .qnf.
     package let metadata: QNFMetadata?
     /// What is odd about the checkpoint, but no reason to refuse it.
-    package let warnings: [String]
+    package private(set) var warnings: [String]
+    /// Those of the warnings that make it unsound: it is probably not the model that is meant.
+    package let defects: [String]
     /// Why the tensors are no weights to compute with, where that is so.
     package private(set) var foreignWeights: ForeignWeights?
     /// Files that say how to read the others: an index of shards, hparams.json.
@@ -43,7 +45,7 @@ package struct Checkpoint: Sendable {
 
     init(
         path: String, kind: Kind, source: any TensorSource, files: [CompanionFile], guides: [InputFile] = [], metadata: QNFMetadata? = nil,
-        warnings: [String] = []
+        warnings: [String] = [], defects: [String] = []
     ) throws(FileError) {
         let config = try Self.parseConfig(files, path: path)
         let architecture = Architecture(config: config, tensors: source.tensors)
@@ -65,7 +67,16 @@ package struct Checkpoint: Sendable {
         self.config = config
         self.metadata = metadata
         foreignWeights = kind == .adapter ? nil : ForeignWeights.recognize(tensors, config: config)
-        self.warnings = warnings + Self.warnings(config: config, hasQuantized: hasQuantized) + architecture.warnings(config: config)
+        self.defects = defects
+        let odd = Self.warnings(config: config, hasQuantized: hasQuantized) + architecture.warnings(config: config)
+        self.warnings = defects + warnings + odd
+    }
+
+    /// The same with more to say.
+    func adding(warnings more: [String]) -> Checkpoint {
+        var copy = self
+        copy.warnings += more
+        return copy
     }
 
     /// The stored tensors of an adapter, to be looked at and compared as those of a model are.

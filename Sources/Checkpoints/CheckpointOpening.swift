@@ -82,18 +82,22 @@ extension Checkpoint {
     private static func openFolder(_ path: String) throws(FileError) -> Checkpoint {
         let names = try FilePath.entries(of: path)
         func inside(_ name: String) -> String { FilePath.join(path, name) }
-        if names.contains("adapter_config.json") || names.contains("adapter_model.safetensors") { throw adapterError(path) }
+        let adapterFiles = ModelFolder.adapterNames.filter(names.contains)
+        guard adapterFiles.isEmpty || ModelFolder.holdsModel(names) else { throw adapterError(path) }
+        let strays = adapterFiles.map { "\($0) lies beside the model; the adapter is not applied" }
         if names.contains("model.safetensors") {
             let file = try InputFile(path: inside("model.safetensors"))
             guard try FileKind(of: file) == .safetensors else { return try openFile(file.path) }
             let source = try SafetensorsFile(file)
             // A folder whose model.safetensors is (a link to) a .qnf is what qnf.md promises to Python.
             if QNFMetadata.isPresent(in: source) { return try openQNF(source) }
-            return try Checkpoint(path: path, kind: .huggingFace, source: source, files: try CompanionFile.all(inFolder: path))
+            return try Checkpoint(
+                path: path, kind: .huggingFace, source: source, files: try CompanionFile.all(inFolder: path), warnings: strays,
+                defects: ModelFolder.hiddenShards(names).map { [$0] } ?? [])
         }
         for suffix in [".safetensors.index.json", ".safetensors", ".qnf"] {
-            let found = names.filter { $0.hasSuffix(suffix) }
-            if found.count == 1 { return try openFile(inside(found[0])) }
+            let found = names.filter { $0.hasSuffix(suffix) && !adapterFiles.contains($0) }
+            if found.count == 1 { return try openFile(inside(found[0])).adding(warnings: strays) }
             if found.count > 1 { throw severalError(path, found, suffix: suffix) }
         }
         let hasVariables = FilePath.kind(of: inside("variables")) == .folder

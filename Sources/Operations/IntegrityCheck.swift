@@ -5,22 +5,27 @@ import Quantization
 import Synchronization
 import TensorCore
 
-/// What was wrong, or odd, in the data of a checkpoint whose structure is sound.
+/// What is wrong with a checkpoint whose structure is sound.
 package struct IntegrityReport: Sendable {
     package struct Finding: Sendable, Hashable {
-        /// The tensor, or companion file, as it is stored.
-        package let tensor: String
+        /// The tensor, or companion file, as it is stored; nil where the whole checkpoint is meant.
+        package let tensor: String?
         package let message: String
+
+        /// `tensor 'wte.weight': is missing`.
+        package var text: String { tensor.map { "tensor '\($0)': \(message)" } ?? message }
     }
 
     /// Damage: stored and computed checksums differ, or constants that cannot be.
     package let problems: [Finding]
-    /// Odd, but possible: values that are not finite in a weight that is stored dense, or in constants that a checksum covers.
-    package let oddities: [Finding]
+    /// No damage to the file, but no model to be used: values that are not finite, tensors that are missing, files that hide others.
+    package let flaws: [Finding]
     package let checkedByteCount: Int
     package let tensorCount: Int
     /// Tensors for which the container keeps a checksum.
     package let checksumCount: Int
+
+    package var isSound: Bool { problems.isEmpty && flaws.isEmpty }
 }
 
 /// Reads every byte of a checkpoint once and compares it with the checksums that the container keeps.
@@ -46,6 +51,8 @@ package struct IntegrityCheck: Sendable {
             )
             .map { (tensor: tensor, range: $0) }
         }
+        // Codes may be stored under a type of numbers (`quant_storage`), and are none.
+        let codes = Set(checkpoint.tensors.compactMap { $0.quantized?.codes })
         // First value that is not finite, of each tensor that has one.
         let nonfinite = Mutex<[Int: Int]>([:])
         try resources.pool.forEach(count: jobs.count) { index, worker in
@@ -56,7 +63,7 @@ package struct IntegrityCheck: Sendable {
                 table.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
             }
             let bytes = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(buffer))
-            if let first = FiniteScan.firstNonfinite(bytes, of: source.tensors[tensor].scalarType) {
+            if !codes.contains(tensor), let first = FiniteScan.firstNonfinite(bytes, of: source.tensors[tensor].scalarType) {
                 let element = range.lowerBound * 8 / source.tensors[tensor].scalarType.bitCount + first
                 nonfinite.withLock { $0[tensor] = min($0[tensor] ?? .max, element) }
             }
@@ -68,7 +75,11 @@ package struct IntegrityCheck: Sendable {
     private func report(_ table: ChecksumTable, nonfinite: [Int: Int]) throws -> IntegrityReport {
         let source = checkpoint.source
         var problems: [IntegrityReport.Finding] = []
-        var oddities: [IntegrityReport.Finding] = []
+        var flaws = checkpoint.defects.map { IntegrityReport.Finding(tensor: nil, message: $0) }
+        if let foreign = checkpoint.foreignWeights, foreign.kind == .unscaledFloat8 {
+            flaws.append(.init(tensor: nil, message: "\(foreign.place): \(foreign.message)"))
+        }
+        flaws += MissingTensors.find(in: checkpoint).map { IntegrityReport.Finding(tensor: $0.name, message: $0.reason) }
         var checksumCount = 0
         for (index, info) in source.tensors.enumerated() {
             if let stored = checkpoint.storedChecksum(ofTensor: index) {
@@ -93,10 +104,10 @@ package struct IntegrityCheck: Sendable {
                 tensor: source.tensors[index].name, message: "element \(element) is not a finite number")
             // A checksum that is right says that they were written so (`--allow-nonfinite`).
             let isDamage = constants.contains(index) && checkpoint.storedChecksum(ofTensor: index) == nil
-            if isDamage { problems.append(finding) } else { oddities.append(finding) }
+            if isDamage { problems.append(finding) } else { flaws.append(finding) }
         }
         return IntegrityReport(
-            problems: problems, oddities: oddities, checkedByteCount: checkpoint.storedByteCount, tensorCount: source.tensors.count,
+            problems: problems, flaws: flaws, checkedByteCount: checkpoint.storedByteCount, tensorCount: source.tensors.count,
             checksumCount: checksumCount)
     }
 }

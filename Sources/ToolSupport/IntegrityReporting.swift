@@ -12,33 +12,30 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
     progress.finish()
     if arguments.flag("json") {
         func document(_ finding: IntegrityReport.Finding) -> JSONValue {
-            .object(["tensor": .string(finding.tensor), "message": .string(finding.message)])
+            .object(["tensor": finding.tensor.map { .string($0) } ?? .null, "message": .string(finding.message)])
         }
         try console.writeJSON([
-            "path": .string(path), "kind": .string(checkpoint.kind.rawValue), "ok": .bool(report.problems.isEmpty),
-            "problems": .array(report.problems.map(document)), "oddities": .array(report.oddities.map(document)),
+            "path": .string(path), "kind": .string(checkpoint.kind.rawValue), "ok": .bool(report.isSound),
+            "problems": .array((report.problems + report.flaws).map(document)),
             "tensors": .integer(report.tensorCount), "checksums": .integer(report.checksumCount),
             "bytes": .integer(report.checkedByteCount), "seconds": .double(measures.seconds),
             "peak_memory": .integer(measures.peakMemory),
         ])
     } else {
-        for finding in report.problems {
-            try console.writeLine("\(path): tensor '\(finding.tensor.terminalSafe)': \(finding.message.terminalSafe)")
-        }
-        for finding in report.oddities { console.warning("\(path): tensor '\(finding.tensor)': \(finding.message)") }
+        for finding in report.problems + report.flaws { try console.writeLine("\(path): \(finding.text.terminalSafe)") }
         try console.writeLine(summary(report, path: path, kind: checkpoint.kind.rawValue))
         console.note(measures.summary(byteCount: report.checkedByteCount))
     }
-    return report.problems.isEmpty ? .done : .no
+    return report.isSound ? .done : .no
 }
 
 private func summary(_ report: IntegrityReport, path: String, kind: String) -> String {
     let count = "\(NumberText.grouped(report.tensorCount)) tensor\(report.tensorCount == 1 ? "" : "s")"
     let tensors = "\(count), \(NumberText.byteCount(report.checkedByteCount))"
-    guard report.problems.isEmpty else {
-        return
-            "\(path): DAMAGED, \(report.problems.count) problem\(report.problems.count == 1 ? "" : "s") in \(tensors); fetch or convert it again"
-    }
+    let problemCount = report.problems.count + report.flaws.count
+    let problems = "\(NumberText.grouped(problemCount)) problem\(problemCount == 1 ? "" : "s") in \(tensors)"
+    guard report.problems.isEmpty else { return "\(path): DAMAGED, \(problems); fetch or convert it again" }
+    guard report.flaws.isEmpty else { return "\(path): UNSOUND, \(problems); every byte was read, but this is not a whole, working model" }
     let covered =
         switch report.checksumCount {
         case 0: "the format keeps no checksums: structure and finite values are all that can be checked"

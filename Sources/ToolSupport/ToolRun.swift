@@ -35,11 +35,23 @@ extension Console {
         for warning in checkpoint.warnings { self.warning("\(checkpoint.path): \(warning)") }
         switch purpose {
         case .looking: if let foreign = checkpoint.foreignWeights { warning("\(checkpoint.path): \(foreign.remark)") }
-        case .computing: if let head = try checkpoint.storedHeadOfTiedPair() { warning("\(checkpoint.path): \(head.warning)") }
+        case .computing:
+            if let head = try checkpoint.storedHeadOfTiedPair() { warning("\(checkpoint.path): \(head.warning)") }
+            warnOfMissing(checkpoint)
         case .running: break
         }
         return checkpoint
     }
+
+    /// What a model lacks, whatever is made of it will lack.
+    private func warnOfMissing(_ checkpoint: Checkpoint) {
+        let missing = MissingTensors.find(in: checkpoint)
+        for finding in missing.prefix(Self.missingLimit) { warning("\(checkpoint.path): '\(finding.name)': \(finding.reason)") }
+        guard missing.count > Self.missingLimit else { return }
+        warning("\(checkpoint.path): \(missing.count - Self.missingLimit) more are missing", hint: "'qinspect check' lists all")
+    }
+
+    private static let missingLimit = 5
 
     /// Opens an adapter, and passes on what is odd about it.
     package func openAdapter(_ path: String) throws -> Adapter {

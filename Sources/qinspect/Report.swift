@@ -19,9 +19,9 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     let resources = try arguments.resources(for: [checkpoint] + (source.map { [$0] } ?? []), progress: progress)
     let integrity = try IntegrityCheck(checkpoint, resources: resources).run()
     // The values of a damaged file mean nothing, and some cannot even be read.
-    let isSound = integrity.problems.isEmpty
-    let values = try isSound ? ReportValues(checkpoint, resources: resources) : nil
-    let comparison = try isSound ? source.map { try ModelDiff($0, checkpoint, resources: resources).run() } : nil
+    let isReadable = integrity.problems.isEmpty
+    let values = try isReadable ? ReportValues(checkpoint, resources: resources) : nil
+    let comparison = try isReadable ? source.map { try ModelDiff($0, checkpoint, resources: resources).run() } : nil
     progress.finish()
     let content = ReportContent(
         checkpoint, path: path, integrity: integrity, values: values, comparison: comparison, sourcePath: sourcePath,
@@ -32,9 +32,11 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     try output.commit([file])
     try console.writeLine("\(destination): \(NumberText.byteCount(bytes.count))")
     console.note(measures.summary(byteCount: readByteCount))
-    guard isSound else {
-        let count = integrity.problems.count
-        console.warning("\(path): is damaged, \(count) problem\(count == 1 ? "" : "s")", hint: "'qinspect check' lists all")
+    guard integrity.isSound else {
+        let count = integrity.problems.count + integrity.flaws.count
+        console.warning(
+            "\(path): is \(isReadable ? "unsound" : "damaged"), \(count) problem\(count == 1 ? "" : "s")",
+            hint: "'qinspect check' lists all")
         return .no
     }
     return .done

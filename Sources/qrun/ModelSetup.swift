@@ -111,9 +111,9 @@ struct ModelSetup {
         let resources = try Resources(threadCount: arguments.integer("threads"), progress: { progress.advance(by: $0) })
         let report = try IntegrityCheck(checkpoint, resources: resources).run()
         progress.finish()
-        if let problem = report.problems.first {
+        if let problem = (report.problems + report.flaws).first {
             throw FileError(
-                checkpoint.path, at: "tensor '\(problem.tensor)'", problem.message, hint: "fetch or convert the model again")
+                checkpoint.path, at: problem.tensor.map { "tensor '\($0)'" }, problem.message, hint: "fetch or convert the model again")
         }
         if report.checksumCount == 0 {
             console.warning("\(checkpoint.path): the format keeps no checksums: only values that are not finite were looked for")

@@ -204,7 +204,7 @@ import Testing
                 + "hint: these are shards; fetch the .safetensors.index.json that belongs to them"
         ),
         (
-            ["adapter_config.json", "model.safetensors"],
+            ["adapter_config.json", "README.md"],
             "FOLDER: is an adapter, not a model; "
                 + "hint: name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two"
         ),

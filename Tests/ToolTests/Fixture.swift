@@ -24,6 +24,16 @@ enum Fixture {
         guard write(descriptor, changed, changed.count) == changed.count else { throw FileError(path, "cannot be written") }
     }
 
+    /// Puts another name of the same length where `name` stands in a file that is no text.
+    static func replaceBytes(_ name: String, with other: String, in path: String) throws {
+        guard let place = try bytes(path).firstRange(of: Array(name.utf8)), name.utf8.count == other.utf8.count else {
+            throw FileError(path, "holds no '\(name)'")
+        }
+        let descriptor = open(path, O_RDWR)
+        defer { close(descriptor) }
+        pwrite(descriptor, other, other.utf8.count, off_t(place.lowerBound))
+    }
+
     /// The sample Llama in 4 bits, with another text in its config or in another of its files.
     static func copyOfLlama(replacing text: String, with other: String, in changed: String = "config.json") throws -> TemporaryFolder {
         let folder = try TemporaryFolder()

@@ -55,16 +55,12 @@ struct ReportHeader {
         let integrity = content.integrity
         guard integrity.problems.isEmpty else {
             let count = integrity.problems.count
-            let listed = integrity.problems.prefix(Self.problemLimit).map { problem in
-                HTML.tag("li", [:], .name(problem.tensor), ": ", .text(problem.message))
-            }
-            let rest: [HTML] = count > listed.count ? [.tag("li", [:], "and \(NumberText.grouped(count - listed.count)) more")] : []
-            return .tag(
-                "div", ["class": "verdict bad", "role": "status"], .tag("b", [:], "✗ Damaged"),
-                .tag(
-                    "div", [:], "\(count) problem\(count == 1 ? "" : "s"); fetch or convert the file again. ",
-                    "What its weights hold was not measured.", .tag("ul", [:], listed + rest)
-                ))
+            return unsound(
+                "✗ Damaged", "\(Self.problems(count)); fetch or convert the file again. What its weights hold was not measured.",
+                integrity.problems)
+        }
+        guard integrity.flaws.isEmpty else {
+            return unsound("✗ Unsound", "\(Self.problems(integrity.flaws.count)). Every byte was read.", integrity.flaws)
         }
         return .tag("div", ["class": "verdict good", "role": "status"], .tag("b", [:], "✓ Sound"), .tag("span", [:], .text(sound)))
     }
@@ -79,10 +75,21 @@ struct ReportHeader {
             case integrity.tensorCount: "every checksum is right"
             default: "\(NumberText.grouped(integrity.checksumCount)) checksums are right"
             }
-        guard let first = integrity.oddities.first else { return "\(read); \(covered)." }
-        return "\(read); \(covered). Odd, but possible: \(first.tensor): \(first.message)"
-            + (integrity.oddities.count > 1 ? ", and \(integrity.oddities.count - 1) more such tensors." : ".")
+        return "\(read); \(covered)."
     }
+
+    private func unsound(_ title: String, _ text: String, _ findings: [IntegrityReport.Finding]) -> HTML {
+        let listed = findings.prefix(Self.problemLimit).map { finding in
+            finding.tensor.map { HTML.tag("li", [:], .name($0), ": ", .text(finding.message)) } ?? .tag("li", [:], .text(finding.message))
+        }
+        let rest: [HTML] =
+            findings.count > listed.count ? [.tag("li", [:], "and \(NumberText.grouped(findings.count - listed.count)) more")] : []
+        return .tag(
+            "div", ["class": "verdict bad", "role": "status"], .tag("b", [:], .text(title)),
+            .tag("div", [:], .text(text), .tag("ul", [:], listed + rest)))
+    }
+
+    private static func problems(_ count: Int) -> String { "\(NumberText.grouped(count)) problem\(count == 1 ? "" : "s")" }
 
     /// `1.12 M`, `6.74 B`.
     private static func count(_ count: Int) -> String {

@@ -1,0 +1,23 @@
+/// What the names of the files in a folder say of it, before any is opened.
+package enum ModelFolder {
+    /// The files of a PEFT adapter.
+    package static let adapterNames = ["adapter_config.json", "adapter_model.safetensors"]
+
+    /// Whether weights of a model lie there, be it beside the files of an adapter.
+    package static func holdsModel(_ names: [String]) -> Bool {
+        if names.contains("model.safetensors") { return true }
+        let hasConfig = names.contains("config.json")
+        return names.contains { name in
+            if adapterNames.contains(name) { return false }
+            return name.hasSuffix(".safetensors.index.json") || name.hasSuffix(".qnf") || hasConfig && name.hasSuffix(".safetensors")
+        }
+    }
+
+    /// What is wrong where shards lie beside a `model.safetensors`, which is read in their place; nil where none do.
+    package static func hiddenShards(_ names: [String]) -> String? {
+        let shards = names.filter { $0.hasPrefix("model-") && $0.contains("-of-") && $0.hasSuffix(".safetensors") }.sorted()
+        guard let first = shards.first else { return nil }
+        let listed = shards.count == 1 ? "the shard '\(first)'" : "\(shards.count) shards ('\(first)', ...)"
+        return "model.safetensors is read, as other libraries do, and hides \(listed): remove what is not the model"
+    }
+}
