@@ -59,6 +59,9 @@ extension Machine {
             return try source.next() ?? .undefined(Undefined(.hint("No first item, sequence was empty.")))
         case .last:
             _ = try arguments.bind(of: filter.name)
+            if case .string(let string) = value, !string.isEmpty {
+                return .string(string.scalars(string.scalarCount - 1..<string.scalarCount))
+            }
             if case .iterator = value { throw .value("'generator' object is not reversible") }
             return try elements(of: value).last ?? .undefined(Undefined(.hint("No last item, sequence was empty.")))
         case .reverse:

@@ -32,7 +32,7 @@ final class LoopState {
                 guard offset < string.end else { return nil }
                 let (_, count) = PythonText.scalar(in: string.buffer.bytes, at: offset)
                 self = .string(string, offset: offset + count)
-                return .string(string.piece(offset..<offset + count))
+                return .string(string.piece(offset..<offset + count).markup(false))
             case .range(let range, let next):
                 guard next < range.count else { return nil }
                 self = .range(range, next: next + 1)
