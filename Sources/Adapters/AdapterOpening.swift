@@ -76,6 +76,10 @@ extension Adapter {
                 hint: "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX")
         }
         if names.contains("adapter_model.bin") {
+            let file = try InputFile(path: FilePath.join(folder, "adapter_model.bin"))
+            let head = try file.bytes(atOffset: 0, count: min(file.byteCount, ForeignFile.headByteCount))
+            let isPointer = head.starts(with: "version https://git-lfs".utf8)
+            if isPointer, let foreign = ForeignFile.recognize(head) { return foreign.refusal(path: file.path) }
             return FileError(
                 path, "holds its weights as a Python pickle (adapter_model.bin)",
                 hint: "pickled weights are not read; save the adapter as safetensors (PEFT does since version 0.6)")

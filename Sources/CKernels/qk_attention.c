@@ -180,11 +180,3 @@ void qk_attend_at(
         mixValuesAt(level, a, c, start, keyCount);
     }
 }
-
-void qk_attend(
-    const qk_attention *attention, const float *queries, size_t queryStride, size_t queryCount, size_t firstPosition,
-    float *scratch, float *y, size_t yStride
-) {
-    qk_attend_at(
-        qk_simd_best(), attention, queries, queryStride, queryCount, firstPosition, scratch, y, yStride);
-}

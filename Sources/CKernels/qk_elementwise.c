@@ -136,18 +136,10 @@ void qk_rmsNorm_at(qk_simd level, const float *x, const float *weight, size_t co
     QK_CALL_LEVEL(rmsNorm, level, x, weight, count, epsilon, y);
 }
 
-void qk_rmsNorm(const float *x, const float *weight, size_t count, float epsilon, float *y) {
-    qk_rmsNorm_at(qk_simd_best(), x, weight, count, epsilon, y);
-}
-
 void qk_layerNorm_at(
     qk_simd level, const float *x, const float *weight, const float *bias, size_t count, float epsilon, float *y
 ) {
     QK_CALL_LEVEL(layerNorm, level, x, weight, bias, count, epsilon, y);
-}
-
-void qk_layerNorm(const float *x, const float *weight, const float *bias, size_t count, float epsilon, float *y) {
-    qk_layerNorm_at(qk_simd_best(), x, weight, bias, count, epsilon, y);
 }
 
 void qk_exp_at(qk_simd level, const float *x, size_t count, float *y) { QK_CALL_LEVEL(exponentials, level, x, count, y); }
@@ -159,21 +151,13 @@ void qk_softmax_at(qk_simd level, float *x, size_t count) {
     QK_CALL_LEVEL(softmax, level, x, count);
 }
 
-void qk_softmax(float *x, size_t count) { qk_softmax_at(qk_simd_best(), x, count); }
-
 void qk_siluTimes_at(qk_simd level, const float *gate, const float *up, size_t count, float *y) {
     QK_CALL_LEVEL(siluTimes, level, gate, up, count, y);
-}
-
-void qk_siluTimes(const float *gate, const float *up, size_t count, float *y) {
-    qk_siluTimes_at(qk_simd_best(), gate, up, count, y);
 }
 
 void qk_geluTanh_at(qk_simd level, const float *x, size_t count, float *y) {
     QK_CALL_LEVEL(geluTanh, level, x, count, y);
 }
-
-void qk_geluTanh(const float *x, size_t count, float *y) { qk_geluTanh_at(qk_simd_best(), x, count, y); }
 
 void qk_gelu_at(qk_simd level, const float *x, size_t count, float *y) { QK_CALL_LEVEL(gelu, level, x, count, y); }
 
@@ -185,14 +169,6 @@ void qk_rotateHalves_at(qk_simd level, float *x, const float *cosines, const flo
     QK_CALL_LEVEL(rotateHalves, level, x, cosines, sines, half);
 }
 
-void qk_rotateHalves(float *x, const float *cosines, const float *sines, size_t half) {
-    qk_rotateHalves_at(qk_simd_best(), x, cosines, sines, half);
-}
-
 void qk_addScaled_at(qk_simd level, float factor, const float *x, size_t count, float *y) {
     QK_CALL_LEVEL(addScaled, level, factor, x, count, y);
-}
-
-void qk_addScaled(float factor, const float *x, size_t count, float *y) {
-    qk_addScaled_at(qk_simd_best(), factor, x, count, y);
 }

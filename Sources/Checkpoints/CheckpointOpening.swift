@@ -96,7 +96,7 @@ extension Checkpoint {
                 defects: ModelFolder.hiddenShards(names).map { [$0] } ?? [])
         }
         for suffix in [".safetensors.index.json", ".safetensors", ".qnf"] {
-            let found = names.filter { $0.hasSuffix(suffix) && !adapterFiles.contains($0) }
+            let found = ModelFolder.withoutOwnLayout(names.filter { $0.hasSuffix(suffix) && !adapterFiles.contains($0) })
             if found.count == 1 { return try openFile(inside(found[0])).adding(warnings: strays) }
             if found.count > 1 { throw severalError(path, found, suffix: suffix) }
         }
@@ -104,8 +104,13 @@ extension Checkpoint {
         if names.contains("checkpoint") || names.contains(where: { $0.hasSuffix(".index") }) || hasVariables {
             return try openTensorFlow(folder: path)
         }
+        if let name = names.first(where: { $0.hasPrefix("consolidated") && $0.hasSuffix(".pth") }) {
+            throw FileError(
+                path, "holds a model in Meta's own layout ('\(name)'): pickled, with other names and another order of queries and keys",
+                hint: "take the Hugging Face files of the same model (model*.safetensors)")
+        }
         for suffix in [".gguf", ".bin", ".pth", ".pt", ".ckpt", ".h5"] {
-            if let name = names.first(where: { $0.hasSuffix(suffix) }) {
+            if let name = names.first(where: { $0.hasSuffix(suffix) && !ModelFolder.isTrainingState($0) }) {
                 let file = try InputFile(path: inside(name))
                 throw FileKind.refuse(file, try FileKind(of: file))
             }

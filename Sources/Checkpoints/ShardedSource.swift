@@ -27,6 +27,12 @@ final class ShardedSource: TensorSource {
         let folder = FilePath.folder(of: indexPath)
         let missing = index.shardNames.filter { FilePath.kind(of: FilePath.join(folder, $0)) != .file }
         guard missing.isEmpty else {
+            let pickled = [".bin", ".pt", ".pth"]
+            if let name = missing.first(where: { name in pickled.contains { name.hasSuffix($0) } }) {
+                throw FileError(
+                    indexPath, "lists pickled shards ('\(name)'), as PyTorch writes them",
+                    hint: "pickled weights are not read; fetch the .safetensors files of the model, with their index")
+            }
             throw FileError(
                 indexPath, "\(missing.count) of \(index.shardNames.count) shards are missing: \(Self.listed(missing))",
                 hint: "download them into \(folder)")

@@ -14,9 +14,6 @@ package struct EvaluationModel: Sendable {
         self.weights = weights
     }
 
-    /// The longest windows that it can read: a model with learned positions has no more of them.
-    package var contextLimit: Int? { weights.positions == nil ? nil : configuration.contextLength }
-
     /// Refuses a text with tokens that the model does not know.
     func check(_ windows: TextWindows) throws(EvaluationError) {
         guard let largest = windows.ids.max(), Int(largest) >= configuration.vocabularySize else { return }

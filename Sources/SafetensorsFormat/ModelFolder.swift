@@ -13,6 +13,18 @@ package enum ModelFolder {
         }
     }
 
+    /// Files of a training run, which are no model although they are named like one.
+    package static func isTrainingState(_ name: String) -> Bool {
+        ["training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scheduler.bin", "scaler.pt", "rng_state.pth"].contains(name)
+            || name.hasPrefix("rng_state_")
+    }
+
+    /// Without Mistral's own files, where those of the same model for transformers lie beside them.
+    package static func withoutOwnLayout(_ names: [String]) -> [String] {
+        let others = names.filter { !$0.hasPrefix("consolidated") }
+        return others.isEmpty ? names : others
+    }
+
     /// What is wrong where shards lie beside a `model.safetensors`, which is read in their place; nil where none do.
     package static func hiddenShards(_ names: [String]) -> String? {
         let shards = names.filter { $0.hasPrefix("model-") && $0.contains("-of-") && $0.hasSuffix(".safetensors") }.sorted()

@@ -60,14 +60,6 @@ package struct TensorBundle: TensorSource {
         try open(prefix: BundleLocation.prefix(inFolder: folder))
     }
 
-    /// Bytes that `looksLikeIndex` wants to see.
-    package static let footerByteCount = TableFooter.byteCount
-
-    /// Whether a file that ends in these bytes may be an index. LevelDB's tables and V1 checkpoints look the same.
-    package static func looksLikeIndex(footer: [UInt8]) -> Bool {
-        TableFooter.hasMagic(footer[...])
-    }
-
     package func fileIndex(ofTensor index: Int) -> Int {
         switch contents[index] {
         case .whole(let run): run.file
@@ -113,12 +105,6 @@ package struct TensorBundle: TensorSource {
                 try verify(piece.run, subject: "tensor \(name) slice \(piece.slice)", buffer: buffer)
             }
         }
-    }
-
-    /// What a wrong checksum of a tensor is reported as, for consumers that compute it while they read.
-    package func checksumError(tensor index: Int, computed: UInt32) -> FileError? {
-        guard case .whole(let run) = contents[index], run.checksum != computed else { return nil }
-        return checksumError(run, subject: "tensor \(quoted(tensors[index].name))", computed: computed)
     }
 
     private func verify(_ run: StoredRun, subject: String, buffer: UnsafeMutableRawBufferPointer) throws(FileError) {

@@ -47,7 +47,7 @@ func roundtripFailures(of report: RoundtripReport) -> [String] {
     failures.add(report.extra, "of the model are not in the source")
     failures.add(report.mismatched.map { "\($0.name)' (\($0.source) and \($0.model)) '" }, "differ in shape")
     failures.add(report.rows.filter { $0.relativeRMSE.isNaN }.map(\.name), "hold values that are not finite")
-    failures.add(report.rows.filter { ($0.largestBoundShare ?? 0) > 1 }.map(\.name), "have errors beyond what the format allows")
+    failures.add(report.rows.filter(\.isBeyondBound).map(\.name), "have errors beyond what the format allows")
     failures.add(report.rows.filter(\.isChanged).map(\.name), "are dense but not what the source holds")
     return failures
 }

@@ -32,7 +32,10 @@ import Testing
                 qk_layernorm_backward_at(level, dy, x, weight, means, r, rows, width, &dx)
                 qk_norm_weightGradient_at(level, dy, x, means, r, rows, width, width, &dw)
                 qk_bias_gradient_at(level, dy, rows, width, width, &db)
-                return [y, means, r, dx, dw, db]
+                var biased = y, sum = x
+                qk_bias_forward_at(level, bias, rows, width, &biased)
+                qk_accumulate_at(level, dy, count, &sum)
+                return [y, means, r, dx, dw, db, biased, sum]
             }
         }
     }

@@ -215,6 +215,22 @@ import Testing
         ),
         (["pytorch_model.bin"], "FOLDER/pytorch_model.bin: is empty; hint: the download failed; fetch the file again"),
         (["model.gguf"], "FOLDER/model.gguf: is empty; hint: the download failed; fetch the file again"),
+        // What a training run leaves is no model.
+        (
+            ["optimizer.pt", "rng_state_0.pth", "training_args.bin"],
+            "FOLDER: holds no model: it holds optimizer.pt, rng_state_0.pth, training_args.bin; "
+                + "hint: a model is a .safetensors or .qnf file, or a TensorFlow checkpoint"
+        ),
+        (
+            ["consolidated.00.pth", "params.json"],
+            "FOLDER: holds a model in Meta's own layout ('consolidated.00.pth'): pickled, with other names and another order of queries "
+                + "and keys; hint: take the Hugging Face files of the same model (model*.safetensors)"
+        ),
+        // Mistral's own files beside those for transformers are left alone.
+        (
+            ["consolidated.safetensors.index.json", "model.safetensors.index.json"],
+            "FOLDER/model.safetensors.index.json: is empty; hint: the download failed; fetch the file again"
+        ),
     ]
 
     @Test(arguments: folders) func saysWhyAFolderIsNoModel(_ folder: (names: [String], refusal: String)) throws {

@@ -307,3 +307,7 @@ struct Measured {
 
     func isClose(_ a: Double, _ b: Double) -> Bool { (a - b).magnitude <= 1e-6 * max(a.magnitude, b.magnitude) }
 }
+
+extension RoundtripReport {
+    fileprivate var isWithinBound: Bool { rows.allSatisfy { !$0.isBeyondBound && !$0.isChanged } }
+}

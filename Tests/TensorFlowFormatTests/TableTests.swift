@@ -93,14 +93,4 @@ import Testing
         #expect(bundle.tensors.map(\.name) == ["a", "b"])
         try bundle.verifyAll()
     }
-
-    @Test func knowsTheFooterOfATable() throws {
-        let index = try Fixture.named("f16").bytes(".index")
-        #expect(TensorBundle.footerByteCount == 48)
-        #expect(TensorBundle.looksLikeIndex(footer: Array(index.suffix(48))))
-        #expect(TensorBundle.looksLikeIndex(footer: index))
-        #expect(!TensorBundle.looksLikeIndex(footer: Array(index.suffix(47))))
-        #expect(!TensorBundle.looksLikeIndex(footer: Array(index.prefix(48))))
-        #expect(!TensorBundle.looksLikeIndex(footer: []))
-    }
 }

@@ -175,7 +175,12 @@ import Transformer
     @Test(
         arguments: [
             (#""model_type": "llama", "sliding_window": 8"#, [nil, nil, nil]),
-            (#""model_type": "mistral", "sliding_window": 8, "layer_types": ["full_attention"]"#, [8, 8, 8]),
+            (
+                """
+                "model_type": "mistral", "sliding_window": 8, \
+                "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]
+                """, [8, nil, 8]
+            ),
             (#""model_type": "mistral", "sliding_window": 8"#, [8, 8, 8]),
             (#""model_type": "mistral", "sliding_window": null"#, [nil, nil, nil]),
             (#""model_type": "qwen2", "sliding_window": 8, "use_sliding_window": false"#, [nil, nil, nil]),

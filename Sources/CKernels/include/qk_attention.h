@@ -27,7 +27,7 @@ typedef struct {
     size_t window;
 } qk_attention;
 
-/// Floats of scratch that `qk_attend` needs for queries up to position `lastPosition`.
+/// Floats of scratch that `qk_attend_at` needs for queries up to position `lastPosition`.
 size_t qk_attention_scratchCount(const qk_attention *attention, size_t queryCount, size_t lastPosition);
 
 /// y = softmax(scale q.k) v for `queryCount` positions from `firstPosition` on, in float32.
@@ -36,9 +36,6 @@ size_t qk_attention_scratchCount(const qk_attention *attention, size_t queryCoun
 /// the keys up to its own position, `window` of them. Each product q.k has 16 lanes, element i in lane i % 16; the sum over
 /// values is one chain of fused multiply-adds in the order of positions: the same bits on every level, and however
 /// queries are grouped into calls.
-void qk_attend(
-    const qk_attention *attention, const float *queries, size_t queryStride, size_t queryCount, size_t firstPosition,
-    float *scratch, float *y, size_t yStride);
 void qk_attend_at(
     qk_simd level, const qk_attention *attention, const float *queries, size_t queryStride, size_t queryCount,
     size_t firstPosition, float *scratch, float *y, size_t yStride);

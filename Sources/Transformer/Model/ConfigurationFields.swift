@@ -150,8 +150,8 @@ struct ConfigurationFields {
         return try positive(stated, key)
     }
 
-    /// Mistral slides in every layer; Qwen only where `use_sliding_window` says so: in the layers that `layer_types` names, else in
-    /// those from `max_window_layers` on.
+    /// Mistral slides, Qwen only where `use_sliding_window` says so: in the layers that `layer_types` names (transformers makes a
+    /// Ministral of such a Mistral), else Mistral in every layer and Qwen in those from `max_window_layers` on.
     private func slidingWindows(modelType: String, layerCount: Int) throws(ModelError) -> [Int?] {
         let none = [Int?](repeating: nil, count: layerCount)
         let isQwen = modelType.hasPrefix("qwen")
@@ -161,8 +161,8 @@ struct ConfigurationFields {
         }
         let unstated = object["sliding_window"] == nil ? Self.slidingWindowDefault : nil
         guard let window = try optionalCount("sliding_window", limit: Self.limit << 6) ?? unstated else { return none }
-        guard isQwen else { return Array(repeating: window, count: layerCount) }
         if let types = present("layer_types") { return try slidingWindows(types, window: window, layerCount: layerCount) }
+        guard isQwen else { return Array(repeating: window, count: layerCount) }
         let first = try wholeNumber("max_window_layers") ?? 28
         return (0..<layerCount).map { $0 >= first ? window : nil }
     }

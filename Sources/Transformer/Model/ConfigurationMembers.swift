@@ -30,7 +30,7 @@ enum ConfigurationMembers {
                 "reorder_and_upcast_attn",
             ],
             "llama": rotary.union(["attention_bias", "mlp_bias"]),
-            "mistral": rotary.union(["sliding_window"]),
+            "mistral": rotary.union(["sliding_window", "layer_types"]),
             "qwen2": rotary.union(sliding),
             "qwen3": rotary.union(sliding).union(["attention_bias"]),
         ]

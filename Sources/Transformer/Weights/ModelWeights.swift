@@ -24,9 +24,6 @@ package struct ModelWeights: Sendable {
         self.head = head
     }
 
-    /// Names of the linear layers that adapters can attach to, in the order of the forward pass, the head last.
-    package var linearLayerNames: [String] { layers.flatMap { $0.linearLayers.map(\.name) } + [head.name] }
-
     /// Changes each linear layer in turn, the head last.
     package mutating func forEachLinearLayer<Failure: Error>(
         _ body: (inout LinearLayer) throws(Failure) -> Void
