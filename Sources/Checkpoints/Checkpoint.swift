@@ -109,7 +109,7 @@ package struct Checkpoint: Sendable {
             throw FileError(owner, at: place, "has \(file.byteCount) bytes, but at most \(configByteCountLimit) are parsed")
         }
         let bytes = try file.bytes()
-        do { return try JSONValue(parsing: bytes) } catch {
+        do { return try JSONValue(parsing: bytes, takesPythonNumbers: true) } catch {
             guard place == nil else { throw FileError(owner, at: place, error.description) }
             throw FileError(
                 owner, at: "byte \(error.offset)", error.message,

@@ -55,10 +55,12 @@ extension ForeignWeights {
             hint: "in Python, save what 'merge_and_unload()' returns, or save base and adapter apart")
     }
 
-    /// The layouts of Meta's and Mistral's own files.
+    /// The layouts of Meta's and Mistral's own files, which call the embedding `tok_embeddings`; transformers has classes with the
+    /// same words for their layers, but none with that one.
     private static func layout(_ tensors: [LogicalTensor]) -> ForeignWeights? {
         guard let query = tensors.first(where: { isLayer($0.name, ending: "attention.wq.weight") }),
-            tensors.contains(where: { isLayer($0.name, ending: "feed_forward.w1.weight") || $0.name.contains(".feed_forward.experts.") })
+            tensors.contains(where: { isLayer($0.name, ending: "feed_forward.w1.weight") || $0.name.contains(".feed_forward.experts.") }),
+            !tensors.contains(where: { $0.name.hasSuffix("embed_tokens.weight") })
         else { return nil }
         return ForeignWeights(
             kind: .layout, name: "the layout of Meta's and Mistral's own files", place: tensorPlace(query.name),
@@ -66,12 +68,10 @@ extension ForeignWeights {
             hint: "take the Hugging Face files of the same model (model*.safetensors)")
     }
 
-    /// `layers.3.` and the ending, whatever is in front.
+    /// `layers.3.` and the ending, with nothing in front.
     private static func isLayer(_ name: String, ending: String) -> Bool {
-        guard name.hasSuffix("." + ending) else { return false }
-        let parts = name.split(separator: ".")
-        let index = parts.count - ending.split(separator: ".").count - 1
-        return index >= 1 && Int(parts[index]) != nil && parts[index - 1] == "layers"
+        guard name.hasPrefix("layers."), name.hasSuffix("." + ending) else { return false }
+        return Int(name.dropFirst("layers.".count).dropLast(ending.count + 1)) != nil
     }
 
     /// Integers and float8 codes where a matrix of numbers should be.

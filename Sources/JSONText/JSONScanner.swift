@@ -25,11 +25,14 @@ package struct JSONScanner: Sendable {
     package static let depthLimit = 128
 
     private let bytes: [UInt8]
+    /// Whether `NaN`, `Infinity` and `-Infinity` are numbers, as Python's json writes and reads them.
+    private let takesPythonNumbers: Bool
     private var position = 0
     private var depth = 0
 
-    package init(_ bytes: [UInt8]) {
+    package init(_ bytes: [UInt8], takesPythonNumbers: Bool = false) {
         self.bytes = bytes
+        self.takesPythonNumbers = takesPythonNumbers
     }
 
     /// Offset of the next byte to be read.
@@ -46,6 +49,9 @@ package struct JSONScanner: Sendable {
         case UInt8(ascii: "["): return .array
         case UInt8(ascii: "{"): return .object
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number
+        case UInt8(ascii: "N"), UInt8(ascii: "I"):
+            guard pythonNumber() != nil else { throw unexpected("a value") }
+            return .number
         default: throw unexpected("a value")
         }
     }
@@ -101,6 +107,10 @@ package struct JSONScanner: Sendable {
 
     package mutating func readNumber() throws(JSONError) -> JSONNumber {
         try expect(.number)
+        if let literal = pythonNumber() {
+            position += literal.utf8.count
+            return JSONNumber(literal: literal)
+        }
         let start = position
         if bytes[position] == UInt8(ascii: "-") { position += 1 }
         let leadingZero = position < bytes.count && bytes[position] == UInt8(ascii: "0")
@@ -117,6 +127,12 @@ package struct JSONScanner: Sendable {
             guard skipDigits() > 0 else { throw unexpected("a digit") }
         }
         return JSONNumber(literal: String(decoding: bytes[start..<position], as: UTF8.self))
+    }
+
+    /// The word for a number that is not finite which stands here; nil for others, and where none is taken.
+    private func pythonNumber() -> String? {
+        guard takesPythonNumbers else { return nil }
+        return JSONNumber.notFinite.first { bytes[position...].starts(with: $0.utf8) }
     }
 
     /// A whole number of the range of `Int`, written without fraction or exponent.

@@ -16,6 +16,9 @@ package struct JSONNumber: Hashable, Sendable {
         literal = pythonRepresentation(of: value)
     }
 
+    /// How Python's json spells what no JSON can say.
+    static let notFinite = ["NaN", "Infinity", "-Infinity"]
+
     /// Nil where the literal has a fraction or an exponent, is out of range, or is a negative zero, which no `Int` is.
     package var integer: Int? { literal == "-0" ? nil : Int(literal) }
 
@@ -95,8 +98,10 @@ package enum JSONValue: Hashable, Sendable {
     case object(JSONObject)
 
     /// Parses a whole text: one value, nothing after it. A key that stands twice in an object is refused.
-    package init(parsing bytes: [UInt8]) throws(JSONError) {
-        var scanner = JSONScanner(bytes)
+    ///
+    /// - Parameter takesPythonNumbers: `NaN`, `Infinity` and `-Infinity` are numbers, as Python's json writes and reads them.
+    package init(parsing bytes: [UInt8], takesPythonNumbers: Bool = false) throws(JSONError) {
+        var scanner = JSONScanner(bytes, takesPythonNumbers: takesPythonNumbers)
         self = try JSONValue(from: &scanner)
         try scanner.expectEnd()
     }
@@ -141,6 +146,19 @@ package enum JSONValue: Hashable, Sendable {
     package var double: Double? { if case .number(let value) = self { value.double } else { nil } }
     package var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
     package var object: JSONObject? { if case .object(let value) = self { value } else { nil } }
+
+    /// The same with numbers that are not finite as strings, so that any reader of JSON takes it.
+    package var withFiniteNumbers: JSONValue {
+        switch self {
+        case .number(let number) where JSONNumber.notFinite.contains(number.literal): return .string(number.literal)
+        case .array(let values): return .array(values.map(\.withFiniteNumbers))
+        case .object(let object):
+            var result = JSONObject()
+            for member in object.members { result[member.key] = member.value.withFiniteNumbers }
+            return .object(result)
+        default: return self
+        }
+    }
 
     /// The member of an object; nil for anything else.
     package subscript(key: String) -> JSONValue? { object?[key] }

@@ -71,7 +71,7 @@ extension Console {
     package func writeJSON(_ members: KeyValuePairs<String, JSONValue>) throws {
         var object = JSONObject(["schema": .integer(1)])
         for (key, value) in members { object[key] = value }
-        try writeDocument(JSONValue.object(object).text(.indented))
+        try writeDocument(JSONValue.object(object).withFiniteNumbers.text(.indented))
     }
 }
 

@@ -108,6 +108,10 @@ import Testing
         let meta = ["layers.0.attention.wq.weight", "layers.0.attention.wk.weight", "layers.0.feed_forward.w1.weight"]
         try folder.write(meta.map { Self.zeros($0, .bf16, [64, 64]) }.safetensors(), to: "consolidated.safetensors")
         #expect(try Checkpoint.open(folder.path).foreignWeights?.name == "the layout of Meta's and Mistral's own files")
+        // transformers' own class with these words calls its embedding otherwise.
+        try folder.write(
+            (meta + ["embed_tokens.weight"]).map { Self.zeros($0, .bf16, [64, 64]) }.safetensors(), to: "own.safetensors")
+        #expect(try Checkpoint.open(folder.path("own.safetensors")).foreignWeights == nil)
         // The same words elsewhere are another model's.
         let other = ["text_model.encoder.layers.0.attention.wq.weight", "decoder.blocks.0.feed_forward.w1.weight"]
         try folder.write(other.map { Self.zeros($0, .bf16, [64, 64]) }.safetensors(), to: "other.safetensors")

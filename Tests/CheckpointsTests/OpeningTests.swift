@@ -1,6 +1,7 @@
 import ByteIO
 import CheckpointTestSupport
 import Glibc
+import JSONText
 import TensorCore
 import Testing
 
@@ -280,6 +281,14 @@ import Testing
         #expect(
             Self.refusal(in: folder) == "FOLDER/config.json: \(config.refusal); "
                 + "hint: fetch it again: it is cut, or a web page or a Git LFS pointer came in its place")
+    }
+
+    /// As Python's json writes the limits of time steps of Mamba and its kin.
+    @Test func takesNumbersOfAConfigThatAreNotFinite() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Self.small.safetensors(), to: "model.safetensors")
+        try folder.write("{\"model_type\": \"mamba2\", \"time_step_limit\": [0.0, Infinity]}", to: "config.json")
+        #expect(try Checkpoint.open(folder.path).config?["time_step_limit"]?.array?.last?.double == .infinity)
     }
 
     @Test func refusesAnEndlessConfig() throws {

@@ -84,4 +84,18 @@ import Testing
         #expect(value.array?[0].integer == integer)
         #expect(value.array?[0].double == double)
     }
+
+    /// Python's json writes them, and so do the configurations of models made with it.
+    @Test func numbersThatAreNotFiniteAreTakenWhereAskedFor() throws {
+        let text = "{\"a\": [0.0, Infinity], \"b\": NaN, \"c\": -Infinity}"
+        let value = try JSONValue(parsing: Array(text.utf8), takesPythonNumbers: true)
+        #expect(value["a"]?.array?[1].double == .infinity && value["c"]?.double == -.infinity)
+        #expect(value["b"]?.double?.isNaN == true && value["b"]?.integer == nil)
+        #expect(value.text(.compact) == "{\"a\":[0.0,Infinity],\"b\":NaN,\"c\":-Infinity}")
+        #expect(value.withFiniteNumbers.text(.compact) == "{\"a\":[0.0,\"Infinity\"],\"b\":\"NaN\",\"c\":\"-Infinity\"}")
+        #expect(throws: JSONError.self) { try JSONValue(parsing: Array(text.utf8)) }
+        for wrong in ["Inf", "nan", "+Infinity", "Infinity1", "-NaN", "I", "-I"] {
+            #expect(throws: JSONError.self, "\(wrong)") { try JSONValue(parsing: Array(wrong.utf8), takesPythonNumbers: true) }
+        }
+    }
 }
