@@ -73,48 +73,15 @@ extension Checkpoint {
     private func hasSameValues(_ a: LogicalTensor, _ b: LogicalTensor) throws(FileError) -> Bool {
         guard a.shape == b.shape else { return false }
         switch (a.storage, b.storage) {
-        case (.plain(let first), .plain(let second)): return try hasSameValues(first, second)
+        case (.plain(let first), .plain(let second)): return try source.holdsSameValues(first, as: source, second)
         case (.quantized(let first), .quantized(let second)):
             guard first.state == second.state else { return false }
             // The state's own spelling does not matter; codes and constants do.
             for (part, other) in zip(first.parts.dropLast(), second.parts.dropLast()) {
-                guard try hasSameValues(part, other) else { return false }
+                guard try source.holdsSameValues(part, as: source, other) else { return false }
             }
             return true
         default: return false
         }
-    }
-
-    /// Compares two stored tensors as `torch.equal` does: by value, whatever the types.
-    private func hasSameValues(_ first: Int, _ second: Int) throws(FileError) -> Bool {
-        let (a, b) = (source.tensors[first], source.tensors[second])
-        guard a.shape == b.shape else { return false }
-        let isComparable = a.scalarType == b.scalarType || a.scalarType.kernelType != nil && b.scalarType.kernelType != nil
-        guard isComparable, a.scalarType.bitCount % 8 == 0, b.scalarType.bitCount % 8 == 0 else { return false }
-        let step = 1 << 18
-        var offset = 0
-        while offset < a.elementCount {
-            let count = min(step, a.elementCount - offset)
-            let left = try bytes(first, a.scalarType, offset, count), right = try bytes(second, b.scalarType, offset, count)
-            if a.scalarType != b.scalarType || left != right {
-                guard a.scalarType.kernelType != nil, Self.floats(left, a.scalarType) == Self.floats(right, b.scalarType) else {
-                    return false
-                }
-            }
-            offset += count
-        }
-        return true
-    }
-
-    private func bytes(_ tensor: Int, _ type: ScalarType, _ offset: Int, _ count: Int) throws(FileError) -> [UInt8] {
-        let width = type.bitCount / 8
-        return try source.bytes(ofTensor: tensor, offset * width..<(offset + count) * width)
-    }
-
-    private static func floats(_ bytes: [UInt8], _ type: ScalarType) -> [Float] {
-        var values = [Float](repeating: 0, count: bytes.count * 8 / type.bitCount)
-        var span = values.mutableSpan
-        FloatConversion.widen(bytes.span.bytes, of: type, into: &span)
-        return values
     }
 }

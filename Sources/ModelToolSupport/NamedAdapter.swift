@@ -32,13 +32,14 @@ package struct NamedAdapter: Sendable {
     }
 
     /// Says what is odd about the adapter, by itself and on this base.
-    package func passOnWarnings(for checkpoint: Checkpoint, _ console: Console) {
+    package func passOnWarnings(for checkpoint: Checkpoint, _ console: Console) throws {
         for warning in adapter.warnings { console.warning("\(adapter.path): \(warning)") }
         if adapter.configuration.isOfTask, let task = adapter.configuration.document["task_type"]?.string {
             console.warning(
                 "\(adapter.path) was trained for a task of its own (\(task.terminalSafe)) and not to write text: its head is not used")
         }
         warnOfOtherBase(checkpoint, console)
+        try console.warnOfCopies(in: adapter, for: checkpoint)
     }
 
     /// Says so where an adapter was trained on other weights; on the same ones in another form it works all the same.

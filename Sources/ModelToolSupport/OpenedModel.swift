@@ -53,7 +53,7 @@ extension Console {
         try memory.check(path, besides: other?.memory.total ?? 0)
         let loaded = try LoadedModel(checkpoint, configuration: configuration)
         let adapters = try NamedAdapter.all(texts)
-        for adapter in adapters { adapter.passOnWarnings(for: checkpoint, self) }
+        for adapter in adapters { try adapter.passOnWarnings(for: checkpoint, self) }
         let weights = try loaded.weights(with: adapters.map { ($0.adapter, $0.weight) }, engine: engine)
         let rowCount = weights.head.matrix.outputCount
         let files = try AdapterTokenizer.files(

@@ -17,6 +17,7 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let words = try inputs.dropFirst().map { word throws(UsageError) in try AdapterWord(word) }
     let base = try console.openCheckpoint(inputs[0], for: .computing)
     let adapters = try words.map { WeightedAdapter(try console.openAdapter($0.path), weight: $0.weight) }
+    for weighted in adapters { try console.warnOfCopies(in: weighted.adapter, for: base) }
     let reference = try arguments.string("reference").map { try console.openCheckpoint($0, for: .computing) }
     let (form, isFolder) = try outputForm(base, path, arguments)
     var plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form, keepsUndo: !arguments.flag("no-undo"))

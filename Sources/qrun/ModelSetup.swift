@@ -47,7 +47,7 @@ struct ModelSetup {
         model = loaded
         base = usesBytes ? loaded.withCompactHead(pool: engine.pool) : loaded
         adapters = try NamedAdapter.all(arguments.strings("adapter"))
-        for adapter in adapters { adapter.passOnWarnings(for: checkpoint, console) }
+        for adapter in adapters { try adapter.passOnWarnings(for: checkpoint, console) }
         let resized = try loaded.vocabularySize(with: adapters.map { ($0.adapter, $0.weight) })
         vocabularySize = resized ?? configuration.vocabularySize
         tokenizerFiles = try AdapterTokenizer.files(

@@ -15,7 +15,7 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
     let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .running)
     let loaded = try LoadedModel(checkpoint)
     let named = try arguments.string("adapter").map { try NamedAdapter($0) }
-    named?.passOnWarnings(for: checkpoint, console)
+    try named?.passOnWarnings(for: checkpoint, console)
     let adapters = named.map { [(adapter: $0.adapter, factor: $0.weight)] } ?? []
     let rowCount = try loaded.vocabularySize(with: adapters)
     let files = try AdapterTokenizer.files(
