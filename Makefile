@@ -59,7 +59,7 @@ lint: dependencies
 # Everything stays under $(FUZZ): build, seeds, corpus (taken up again by the next run), logs, findings.
 fuzz: dependencies
 	QNF_FUZZ=1 $(SWIFT) build -c release --product fuzz --scratch-path $(FUZZ)/build
-	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) sh Sources/fuzz/run.sh $(FUZZ)/build/release/fuzz $(FUZZ) $(FUZZ_READERS)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) sh Sources/Development/fuzz/run.sh $(FUZZ)/build/release/fuzz $(FUZZ) $(FUZZ_READERS)
 
 # swiftc has no undefined behaviour sanitizer on Linux; what it would find in Swift traps anyway. The C code has it.
 sanitize: dependencies

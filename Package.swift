@@ -18,8 +18,46 @@ let kernelFlags =
     ["-O3", "-Wall", "-Wextra", "-Werror", "-Wno-error=pass-failed"]
     + (isFuzzing ? ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"] : [])
 
-/// A Swift target of ours. Dependencies point down only, in the order of the layers below; `make lint` checks that
-/// nothing else is imported.
+/// Layers from the bottom up: folders of Sources, and the rooms in each. A room depends on lower layers, and within its own layer
+/// only on what `sideways` names; anything else fails the build. `make lint` checks that nothing else is imported.
+let layers: [(name: String, rooms: Set<String>)] = [
+    ("C", ["CKernels", "CSystem", "CZlib", "COpenBLAS"]),
+    ("Bytes", ["ByteIO", "JSONText", "Parallelism"]),
+    ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
+    ("Containers", ["SafetensorsFormat", "TensorFlowFormat"]),
+    ("Checkpoints", ["Checkpoints", "Adapters", "Tokenization", "Jinja"]),
+    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Training"]),
+    ("Operations", ["Operations", "AdapterAlgebra"]),
+    ("Tools", ["CommandLineKit", "ToolSupport", "ModelToolSupport", "qconvert", "qinspect", "qmerge", "qrun", "qtrain", "qverify"]),
+    ("Development", ["kernelbench", "toolbench", "fuzz"]),
+]
+let sideways: [String: Set<String>] = [
+    "Quantization": ["TensorCore"],
+    "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
+    "AdapterAlgebra": ["Operations"],
+    "ToolSupport": ["CommandLineKit"], "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
+    "qconvert": ["CommandLineKit", "ToolSupport"], "qinspect": ["CommandLineKit", "ToolSupport"],
+    "qmerge": ["CommandLineKit", "ToolSupport"], "qrun": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
+    "qtrain": ["CommandLineKit", "ToolSupport", "ModelToolSupport"], "qverify": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
+]
+
+/// Puts a room into the folder of its layer, and refuses arrows that point up or sideways.
+func settle(_ target: Target) {
+    func layer(of room: String) -> Int {
+        guard let layer = layers.firstIndex(where: { $0.rooms.contains(room) }) else { fatalError("\(room) stands in no layer") }
+        return layer
+    }
+    let own = layer(of: target.name)
+    target.path = "Sources/\(layers[own].name)/\(target.name)"
+    for dependency in target.dependencies {
+        guard case .byNameItem(let name, _) = dependency else { fatalError("\(target.name) depends on something that is no target") }
+        guard layer(of: name) < own || sideways[target.name]?.contains(name) == true else {
+            fatalError("\(target.name) (\(layers[own].name)) may not depend on \(name) (\(layers[layer(of: name)].name))")
+        }
+    }
+}
+
+/// A Swift target of ours.
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
@@ -188,3 +226,5 @@ if isFuzzing {
             exclude: ["run.sh"], swiftSettings: swiftSettings,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
 }
+
+for target in package.targets where target.type != .test && target.path == nil { settle(target) }

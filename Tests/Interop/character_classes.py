@@ -1,8 +1,8 @@
-"""Writes the tables of characters in Sources/Tokenization, as the tokenizers library takes them.
+"""Writes the tables of characters in Sources/Checkpoints/Tokenization, as the tokenizers library takes them.
 
-    python character_classes.py ranges > ../../Sources/Tokenization/Splitting/CharacterRanges.swift
-    python character_classes.py categories > ../../Sources/Tokenization/Splitting/CategoryRuns.swift
-    python character_classes.py compatibility > ../../Sources/Tokenization/Normalizing/CompatibilityMappings.swift
+    python character_classes.py ranges > ../../Sources/Checkpoints/Tokenization/Splitting/CharacterRanges.swift
+    python character_classes.py categories > ../../Sources/Checkpoints/Tokenization/Splitting/CategoryRuns.swift
+    python character_classes.py compatibility > ../../Sources/Checkpoints/Tokenization/Normalizing/CompatibilityMappings.swift
 
 The library asks Oniguruma for categories, and other libraries for what is inside of a word, a digit or punctuation; the Unicode
 versions of none of them are Python's or Swift's, and ids must not depend on ours.

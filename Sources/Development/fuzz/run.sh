@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fuzzes one reader after another; called by `make fuzz`.
-#   sh Sources/fuzz/run.sh FUZZ FOLDER [READER...]     FUZZ: the built fuzzer; FOLDER: keeps inputs, logs and findings
+#   sh Sources/Development/fuzz/run.sh FUZZ FOLDER [READER...]     FUZZ: the built fuzzer; FOLDER: keeps inputs, logs and findings
 # FUZZ_SECONDS for each reader, or FUZZ_RUNS executions instead. Exit status 1 where something was found.
 set -eu
 fuzz=$1
@@ -20,7 +20,7 @@ export SWIFT_BACKTRACE=enable=no
 
 if [ -n "${FUZZ_RUNS:-}" ]; then limit=-runs=$FUZZ_RUNS; else limit=-max_total_time=${FUZZ_SECONDS:-60}; fi
 mkdir -p "$folder/findings" "$folder/logs"
-"$fuzz" --seeds="$folder/seeds" --from="$(dirname "$0")/../.."
+"$fuzz" --seeds="$folder/seeds" --from="$(dirname "$0")/../../.."
 
 found=
 for reader; do
