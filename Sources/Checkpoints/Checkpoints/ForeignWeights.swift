@@ -38,9 +38,7 @@ package struct ForeignWeights: Sendable, Hashable {
 extension ForeignWeights {
     /// What the tensors and config.json of a model show; nil where its weights can be computed with.
     static func recognize(_ tensors: [LogicalTensor], config: JSONValue?) -> ForeignWeights? {
-        var plain: [ByteKey: ScalarType] = [:]
-        for tensor in tensors where tensor.quantized == nil { plain[ByteKey(tensor.name)] = tensor.scalarType }
-        let packed = PackedEncoding.find(tensors, plain: plain)
+        let packed = PackedEncoding.find(tensors)
         return wholeAdapter(tensors) ?? packed ?? layout(tensors) ?? unexplained(tensors) ?? stated(config)
     }
 
@@ -176,11 +174,15 @@ private struct PackedEncoding {
         }
     }
 
-    static func find(_ tensors: [LogicalTensor], plain: [ByteKey: ScalarType]) -> ForeignWeights? {
-        for tensor in tensors where tensor.quantized == nil && isCode(tensor.scalarType) {
+    static func find(_ tensors: [LogicalTensor]) -> ForeignWeights? {
+        let codes = tensors.filter { $0.quantized == nil && isCode($0.scalarType) }
+        // Most checkpoints have none, and a header may list 100,000 names.
+        guard !codes.isEmpty else { return nil }
+        let names = Set(tensors.lazy.filter { $0.quantized == nil }.map { ByteKey($0.name) })
+        for tensor in codes {
             for row in rows where row.types.contains(tensor.scalarType) && tensor.name.hasSuffix(row.codes) {
                 let module = tensor.name.dropLast(row.codes.count)
-                guard let companion = row.companions.first(where: { plain[ByteKey(module + $0)] != nil }) else { continue }
+                guard let companion = row.companions.first(where: { names.contains(ByteKey(module + $0)) }) else { continue }
                 return ForeignWeights(
                     kind: .packed, name: row.name, place: ForeignWeights.tensorPlace(tensor.name),
                     message:
