@@ -131,11 +131,12 @@ let package = Package(
         tool("qconvert"),
         tool("qinspect"),
         tool("qmerge", ["AdapterAlgebra"]),
+        // Apart from ToolSupport, as tools that run no model would carry and build the whole engine for it.
         library(
             "ModelToolSupport",
             [
-                "ByteIO", "JSONText", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "CommandLineKit",
-                "ToolSupport",
+                "ByteIO", "JSONText", "Checkpoints", "Adapters", "Operations", "Tokenization", "Transformer", "ModelLoading",
+                "CommandLineKit", "ToolSupport",
             ]),
         tool("qverify", ["Parallelism", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
         tool("qrun", ["Parallelism", "SafetensorsFormat", "Tokenization", "Transformer", "ModelLoading", "ModelToolSupport"]),

@@ -99,7 +99,7 @@ func writeOutputFolder(
         let folder = try TemporaryFolder()
         let old = try InputFile(path: folder.write("old", to: "m.qnf"))
         #expect(
-            report(in: folder) { try writeOutput("new", to: "m.qnf", in: folder) } == "m.qnf: exists already\nhint: --force replaces it")
+            report(in: folder) { try writeOutput("new", to: "m.qnf", in: folder) } == "m.qnf: exists already\nhint: `replaces` replaces it")
         #expect(try folder.text("m.qnf") == "old")
         try writeOutput("new", to: "m.qnf", in: folder, replaces: true)
         #expect(try folder.text("m.qnf") == "new")
@@ -113,7 +113,7 @@ func writeOutputFolder(
         try writeOutputFolder(["config.json": "{}", "a.safetensors": "1", "b.safetensors": "2"], to: "model", in: folder)
         #expect(
             report(in: folder) { try writeOutputFolder(["a.safetensors": "3"], to: "model", in: folder) }
-                == "model: exists already\nhint: --force replaces it")
+                == "model: exists already\nhint: `replaces` replaces it")
         try writeOutputFolder(["a.safetensors": "3"], to: "model", in: folder, replaces: true)
         #expect(try folder.names("model") == ["a.safetensors"])
         #expect(try folder.text("model/a.safetensors") == "3")
@@ -170,7 +170,7 @@ func writeOutputFolder(
                 try output.commit([])
                 Issue.record("an existing output was replaced")
             } catch {
-                #expect(error == FileError(place, "exists already", hint: "--force replaces it"))
+                #expect(error == FileError(place, "exists already", hint: "`replaces` replaces it"))
             }
             #expect(try folder.names() == ["out"])
             if isFolder { rmdir(place) } else { unlink(place) }

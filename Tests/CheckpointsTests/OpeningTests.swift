@@ -207,12 +207,12 @@ import Testing
         (
             ["adapter_config.json", "README.md"],
             "FOLDER: is an adapter, not a model; "
-                + "hint: name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two"
+                + "hint: name its base model here; `AdapterListing` shows the adapter, `Merge` merges the two"
         ),
         (
             ["adapter_model.safetensors"],
             "FOLDER: is an adapter, not a model; "
-                + "hint: name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two"
+                + "hint: name its base model here; `AdapterListing` shows the adapter, `Merge` merges the two"
         ),
         (["pytorch_model.bin"], "FOLDER/pytorch_model.bin: is empty; hint: the download failed; fetch the file again"),
         (["model.gguf"], "FOLDER/model.gguf: is empty; hint: the download failed; fetch the file again"),
@@ -255,7 +255,7 @@ import Testing
         #expect(
             Self.refusal("adapter_model.safetensors", in: folder)
                 == "FOLDER/adapter_model.safetensors: is an adapter, not a model; "
-                + "hint: name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two")
+                + "hint: name its base model here; `AdapterListing` shows the adapter, `Merge` merges the two")
     }
 
     @Test func pointerInAFolderIsNamed() throws {

@@ -111,7 +111,7 @@ import Transformer
                 == FileError(
                     adapter,
                     "has 'lora_bias', which adds a bias to 'lm_head', but the layer has none in \(base), and a llama has no place for one "
-                        + "there", hint: "use it beside the base, which 'qrun --adapter' does"))
+                        + "there", hint: "use it beside the base, which `AdapterApplication` does"))
     }
 
     /// Two at once: what cannot be merged cannot be run either, with the same words.

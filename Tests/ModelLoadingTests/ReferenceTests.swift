@@ -111,7 +111,7 @@ import Transformer
         _ = try session.append([1, 2, 3])
         #expect(
             throws: ModelError(
-                "9 tokens do not fit into the context of 8", hint: "--context sets up more, as far as the model goes")
+                "9 tokens do not fit into the context of 8", hint: "`contextLength` sets up more, as far as the model goes")
         ) { try session.append([1, 2, 3, 4, 5, 6]) }
     }
 }

@@ -42,7 +42,7 @@ import Testing
     }
 
     static let plain = try? QuantizationSettings(quantType: .nf4, blockSize: 64, isDoubleQuantized: false)
-    static let allowHint = "hint: --allow-nonfinite with --no-double-quant quantizes it all the same, as bitsandbytes does"
+    static let allowHint = "hint: `allowsNonfinite` with `plainConstants` quantizes it all the same, as bitsandbytes does"
 
     // MARK: - Values
 
@@ -101,7 +101,7 @@ import Testing
         #expect(
             try Self.refusal("m.safetensors", in: folder, allowsNonfinite: true)
                 == "FOLDER/m.safetensors: tensor 'h.3.attn.c_proj.weight': element [0, 0] is not a finite number; "
-                + "hint: double quantization would spread it to the whole tensor; with --no-double-quant it stays in its block")
+                + "hint: double quantization would spread it to the whole tensor; with `plainConstants` it stays in its block")
     }
 
     @Test func constantsTooLargeToAverageAreRefused() throws {
@@ -110,7 +110,7 @@ import Testing
         try folder.write([StoredTensor("a.weight", [4, 64], values)].safetensors(), to: "m.safetensors")
         #expect(
             try Self.refusal("m.safetensors", in: folder) == "FOLDER/m.safetensors: tensor 'a.weight': nested offset inf is not finite; "
-                + "hint: its values are too large to be averaged; use --no-double-quant")
+                + "hint: its values are too large to be averaged; use `plainConstants`")
         let report = try convert(folder.path("m.safetensors"), to: folder.path("new.qnf"), settings: Self.plain)
         #expect(report.quantizedCount == 1)
     }
@@ -231,7 +231,7 @@ import Testing
                 == OperationError(
                     "\(path) is 4-bit already (nf4, blocks of 64, double quantization), "
                         + "but fp4, blocks of 128, no double quantization is asked for",
-                    hint: "start from the dense model, or accept a second loss: qconvert to-hf --dequantize first")
+                    hint: "start from the dense model, or accept a second loss: `DenseExport` first")
         }
         try convert(path, to: folder.path("m.qnf"), settings: .standard)
     }

@@ -23,7 +23,7 @@ import Testing
 
     @Test func tooLittleMemoryIsRefused() {
         let error = OperationError(
-            "--max-memory allows 16777216 bytes, but this needs at least 33311552",
+            "`maximumMemory` allows 16777216 bytes, but this needs at least 33311552",
             hint: "allow more; most of it is the header of the model, the constants of its largest tensor, and the program itself")
         #expect(throws: error) { try Resources(threadCount: 8, maximumMemory: 16 << 20, fixedMemory: 5_000_000) }
     }

@@ -89,7 +89,7 @@ import Testing
             (
                 ["to-nf4", "SAMPLES/llama-bnb4", "-o", "OUT/a.qnf", "--block-size", "128"], .failed,
                 "qconvert: error: SAMPLES/llama-bnb4 is 4-bit already (nf4, blocks of 64, double quantization), but nf4, blocks of 128, "
-                    + "double quantization is asked for\nhint: start from the dense model, or accept a second loss: qconvert to-hf --dequantize first\n"
+                    + "double quantization is asked for\nhint: start from the dense model, or accept a second loss: 'qconvert to-hf --dequantize' first\n"
             ),
             (
                 ["to-nf4", "SAMPLES/llama-hf", "-o", "OUT/a.qnf", "--keep", "("], .usage,

@@ -83,7 +83,7 @@ import Testing
         let truncation = #expect(throws: FileError.self) {
             try TrainingCheckpoint.read(short, identity: identity, parameters: run.parameters, optimizer: run.optimizer)
         }
-        #expect(truncation?.hint == "remove this checkpoint, and --resume goes on from the one before it")
+        #expect(truncation?.hint == "remove this checkpoint, and `resume` goes on from the one before it")
     }
 
     @Test func refusesADiskWithoutRoom() throws {

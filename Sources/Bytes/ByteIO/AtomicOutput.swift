@@ -70,7 +70,7 @@ package struct AtomicOutput: ~Copyable {
             }
         } catch {
             guard error.code == EEXIST else { throw FileError(destination, "cannot be put in place: \(systemErrorText(error.code))") }
-            throw FileError(destination, "exists already", hint: "--force replaces it")
+            throw FileError(destination, "exists already", hint: "`replaces` replaces it")
         }
         Self.synchronizeFolder(FilePath.folder(of: target.place))
     }

@@ -29,7 +29,7 @@ struct OutputDestination: Sendable {
             throw FileError(path, "is \(found); a \(isFolder ? "folder" : "file") is to be written", hint: "choose another output")
         }
         if isFolder { try checkModelFolder() }
-        guard replaces else { throw FileError(path, "exists already", hint: "--force replaces it") }
+        guard replaces else { throw FileError(path, "exists already", hint: "`replaces` replaces it") }
         guard FilePath.identity(of: place)?.device == FilePath.identity(of: FilePath.folder(of: place))?.device else {
             throw FileError(path, "is a mount point, which cannot be replaced", hint: "choose an output inside it")
         }

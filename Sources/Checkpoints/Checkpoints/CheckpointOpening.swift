@@ -153,6 +153,6 @@ extension Checkpoint {
     private static func adapterError(_ path: String) -> FileError {
         FileError(
             path, "is an adapter, not a model",
-            hint: "name its base model here; 'qinspect adapter' shows the adapter, 'qmerge' merges the two")
+            hint: "name its base model here; `AdapterListing` shows the adapter, `Merge` merges the two")
     }
 }

@@ -89,7 +89,7 @@ extension ForeignWeights {
         return ForeignWeights(
             kind: .unscaledFloat8, name: "float8 without scales", place: tensorPlace(float8.name),
             message: "is \(float8.scalarType.rawValue), but its scales are missing ('\(float8.name)_scale_inv' or '\(float8.name)_scale')",
-            hint: "fetch the checkpoint again, whole; if the weights were cast to float8 without scales, say so with --plain-float8")
+            hint: "fetch the checkpoint again, whole; if the weights were cast to float8 without scales, say so with `takingPlainFloat8`")
     }
 
     /// What config.json says the weights are quantized with, where no tensor shows it.

@@ -72,6 +72,6 @@ extension EvaluationError {
     static func notFinite(_ model: EvaluationModel, position: Int) -> EvaluationError {
         EvaluationError(
             "\(model.name): the logits of token \(position + 1) of the text are not finite",
-            hint: "some of its weights are damaged; qinspect stats shows which")
+            hint: "some of its weights are damaged; `Statistics` shows which")
     }
 }

@@ -8,24 +8,26 @@ extension LoadedModel {
     /// The model's weights with adapters on top, which are computed beside the base: nothing of it is copied or changed.
     ///
     /// - Parameters:
-    ///   - adapters: each with a factor for what it adds. What one replaces as a whole must not be replaced by another, and
-    ///     has no factor but 1.
+    ///   - bound: to this model, by `bound(_:)`.
     ///   - engine: computes the lengths of rows that DoRA needs.
-    package func weights(
-        with adapters: [(adapter: Adapter, factor: Float)], engine: MatrixEngine
-    ) throws(FileError) -> ModelWeights {
-        let bound = try bound(adapters)
+    package func weights(with bound: BoundAdapters, engine: MatrixEngine) throws(FileError) -> ModelWeights {
         var application = AdapterApplication(self, bound, engine: engine)
         try application.run()
         return application.weights
     }
 
-    /// Rows that embedding and head have with these adapters, where the model has others; nil where it has as many.
-    package func vocabularySize(with adapters: [(adapter: Adapter, factor: Float)]) throws(FileError) -> Int? {
-        try bound(adapters).vocabularySize.flatMap { $0 == configuration.vocabularySize ? nil : $0 }
+    /// The same with adapters that are bound for this alone.
+    package func weights(
+        with adapters: [(adapter: Adapter, factor: Float)], engine: MatrixEngine
+    ) throws(FileError) -> ModelWeights {
+        try weights(with: bound(adapters), engine: engine)
     }
 
-    private func bound(_ adapters: [(adapter: Adapter, factor: Float)]) throws(FileError) -> BoundAdapters {
+    /// Adapters in the places of the model that they change.
+    ///
+    /// - Parameter adapters: each with a factor for what it adds. What one replaces as a whole must not be replaced by another,
+    ///   and has no factor but 1.
+    package func bound(_ adapters: [(adapter: Adapter, factor: Float)]) throws(FileError) -> BoundAdapters {
         try BoundAdapters(adapters.map { WeightedAdapter($0.adapter, weight: Double($0.factor)) }, to: adapterBase)
     }
 

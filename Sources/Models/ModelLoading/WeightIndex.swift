@@ -75,13 +75,13 @@ struct WeightIndex: Sendable {
             guard tensor.isConv1D == expected.isConv1D else {
                 throw refuse(
                     "was quantized as \(expected.dimensions), but a Conv1D weight is quantized transposed, as [out, in]",
-                    hint: "convert the model again with 'qconvert to-nf4', which transposes such weights")
+                    hint: "convert the model again with `Conversion`, which transposes such weights")
             }
         } else {
             guard tensor.scalarType.isNarrowable else {
                 throw refuse(
                     "is \(tensor.scalarType.rawValue); weights of F32, F16 and BF16 can be run",
-                    hint: "'qconvert to-safetensors --dtype f32' converts other floating-point types")
+                    hint: "`Export(castingTo: .f32)` converts other floating-point types")
             }
         }
     }

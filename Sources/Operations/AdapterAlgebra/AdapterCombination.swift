@@ -54,7 +54,7 @@ package struct AdapterCombination: Sendable {
                         throw OperationError(
                             "'\(module.name)' has rank \(first.update.rank) in \(first.adapter.adapter.path), but \(update.rank) in "
                                 + "\(weighted.adapter.path), and factors are added up only where they are equal",
-                            hint: "--combine cat, or svd, takes any ranks")
+                            hint: "`combination` cat, or svd, takes any ranks")
                     }
                 }
                 entry.parts.append((weighted, update))

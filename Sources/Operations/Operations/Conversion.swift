@@ -194,7 +194,7 @@ private final class ConversionRun: Sendable {
         guard !allowsNonfinite, let first = FiniteScan.firstNonfinite(RawSpan(_unsafeBytes: floats), of: .f32) else { return }
         throw FileError(
             plan.checkpoint.path, at: "tensor '\(source.tensors[index].name)'", "element \(offset / 4 + first) is not a finite number",
-            hint: "the file is damaged, or was made of a model with such values; --allow-nonfinite copies them")
+            hint: "the file is damaged, or was made of a model with such values; `allowsNonfinite` copies them")
     }
 
     private func quantize(_ index: Int, _ range: Range<Int>, worker: Int) throws {
@@ -233,8 +233,8 @@ private final class ConversionRun: Sendable {
             throw FileError(
                 plan.checkpoint.path, at: "tensor '\(tensor.name)'", "element \(Self.place(ofElement: position, in: tensor)) \(reason)",
                 hint: allowsNonfinite
-                    ? "double quantization would spread it to the whole tensor; with --no-double-quant it stays in its block"
-                    : "--allow-nonfinite with --no-double-quant quantizes it all the same, as bitsandbytes does")
+                    ? "double quantization would spread it to the whole tensor; with `plainConstants` it stays in its block"
+                    : "`allowsNonfinite` with `plainConstants` quantizes it all the same, as bitsandbytes does")
         }
         findings.withLock { $0.nonfinite[index] = min($0.nonfinite[index] ?? .max, position) }
     }
@@ -276,7 +276,7 @@ private final class ConversionRun: Sendable {
         } catch {
             throw FileError(
                 plan.checkpoint.path, at: "tensor '\(plan.items[index].tensor.name)'", error.message,
-                hint: "its values are too large to be averaged; use --no-double-quant")
+                hint: "its values are too large to be averaged; use `plainConstants`")
         }
     }
 

@@ -34,7 +34,7 @@ extension ConversionPlan {
             remarks.append(
                 Remark(
                     text: "\(count(asked, "tensor", of: first)) 4-bit, for which transformers has no 4-bit layer: "
-                        + "'qconvert to-hf' will write \(asked.count == 1 ? "it" : "them") dense", hint: nil))
+                        + "`HuggingFaceExport` will write \(asked.count == 1 ? "it" : "them") dense", hint: nil))
         }
         let fused = fusedExperts
         if let first = fused.first {
@@ -47,7 +47,7 @@ extension ConversionPlan {
             remarks.append(
                 Remark(
                     text: obstacle,
-                    hint: "this .qnf serves here; for transformers, 'qconvert to-hf --dequantize' writes a folder that it loads"))
+                    hint: "this .qnf serves here; for transformers, `DenseExport` writes a folder that it loads"))
         }
         return remarks
     }
@@ -62,8 +62,8 @@ extension ConversionPlan {
         return Remark(
             text:
                 "\(count(found, reason == .expert ? "expert weight" : "weight", of: first)) 4-bit here, \(share(found)) of the bytes: \(why), "
-                + "and 'qconvert to-hf' will write \(found.count == 1 ? "it" : "them") dense",
-            hint: "--match-transformers keeps them dense in the .qnf, too")
+                + "and `HuggingFaceExport` will write \(found.count == 1 ? "it" : "them") dense",
+            hint: "`matchesTransformers` keeps them dense in the .qnf, too")
     }
 
     /// `12 expert weights like 'model.layers.0.mlp.experts.0.up_proj.weight' are`.

@@ -104,7 +104,7 @@ package struct ConversionPlan: Sendable {
         guard let requested, requested != existing else { return existing }
         throw OperationError(
             "\(checkpoint.path) is 4-bit already (\(existing)), but \(requested) is asked for",
-            hint: "start from the dense model, or accept a second loss: qconvert to-hf --dequantize first")
+            hint: "start from the dense model, or accept a second loss: `DenseExport` first")
     }
 
     /// Refuses what would give a file that says something else than its source.

@@ -102,7 +102,7 @@ package struct IntegrityCheck: Sendable {
         for (index, element) in nonfinite.sorted(by: { $0.key < $1.key }) {
             let finding = IntegrityReport.Finding(
                 tensor: source.tensors[index].name, message: "element \(element) is not a finite number")
-            // A checksum that is right says that they were written so (`--allow-nonfinite`).
+            // A checksum that is right says that they were written so (`allowsNonfinite`).
             let isDamage = constants.contains(index) && checkpoint.storedChecksum(ofTensor: index) == nil
             if isDamage { problems.append(finding) } else { flaws.append(finding) }
         }

@@ -34,7 +34,7 @@ package struct Resources: Sendable {
             while need(chunk, threads) > maximumMemory, threads > 1 { threads -= 1 }
             guard need(chunk, threads) <= maximumMemory else {
                 throw OperationError(
-                    "--max-memory allows \(maximumMemory) bytes, but this needs at least \(need(chunk, threads))",
+                    "`maximumMemory` allows \(maximumMemory) bytes, but this needs at least \(need(chunk, threads))",
                     hint: "allow more; most of it is the header of the model, the constants of its largest tensor, and the program itself")
             }
         }

@@ -102,12 +102,12 @@ struct Frame: Sendable {
         let (rowCount, columnCount) = (dimensions.count > 1 ? dimensions[dimensions.count - 2] : 1, dimensions.last ?? 1)
         if selection.rows != nil, dimensions.count < 2 {
             throw OperationError(
-                "--rows is given, but '\(tensor.name)' of shape \(tensor.shape) has no rows",
-                hint: dimensions.isEmpty ? "it is a single number" : "--columns selects its elements")
+                "`rows` is given, but '\(tensor.name)' of shape \(tensor.shape) has no rows",
+                hint: dimensions.isEmpty ? "it is a single number" : "`columns` selects its elements")
         }
         if selection.columns != nil, dimensions.isEmpty {
             throw OperationError(
-                "--columns is given, but '\(tensor.name)' of shape \(tensor.shape) has no columns", hint: "it is a single number")
+                "`columns` is given, but '\(tensor.name)' of shape \(tensor.shape) has no columns", hint: "it is a single number")
         }
         leading = try Self.leading(tensor, selection.leading)
         rows = try Self.range(selection.rows, count: rowCount, option: "rows", tensor)
@@ -118,7 +118,7 @@ struct Frame: Sendable {
             throw OperationError(
                 "\(rows.count) rows and \(columns.count) columns of '\(tensor.name)' are asked for, but at most "
                     + "\(TensorSlice.elementCountLimit) elements are shown",
-                hint: "qconvert to-safetensors writes all of them for other programs")
+                hint: "`Export` writes all of them for other programs")
         }
         start = zip(leading, dimensions).reduce(0) { $0 * $1.1 + $1.0 } * rowCount * columnCount
     }
@@ -131,13 +131,13 @@ struct Frame: Sendable {
         guard let indices else { return extents.map { _ in 0 } }
         guard indices.count == extents.count else {
             throw OperationError(
-                "--index has \(indices.count) \(indices.count == 1 ? "number" : "numbers"), but '\(tensor.name)' of shape \(tensor.shape) has "
+                "`index` has \(indices.count) \(indices.count == 1 ? "number" : "numbers"), but '\(tensor.name)' of shape \(tensor.shape) has "
                     + "\(extents.count) dimensions before its rows and columns")
         }
         return try zip(indices, extents).map { index, extent throws(OperationError) in
             let place = index < 0 ? index + extent : index
             guard place >= 0, place < extent else {
-                throw OperationError("--index \(index) lies outside of '\(tensor.name)', whose shape is \(tensor.shape)")
+                throw OperationError("`index` \(index) lies outside of '\(tensor.name)', whose shape is \(tensor.shape)")
             }
             return place
         }

@@ -167,9 +167,9 @@ package final class Console: Sendable {
     private func report(_ kind: String, _ emphasis: Style.Emphasis, _ message: String, _ hint: String?) {
         let style = style(for: errorTerminal)
         // A name from a file may have megabytes: what happened and with which numbers stands at the two ends.
-        let shown = message.terminalSafe.middleTruncated(to: Self.messageWidth)
+        let shown = message.spelledAsOptions.terminalSafe.middleTruncated(to: Self.messageWidth)
         var text = "\(toolName): \(style.apply(emphasis, kind + ":")) \(shown)\n"
-        if let hint { text += "\(style.bold("hint:")) \(hint.terminalSafe)\n" }
+        if let hint { text += "\(style.bold("hint:")) \(hint.spelledAsOptions.terminalSafe)\n" }
         writeError(text)
     }
 

@@ -1,66 +1,120 @@
 import Adapters
-import Checkpoints
+import ByteIO
+package import Checkpoints
 package import CommandLineKit
 package import ModelLoading
+import Operations
 package import Tokenization
-package import ToolSupport
+import ToolSupport
 package import Transformer
 
-/// A model as a tool measures it.
+/// A model that is about to be run, measured or trained, with all that can be refused refused before the work begins.
+///
+/// Every tool opens it in this one order: the checkpoint, what config.json says, memory, checksums where they are asked for, the
+/// weights, the adapters, which tokenizer. The tokenizer itself is read when it is needed.
 package struct OpenedModel: Sendable {
-    package let path: String
-    /// As they were asked for: `FILE` or `FILE@WEIGHT`.
-    package let adapters: [String]
+    package let options: ModelOptions
     package let loaded: LoadedModel
-    /// With the adapters that were asked for.
-    package let weights: ModelWeights
-    package let tokenizer: Tokenizer
-    /// What running it takes.
-    package let memory: MemoryEstimate
+    /// In the order of the command line.
+    package let adapters: [NamedAdapter]
+    /// What running it takes; nil where nobody asked.
+    package let memory: MemoryEstimate?
+    /// Rows of the embedding with all adapters.
+    package let vocabularySize: Int
+    /// All adapters in their places.
+    private let bound: BoundAdapters
+    /// An adapter's tokenizer, where that is used; nil for the model's own.
+    private let tokenizerFiles: [CompanionFile]?
 
-    /// A default context no longer than this: attention takes the square of it.
-    package static let defaultContext = 2048
-
+    package var path: String { options.path }
+    package var checkpoint: Checkpoint { loaded.checkpoint }
     package var configuration: ModelConfiguration { loaded.configuration }
 
-    /// Refuses ids of a text that have no row in the embedding.
-    package func check(_ ids: [TokenID]) throws {
-        try loaded.check(ids, of: tokenizer, rowCount: weights.head.matrix.outputCount)
+    /// `model.qnf with alpaca.lora, poet.lora@0.5`.
+    package var title: String { adapters.isEmpty ? path : "\(path) with \(options.adapters.joined(separator: ", "))" }
+
+    init(
+        _ options: ModelOptions, _ loaded: LoadedModel, memory: MemoryEstimate?, _ console: Console
+    ) throws {
+        self.options = options
+        self.loaded = loaded
+        self.memory = memory
+        adapters = try NamedAdapter.all(options.adapters)
+        for adapter in adapters { try adapter.passOnWarnings(for: loaded.checkpoint, console) }
+        bound = try loaded.bound(adapters.map { ($0.adapter, $0.weight) })
+        vocabularySize = bound.vocabularySize ?? loaded.configuration.vocabularySize
+        tokenizerFiles = try AdapterTokenizer.files(
+            options.tokenizer, of: adapters.map(\.adapter), base: loaded.checkpoint,
+            isResized: vocabularySize != loaded.configuration.vocabularySize, console)
     }
 
-    /// `model.qnf with alpaca.lora, poet.lora@0.5`.
-    package var title: String { adapters.isEmpty ? path : "\(path) with \(adapters.joined(separator: ", "))" }
+    /// The weights with all adapters.
+    ///
+    /// - Parameter base: the model itself with another output head; nil for it as it is.
+    package func weights(on base: LoadedModel? = nil, engine: MatrixEngine) throws -> ModelWeights {
+        try (base ?? loaded).weights(with: bound, engine: engine)
+    }
+
+    /// Files that a tokenizer is read from.
+    package var companionFiles: [CompanionFile] { tokenizerFiles ?? checkpoint.files }
+
+    /// The tokenizer, where there is one that fits; passes on what is odd about it.
+    package func tokenizer(_ console: Console) throws -> Tokenizer {
+        let tokenizer = try checkpoint.tokenizer(of: tokenizerFiles)
+        try loaded.check(tokenizer, rowCount: vocabularySize)
+        for warning in tokenizer.warnings { console.warning("\(path): \(warning)") }
+        return tokenizer
+    }
+
+    /// Refuses ids of a text that have no row in the embedding.
+    package func check(_ ids: [TokenID], of tokenizer: Tokenizer) throws {
+        try loaded.check(ids, of: tokenizer, rowCount: vocabularySize)
+    }
+
+    /// Refuses a context for which there is too little memory.
+    ///
+    /// - Parameter others: bytes of another model that is held at the same time.
+    package func checkMemory(positions: Int, isExact: Bool, besides others: Int = 0) throws {
+        try MemoryEstimate(checkpoint, configuration, positions: positions, isExact: isExact).check(path, besides: others)
+    }
 }
 
 extension Console {
-    /// Opens a model with its tokenizer, ready to run in float32, and passes on what is odd about it.
+    /// Opens a model and passes on what is odd about it.
     ///
     /// - Parameters:
-    ///   - adapters: to put on it, each `FILE` or `FILE@WEIGHT`.
-    ///   - choice: whose tokenizer is used, where an adapter brings its own.
-    ///   - context: positions that will be set up; nil for the default.
-    ///   - other: a model that is held in memory at the same time.
-    /// - Throws: where it is no model that can be run, needs more memory than there is, has a tokenizer with tokens that it does not
-    ///   know, or is not what an adapter fits.
+    ///   - isExact: whether it will run in float32 throughout.
+    ///   - others: bytes of another model that is held at the same time.
+    ///   - positions: of the context that will be set up; nil where that is not known yet, and memory is checked by the caller.
+    /// - Throws: where it is no model that can be run, needs more memory than there is, or is not what an adapter fits.
     package func openModel(
-        _ path: String, adapters texts: [String] = [], tokenizer choice: AdapterTokenizer.Choice? = nil, context: Int?,
-        beside other: OpenedModel? = nil, engine: MatrixEngine
+        _ options: ModelOptions, isExact: Bool = true, besides others: Int = 0,
+        positions: (ModelConfiguration) throws -> Int?
     ) throws -> OpenedModel {
-        let checkpoint = try openCheckpoint(path, for: .running)
+        let checkpoint = try openCheckpoint(options.path, for: .running)
+        // Before anything is mapped.
         let configuration = try LoadedModel.configuration(of: checkpoint)
-        let positions = context ?? min(OpenedModel.defaultContext, configuration.contextLength)
-        let memory = MemoryEstimate(checkpoint, configuration, positions: positions, isExact: true)
-        try memory.check(path, besides: other?.memory.total ?? 0)
+        let memory = try positions(configuration).map {
+            MemoryEstimate(checkpoint, configuration, positions: $0, isExact: isExact)
+        }
+        try memory?.check(options.path, besides: others)
+        if options.verifies { try verify(checkpoint, threadCount: options.threadCount) }
         let loaded = try LoadedModel(checkpoint, configuration: configuration)
-        let adapters = try NamedAdapter.all(texts)
-        for adapter in adapters { try adapter.passOnWarnings(for: checkpoint, self) }
-        let weights = try loaded.weights(with: adapters.map { ($0.adapter, $0.weight) }, engine: engine)
-        let rowCount = weights.head.matrix.outputCount
-        let files = try AdapterTokenizer.files(
-            choice, of: adapters.map(\.adapter), base: checkpoint, isResized: rowCount != configuration.vocabularySize, self)
-        let tokenizer = try checkpoint.tokenizer(of: files)
-        for warning in loaded.warnings + tokenizer.warnings { self.warning("\(path): \(warning)") }
-        try loaded.check(tokenizer, rowCount: rowCount)
-        return OpenedModel(path: path, adapters: texts, loaded: loaded, weights: weights, tokenizer: tokenizer, memory: memory)
+        for warning in loaded.warnings { self.warning("\(options.path): \(warning)") }
+        return try OpenedModel(options, loaded, memory: memory, self)
+    }
+
+    private func verify(_ checkpoint: Checkpoint, threadCount: Int?) throws {
+        let progress = progress("verifying", total: checkpoint.storedByteCount)
+        let resources = try Resources(threadCount: threadCount, progress: { progress.advance(by: $0) })
+        let report = try IntegrityCheck(checkpoint, resources: resources).run()
+        progress.finish()
+        if let problem = (report.problems + report.flaws).first {
+            throw FileError(
+                checkpoint.path, at: problem.tensor.map { "tensor '\($0)'" }, problem.message, hint: "fetch or convert the model again")
+        }
+        if report.checksumCount == 0 {
+            warning("\(checkpoint.path): the format keeps no checksums: only values that are not finite were looked for")
+        }
     }
 }

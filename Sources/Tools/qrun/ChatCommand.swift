@@ -1,4 +1,3 @@
-import Checkpoints
 import CommandLineKit
 import Glibc
 import ModelLoading
@@ -8,9 +7,9 @@ import Transformer
 
 /// `qrun chat MODEL`.
 func chat(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let setup = try ModelSetup(arguments, console)
-    let tokenizer = try setup.tokenizer(console)
-    var conversation = try Conversation(setup, tokenizer, arguments, console)
+    let setup = try ModelSetup(RunOptions(arguments), console)
+    let tokenizer = try setup.model.tokenizer(console)
+    var conversation = try Conversation(setup, tokenizer, console)
     while let line = try readMessage(console) {
         guard try conversation.take(line) else { break }
     }
@@ -31,25 +30,20 @@ private struct Conversation {
     private let console: Console
     private let template: PromptTemplate
     private let opening: [ChatMessage]
-    private let extraStops: [String]
-    private let tokenLimit: Int
     private var sampling: SamplingSettings
     private var generator: TextGenerator
     private var messages: [ChatMessage]
 
-    init(_ setup: ModelSetup, _ tokenizer: Tokenizer, _ arguments: ParsedArguments, _ console: Console) throws {
+    init(_ setup: ModelSetup, _ tokenizer: Tokenizer, _ console: Console) throws {
         self.setup = setup
         self.tokenizer = tokenizer
         self.console = console
-        template = try arguments.template(of: tokenizer, otherwise: .none, path: setup.model.checkpoint.path, console)
-        opening = arguments.string("system").map { [ChatMessage(.system, $0)] } ?? []
-        extraStops = try arguments.stopTexts()
-        tokenLimit = arguments.integer(always: "max-tokens")
-        sampling = arguments.samplingSettings()
-        let asked = try ModelSetup.contextLength(setup.configuration, arguments)
-        let contextLength = arguments.isGiven("context") ? asked : min(asked, ModelSetup.defaultContextLength)
-        generator = TextGenerator(
-            session: try setup.session(setup.weights(setup.adapters), contextLength: contextLength), tokenizer: tokenizer)
+        let options = setup.options
+        template = setup.model.template(of: tokenizer, options.prompts, otherwise: .none, console)
+        opening = options.system.map { [ChatMessage(.system, $0)] } ?? []
+        sampling = options.sampling
+        let session = try setup.session(contextLength: options.conversationLength(setup.configuration))
+        generator = TextGenerator(session: session, tokenizer: tokenizer)
         messages = opening
     }
 
@@ -71,24 +65,25 @@ private struct Conversation {
 
     private func writeHelp() throws {
         try console.writeLine("/adapter NAME  /adapter none  /reset  /help  /exit; Ctrl-C stops an answer")
-        if !setup.adapters.isEmpty { try console.writeLine("adapters: \(setup.adapters.map(\.name).joined(separator: ", "))".terminalSafe) }
+        let adapters = setup.model.adapters
+        if !adapters.isEmpty { try console.writeLine("adapters: \(adapters.map(\.name).joined(separator: ", "))".terminalSafe) }
     }
 
     private mutating func switchAdapter(_ name: String) throws {
-        let chosen = name == "none" ? [] : setup.adapters.filter { $0.name == name }
-        guard name == "none" || !chosen.isEmpty else {
-            let known = setup.adapters.map(\.name).joined(separator: ", ")
+        let chosen = setup.model.adapters.first { $0.name == name }
+        guard name == "none" || chosen != nil else {
+            let known = setup.model.adapters.map(\.name).joined(separator: ", ")
             console.warning("there is no adapter '\(name)'", hint: known.isEmpty ? "give some with --adapter" : "there are: \(known), none")
             return
         }
-        generator.exchange(try setup.weights(chosen))
+        generator.exchange(try setup.weights(with: name == "none" ? nil : chosen))
         console.note(name == "none" ? "the base alone" : "adapter \(name)")
     }
 
     private mutating func answer(_ text: String) throws {
         messages.append(ChatMessage(.user, text))
         let ids = try tokenizer.encode(template.render(messages, opensResponse: true)).ids
-        try setup.check(ids, of: tokenizer)
+        try setup.model.check(ids, of: tokenizer)
         guard ids.count < generator.session.cache.capacity else {
             messages.removeLast()
             console.warning(
@@ -98,8 +93,9 @@ private struct Conversation {
         }
         let stops = template.stops(in: tokenizer)
         let request = GenerationRequest(
-            prompt: ids, tokenLimit: tokenLimit, sampling: sampling,
-            stopTokens: Set(stops.ids + setup.configuration.endTokenIDs.map { TokenID($0) }), stopTexts: stops.texts + extraStops)
+            prompt: ids, tokenLimit: setup.options.tokenLimit, sampling: sampling,
+            stopTokens: Set(stops.ids + setup.configuration.endTokenIDs.map { TokenID($0) }),
+            stopTexts: stops.texts + setup.options.stopTexts)
         let (console, isTerminal) = (console, console.outputTerminal.isTerminal)
         let result = try console.absorbingInterrupts { isInterrupted in
             try generator.generate(request, isInterrupted: isInterrupted) { piece in

@@ -15,8 +15,7 @@ private let templates = PromptTemplate.Name.allCases.map(\.rawValue)
 private let modelOptions: [Option] =
     [
         .text("adapter", short: "a", "FILE[@W]", help: "LoRA adapter to add beside the base, with a weight (default: 1)").repeatable(),
-        .choice(
-            "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
+        .tokenizer(
             help: "whose tokenizer and chat template are used, where an adapter brings its own"),
         .choice("template", templates, defaultText: "the model's own, if it has one", help: "how prompts are written for the model"),
     ] + Option.specialTokens + [

@@ -54,22 +54,23 @@ struct Prompt {
     /// Nil where the model has none: ids in, ids out.
     let tokenizer: Tokenizer?
 
-    init(_ source: PromptSource, _ setup: ModelSetup, _ arguments: ParsedArguments, _ console: Console) throws {
+    /// - Parameter showsText: whether ids are shown as text.
+    init(_ source: PromptSource, _ setup: ModelSetup, showsText: Bool, _ console: Console) throws {
         var stopTokens = Set(setup.configuration.endTokenIDs.map { TokenID($0) })
-        var stopTexts = try arguments.stopTexts()
+        var stopTexts = setup.options.stopTexts
         switch source {
         case .ids(let ids):
             self.ids = ids
             // Ids go in and come out; a tokenizer only shows them as text.
-            tokenizer = arguments.isGiven("dump-logits") ? nil : setup.tokenizerIfAny(console)
+            tokenizer = showsText ? setup.tokenizerIfAny(console) : nil
             stopTokens.formUnion(tokenizer?.specialTokens.stops ?? [])
         case .text(let text):
-            let tokenizer = try setup.tokenizer(console)
-            let path = setup.model.checkpoint.path
-            let template = try arguments.template(of: tokenizer, otherwise: .none, path: path, console)
-            let messages = (arguments.string("system").map { [ChatMessage(.system, $0)] } ?? []) + [ChatMessage(.user, text)]
+            let (model, path) = (setup.model, setup.model.path)
+            let tokenizer = try model.tokenizer(console)
+            let template = model.template(of: tokenizer, setup.options.prompts, otherwise: .none, console)
+            let messages = (setup.options.system.map { [ChatMessage(.system, $0)] } ?? []) + [ChatMessage(.user, text)]
             ids = try tokenizer.encode(template.render(messages, opensResponse: true)).ids
-            try setup.check(ids, of: tokenizer)
+            try model.check(ids, of: tokenizer)
             console.warnOfLostBytes(of: text, tokenizer, path: path)
             if let beginning = tokenizer.specialTokens.beginning, ids.starts(with: [beginning, beginning]) {
                 console.warning("\(path): the prompt begins with the BOS, and the tokenizer adds another", hint: "leave it out of the text")

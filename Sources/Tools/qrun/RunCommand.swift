@@ -12,25 +12,25 @@ import Transformer
 /// `qrun MODEL`.
 func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
+    let options = try RunOptions(arguments)
     let source = try PromptSource(arguments, console)
-    let setup = try ModelSetup(arguments, console)
-    let prompt = try Prompt(source, setup, arguments, console)
-    let tokenLimit = arguments.integer(always: "max-tokens")
-    let modelContext = try ModelSetup.contextLength(setup.configuration, arguments)
+    let setup = try ModelSetup(options, console)
+    let logits = arguments.string("dump-logits")
+    let prompt = try Prompt(source, setup, showsText: logits == nil, console)
+    let modelContext = try options.contextLength(setup.configuration)
     guard prompt.ids.count <= modelContext else {
         throw Failure(
             "the prompt has \(prompt.ids.count) tokens, but the context has room for \(modelContext)",
             hint: setup.configuration.rotary == nil ? "shorten it" : "shorten it, or set up more room with --context")
     }
-    if let path = arguments.string("dump-logits") {
-        let session = try setup.session(setup.weights(setup.adapters), contextLength: prompt.ids.count)
+    if let path = logits {
+        let session = try setup.session(contextLength: prompt.ids.count)
         return try dumpLogits(of: prompt.ids, session, to: path, setup.model.checkpoint, arguments, console)
     }
-    let contextLength = min(modelContext, prompt.ids.count + tokenLimit)
-    let session = try setup.session(setup.weights(setup.adapters), contextLength: contextLength)
+    let session = try setup.session(contextLength: min(modelContext, prompt.ids.count + options.tokenLimit))
     var generator = TextGenerator(session: session, tokenizer: prompt.tokenizer)
     var request = GenerationRequest(
-        prompt: prompt.ids, tokenLimit: tokenLimit, sampling: arguments.samplingSettings(), stopTokens: prompt.stopTokens,
+        prompt: prompt.ids, tokenLimit: options.tokenLimit, sampling: options.sampling, stopTokens: prompt.stopTokens,
         stopTexts: prompt.stopTexts)
     request.needsProbabilities = arguments.flag("json")
     let isStreamed = !arguments.flag("json")
@@ -61,10 +61,10 @@ private func writeJSON(
         ])
     }
     try console.writeJSON([
-        "model": .string(setup.model.checkpoint.path), "adapters": .strings(setup.adapters.map(\.adapter.path)),
+        "model": .string(setup.model.path), "adapters": .strings(setup.model.adapters.map(\.adapter.path)),
         "prompt_ids": .array(prompt.ids.map { .integer(Int($0)) }),
         "text": prompt.tokenizer == nil ? .null : .string(result.text), "end": .string(result.end.rawValue), "tokens": .array(tokens),
-        "exact": .bool(setup.isExact), "prompt_seconds": .double(result.promptSeconds),
+        "exact": .bool(setup.options.isExact), "prompt_seconds": .double(result.promptSeconds),
         "generation_seconds": .double(result.generationSeconds),
         "prompt_tokens_per_second": result.promptTokensPerSecond.map { .double($0) } ?? .null,
         "tokens_per_second": result.tokensPerSecond.map { .double($0) } ?? .null, "seconds": .double(measures.seconds),

@@ -42,8 +42,13 @@ struct AnswerSession {
     ) {
         self.data = data
         self.answerLimit = answerLimit
-        let longest = configuration.rotary == nil ? configuration.contextLength : data.lengthLimit + answerLimit
-        session = InferenceSession(configuration, weights, engine: resources.engine, contextLength: longest, cacheType: .f32)
+        let length = Self.contextLength(configuration, data, answerLimit: answerLimit)
+        session = InferenceSession(configuration, weights, engine: resources.engine, contextLength: length, cacheType: .f32)
+    }
+
+    /// Positions for the longest sample or question, and its answer.
+    static func contextLength(_ configuration: ModelConfiguration, _ data: TrainingData, answerLimit: Int) -> Int {
+        configuration.rotary == nil ? configuration.contextLength : data.lengthLimit + answerLimit
     }
 
     /// The mean loss of everything that is learned of samples.

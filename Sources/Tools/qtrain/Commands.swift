@@ -97,9 +97,7 @@ private let evaluateCommand = Command(
     arguments: [Argument("model", help: modelHelp)],
     options: dataOptions + [
         .path("adapter", "ADAPTER[@W]", help: "adapter on top of the model, times weight W"),
-        .choice(
-            "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
-            help: "whose tokenizer is used, where the adapter brings its own"),
+        .tokenizer(help: "whose tokenizer is used, where the adapter brings its own"),
         .choice("part", DataSplit.Part.allCases.map(\.rawValue), default: "test", help: "which part of the split"),
         .integer(
             "answers", in: 0...1_000_000, defaultText: "0, with --output all", help: "records to answer, from the first of the part on"),

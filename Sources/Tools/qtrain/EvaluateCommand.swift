@@ -3,25 +3,20 @@ import ByteIO
 import Checkpoints
 import CommandLineKit
 import JSONText
-import ModelLoading
 import ModelToolSupport
 import Parallelism
 import ToolSupport
 import Training
-import Transformer
 
 /// `qtrain evaluate`.
 func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .running)
-    let loaded = try LoadedModel(checkpoint)
-    let named = try arguments.string("adapter").map { try NamedAdapter($0) }
-    try named?.passOnWarnings(for: checkpoint, console)
-    let adapters = named.map { [(adapter: $0.adapter, factor: $0.weight)] } ?? []
-    let rowCount = try loaded.vocabularySize(with: adapters)
-    let files = try AdapterTokenizer.files(
-        arguments.string("tokenizer").flatMap(AdapterTokenizer.Choice.init), of: adapters.map(\.adapter), base: checkpoint,
-        isResized: rowCount != nil, console)
-    let data = try TrainingData(loaded, arguments, console, tokenizerFiles: files, rowCount: rowCount)
+    let options = ModelOptions(
+        path: arguments.positional(always: "model"), adapters: arguments.string("adapter").map { [$0] } ?? [],
+        tokenizer: arguments.string("tokenizer"), threadCount: arguments.integer("threads"))
+    let answerLimit = arguments.integer(always: "answer-length")
+    let dataOptions = try DataOptions(arguments)
+    let model = try console.openModel(options) { _ in nil }
+    let data = try TrainingData(model, dataOptions, console)
     let part = DataSplit.Part(rawValue: arguments.string(always: "part")) ?? .test
     let outcome = try data.samples(part, console)
     guard !outcome.samples.isEmpty else {
@@ -29,13 +24,15 @@ func evaluate(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
             "\(data.set.path): the \(part.rawValue) split has no \(data.unit) to evaluate",
             hint: "--split and --part choose others; --max-length may cut all there is to learn")
     }
-    let inputs = checkpoint.inputFiles + [try InputFile(path: data.set.path)] + (named?.adapter.files ?? [])
+    let inputs = model.checkpoint.inputFiles + [try InputFile(path: data.set.path)] + model.adapters.flatMap(\.adapter.files)
     let output = try arguments.string("output").map {
         try AtomicOutput(destination: $0, replaces: arguments.flag("force"), inputs: inputs)
     }
-    let resources = ComputeResources(pool: WorkerPool(threadCount: arguments.integer("threads")))
-    let weights = try loaded.weights(with: adapters, engine: resources.engine)
-    let session = AnswerSession(loaded.configuration, weights, data, resources, answerLimit: arguments.integer(always: "answer-length"))
+    try model.checkMemory(
+        positions: AnswerSession.contextLength(model.configuration, data, answerLimit: answerLimit), isExact: true)
+    let resources = ComputeResources(pool: WorkerPool(threadCount: options.threadCount))
+    let session = AnswerSession(
+        model.configuration, try model.weights(engine: resources.engine), data, resources, answerLimit: answerLimit)
     let asked = data.split.indices(part).prefix(arguments.integer("answers") ?? (output == nil ? 0 : .max))
     let progress = console.progress("evaluating", total: outcome.samples.count + asked.count, unit: .items(data.unit))
     let loss = try session.loss(outcome, progress: progress)

@@ -16,6 +16,13 @@ struct MemoryFit {
     let lengthLimit: Int
     let workerCount: Int
 
+    /// Whether activations are computed again instead of kept.
+    enum Recomputation: String, CaseIterable {
+        /// Where memory is short.
+        case auto
+        case on, off
+    }
+
     /// The settings on which a batch's memory depends.
     struct Size {
         var batchSize: Int
@@ -43,11 +50,10 @@ struct MemoryFit {
 
     /// Whether activations are recomputed, and the memory that the run then takes.
     ///
-    /// - Parameter checkpointing: `on`, `off` or `auto`.
     /// - Throws: where it does not fit, with what would make it fit.
-    func choose(checkpointing: String, limit: Int) throws(Failure) -> (recomputes: Bool, memory: TrainingMemory) {
-        var size = Size(batchSize: batchSize, lengthLimit: lengthLimit, recomputes: checkpointing == "on")
-        if checkpointing == "auto", estimate(size).total > limit { size.recomputes = true }
+    func choose(_ recomputation: Recomputation, limit: Int) throws(Failure) -> (recomputes: Bool, memory: TrainingMemory) {
+        var size = Size(batchSize: batchSize, lengthLimit: lengthLimit, recomputes: recomputation == .on)
+        if recomputation == .auto, estimate(size).total > limit { size.recomputes = true }
         let memory = estimate(size)
         guard memory.total > limit else { return (size.recomputes, memory) }
         throw Failure(

@@ -13,9 +13,9 @@ struct RunOutput: ~Copyable {
 
     /// - Throws: where the output exists, is an input, or does not fit on the disk.
     init(_ setup: TrainSetup) throws(FileError) {
-        let isFolder = setup.settings.isFull
+        let isFolder = setup.options.isFull
         let output = try AtomicOutput(
-            destination: setup.arguments.string(always: "output"), isFolder: isFolder, replaces: setup.arguments.flag("force"),
+            destination: setup.options.files.output, isFolder: isFolder, replaces: setup.options.files.replaces,
             inputs: setup.inputs)
         let weights = isFolder ? try ModelFolderOutput.weightsFile(for: setup.model, in: output) : nil
         if !isFolder { try AdapterOutput.reserve(setup.model, in: output) }

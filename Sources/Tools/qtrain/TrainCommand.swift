@@ -1,50 +1,47 @@
-import Adapters
-import ByteIO
 import Checkpoints
 import CommandLineKit
 import JSONText
-import ModelLoading
-import Parallelism
+import ModelToolSupport
 import ToolSupport
 import Training
 
 /// `qtrain MODEL`.
 func train(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
-    let settings = try TrainSettings(arguments)
-    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .running)
-    let loaded = try LoadedModel(checkpoint)
-    for warning in loaded.warnings { console.warning("\(checkpoint.path): \(warning)") }
-    if settings.isFull, checkpoint.tensors.contains(where: { $0.quantized != nil }) {
+    let options = try TrainOptions(arguments)
+    // What a run takes is known once its data is.
+    let model = try console.openModel(options.model) { _ in nil }
+    if options.isFull, model.checkpoint.tensors.contains(where: { $0.quantized != nil }) {
         throw Failure(
-            "\(checkpoint.path): --full trains dense weights, but these are 4-bit",
+            "\(model.path): --full trains dense weights, but these are 4-bit",
             hint: "train LoRA factors beside them (leave out --full), or take the original model")
     }
-    let data = try TrainingData(loaded, arguments, console)
-    let setup = try TrainSetup(loaded, data, settings, arguments, console)
-    if arguments.flag("dry-run") { return try setup.describe(console) }
+    let data = try TrainingData(model, options.data, console)
+    let setup = try TrainSetup(model.loaded, data, options, console)
+    let isJSON = arguments.flag("json")
+    if arguments.flag("dry-run") { return try setup.describe(asJSON: isJSON, console) }
     // Opened before the long work: what cannot be written is an error now.
     let outcome = try setup.run(console, measures, into: try RunOutput(setup))
-    try report(outcome, setup, measures, arguments, console)
+    try report(outcome, setup, measures, asJSON: isJSON, console)
     return .done
 }
 
 private func report(
-    _ outcome: TrainOutcome, _ setup: TrainSetup, _ measures: RunMeasures, _ arguments: ParsedArguments, _ console: Console
+    _ outcome: TrainOutcome, _ setup: TrainSetup, _ measures: RunMeasures, asJSON: Bool, _ console: Console
 ) throws {
-    let path = arguments.string(always: "output"), history = outcome.history
+    let path = setup.options.files.output, history = outcome.history
     let first = history.evaluations.first
     // Of what is written.
-    let last = setup.settings.keepsBest ? history.best : history.evaluations.last
-    if setup.settings.keepsBest, last?.step == 0 {
+    let last = setup.options.keepsBest ? history.best : history.evaluations.last
+    if setup.options.keepsBest, last?.step == 0 {
         console.warning(
             "the validation loss was never lower than before the first step: \(path) is what the run began with",
             hint: "a lower --lr, or other data")
     }
-    if arguments.flag("json") {
+    if asJSON {
         return try console.writeJSON([
             "output": .string(path), "steps": .integer(history.losses.count),
-            "output_step": .integer(setup.settings.keepsBest ? last?.step ?? 0 : history.losses.count),
+            "output_step": .integer(setup.options.keepsBest ? last?.step ?? 0 : history.losses.count),
             "ended_early": .bool(history.losses.count < setup.run.plan.stepCount),
             "trained_parameters": .integer(setup.model.parameters.elementCount),
             "loss": .double(history.losses.last ?? .nan), "validation_loss_before": .double(first?.loss ?? .nan),
@@ -60,12 +57,12 @@ private func report(
     let room = console.outputTerminal.isTerminal ? console.outputTerminal.width - numbers.count - 9 : 60
     try console.writeLine("loss  \(Sparkline.text(history.losses, width: min(60, room)))  \(numbers)")
     if let first, let last {
-        let place = setup.settings.keepsBest ? "after step \(last.step), the lowest, which is written" : "after"
+        let place = setup.options.keepsBest ? "after step \(last.step), the lowest, which is written" : "after"
         try console.writeLine("validation loss \(text(first.loss)) before, \(text(last.loss)) \(place)")
     }
     if let test = outcome.testLoss { try console.writeLine("test loss \(text(test)) after") }
     let kind =
-        setup.settings.isFull
+        setup.options.isFull
         ? "all weights in f32"
         : "\(NumberText.grouped(setup.model.parameters.elementCount)) parameters of \(setup.model.tunedModules.count) layers"
     try console.writeLine("\(path): \(kind), \(history.losses.count) steps")

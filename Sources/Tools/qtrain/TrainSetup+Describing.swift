@@ -11,11 +11,11 @@ extension TrainSetup {
     }
 
     /// What `--dry-run` prints; the time of a step is that of one that is measured.
-    func describe(_ console: Console) throws -> ExitCode {
+    func describe(asJSON: Bool, _ console: Console) throws -> ExitCode {
         let seconds = try measureStep()
         let counts = tokenCounts
         let total = seconds * Double(run.plan.stepCount)
-        if arguments.flag("json") {
+        if asJSON {
             try console.writeJSON([
                 "trained_parameters": .integer(model.parameters.elementCount), "samples": .integer(samples.samples.count),
                 "tokens": .integer(counts.all), "learned_tokens": .integer(counts.learned), "steps": .integer(run.plan.stepCount),
@@ -43,9 +43,9 @@ extension TrainSetup {
     private func measureStep() throws -> Double {
         let batch = Batch(firstBatch.map { samples.samples[$0] })
         let start = ContinuousClock().now
-        _ = try model.accumulate(batch, lossWeight: 1, seed: settings.seed, batchNumber: 0)
+        _ = try model.accumulate(batch, lossWeight: 1, seed: options.seed, batchNumber: 0)
         let elapsed = (ContinuousClock().now - start).components
-        return (Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18) * Double(settings.accumulation)
+        return (Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18) * Double(options.accumulation)
     }
 
     /// One sample as the model sees it, what is learned in brackets: so that a person can see whether it is what was meant.

@@ -25,14 +25,14 @@ extension TrainSetup {
     /// - Throws: also where the run was stopped. On a signal it does not return at all: the process ends by that signal,
     ///   once the steps that were taken are safe.
     func run(_ console: Console, _ measures: RunMeasures, into output: consuming RunOutput) throws -> TrainOutcome {
-        let isResumed = arguments.flag("resume")
+        let isResumed = options.files.resumes
         if isResumed { try run.resume() } else { try refuseOldCheckpoints() }
         showSample(console)
         if isResumed { console.note("going on after step \(run.stepCount) of \(run.plan.stepCount)") }
         try prepareCheckpoints()
-        let replaces = isResumed || arguments.flag("force")
-        let picture = try PlotOutput(path: arguments.string("plot"), replaces: replaces, inputs: inputs)
-        let log = try arguments.string("log").map {
+        let replaces = isResumed || options.files.replaces
+        let picture = try PlotOutput(path: options.files.plot, replaces: replaces, inputs: inputs)
+        let log = try options.files.log.map {
             try AppendedFile(path: $0, continues: isResumed, replaces: replaces, inputs: inputs)
         }
         let progress = console.progress("training", total: run.plan.stepCount - run.stepCount, unit: .items("steps"))
@@ -56,13 +56,13 @@ extension TrainSetup {
                 guard run.best != nil, let best = run.history.best, best.step > 0 else { throw explained(error) }
                 run.restoreBest()
                 try output.write(self)
-                let path = arguments.string(always: "output")
+                let path = options.files.output
                 throw explained(error, kept: "\(path) has the parameters after step \(best.step), whose validation loss was lowest")
             case .success(.finished):
                 if run.hasLostPatience, run.stepCount < run.plan.stepCount { tellOfEarlyEnd(watch, console) }
                 run.restoreBest()
                 try write(output)
-                if stop.isRequested { console.note("\(arguments.string(always: "output")) is written, after all \(run.stepCount) steps") }
+                if stop.isRequested { console.note("\(options.files.output) is written, after all \(run.stepCount) steps") }
             }
         } catch {
             progress.finish()
@@ -106,7 +106,7 @@ extension TrainSetup {
     private func takeSteps(
         _ watch: RunWatch, _ stop: StopRequest, _ console: Console
     ) throws -> Result<TrainingRun.Ending, TrainingError> {
-        let prompts = PromptWatch(setup: self, prompts: arguments.strings("sample-prompt"), watch: watch, console: console)
+        let prompts = PromptWatch(setup: self, prompts: options.samplePrompts, watch: watch, console: console)
         do {
             if run.stepCount == 0 { try prompts.answer(afterStep: 0) }
             let ending = try run.run(isStopRequested: { stop.isRequested || watch.logFailure != nil }) { event in
@@ -145,13 +145,11 @@ extension TrainSetup {
         }
     }
 
-    private var checkpointFolder: CheckpointFolder {
-        CheckpointFolder(path: arguments.string("checkpoints") ?? arguments.string(always: "output") + ".checkpoints")
-    }
+    private var checkpointFolder: CheckpointFolder { CheckpointFolder(path: options.files.checkpoints) }
 
     /// A new run does not mix its checkpoints with those of another.
     private func refuseOldCheckpoints() throws {
-        guard let old = try checkpointFolder.checkpoints().last, !arguments.flag("force") else { return }
+        guard let old = try checkpointFolder.checkpoints().last, !options.files.replaces else { return }
         throw FileError(
             checkpointFolder.path, "holds checkpoints of an earlier run, the newest after step \(old.step)",
             hint: "--resume goes on with it, --force begins anew")
@@ -159,11 +157,11 @@ extension TrainSetup {
 
     /// A folder that cannot be made is an error now, not after hours; one beside the output can be, as the output could.
     private func prepareCheckpoints() throws {
-        if arguments.isGiven("save-every") {
+        if options.files.saveInterval != nil {
             let byteCount = TrainingCheckpoint.byteCount(parameters: model.parameters, optimizer: trainer.optimizer, best: run.best)
-            try checkpointFolder.checkRoom(forCheckpointsOf: byteCount, keeping: arguments.integer(always: "keep"))
+            try checkpointFolder.checkRoom(forCheckpointsOf: byteCount, keeping: options.files.keptCheckpoints)
         }
-        if arguments.isGiven("checkpoints") || arguments.isGiven("save-every") { try checkpointFolder.create() }
+        if options.files.hasOwnCheckpoints || options.files.saveInterval != nil { try checkpointFolder.create() }
     }
 
     /// With the places of the records concerned, and what is still there.
@@ -176,7 +174,7 @@ extension TrainSetup {
         }
         let kept =
             run.saved.map {
-                "; the checkpoint after step \($0.step) is still good" + (settings.isFull ? "" : ", and --init-from begins with it")
+                "; the checkpoint after step \($0.step) is still good" + (options.isFull ? "" : ", and --init-from begins with it")
             } ?? ""
         return Failure(message, hint: error.hint + kept + (output.map { "; " + $0 } ?? ""))
     }

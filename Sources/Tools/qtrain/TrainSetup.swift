@@ -4,14 +4,14 @@ import Checkpoints
 import CommandLineKit
 import JSONText
 import ModelLoading
+import ModelToolSupport
 import Parallelism
 import ToolSupport
 import Training
 
 /// A run that is ready to go: memory planned, first factors drawn, schedule known.
 struct TrainSetup {
-    let settings: TrainSettings
-    let arguments: ParsedArguments
+    let options: TrainOptions
     let loaded: LoadedModel
     let data: TrainingData
     let model: TrainableModel
@@ -29,11 +29,8 @@ struct TrainSetup {
     /// Samples of the first batch.
     let firstBatch: [Int]
 
-    init(
-        _ loaded: LoadedModel, _ data: TrainingData, _ settings: TrainSettings, _ arguments: ParsedArguments, _ console: Console
-    ) throws {
-        self.settings = settings
-        self.arguments = arguments
+    init(_ loaded: LoadedModel, _ data: TrainingData, _ options: TrainOptions, _ console: Console) throws {
+        self.options = options
         self.loaded = loaded
         self.data = data
         samples = try data.samples(.train, console)
@@ -45,60 +42,59 @@ struct TrainSetup {
         let validationOutcome = try data.samples(.validation, console), testOutcome = try data.samples(.test, console)
         outcomes = [(.train, samples), (.validation, validationOutcome), (.test, testOutcome)]
         let watched = validationOutcome.samples, kept = testOutcome.samples
-        let validation = TrainingData.batches(watched, size: settings.batchSize)
-        test = TrainingData.batches(kept, size: settings.batchSize)
-        if let option = settings.validationOption, validation.isEmpty {
+        let validation = TrainingData.batches(watched, size: options.batchSize)
+        test = TrainingData.batches(kept, size: options.batchSize)
+        if let option = options.validationOption, validation.isEmpty {
             throw UsageError(
                 "--\(option) goes by the validation loss, but no \(data.unit) are in the validation split",
                 hint: "--split gives the shares of training, testing and validation")
         }
         let lengths = samples.samples.map { $0.tokens.count - 1 }
-        let schedule = settings.schedule(lengths, maximumLength: data.lengthLimit)
+        let schedule = options.schedule(lengths, maximumLength: data.lengthLimit)
         var beginning = schedule
         firstBatch = beginning.next().batches[0]
-        let stepCount = arguments.integer("steps") ?? schedule.stepCount(epochs: arguments.integer(always: "epochs"))
-        let pool = WorkerPool(threadCount: arguments.integer("threads"))
+        let stepCount = options.stepCount ?? schedule.stepCount(epochs: options.epochCount)
+        let pool = WorkerPool(threadCount: options.model.threadCount)
         resources = ComputeResources(pool: pool)
-        let network = try Network(loaded, tuning: settings.tuning)
+        let network = try Network(loaded, tuning: options.tuning)
         guard !network.parameters.slots.isEmpty else {
             throw UsageError(
-                "--targets '\(arguments.string(always: "targets"))' selects no layer of this model",
+                "--targets '\(options.targets)' selects no layer of this model",
                 hint: "its layers are named like '\(loaded.configuration.linearModules.first ?? "")'")
         }
         let fit = MemoryFit(
-            network: network, baseByteCount: loaded.checkpoint.storedByteCount, optimizer: settings.optimizer,
-            keepsBest: settings.keepsBest, lengths: lengths,
-            heldOut: (watched + kept).map { $0.tokens.count - 1 }, packs: settings.packs, batchSize: settings.batchSize,
+            network: network, baseByteCount: loaded.checkpoint.storedByteCount, optimizer: options.optimizer,
+            keepsBest: options.keepsBest, lengths: lengths,
+            heldOut: (watched + kept).map { $0.tokens.count - 1 }, packs: options.packs, batchSize: options.batchSize,
             lengthLimit: data.lengthLimit, workerCount: pool.threadCount)
         let (recomputes, memory) = try fit.choose(
-            checkpointing: arguments.string(always: "checkpointing"),
-            limit: arguments.byteCount("max-memory") ?? AvailableMemory.byteCount ?? .max)
+            options.recomputation, limit: options.memoryLimit ?? AvailableMemory.byteCount ?? .max)
         self.memory = memory
-        let size = MemoryFit.Size(batchSize: settings.batchSize, lengthLimit: data.lengthLimit, recomputes: recomputes)
+        let size = MemoryFit.Size(batchSize: options.batchSize, lengthLimit: data.lengthLimit, recomputes: recomputes)
         model = try TrainableModel(
             network, positionLimit: fit.positionLimit(size), longestSample: fit.longest(size), recomputes: recomputes,
             resources: resources)
         let fingerprint = try loaded.checkpoint.weightFingerprint()
         self.fingerprint = fingerprint
-        let start = try arguments.string("init-from").map { try RunStart($0, of: loaded, fingerprint, console) }
+        let start = try options.files.start.map { try RunStart($0, of: loaded, fingerprint, console) }
         inputs = loaded.checkpoint.inputFiles + [try InputFile(path: data.set.path)] + (start?.files ?? [])
-        let folder = CheckpointFolder(path: arguments.string("checkpoints") ?? arguments.string(always: "output") + ".checkpoints")
+        let folder = CheckpointFolder(path: options.files.checkpoints)
         let optimizer = try Optimizer(
-            settings.optimizer, parameterCount: model.parameters.values.count,
-            folder: FilePath.folder(of: arguments.string(always: "output")))
+            options.optimizer, parameterCount: model.parameters.values.count,
+            folder: FilePath.folder(of: options.files.output))
         trainer = Trainer(
-            model, optimizer: optimizer, learningRate: try settings.learningRate(arguments, stepCount: stepCount), clip: settings.clip,
-            seed: settings.seed, pool: pool)
-        let evaluationInterval = arguments.integer("eval-every") ?? max(1, stepCount / 10)
-        let identity = settings.identity(
-            arguments, data: data, fingerprint: fingerprint, start: try start?.checksum(), stepCount: stepCount,
+            model, optimizer: optimizer, learningRate: try options.learningRate(stepCount: stepCount), clip: options.clip,
+            seed: options.seed, pool: pool)
+        let evaluationInterval = options.evaluationInterval ?? max(1, stepCount / 10)
+        let identity = options.identity(
+            data: data, fingerprint: fingerprint, start: try start?.checksum(), stepCount: stepCount,
             evaluationInterval: evaluationInterval)
         try start?.apply(to: model, identity: identity)
         run = TrainingRun(
             trainer, schedule: schedule, samples: samples.samples, validation: validation,
             plan: .init(
-                stepCount: stepCount, evaluationInterval: evaluationInterval, checkpointInterval: arguments.integer("save-every"),
-                keptCheckpoints: arguments.integer(always: "keep"), patience: settings.patience),
-            folder: folder, identity: identity, best: settings.keepsBest ? try BestParameters(of: model.parameters) : nil)
+                stepCount: stepCount, evaluationInterval: evaluationInterval, checkpointInterval: options.files.saveInterval,
+                keptCheckpoints: options.files.keptCheckpoints, patience: options.patience),
+            folder: folder, identity: identity, best: options.keepsBest ? try BestParameters(of: model.parameters) : nil)
     }
 }

@@ -1,6 +1,4 @@
-import Checkpoints
 import CommandLineKit
-import ModelLoading
 import ModelToolSupport
 import Tokenization
 import Training
@@ -17,47 +15,39 @@ struct TrainingData {
     let encoder: SampleEncoder
     let template: PromptTemplate
     let tokenizer: Tokenizer
-    private let model: LoadedModel
-    /// Of the embedding with adapters; nil for the model's.
-    private let rowCount: Int?
+    private let model: OpenedModel
     /// Tokens of a sample at most.
     let lengthLimit: Int
 
-    init(
-        _ model: LoadedModel, _ arguments: ParsedArguments, _ console: Console, tokenizerFiles files: [CompanionFile]? = nil,
-        rowCount: Int? = nil
-    ) throws {
-        let tokenizer = try model.checkpoint.tokenizer(of: files)
-        try model.check(tokenizer, rowCount: rowCount)
-        for warning in tokenizer.warnings { console.warning("\(model.checkpoint.path): \(warning)") }
+    init(_ model: OpenedModel, _ options: DataOptions, _ console: Console) throws {
+        let tokenizer = try model.tokenizer(console)
         let context = model.configuration.contextLength
-        let limit = arguments.integer("max-length") ?? min(context, 1024)
+        let limit = options.maximumLength ?? min(context, 1024)
         guard limit <= context || model.configuration.rotary != nil else {
             throw UsageError("--max-length is \(limit), but the model has positions for \(context) tokens")
         }
-        let set = try DataSet.open(arguments.string(always: "data"))
+        let set = try DataSet.open(options.path)
         self.set = set
         for field in set.unusedFields { console.note("\(set.path): field '\(field.name)' of \(field.count) records is not used") }
-        if arguments.flag("swap-instruction-and-response") { try Self.tellOfUnswappable(set, console) }
-        template = try arguments.template(of: tokenizer, otherwise: .alpaca, path: model.checkpoint.path, console)
-        let shares = try Self.shares(arguments.string(always: "split"))
+        if options.swaps { try Self.tellOfUnswappable(set, console) }
+        template = model.template(of: tokenizer, options.prompts, otherwise: .alpaca, console)
+        let shares = options.shares
         let encoder = SampleEncoder(
-            tokenizer, template: template, lesson: .init(rawValue: arguments.string(always: "train-on")) ?? .completions,
-            swaps: arguments.flag("swap-instruction-and-response"), limit: limit, parsesSpecialTokens: try arguments.parsesSpecialTokens())
+            tokenizer, template: template, lesson: options.lesson, swaps: options.swaps, limit: limit,
+            parsesSpecialTokens: options.prompts.parsesSpecialTokens)
         self.encoder = encoder
         windows = try set.onlyText.map { text in try Self.explained(set) { try encoder.windows(of: text) } }
-        split = DataSplit(count: windows?.count ?? set.records.count, shares: shares, seed: UInt64(arguments.integer(always: "seed")))
+        split = DataSplit(count: windows?.count ?? set.records.count, shares: shares, seed: UInt64(options.seed))
         wanted = [.train: shares.train, .test: shares.test, .validation: 1 - shares.train - shares.test].filter { $0.value > 1e-6 }
         self.tokenizer = tokenizer
         self.model = model
-        self.rowCount = rowCount
         lengthLimit = limit
     }
 
     /// The samples of a part of the split; says what had to be cut or left out.
     func samples(_ part: DataSplit.Part, _ console: Console) throws -> SampleEncoder.Outcome {
         let outcome = try encoded(part)
-        for sample in outcome.samples { try model.check(sample.tokens, of: tokenizer, rowCount: rowCount) }
+        for sample in outcome.samples { try model.check(sample.tokens, of: tokenizer) }
         if split.indices(part).isEmpty, wanted[part] != nil {
             console.note("\(set.path): of its \(count) \(unit) none falls to the \(part.rawValue) split")
         }
@@ -117,13 +107,5 @@ struct TrainingData {
         guard !records.isEmpty else { return }
         let places = records.prefix(5).map(place).joined(separator: ", ") + (records.count > 5 ? ", ..." : "")
         console.warning("\(set.path): \(records.count) of \(split.indices(part).count) \(part.rawValue) \(unit) are \(what): \(places)")
-    }
-
-    private static func shares(_ text: String) throws -> (train: Double, test: Double) {
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-        guard parts.count == 3, let train = parts[0], let test = parts[1], let validation = parts[2],
-            [train, test, validation].allSatisfy({ (0...1).contains($0) }), abs(train + test + validation - 1) < 1e-6
-        else { throw UsageError("--split '\(text)' is not three shares that add up to 1", hint: "for example 0.85,0.10,0.05") }
-        return (train, test)
     }
 }

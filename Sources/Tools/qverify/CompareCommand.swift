@@ -9,10 +9,12 @@ import Transformer
 
 /// `qverify compare`.
 func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let limits = ComparisonLimits(arguments)
+    let tokenizer = arguments.string("tokenizer")
     let comparison = try TextComparison(
-        arguments.positional(always: "a"), adapters: arguments.strings("adapter-a"), arguments.positional(always: "b"),
-        adapters: arguments.strings("adapter-b"), tokenizer: arguments.string("tokenizer").flatMap(AdapterTokenizer.Choice.init), arguments,
-        console, largestCount: arguments.integer(always: "largest"))
+        ModelOptions(path: arguments.positional(always: "a"), adapters: arguments.strings("adapter-a"), tokenizer: tokenizer),
+        ModelOptions(path: arguments.positional(always: "b"), adapters: arguments.strings("adapter-b"), tokenizer: tokenizer),
+        ReadingOptions(arguments), limits, largestCount: arguments.integer(always: "largest"), console)
     if arguments.flag("json") {
         try console.writeJSON([
             "ok": .bool(comparison.failures.isEmpty), "failures": .strings(comparison.failures),
@@ -23,15 +25,10 @@ func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
         try console.writeLine("B: \(comparison.b.title)".terminalSafe)
         try comparison.write(to: console)
         for failure in comparison.failures { try console.writeLine("NOT OK: \(failure)") }
-        if comparison.failures.isEmpty, !arguments.limitNames.isEmpty { try console.writeLine("OK: within the limits") }
+        if comparison.failures.isEmpty, !limits.isEmpty { try console.writeLine("OK: within the limits") }
         console.note(comparison.measures.summary(tokensPerSecond: comparison.tokensPerSecond))
     }
     return comparison.failures.isEmpty ? .done : .no
-}
-
-extension ParsedArguments {
-    /// The limits that are given.
-    fileprivate var limitNames: [String] { ["max-kl", "max-ppl-ratio"].filter(isGiven) }
 }
 
 /// Two models on a text, and what is said of it.
@@ -42,32 +39,31 @@ struct TextComparison {
     let tokensPerSecond: Double
     /// Limits that are exceeded.
     let failures: [String]
-    let a: OpenedModel
-    let b: OpenedModel
+    let a: MeasuredModel
+    let b: MeasuredModel
 
     /// - Parameters:
-    ///   - pathA: of the reference, on which the adapters behind it are put.
-    ///   - pathB: of the model to judge.
+    ///   - first: the reference.
+    ///   - second: the model to judge.
     init(
-        _ pathA: String, adapters adaptersA: [String] = [], _ pathB: String, adapters adaptersB: [String] = [],
-        tokenizer choice: AdapterTokenizer.Choice? = nil, _ arguments: ParsedArguments, _ console: Console, largestCount: Int
+        _ first: ModelOptions, _ second: ModelOptions, _ reading: ReadingOptions, _ limits: ComparisonLimits, largestCount: Int,
+        _ console: Console
     ) throws {
-        let engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
-        let context = arguments.integer("context")
-        a = try console.openModel(pathA, adapters: adaptersA, tokenizer: choice, context: context, engine: engine)
-        b = try console.openModel(pathB, adapters: adaptersB, tokenizer: choice, context: context, beside: a, engine: engine)
-        text = try TextInput(arguments, path: arguments.string("text") ?? "-", for: [a, b])
+        let engine = MatrixEngine(pool: WorkerPool(threadCount: reading.threadCount))
+        a = try MeasuredModel(first, context: reading.context, engine: engine, console)
+        b = try MeasuredModel(second, context: reading.context, beside: a, engine: engine, console)
+        text = try TextInput(reading, for: [a, b])
         let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
         let comparison = try ModelComparison(a.evaluated, b.evaluated, on: text.windows, engine: engine, largestCount: largestCount)
         report = try comparison.run { progress.advance(by: $0) }
         progress.finish()
         tokensPerSecond = Double(2 * text.windows.ids.count) / measures.seconds
         var failures: [String] = []
-        if let limit = arguments.number("max-kl"), report.divergence.mean > limit {
+        if let limit = limits.divergence, report.divergence.mean > limit {
             let mean = NumberText.significant(report.divergence.mean, digits: 4)
             failures.append("the mean KL divergence of \(mean) nats is above \(NumberText.significant(limit, digits: 6))")
         }
-        if let limit = arguments.number("max-ppl-ratio"), report.perplexityRatio > limit {
+        if let limit = limits.perplexityRatio, report.perplexityRatio > limit {
             let ratio = NumberText.significant(report.perplexityRatio, digits: 6)
             failures.append("the perplexity ratio of \(ratio) is above \(NumberText.significant(limit, digits: 6))")
         }

@@ -1,4 +1,5 @@
 import CommandLineKit
+import ModelToolSupport
 
 /// Options of every command that reads a text with a model.
 private let textOptions: [Option] = [
@@ -8,8 +9,7 @@ private let textOptions: [Option] = [
     .flag("no-parse-special", help: "special tokens that the text spells out are text; by default they are tokens"),
 ]
 
-private let tokenizer = Option.choice(
-    "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
+private let tokenizer = Option.tokenizer(
     help: "whose tokenizer is used, where an adapter brings its own")
 
 private let text = Option.path("text", help: "the text, UTF-8; - is standard input")

@@ -9,12 +9,12 @@ import Transformer
 
 /// `qverify perplexity`.
 func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let engine = MatrixEngine(pool: WorkerPool(threadCount: arguments.integer("threads")))
-    let model = try console.openModel(
-        arguments.positional(always: "model"), adapters: arguments.strings("adapter"),
-        tokenizer: arguments.string("tokenizer").flatMap(AdapterTokenizer.Choice.init), context: arguments.integer("context"),
-        engine: engine)
-    let text = try TextInput(arguments, path: arguments.string(always: "text"), for: [model])
+    let reading = ReadingOptions(arguments)
+    let engine = MatrixEngine(pool: WorkerPool(threadCount: reading.threadCount))
+    let options = ModelOptions(
+        path: arguments.positional(always: "model"), adapters: arguments.strings("adapter"), tokenizer: arguments.string("tokenizer"))
+    let model = try MeasuredModel(options, context: reading.context, engine: engine, console)
+    let text = try TextInput(reading, for: [model])
     let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
     let measures = RunMeasures()
     let measured = try PerplexityMeasurement(of: model.evaluated, on: text.windows, engine: engine).run { progress.advance(by: $0) }

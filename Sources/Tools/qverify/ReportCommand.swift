@@ -20,7 +20,9 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     progress.finish()
     var comparison: TextComparison?
     if arguments.isGiven("text") {
-        comparison = try TextComparison(sourcePath, modelPath, arguments, console, largestCount: 5)
+        comparison = try TextComparison(
+            ModelOptions(path: sourcePath), ModelOptions(path: modelPath), ReadingOptions(arguments), ComparisonLimits(arguments),
+            largestCount: 5, console)
     }
     let failures = weights.failures + (comparison?.failures ?? [])
     if arguments.flag("json") {

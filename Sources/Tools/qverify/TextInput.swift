@@ -2,7 +2,6 @@ import ByteIO
 import CommandLineKit
 import Evaluation
 import Glibc
-import ModelToolSupport
 import Tokenization
 import Transformer
 
@@ -15,10 +14,11 @@ struct TextInput {
     /// Bytes of the tokens that are predicted.
     let predictedByteCount: Int
 
-    /// Reads the text of `--text` and cuts it for all of the models, which must have the same tokens.
-    init(_ arguments: ParsedArguments, path: String, for models: [OpenedModel]) throws {
+    /// Reads a text and cuts it for all of the models, which must have the same tokens.
+    init(_ reading: ReadingOptions, for models: [MeasuredModel]) throws {
+        let path = reading.path ?? "-"
         let text = try Self.read(path)
-        let options = EncodingOptions(findsSpecialTokens: !arguments.flag("no-parse-special"))
+        let options = EncodingOptions(findsSpecialTokens: reading.findsSpecialTokens)
         var ids = models[0].tokenizer.encode(text, options)
         try models[0].check(ids)
         for model in models.dropFirst() {
@@ -30,9 +30,9 @@ struct TextInput {
                 "\(models[0].path) and \(model.path) cut the text into different tokens, first at token \(place + 1)",
                 hint: "only models with the same tokenizer can be compared token by token")
         }
-        if let limit = arguments.integer("max-tokens") { ids = Array(ids.prefix(limit)) }
-        context = try Self.context(arguments, for: models)
-        stride = arguments.integer("stride") ?? context
+        if let limit = reading.tokenLimit { ids = Array(ids.prefix(limit)) }
+        context = try Self.context(reading.context, for: models)
+        stride = reading.stride ?? context
         guard stride <= context else {
             throw UsageError("--stride \(stride) is longer than the context of \(context) tokens: some would be left out")
         }
@@ -43,9 +43,9 @@ struct TextInput {
         }
     }
 
-    private static func context(_ arguments: ParsedArguments, for models: [OpenedModel]) throws -> Int {
-        guard let context = arguments.integer("context") else {
-            return max(2, models.map(\.configuration.contextLength).reduce(OpenedModel.defaultContext, min))
+    private static func context(_ asked: Int?, for models: [MeasuredModel]) throws -> Int {
+        guard let context = asked else {
+            return max(2, models.map(\.configuration.contextLength).reduce(MeasuredModel.defaultContext, min))
         }
         for model in models where model.weights.positions != nil && context > model.configuration.contextLength {
             throw UsageError("--context \(context): \(model.path) has learned \(model.configuration.contextLength) positions and no more")
@@ -83,11 +83,6 @@ struct TextInput {
 
     /// `256 tokens every 128`.
     var windowText: String { stride == context ? "windows of \(context)" : "windows of \(context), every \(stride)" }
-}
-
-extension OpenedModel {
-    /// As it is measured.
-    var evaluated: EvaluationModel { EvaluationModel(name: path, configuration: configuration, weights: weights) }
 }
 
 extension EvaluationError: Explained {}

@@ -127,10 +127,10 @@ struct UnmergeTests {
         }
         #expect(try refusal("base.qnf") == "base.qnf was not made by qmerge, or converted since: it holds no undo record")
         try merge(base, [(adapter, 1)], to: folder.path("without.qnf"), keepsUndo: false)
-        #expect(try refusal("without.qnf") == "without.qnf cannot be unmerged: it was merged with --no-undo")
+        #expect(try refusal("without.qnf") == "without.qnf cannot be unmerged: it was merged with `noUndo`")
         try merge(base, [(adapter, 1)], to: folder.path("with.qnf"))
         try merge(folder.path("with.qnf"), [(adapter, 1)], to: folder.path("second.qnf"), keepsUndo: false)
-        #expect(try refusal("second.qnf") == "second.qnf cannot be unmerged: it was merged with --no-undo")
+        #expect(try refusal("second.qnf") == "second.qnf cannot be unmerged: it was merged with `noUndo`")
         try convert(folder.path("with.qnf"), to: folder.path("converted.qnf"))
         #expect(
             try refusal("converted.qnf")

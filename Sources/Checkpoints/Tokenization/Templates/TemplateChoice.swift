@@ -4,10 +4,6 @@ package struct TemplateChoice: Hashable, Sendable {
     /// What to tell where the model has a template of its own that is not followed to the letter; nil where all is as it should be.
     package let warning: String?
 
-    /// The next step after the warning.
-    package static let hint =
-        "--template NAME says which is meant: \(PromptTemplate.Name.allCases.map(\.rawValue).joined(separator: ", "))"
-
     /// - Parameters:
     ///   - asked: chosen by name, whatever the model has.
     ///   - otherwise: used where the model has no template, or one that resembles none.

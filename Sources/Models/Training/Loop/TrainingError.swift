@@ -29,7 +29,7 @@ extension TrainingError: CustomStringConvertible {
 
     package var hint: String {
         if case .nonfiniteEvaluation(stepCount: 0, _) = self { return "nothing was learned yet: the model itself gives such numbers" }
-        return "a lower --lr, a longer --warmup or --clip 1 keeps steps small"
+        return "a lower `peak`, a longer `warmupCount` or `clip` 1 keeps steps small"
     }
 
     private static func text(_ layer: Int?) -> String {

@@ -32,7 +32,7 @@ package final class TrainingRun {
 
     package enum Ending: Equatable, Sendable {
         case finished
-        /// Asked to stop; `--resume` goes on from the checkpoint. There is none before the first step.
+        /// Asked to stop; `resume` goes on from the checkpoint. There is none before the first step.
         case stopped(checkpoint: String?)
     }
 
@@ -74,7 +74,7 @@ package final class TrainingRun {
     /// - Throws: where there is none, or it belongs to another run.
     package func resume() throws(FileError) {
         guard let newest = try folder.checkpoints().last else {
-            throw FileError(folder.path, "there is no checkpoint to go on from", hint: "start the run without --resume")
+            throw FileError(folder.path, "there is no checkpoint to go on from", hint: "start the run without `resume`")
         }
         (stepCount, history) = try TrainingCheckpoint.read(
             newest.path, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer, best: best)
@@ -182,7 +182,7 @@ package final class TrainingRun {
                 to: path, step: stepCount, identity: identity, parameters: trainer.model.parameters, optimizer: trainer.optimizer,
                 history: history, best: best)
         } catch {
-            let last = saved.map { "the checkpoint after step \($0.step) is still good, and --resume goes on from it" }
+            let last = saved.map { "the checkpoint after step \($0.step) is still good, and `resume` goes on from it" }
             let hint = [error.hint, last].compactMap(\.self).joined(separator: "; ")
             throw FileError(error.path, at: error.place, error.message, hint: hint.isEmpty ? nil : hint)
         }

@@ -16,20 +16,20 @@ extension TrainableModel {
                 throw refuse("changes '\(module.name)' by more than low-rank factors, which cannot be trained further")
             }
             guard remaining.remove(module.name) != nil else {
-                throw refuse("has factors of '\(module.name)', which this run does not tune; see --targets")
+                throw refuse("has factors of '\(module.name)', which this run does not tune; see `isTarget`")
             }
             guard update.a.info.shape.dimensions.first == settings.rank else {
-                throw refuse("has rank \(update.a.info.shape.dimensions.first ?? 0), but --rank is \(settings.rank)")
+                throw refuse("has rank \(update.a.info.shape.dimensions.first ?? 0), but `rank` is \(settings.rank)")
             }
             let scaling = adapter.configuration.scaling(of: module.name)
             guard scaling == settings.scaling else {
-                throw refuse("scales its updates by \(scaling), but --alpha and --rank make that \(settings.scaling)")
+                throw refuse("scales its updates by \(scaling), but `alpha` and `rank` make that \(settings.scaling)")
             }
             try copy(try adapter.values(of: update.a), to: LowRankFactor(module: module.name, kind: .a).name, adapter)
             try copy(try adapter.values(of: update.b), to: LowRankFactor(module: module.name, kind: .b).name, adapter)
         }
         guard let missing = remaining.min() else { return }
-        throw refuse("has no factors of '\(missing)', which this run tunes; see --targets")
+        throw refuse("has no factors of '\(missing)', which this run tunes; see `isTarget`")
     }
 
     private func copy(_ values: [Float], to name: String, _ adapter: Adapter) throws(FileError) {

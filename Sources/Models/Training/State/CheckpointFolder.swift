@@ -34,7 +34,7 @@ package struct CheckpointFolder: Sendable {
         guard overflows || needed > free, !isHuge else { return }
         throw FileError(
             path, "\(missing) checkpoints of \(byteCount) bytes each will lie in it at a time, but \(free) bytes are free",
-            hint: "--checkpoints chooses a folder on another disk; --keep 1 keeps fewer")
+            hint: "`CheckpointFolder` chooses a folder on another disk; `keptCheckpoints` 1 keeps fewer")
     }
 
     /// Paths and steps of all checkpoints, oldest first.

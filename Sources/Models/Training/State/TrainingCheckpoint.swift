@@ -5,7 +5,7 @@ import TensorCore
 
 /// A file from which a run goes on as if it had never stopped.
 ///
-/// A safetensors file: the trained tensors by their names (of a run with --keep-best a second time, with `best.` before the name),
+/// A safetensors file: the trained tensors by their names (of a run that keeps its best a second time, with `best.` before the name),
 /// the optimizer's moments, the losses so far. `__metadata__` has
 ///
 ///     qtrain.version     1
@@ -16,7 +16,7 @@ import TensorCore
 /// The order of data and every random number follow from seed and step, so that neither has to be kept.
 package enum TrainingCheckpoint {
     private static let version = "1"
-    private static let otherCheckpointHint = "remove this checkpoint, and --resume goes on from the one before it"
+    private static let otherCheckpointHint = "remove this checkpoint, and `resume` goes on from the one before it"
     private static let lossesName = "history.losses"
     private static let evaluationsName = "history.evaluations"
 
@@ -92,7 +92,7 @@ package enum TrainingCheckpoint {
         guard differences.isEmpty else {
             throw FileError(
                 path, "belongs to another run: \(differences.joined(separator: "; "))",
-                hint: "go on with what the run was started with, or start a new one without --resume")
+                hint: "go on with what the run was started with, or start a new one without `resume`")
         }
         let indices = Dictionary(file.tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
         var history = RunHistory()
@@ -123,7 +123,7 @@ package enum TrainingCheckpoint {
         guard differences.isEmpty else {
             throw FileError(
                 path, "has factors of another kind: \(differences.joined(separator: "; "))",
-                hint: "take the same options, or leave out --init-from to begin with new factors")
+                hint: "take the same options, or leave out `start` to begin with new factors")
         }
         let indices = Dictionary(file.tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
         try read(file, indices, into: parts(parameters))

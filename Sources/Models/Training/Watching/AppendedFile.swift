@@ -17,7 +17,7 @@ package final class AppendedFile: Sendable {
             throw FileError(path, "is also an input (\(input.path))", hint: "choose another file")
         }
         guard continues || replaces || FilePath.kind(of: path) != .file else {
-            throw FileError(path, "exists already", hint: "--force replaces it")
+            throw FileError(path, "exists already", hint: "`replaces` replaces it")
         }
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (continues ? 0 : O_TRUNC), 0o666)
         guard descriptor >= 0 else { throw FileError(path, "cannot be opened for writing: \(String(cString: strerror(errno)))") }

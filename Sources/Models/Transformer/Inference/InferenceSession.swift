@@ -115,13 +115,13 @@ package final class InferenceSession {
         guard ids.count <= cache.capacity - count else {
             throw ModelError(
                 "\(count + ids.count) tokens do not fit into the context of \(cache.capacity)",
-                hint: "--context sets up more, as far as the model goes")
+                hint: "`contextLength` sets up more, as far as the model goes")
         }
     }
 
     /// An error about logits that are no numbers, with the step that helps: the keys and values may have overflowed.
     package func explained(_ error: ModelError) -> ModelError {
-        let overflow = "keys or values are larger than F16 can hold: --exact keeps them in F32"
+        let overflow = "keys or values are larger than F16 can hold: `exact` keeps them in F32"
         return ModelError(error.message, hint: cache.holdsInfinity ? overflow : ModelError.damageHint)
     }
 

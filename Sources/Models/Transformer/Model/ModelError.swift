@@ -14,5 +14,5 @@ package struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// The next step where a model computes what is no number.
     static let damageHint =
-        "the weights may be damaged: --verify compares them with their checksums, 'qinspect check' looks for such values"
+        "the weights may be damaged: `verify` compares them with their checksums, `IntegrityCheck` looks for such values"
 }

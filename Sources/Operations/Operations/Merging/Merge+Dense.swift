@@ -87,7 +87,7 @@ extension Merge {
 
     private func recordInfo(_ name: String) throws -> TensorInfo {
         guard let shape = Shape([undoLimit]), let info = TensorInfo(name: name, scalarType: .u8, shape: shape) else {
-            throw OperationError("an undo record of \(plan.base.path) could be longer than any tensor; --no-undo leaves it out")
+            throw OperationError("an undo record of \(plan.base.path) could be longer than any tensor; `noUndo` leaves it out")
         }
         return info
     }

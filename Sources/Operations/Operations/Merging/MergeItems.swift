@@ -180,7 +180,7 @@ struct MergeItems {
         FileError(
             checkpoint.path, at: "tensor '\(tensor.name)'",
             "is \(tensor.scalarType.rawValue), but merged weights are stored as F32, F16 or BF16",
-            hint: "--to writes the whole model in one of these types")
+            hint: "`outputType` writes the whole model in one of these types")
     }
 
     // MARK: - Reference

@@ -151,11 +151,11 @@ package struct MergePlan: Sendable {
             guard base.kind != .bitsandbytes else {
                 throw OperationError(
                     "\(base.path) is a bitsandbytes 4-bit checkpoint, and a merge that can be undone needs a .qnf",
-                    hint: "qconvert to-nf4 makes one without loss; or write a dense model with --to bf16")
+                    hint: "`Conversion` makes one without loss; or write a dense model with `outputType` bf16")
             }
             guard base.kind == .safetensors || base.kind == .huggingFace else {
                 throw OperationError(
-                    "\(base.path) is of a form that is not written: \(base.kind.rawValue)", hint: "--to f32 writes a dense model")
+                    "\(base.path) is of a form that is not written: \(base.kind.rawValue)", hint: "`outputType` f32 writes a dense model")
             }
         }
     }

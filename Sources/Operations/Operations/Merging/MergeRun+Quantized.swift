@@ -212,6 +212,6 @@ extension MergeRun {
         return FileError(
             item.origin.path, at: "tensor '\(item.name)'",
             "merged element \(element) (row \(element / max(1, columns)) as it is quantized) is not a finite number",
-            hint: "base or adapter hold values that are too large; qinspect check and qinspect adapter say where")
+            hint: "base or adapter hold values that are too large; `IntegrityCheck` and `AdapterListing` say where")
     }
 }

@@ -75,6 +75,6 @@ struct MergedBiases: Sendable {
         return FileError(
             bound.adapters[added.terms[0].adapter].adapter.path,
             "has 'lora_bias', which adds a bias to '\(JSONError.excerpt(added.module))', but the layer has none in \(base.path), and \(family)",
-            hint: "use it beside the base, which 'qrun --adapter' does")
+            hint: "use it beside the base, which `AdapterApplication` does")
     }
 }

@@ -112,7 +112,7 @@ package struct Unmerge: Sendable {
                 throw FileError(
                     merged.path, at: "tensor '\(JSONError.excerpt(entry.info.name))'",
                     "does not lead back to the base: its checksum would be \(found), but it was \(base.checksums[index])",
-                    hint: "the merged model was changed or damaged after the merge; qinspect check says whether it is whole")
+                    hint: "the merged model was changed or damaged after the merge; `IntegrityCheck` says whether it is whole")
             }
         }
     }
@@ -159,7 +159,7 @@ package struct Unmerge: Sendable {
             ? ("was converted after the merge, which leaves undo records out", "unmerge before converting")
             : hasOtherForm
                 ? ("is of another form than its base, so no undo record was kept", "take the base from elsewhere")
-                : ("was merged with --no-undo", "take the base from elsewhere, and merge without --no-undo next time")
+                : ("was merged with `noUndo`", "take the base from elsewhere, and merge without `noUndo` next time")
         return OperationError("\(merged.path) cannot be unmerged: it \(reason)", hint: hint)
     }
 }

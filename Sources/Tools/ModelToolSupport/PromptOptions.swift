@@ -19,30 +19,39 @@ extension Console {
     }
 }
 
-extension ParsedArguments {
+/// How prompts are written for a model, as a command line asks for it.
+package struct PromptOptions: Sendable {
+    /// Nil for the model's own.
+    package let template: PromptTemplate.Name?
     /// What `--parse-special` and `--no-parse-special` say; nil where neither is given.
-    package func parsesSpecialTokens() throws(UsageError) -> Bool? {
-        switch (flag("parse-special"), flag("no-parse-special")) {
+    package let parsesSpecialTokens: Bool?
+
+    package init(_ arguments: ParsedArguments) throws(UsageError) {
+        template = arguments.string("template").flatMap(PromptTemplate.Name.init(rawValue:))
+        switch (arguments.flag("parse-special"), arguments.flag("no-parse-special")) {
         case (true, true): throw UsageError("--parse-special and --no-parse-special exclude each other")
-        case (true, false): return true
-        case (false, true): return false
-        case (false, false): return nil
+        case (true, false): parsesSpecialTokens = true
+        case (false, true): parsesSpecialTokens = false
+        case (false, false): parsesSpecialTokens = nil
         }
     }
+}
 
-    /// The template that `--template` names, or the model's own where it is followed to the letter, or what is nearest to it with a
+extension OpenedModel {
+    private static let templateHint =
+        "--template NAME says which is meant: \(PromptTemplate.Name.allCases.map(\.rawValue).joined(separator: ", "))"
+
+    /// The template that is asked for, or the model's own where it is followed to the letter, or what is nearest to it with a
     /// warning.
     ///
-    /// - Parameters:
-    ///   - otherwise: used where the model has none.
-    ///   - path: of the model, for the warning.
+    /// - Parameter otherwise: used where the model has none.
     package func template(
-        of tokenizer: Tokenizer, otherwise: PromptTemplate.Name, path: String, _ console: Console
-    ) throws -> PromptTemplate {
-        let choice = TemplateChoice(tokenizer, asked: string("template").flatMap(PromptTemplate.Name.init(rawValue:)), otherwise: otherwise)
-        if let warning = choice.warning { console.warning("\(path): \(warning)", hint: TemplateChoice.hint) }
+        of tokenizer: Tokenizer, _ options: PromptOptions, otherwise: PromptTemplate.Name, _ console: Console
+    ) -> PromptTemplate {
+        let choice = TemplateChoice(tokenizer, asked: options.template, otherwise: otherwise)
+        if let warning = choice.warning { console.warning("\(path): \(warning)", hint: Self.templateHint) }
         var template = choice.template
-        template.parsesSpecialTokens = try parsesSpecialTokens() ?? template.parsesSpecialTokens
+        template.parsesSpecialTokens = options.parsesSpecialTokens ?? template.parsesSpecialTokens
         let missing = template.missingTokens(in: tokenizer)
         if !missing.isEmpty {
             console.warning(

@@ -1,0 +1,59 @@
+import CommandLineKit
+import ModelToolSupport
+import Transformer
+
+/// What a command line asks `qrun` and `qrun chat` for.
+struct RunOptions {
+    let model: ModelOptions
+    let prompts: PromptOptions
+    /// Opens the conversation.
+    let system: String?
+    /// Positions; nil for what the model was made for.
+    let context: Int?
+    let tokenLimit: Int
+    let sampling: SamplingSettings
+    let stopTexts: [String]
+    /// Float32 throughout.
+    let isExact: Bool
+    /// An output head in 8 bits, made at load.
+    let hasCompactHead: Bool
+
+    init(_ arguments: ParsedArguments) throws {
+        var model = ModelOptions(
+            path: arguments.positional(always: "model"), adapters: arguments.strings("adapter"),
+            tokenizer: arguments.string("tokenizer"), threadCount: arguments.integer("threads"))
+        model.verifies = arguments.flag("verify")
+        self.model = model
+        prompts = try PromptOptions(arguments)
+        system = arguments.string("system")
+        context = arguments.integer("context")
+        tokenLimit = arguments.integer(always: "max-tokens")
+        let topK = arguments.integer(always: "top-k")
+        sampling = SamplingSettings(
+            temperature: Float(arguments.number(always: "temperature")), topK: topK > 0 ? topK : nil,
+            // A share of 0 still keeps the most probable token.
+            topP: max(Float(arguments.number(always: "top-p")), .leastNormalMagnitude), minP: Float(arguments.number(always: "min-p")),
+            repeatPenalty: Float(arguments.number(always: "repeat-penalty")), seed: UInt64(arguments.integer(always: "seed")))
+        stopTexts = arguments.strings("stop")
+        guard !stopTexts.contains("") else { throw UsageError("--stop needs a text, not an empty one") }
+        isExact = arguments.flag("exact")
+        hasCompactHead = arguments.string(always: "head") == "8bit" && !isExact
+    }
+
+    /// What `--context` asks for, or what the model was made for.
+    func contextLength(_ configuration: ModelConfiguration) throws -> Int {
+        guard let context else { return configuration.contextLength }
+        guard configuration.rotary != nil || context <= configuration.contextLength else {
+            throw UsageError("--context \(context): the model has positions for \(configuration.contextLength) tokens only")
+        }
+        return context
+    }
+
+    /// The same for what is set up before it is known how much will be needed.
+    func conversationLength(_ configuration: ModelConfiguration) throws -> Int {
+        let length = try contextLength(configuration)
+        return context == nil ? min(length, Self.defaultContextLength) : length
+    }
+
+    private static let defaultContextLength = 4096
+}

@@ -1,0 +1,36 @@
+import CommandLineKit
+import Evaluation
+import ModelLoading
+import ModelToolSupport
+import Tokenization
+import Transformer
+
+/// A model as it is measured: with its adapters and its tokenizer, in float32.
+struct MeasuredModel {
+    let opened: OpenedModel
+    let weights: ModelWeights
+    let tokenizer: Tokenizer
+
+    /// A default context no longer than this: attention takes the square of it.
+    static let defaultContext = 2048
+
+    /// - Parameters:
+    ///   - context: positions that will be set up; nil for the default.
+    ///   - other: a model that is held in memory at the same time.
+    init(_ options: ModelOptions, context: Int?, beside other: MeasuredModel? = nil, engine: MatrixEngine, _ console: Console) throws {
+        opened = try console.openModel(options, besides: other?.opened.memory?.total ?? 0) {
+            context ?? min(Self.defaultContext, $0.contextLength)
+        }
+        weights = try opened.weights(engine: engine)
+        tokenizer = try opened.tokenizer(console)
+    }
+
+    var path: String { opened.path }
+    var adapters: [String] { opened.options.adapters }
+    var title: String { opened.title }
+    var configuration: ModelConfiguration { opened.configuration }
+    var evaluated: EvaluationModel { EvaluationModel(name: path, configuration: configuration, weights: weights) }
+
+    /// Refuses ids of a text that have no row in the embedding.
+    func check(_ ids: [TokenID]) throws { try opened.check(ids, of: tokenizer) }
+}
