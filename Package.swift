@@ -25,14 +25,14 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Bytes", ["ByteIO", "JSONText", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["SafetensorsFormat", "TensorFlowFormat"]),
-    ("Checkpoints", ["Checkpoints", "Adapters", "Tokenization", "Jinja"]),
+    ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Training"]),
     ("Operations", ["Operations", "AdapterAlgebra"]),
     ("Tools", ["CommandLineKit", "ToolSupport", "ModelToolSupport", "qconvert", "qinspect", "qmerge", "qrun", "qtrain", "qverify"]),
     ("Development", ["kernelbench", "toolbench", "fuzz"]),
 ]
 let sideways: [String: Set<String>] = [
-    "Quantization": ["TensorCore"],
+    "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
     "AdapterAlgebra": ["Operations"],
     "ToolSupport": ["CommandLineKit"], "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
@@ -96,17 +96,21 @@ let package = Package(
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
         library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
         // 4
+        library("Architectures", ["JSONText"]),
         library(
             "Checkpoints",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat"]),
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Architectures"]),
         library("Adapters", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"]),
-        library("Transformer", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization"]),
+        library("Transformer", ["CKernels", "Parallelism", "TensorCore", "Quantization", "Architectures"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         library("Jinja", ["JSONText"]),
         // 5
         library(
             "ModelLoading",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Tokenization", "Transformer"]),
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Adapters", "Tokenization",
+                "Transformer",
+            ]),
         library(
             "Operations",
             [
@@ -121,9 +125,9 @@ let package = Package(
             "Training",
             [
                 "CKernels", "COpenBLAS", "CZlib", "CSystem", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization",
-                "SafetensorsFormat", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
+                "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
             ]),
-        library("Evaluation", ["Parallelism", "TensorCore", "Tokenization", "Transformer"]),
+        library("Evaluation", ["Architectures", "Parallelism", "TensorCore", "Tokenization", "Transformer"]),
         library("CommandLineKit"),
         // 6: tools
         library(
@@ -135,16 +139,20 @@ let package = Package(
         library(
             "ModelToolSupport",
             [
-                "ByteIO", "JSONText", "Checkpoints", "Adapters", "Operations", "Tokenization", "Transformer", "ModelLoading",
+                "ByteIO", "JSONText", "Architectures", "Checkpoints", "Adapters", "Operations", "Tokenization", "Transformer",
+                "ModelLoading",
                 "CommandLineKit", "ToolSupport",
             ]),
-        tool("qverify", ["Parallelism", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
-        tool("qrun", ["Parallelism", "SafetensorsFormat", "Tokenization", "Transformer", "ModelLoading", "ModelToolSupport"]),
+        tool("qverify", ["Parallelism", "Architectures", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
+        tool(
+            "qrun",
+            ["Parallelism", "SafetensorsFormat", "Architectures", "Tokenization", "Transformer", "ModelLoading", "ModelToolSupport"]),
         .executableTarget(
             name: "qtrain",
             dependencies: [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
-                "Training", "Operations", "CommandLineKit", "ToolSupport", "ModelToolSupport",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Adapters", "Tokenization",
+                "Transformer",
+                "ModelLoading", "Training", "Operations", "CommandLineKit", "ToolSupport", "ModelToolSupport",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
@@ -174,7 +182,8 @@ let package = Package(
         tests(
             "EvaluationTests",
             [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Checkpoints", "Tokenization", "Transformer", "ModelLoading",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Tokenization", "Transformer",
+                "ModelLoading",
                 "Evaluation",
                 "CheckpointTestSupport",
             ]),
@@ -191,7 +200,8 @@ let package = Package(
         tests(
             "ModelLoadingTests",
             [
-                "ByteIO", "JSONText", "TensorCore", "Parallelism", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
+                "ByteIO", "JSONText", "TensorCore", "Parallelism", "Architectures", "Checkpoints", "Adapters", "Tokenization",
+                "Transformer", "ModelLoading",
                 "Operations", "CheckpointTestSupport",
             ]),
         tests(
@@ -205,11 +215,13 @@ let package = Package(
         tests(
             "TrainingTests",
             [
-                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Checkpoints", "ModelLoading",
+                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Architectures", "Checkpoints",
+                "ModelLoading",
                 "Tokenization", "Training", "CheckpointTestSupport",
             ]),
         tests("ParallelismTests", ["Parallelism"]),
-        tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Transformer"]),
+        tests("ArchitecturesTests", ["JSONText", "Architectures"]),
+        tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Transformer"]),
         tests("LinearAlgebraTests", ["LinearAlgebra"]),
         tests("TensorCoreTests", ["TensorCore"]),
         tests("SafetensorsFormatTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CheckpointTestSupport"]),

@@ -20,12 +20,12 @@ import Testing
         var names: [String] = []
 
         /// As config.json tells it: models inside the model have a configuration inside the configuration.
-        var architecture: Architecture {
+        var architecture: ModelIdentity {
             var config = JSONObject([
                 "model_type": .string(types[0]), "architectures": .strings([className]),
             ])
             for (number, type) in types.dropFirst().enumerated() { config["config_\(number)"] = .object(["model_type": .string(type)]) }
-            return Architecture(config: .object(config))
+            return ModelIdentity(config: .object(config))
         }
     }
 
@@ -91,7 +91,7 @@ import Testing
     @Test func attentionOfTorchStaysDense() throws {
         let shape = try #require(Shape([8, 8]))
         let layers = FourBitLayers(
-            Architecture(modelType: "x"), names: ["head.attention.in_proj_weight", "head.attention.out_proj.weight"])
+            ModelIdentity(modelType: "x"), names: ["head.attention.in_proj_weight", "head.attention.out_proj.weight"])
         #expect(layers.choice(for: "head.attention.out_proj.weight", shape: shape) == .dense)
         #expect(layers.choice(for: "body.attention.out_proj.weight", shape: shape) == .fourBit)
     }
@@ -105,7 +105,7 @@ import Testing
 
     @Test(arguments: [("llama", false), ("llama4_text", true), ("molmo2", true), ("mixtral", false), ("falcon", false)])
     func familiesThatDoNotLoad(_ modelType: String, _ isObstructed: Bool) {
-        let layers = FourBitLayers(Architecture(modelType: modelType), names: [])
+        let layers = FourBitLayers(ModelIdentity(modelType: modelType), names: [])
         #expect((layers.loadingObstacle != nil) == isObstructed)
     }
 }

@@ -14,7 +14,7 @@ import Testing
         plain["quantization_config"] = nil
         let state = try QuantState(quantType: .nf4, blockSize: 64, scalarType: .bf16, shape: [2, 2], nested: .init(offset: 0))
         let result = HuggingFaceConfig.quantized(
-            plain, state: state, tensors: [], layers: FourBitLayers(Architecture(modelType: "llama"), names: []))
+            plain, state: state, tensors: [], layers: FourBitLayers(ModelIdentity(modelType: "llama"), names: []))
         #expect(result["quantization_config"]?.text(.indented) == config["quantization_config"]?.text(.indented))
     }
 

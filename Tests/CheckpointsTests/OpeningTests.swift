@@ -155,7 +155,7 @@ import Testing
             #expect(checkpoint.kind == (name == "model.safetensors" ? .huggingFace : .safetensors))
             #expect(checkpoint.tensors.map(\.name) == ["layers.0.weight", "norm"])
             #expect(checkpoint.files.map(\.name) == ["config.json"])
-            #expect(checkpoint.architecture == Architecture(modelType: "x"))
+            #expect(checkpoint.architecture == ModelIdentity(modelType: "x"))
             #expect(try Checkpoint.open(folder.path + "/").tensors.count == 2)
         }
     }

@@ -22,7 +22,7 @@ import Testing
 
     static func list(_ names: [String], stated: [String]? = nil, modelType: String? = nil) throws -> [String]? {
         let tensors = try tensors(names)
-        let layers = FourBitLayers(Architecture(modelType: modelType), names: tensors.map(\.name))
+        let layers = FourBitLayers(ModelIdentity(modelType: modelType), names: tensors.map(\.name))
         return SkippedModules.list(for: tensors, layers, stated: stated)
     }
 

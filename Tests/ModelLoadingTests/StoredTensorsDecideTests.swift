@@ -1,3 +1,4 @@
+import Architectures
 import ByteIO
 import CheckpointTestSupport
 import Checkpoints
@@ -38,7 +39,7 @@ import Transformer
     @Test func aStoredHeadThatDiffersIsUsedAlthoughTheConfigTiesIt() throws {
         let folder = try Self.folder("mistral", config: Self.tied)
         let model = try LoadedModel.open(folder.path)
-        #expect(!model.configuration.hasTiedHead)
+        #expect(!model.configuration.head.isTied)
         #expect(
             model.warnings == [
                 "config.json says that head and embedding are one matrix (tie_word_embeddings), but 'lm_head.weight' is stored and "
@@ -55,7 +56,7 @@ import Transformer
                 tensors.append(StoredTensor("lm_head.weight", embedding.scalarType, embedding.dimensions, embedding.bytes))
             })
         let model = try LoadedModel.open(folder.path)
-        #expect(model.configuration.hasTiedHead)
+        #expect(model.configuration.head.isTied)
         #expect(
             model.warnings == [
                 "'lm_head.weight' is stored beside 'model.embed_tokens.weight' with the same values: one matrix, as config.json says"
@@ -86,7 +87,7 @@ import Transformer
                 tensors[index].name = "lm_head.weight"
             })
         let model = try LoadedModel.open(folder.path)
-        #expect(model.configuration.hasTiedHead && model.warnings.isEmpty)
+        #expect(model.configuration.head.isTied && model.warnings.isEmpty)
         try Self.expectReference("llama3", model)
     }
 

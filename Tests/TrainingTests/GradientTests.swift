@@ -1,3 +1,4 @@
+import Architectures
 import Glibc
 import Parallelism
 import Testing

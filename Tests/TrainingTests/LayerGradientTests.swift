@@ -1,3 +1,4 @@
+import Architectures
 import Glibc
 import JSONText
 import Parallelism
@@ -28,7 +29,7 @@ import Transformer
         Array(UnsafeBufferPointer(start: set.gradient(slot), count: set.slots[slot].count))
     }
 
-    static func configuration(isGated: Bool, width: Int, heads: Int, groups: Int, inner: Int) throws -> ModelConfiguration {
+    static func configuration(isGated: Bool, width: Int, heads: Int, groups: Int, inner: Int) throws -> ModelDescription {
         let common: KeyValuePairs<String, JSONValue> =
             isGated
             ? [
@@ -41,7 +42,7 @@ import Transformer
                 "n_inner": .integer(inner), "n_positions": .integer(16), "vocab_size": .integer(11),
                 "layer_norm_epsilon": .double(1e-5),
             ]
-        return try ModelConfiguration(config: .object(common))
+        return try ModelDescription(config: .object(common))
     }
 
     // MARK: linear layers
@@ -57,7 +58,8 @@ import Transformer
             ("weight", isTransposed ? [inputs, outputs] : [outputs, inputs], start[0]), ("bias", [outputs], start[1]),
             ("a", [rank, inputs], start[2]), ("b", [outputs, rank], start[3]),
         ])
-        let tensor = ExpectedTensor(name: "weight", dimensions: set.slots[0].shape.dimensions, isConv1D: isTransposed)
+        let tensor = ExpectedTensor(
+            ModuleKey(.head), .weight, name: "weight", dimensions: set.slots[0].shape.dimensions, isConv1D: isTransposed)
         let layer = TunableLinear(
             weight: .trained(DenseWeight(set, slot: 0, of: tensor)), bias: VectorParameter(set, slot: 1),
             update: LowRankBranch(
@@ -182,7 +184,7 @@ import Transformer
 
     private static func block(_ plain: PlainBlock, _ set: ParameterSet) throws -> TransformerBlock {
         func layer(_ slot: Int) -> TunableLinear {
-            let tensor = ExpectedTensor(name: "weight", dimensions: set.slots[slot].shape.dimensions, isConv1D: false)
+            let tensor = ExpectedTensor(ModuleKey(.head), .weight, name: "weight", dimensions: set.slots[slot].shape.dimensions)
             return TunableLinear(weight: .trained(DenseWeight(set, slot: slot, of: tensor)), bias: nil, update: nil)
         }
         func norm() throws -> NormLayer {
@@ -196,7 +198,7 @@ import Transformer
             headNorms: nil,
             attention: CausalAttention(
                 headCount: plain.heads, keyValueHeadCount: plain.groups, headWidth: plain.headWidth, scale: 0.5, window: nil),
-            output: layer(plain.isGated ? 3 : 1), mlpNorm: try norm(),
+            rotary: nil, output: layer(plain.isGated ? 3 : 1), mlpNorm: try norm(),
             mlp: plain.activation.map { .plain(inner: layer(2), outer: layer(3), activation: $0) }
                 ?? .gated(gate: layer(4), up: layer(5), down: layer(6)))
     }

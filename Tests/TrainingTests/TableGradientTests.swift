@@ -1,3 +1,4 @@
+import Architectures
 import Glibc
 import Parallelism
 import Testing
@@ -36,7 +37,7 @@ import Transformer
         var tensors = [("table", [vocabulary, width], start)]
         if hasPositions { tensors.append(("positions", [16, width], places)) }
         let set = try LayerGradientTests.parameters(tensors)
-        let tensor = ExpectedTensor(name: "table", dimensions: [vocabulary, width], isConv1D: false)
+        let tensor = ExpectedTensor(ModuleKey(.embedding), .weight, name: "table", dimensions: [vocabulary, width])
         let table = BaseWeight.trained(DenseWeight(set, slot: 0, of: tensor))
         let ones = try VectorParameter([Float](repeating: 1, count: width))
         let zeros = hasPositions ? try VectorParameter([Float](repeating: 0, count: width)) : nil

@@ -26,7 +26,7 @@ package struct Checkpoint: Sendable {
     /// Indices into the source's tensors of what is no part of the weights: companion files of a .qnf, and undo records.
     package let attachments: [Int]
     package let files: [CompanionFile]
-    package let architecture: Architecture
+    package let architecture: ModelIdentity
     /// config.json, where there is one.
     package let config: JSONValue?
     /// Only of a .qnf.
@@ -48,7 +48,7 @@ package struct Checkpoint: Sendable {
         warnings: [String] = [], defects: [String] = []
     ) throws(FileError) {
         let config = try Self.parseConfig(files, path: path)
-        let architecture = Architecture(config: config, tensors: source.tensors)
+        let architecture = ModelIdentity(config: config, tensors: source.tensors)
         let logical = try BitsandbytesLayout.logicalTensors(of: source) { name in
             metadata?.transposed.contains(ByteKey(name)) ?? architecture.isConv1D(name)
         }

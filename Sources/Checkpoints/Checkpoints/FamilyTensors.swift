@@ -1,3 +1,4 @@
+import Architectures
 import JSONText
 
 /// The tensors that every model of a family has, whatever its configuration says.
@@ -28,17 +29,35 @@ struct FamilyTensors {
 
     /// The family of a configuration, by its `model_type`.
     init?(_ config: JSONValue) {
-        guard let modelType = config["model_type"]?.string, let family = Self.recent(modelType) ?? Self.older(modelType, config) else {
+        guard let modelType = config["model_type"]?.string else { return nil }
+        if let architecture = Architecture.named(modelType) {
+            self.init(architecture)
+        } else if let family = Self.recent(modelType) ?? Self.older(modelType, config) {
+            self = family
+        } else {
             return nil
         }
-        self = family
+    }
+
+    /// Of one that can be run: all that it has a name for.
+    private init(_ architecture: Architecture) {
+        let spelling = architecture.spelling
+        func tensors(_ roles: [TensorRole]) -> [String] {
+            roles.filter(spelling.has).flatMap { role in
+                let isBiased = architecture.hasAllBiases && role != .positions
+                return isBiased ? Self.norm(spelling.name(of: role)) : [spelling.name(of: role) + ".weight"]
+            }
+        }
+        self.init(
+            container: spelling.container, embedding: spelling.name(of: .embedding) + ".weight",
+            outside: tensors([.positions, .finalNorm]), head: [spelling.name(of: .head) + ".weight"],
+            layer: tensors(TensorRole.allCases.filter(\.isInLayer)), tied: architecture.isTiedByDefault)
     }
 
     private static func recent(_ modelType: String) -> FamilyTensors? {
         switch modelType {
-        case "llama", "mistral", "ministral", "ministral3", "seed_oss", "qwen2": FamilyTensors(layer: llamaLayer)
+        case "ministral", "ministral3", "seed_oss": FamilyTensors(layer: llamaLayer)
         case "gemma", "granite", "smollm3": FamilyTensors(layer: llamaLayer, tied: true)
-        case "qwen3": FamilyTensors(layer: llamaLayer + headNorms)
         case "gemma2": FamilyTensors(layer: llamaLayer + fourNorms, tied: true)
         case "gemma3_text": FamilyTensors(layer: llamaLayer + fourNorms + headNorms, tied: true)
         case "mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "gpt_oss", "llama4_text":
@@ -71,10 +90,6 @@ struct FamilyTensors {
     /// Families with layers and names of their own.
     private static func older(_ modelType: String, _ config: JSONValue) -> FamilyTensors? {
         switch modelType {
-        case "gpt2":
-            FamilyTensors(
-                container: "h", embedding: "wte.weight", outside: ["wpe.weight"] + norm("ln_f"),
-                layer: norm("ln_1") + norm("ln_2") + ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"].flatMap(norm), tied: true)
         case "gptj":
             FamilyTensors(
                 container: "h", embedding: "wte.weight", outside: norm("ln_f"), head: norm("lm_head"),

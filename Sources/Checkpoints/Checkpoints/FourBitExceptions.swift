@@ -52,7 +52,7 @@ enum FourBitExceptions {
         "tipsv2_dpt", "tipsv2_text_model", "tipsv2_vision_model", "unlimited_ocr",
     ]
 
-    static func choice(for module: String, _ architecture: Architecture) -> FourBitLayers.Choice? {
+    static func choice(for module: String, _ architecture: ModelIdentity) -> FourBitLayers.Choice? {
         for family in families(architecture) {
             if let ends = dense[family], ends.contains(where: { isPart(module, of: $0) }) { return .dense }
             if let ends = fourBit[family], ends.contains(where: { isPart(module, of: $0) }) { return .fourBit }
@@ -61,16 +61,16 @@ enum FourBitExceptions {
         return nil
     }
 
-    static func hasOwnLinearClass(_ module: String, _ architecture: Architecture) -> Bool {
+    static func hasOwnLinearClass(_ module: String, _ architecture: ModelIdentity) -> Bool {
         architecture.modelTypes.contains { type in ownLinearClasses[type].map { isPart(module, of: $0) } ?? false }
     }
 
     /// Its class, then every type; what a class does otherwise goes before what its type does.
-    private static func families(_ architecture: Architecture) -> [String] {
+    private static func families(_ architecture: ModelIdentity) -> [String] {
         (architecture.className.map { [$0] } ?? []) + architecture.modelTypes.sorted()
     }
 
-    static func loadingObstacle(_ architecture: Architecture) -> String? {
+    static func loadingObstacle(_ architecture: ModelIdentity) -> String? {
         if architecture.modelTypes.contains("llama4") || architecture.modelTypes.contains("llama4_text") {
             return "transformers 5 takes the experts of Llama 4 apart before it loads 4-bit weights, and does not find them in any folder"
         }

@@ -24,7 +24,7 @@ package struct FourBitLayers: Sendable {
         case ownClass
     }
 
-    private let architecture: Architecture
+    private let architecture: ModelIdentity
     /// Modules with a bias.
     private let biased: Set<ByteKey>
     /// Modules that store queries, keys and values as torch's `nn.MultiheadAttention` does.
@@ -34,7 +34,7 @@ package struct FourBitLayers: Sendable {
     private static let packedEnd = ".in_proj_weight"
 
     /// - Parameter names: of all tensors of the model.
-    package init(_ architecture: Architecture, names: some Sequence<String>) {
+    package init(_ architecture: ModelIdentity, names: some Sequence<String>) {
         self.architecture = architecture
         var (biased, packed) = (Set<ByteKey>(), Set<ByteKey>())
         for name in names {

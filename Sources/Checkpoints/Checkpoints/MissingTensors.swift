@@ -19,7 +19,7 @@ package struct MissingTensors {
     /// Weights of 8-bit floats.
     private let smallFloats: [String]
     private let config: JSONValue
-    private let architecture: Architecture
+    private let architecture: ModelIdentity
     /// By name; several rules may miss the same tensor.
     private var reasons: [String: String] = [:]
 

@@ -1,3 +1,4 @@
+package import Architectures
 import TensorCore
 package import Transformer
 
@@ -5,12 +6,12 @@ package import Transformer
 package struct EvaluationModel: Sendable {
     /// As messages call it.
     package let name: String
-    package let configuration: ModelConfiguration
+    package let configuration: ModelDescription
     package let weights: ModelWeights
 
-    package init(name: String, configuration: ModelConfiguration, weights: ModelWeights) {
+    package init(name: String, configuration: ModelDescription, weights: ModelWeights) {
         self.name = name
-        self.configuration = configuration.fitted(to: weights)
+        self.configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
         self.weights = weights
     }
 

@@ -1,3 +1,4 @@
+import Architectures
 import Parallelism
 import Tokenization
 package import Transformer

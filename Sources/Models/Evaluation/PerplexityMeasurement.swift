@@ -1,3 +1,4 @@
+import Architectures
 import Parallelism
 package import Transformer
 

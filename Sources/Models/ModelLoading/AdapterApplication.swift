@@ -1,4 +1,5 @@
 package import Adapters
+import Architectures
 package import ByteIO
 import Checkpoints
 import TensorCore
@@ -37,8 +38,8 @@ extension LoadedModel {
             guard let shape = Shape(expected.dimensions) else { preconditionFailure("the tensors of a loaded model have such shapes") }
             return BaseParameter(name: expected.name, shape: shape, isConv1D: expected.isConv1D)
         }
-        let embedding = configuration.embeddingName + ".weight"
-        let tied = configuration.hasTiedHead ? parameters.firstIndex { $0.name == embedding } : nil
+        let embedding = configuration.name(.embedding) + ".weight"
+        let tied = configuration.head.isTied ? parameters.firstIndex { $0.name == embedding } : nil
         return AdapterBase(path: checkpoint.path, parameters: parameters, tie: tied.map { AdapterBase.Tie(embedding: $0) })
     }
 }
@@ -47,7 +48,7 @@ extension LoadedModel {
 private struct AdapterApplication {
     private(set) var weights: ModelWeights
     private let bound: BoundAdapters
-    private let configuration: ModelConfiguration
+    private let configuration: ModelDescription
     private let path: String
     private let engine: MatrixEngine
     private let parameters: [ExpectedTensor]
@@ -62,13 +63,13 @@ private struct AdapterApplication {
     }
 
     mutating func run() throws(FileError) {
-        let head = configuration.headName + ".weight", embedding = configuration.embeddingName + ".weight"
+        let head = configuration.name(.head) + ".weight", embedding = configuration.name(.embedding) + ".weight"
         for (index, outcome) in bound.outcomes.sorted(by: { $0.key < $1.key }) {
             try apply(outcome, to: parameters[index].name, isConv1D: parameters[index].isConv1D)
-            if configuration.hasTiedHead, bound.untiedHead == nil, parameters[index].name == embedding { try apply(outcome, to: head) }
+            if configuration.head.isTied, bound.untiedHead == nil, parameters[index].name == embedding { try apply(outcome, to: head) }
         }
         if let outcome = bound.untiedHead { try apply(outcome, to: head) }
-        for bias in bound.addedBiases { try addBias(bias.terms, to: bias.isTiedHead ? configuration.headName : bias.module) }
+        for bias in bound.addedBiases { try addBias(bias.terms, to: bias.isTiedHead ? configuration.name(.head) : bias.module) }
     }
 
     private mutating func apply(_ outcome: BoundAdapters.Outcome, to name: String, isConv1D: Bool = false) throws(FileError) {
@@ -92,7 +93,7 @@ private struct AdapterApplication {
     // MARK: - What is added
 
     private mutating func add(_ term: WeightChange.Term, to name: String) throws(FileError) {
-        let isTable = name != configuration.headName + ".weight" && isTable(name)
+        let isTable = name != configuration.name(.head) + ".weight" && isTable(name)
         let factors = try factors(term, ofTable: isTable)
         guard !isTable else { return try changeTable(named: name, of: term.adapter) { $0.updates.append(factors) } }
         guard changeLayer(String(name.dropLast(".weight".count)), { $0.updates.append(factors) }) else {
@@ -160,7 +161,7 @@ private struct AdapterApplication {
         let width = tensor.dimensions[1]
         for (position, id) in indices.enumerated() {
             let row = Array(values[position * width..<(position + 1) * width])
-            if name == configuration.headName + ".weight" {
+            if name == configuration.name(.head) + ".weight" {
                 weights.replacedHeadRows[id] = row
             } else {
                 try changeTable(named: name, of: adapter) { $0.replacedRows[id] = row }

@@ -1,7 +1,7 @@
+import Architectures
 package import ByteIO
 package import Checkpoints
 package import Tokenization
-import Transformer
 
 extension Checkpoint {
     /// The tokenizer that lies beside the weights, or in the .qnf with them.

@@ -1,15 +1,15 @@
+import Architectures
 import ByteIO
 import Checkpoints
 import JSONText
 import TensorCore
-import Transformer
 
-extension ModelConfiguration {
+extension ModelDescription {
     /// The configuration as the stored tensors and the files beside them decide it, where config.json alone does not.
     ///
     /// As in transformers: a stored head that differs from the embedding is used although config.json ties the two; biases that
     /// config.json asks for, but no layer stores, are none (there: zeros); generation_config.json says which tokens end a text.
-    func resolved(for checkpoint: Checkpoint) throws(FileError) -> ModelConfiguration {
+    func resolved(for checkpoint: Checkpoint) throws(FileError) -> ModelDescription {
         var result = self
         try result.resolveHead(checkpoint)
         result.resolveBiases(checkpoint)
@@ -18,32 +18,36 @@ extension ModelConfiguration {
     }
 
     private mutating func resolveHead(_ checkpoint: Checkpoint) throws(FileError) {
-        guard hasTiedHead, let stored = try checkpoint.storedHeadOfTiedPair() else { return }
-        hasTiedHead = stored.equalsEmbedding
+        guard head.isTied, let stored = try checkpoint.storedHeadOfTiedPair() else { return }
+        head.isTied = stored.equalsEmbedding
         remarks.append(stored.warning)
     }
 
     private mutating func resolveBiases(_ checkpoint: Checkpoint) {
+        guard !architecture.hasAllBiases else { return }
         var names = Set<ByteKey>()
         for tensor in checkpoint.tensors where tensor.name.hasSuffix(".bias") {
             names.insert(ByteKey(tensor.name))
             // Files may leave the prefix out.
-            names.insert(ByteKey(namePrefix + tensor.name))
+            names.insert(ByteKey(spelling.prefix + tensor.name))
         }
-        let (layers, prefixes) = (0..<layerCount, (0..<layerCount).map(layerPrefix))
         var absent: [String] = []
-        /// Whether any layer stores one of them; notes those that were asked for and that none does.
-        func isStored(_ modules: [String]) -> Bool {
-            if layers.contains(where: { layer in modules.contains { names.contains(ByteKey(prefixes[layer] + $0 + ".bias")) } }) {
-                return true
+        /// Leaves out those of a kind that no layer stores, and notes them.
+        func resolve(_ flag: WritableKeyPath<LayerDescription, Bool>, _ roles: [TensorRole], _ layers: inout [LayerDescription]) {
+            let roles = roles.filter { role in layers.contains { $0.linearRoles.contains(role) } }
+            let asked = layers.indices.filter { layers[$0][keyPath: flag] }
+            let isStored = asked.contains { layer in
+                roles.contains { names.contains(ByteKey(name($0, layer: layer) + ".bias")) }
             }
-            absent += modules.map { "\($0).bias" }
-            return false
+            guard !asked.isEmpty, !isStored else { return }
+            for layer in asked { layers[layer][keyPath: flag] = false }
+            absent += roles.map { "\(spelling.name(of: $0)).bias" }
         }
-        guard family == .llama else { return }
-        if hasQueryKeyValueBias { hasQueryKeyValueBias = isStored(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]) }
-        if hasAttentionOutputBias { hasAttentionOutputBias = isStored(["self_attn.o_proj"]) }
-        if hasMLPBias { hasMLPBias = isStored(["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]) }
+        var resolved = layers
+        resolve(\.attention.hasInputBias, [.fusedQueryKeyValue, .query, .key, .value], &resolved)
+        resolve(\.attention.hasOutputBias, [.attentionOutput], &resolved)
+        resolve(\.feedForward.hasBias, [.gate, .up, .down], &resolved)
+        layers = resolved
         guard !absent.isEmpty else { return }
         remarks.append(
             "a \(modelType) with this config.json has biases, but no layer stores \(absent.joined(separator: ", ")): none are added")

@@ -1,3 +1,4 @@
+package import Architectures
 package import ByteIO
 package import Checkpoints
 import JSONText
@@ -9,7 +10,7 @@ package import Transformer
 /// A checkpoint that can be run: what it computes, and its weights where they lie.
 package struct LoadedModel: Sendable {
     package let checkpoint: Checkpoint
-    package let configuration: ModelConfiguration
+    package let configuration: ModelDescription
     package let weights: ModelWeights
     /// What is odd, but no reason to refuse it.
     package let warnings: [String]
@@ -18,7 +19,7 @@ package struct LoadedModel: Sendable {
     ///
     /// - Parameter known: what `configuration(of:)` gave for the checkpoint, where it was asked for before.
     /// - Throws: `FileError` where the checkpoint is no model that can be run, naming every tensor that is missing.
-    package init(_ checkpoint: Checkpoint, configuration known: ModelConfiguration? = nil) throws(FileError) {
+    package init(_ checkpoint: Checkpoint, configuration known: ModelDescription? = nil) throws(FileError) {
         let configuration = if let known { known } else { try Self.configuration(of: checkpoint) }
         let index = try WeightIndex(checkpoint, configuration)
         self.checkpoint = checkpoint
@@ -37,7 +38,7 @@ package struct LoadedModel: Sendable {
         return LoadedModel(checkpoint: checkpoint, configuration: configuration, weights: weights, warnings: warnings)
     }
 
-    private init(checkpoint: Checkpoint, configuration: ModelConfiguration, weights: ModelWeights, warnings: [String]) {
+    private init(checkpoint: Checkpoint, configuration: ModelDescription, weights: ModelWeights, warnings: [String]) {
         self.checkpoint = checkpoint
         self.configuration = configuration
         self.weights = weights
@@ -45,21 +46,21 @@ package struct LoadedModel: Sendable {
     }
 
     /// What the model computes: what config.json says, held against the tensors that are stored and generation_config.json.
-    package static func configuration(of checkpoint: Checkpoint) throws(FileError) -> ModelConfiguration {
+    package static func configuration(of checkpoint: Checkpoint) throws(FileError) -> ModelDescription {
         try checkpoint.requireReadableWeights()
         guard let config = checkpoint.config else {
             throw FileError(
                 checkpoint.path, "has no config.json, which says how the weights are to be used",
                 hint: "open the folder of the model, with config.json beside the weights")
         }
-        let stated: ModelConfiguration
-        do throws(ModelError) { stated = try ModelConfiguration(config: config) } catch {
+        let stated: ModelDescription
+        do throws(ModelError) { stated = try ModelDescription(config: config) } catch {
             throw FileError(checkpoint.path, error.message, hint: error.hint)
         }
         return try stated.resolved(for: checkpoint)
     }
 
-    private static func warnings(_ configuration: ModelConfiguration, _ index: WeightIndex) -> [String] {
+    private static func warnings(_ configuration: ModelDescription, _ index: WeightIndex) -> [String] {
         let names = index.unusedNames
         guard !names.isEmpty else { return configuration.remarks }
         return configuration.remarks + ["\(names.count) tensors are not used by the model: \(TensorGroups.text(names))"]

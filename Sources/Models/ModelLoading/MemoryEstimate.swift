@@ -1,5 +1,5 @@
+package import Architectures
 package import Checkpoints
-package import Transformer
 
 /// What running a model takes, before any of it is taken.
 package struct MemoryEstimate: Sendable, Hashable {
@@ -22,12 +22,13 @@ package struct MemoryEstimate: Sendable, Hashable {
     /// - Parameters:
     ///   - positions: of the context that is set up.
     ///   - isExact: float32 throughout; else keys and values are in 16 bits, and the head is kept in 8 bits as well.
-    package init(_ checkpoint: Checkpoint, _ configuration: ModelConfiguration, positions: Int, isExact: Bool) {
+    package init(_ checkpoint: Checkpoint, _ model: ModelDescription, positions: Int, isExact: Bool) {
         let elementByteCount = isExact ? 4 : 2
-        let head = isExact ? 0 : configuration.vocabularySize * configuration.width * 17 / 16
+        let head = isExact ? 0 : model.vocabularySize * model.width * 17 / 16
         self.positions = positions
         weights = checkpoint.storedByteCount
-        cache = [configuration.layerCount, positions, configuration.keyValueWidth].reduce(2 * elementByteCount) { product, factor in
+        cache = [model.layers.count, positions, model.layers.map(\.attention.keyValueWidth).max() ?? 0].reduce(2 * elementByteCount) {
+            product, factor in
             let (larger, overflows) = product.multipliedReportingOverflow(by: factor)
             return overflows ? Self.largest : min(larger, Self.largest)
         }

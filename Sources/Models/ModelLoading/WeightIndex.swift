@@ -1,8 +1,8 @@
+import Architectures
 import ByteIO
 import Checkpoints
 import JSONText
 import TensorCore
-import Transformer
 
 /// Which tensor of a checkpoint is which weight of the model: every name, shape and type checked before anything is read.
 struct WeightIndex: Sendable {
@@ -16,17 +16,17 @@ struct WeightIndex: Sendable {
     /// Tensors that the model has no use for, as the checkpoint names them; buffers that old files hold are not among them.
     let unusedNames: [String]
 
-    /// Buffers that were stored although they follow from the configuration.
+    /// Buffers that were stored although they follow from the model.
     private static let bufferSuffixes = [".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"]
 
-    /// - Throws: where tensors are missing (all are named) or do not fit the configuration.
-    init(_ checkpoint: Checkpoint, _ configuration: ModelConfiguration) throws(FileError) {
+    /// - Throws: where tensors are missing (all are named) or do not fit the model.
+    init(_ checkpoint: Checkpoint, _ model: ModelDescription) throws(FileError) {
         var remaining: [ByteKey: LogicalTensor] = [:]
         for tensor in checkpoint.tensors { remaining[ByteKey(tensor.name)] = tensor }
         var entries: [ByteKey: Entry] = [:]
         var missing: [String] = []
-        for expected in configuration.expectedTensors {
-            let spellings = Self.spellings(of: expected.name, configuration)
+        for expected in model.expectedTensors {
+            let spellings = Self.spellings(of: expected.name, model)
             guard let spelling = spellings.first(where: { remaining[ByteKey($0)] != nil }),
                 let tensor = remaining.removeValue(forKey: ByteKey(spelling))
             else {
@@ -36,11 +36,11 @@ struct WeightIndex: Sendable {
             try Self.check(tensor, expected, in: checkpoint)
             entries[ByteKey(expected.name)] = Entry(tensor: tensor, expected: expected)
         }
-        guard missing.isEmpty else { throw Self.missing(missing, in: checkpoint, configuration) }
+        guard missing.isEmpty else { throw Self.missing(missing, in: checkpoint, model) }
         self.entries = entries
-        let head = ByteKey(configuration.headName + ".weight")
+        let head = ByteKey(model.name(.head) + ".weight")
         unusedNames = checkpoint.tensors.map(\.name).filter { name in
-            let isTiedHead = configuration.hasTiedHead && ByteKey(name) == head
+            let isTiedHead = model.head.isTied && ByteKey(name) == head
             return remaining[ByteKey(name)] != nil && !isTiedHead && !Self.bufferSuffixes.contains { name.hasSuffix($0) }
         }
     }
@@ -52,11 +52,11 @@ struct WeightIndex: Sendable {
     ///
     /// OpenAI's own conversion and many others save the model without its head's wrapper, and names without its prefix. Of a tied
     /// pair, some save the head alone: it is the embedding.
-    private static func spellings(of name: String, _ configuration: ModelConfiguration) -> [String] {
+    private static func spellings(of name: String, _ model: ModelDescription) -> [String] {
         var spellings = [name]
-        if name.hasPrefix(configuration.namePrefix) { spellings.append(String(name.dropFirst(configuration.namePrefix.count))) }
-        if configuration.hasTiedHead, name == configuration.embeddingName + ".weight" {
-            spellings.append(configuration.headName + ".weight")
+        if name.hasPrefix(model.spelling.prefix) { spellings.append(String(name.dropFirst(model.spelling.prefix.count))) }
+        if model.head.isTied, name == model.name(.embedding) + ".weight" {
+            spellings.append(model.name(.head) + ".weight")
         }
         return spellings
     }
@@ -102,21 +102,21 @@ struct WeightIndex: Sendable {
         return wrappers.first { wrapper in names.allSatisfy { stored.contains(ByteKey(wrapper.prefix + $0)) } }
     }
 
-    private static func missing(_ names: [String], in checkpoint: Checkpoint, _ configuration: ModelConfiguration) -> FileError {
-        if names.count == configuration.expectedTensors.count {
+    private static func missing(_ names: [String], in checkpoint: Checkpoint, _ model: ModelDescription) -> FileError {
+        if names.count == model.expectedTensors.count {
             // Of the head and a few others, other wrappers make other names.
-            let most = names.filter { $0.hasPrefix(configuration.layerPrefix(0)) }
-            let bare = most.map { String($0.dropFirst(configuration.namePrefix.count)) }
+            let most = names.filter { $0.hasPrefix(model.spelling.layerPrefix(0)) }
+            let bare = most.map { String($0.dropFirst(model.spelling.prefix.count)) }
             if let wrapper = wrapper(of: most, in: checkpoint) ?? wrapper(of: bare, in: checkpoint) {
                 return FileError(
-                    checkpoint.path, "all names of a \(configuration.modelType) have '\(wrapper.prefix)' in front here",
+                    checkpoint.path, "all names of a \(model.modelType) have '\(wrapper.prefix)' in front here",
                     hint: wrapper.meaning)
             }
         }
-        let isHeadAlone = names == [configuration.headName + ".weight"]
+        let isHeadAlone = names == [model.name(.head) + ".weight"]
         return FileError(
             checkpoint.path,
-            "\(names.count) of \(configuration.expectedTensors.count) tensors of a \(configuration.modelType) are missing: "
+            "\(names.count) of \(model.expectedTensors.count) tensors of a \(model.modelType) are missing: "
                 + TensorGroups.text(names),
             hint: isHeadAlone
                 ? "if the model's head is its embedding, config.json has to say so: \"tie_word_embeddings\": true"

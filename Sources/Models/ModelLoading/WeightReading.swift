@@ -1,3 +1,4 @@
+import Architectures
 import ByteIO
 import Checkpoints
 import Quantization
@@ -7,53 +8,37 @@ import Transformer
 /// Makes the weights of a model out of the tensors of a checkpoint: matrices in place, vectors as arrays.
 struct WeightReading {
     private let checkpoint: Checkpoint
-    private let configuration: ModelConfiguration
+    private let model: ModelDescription
     private let index: WeightIndex
     private let memory: WeightMemory
 
-    init(_ checkpoint: Checkpoint, _ configuration: ModelConfiguration, _ index: WeightIndex) {
+    init(_ checkpoint: Checkpoint, _ model: ModelDescription, _ index: WeightIndex) {
         self.checkpoint = checkpoint
-        self.configuration = configuration
+        self.model = model
         self.index = index
         memory = WeightMemory(checkpoint.source)
     }
 
     func weights() throws(FileError) -> ModelWeights {
-        let embedding = EmbeddingTable(name: configuration.embeddingName, matrix: try matrix(configuration.embeddingName))
-        let positionsName = configuration.namePrefix + "wpe"
-        let positions =
-            configuration.rotary == nil ? EmbeddingTable(name: positionsName, matrix: try matrix(positionsName)) : nil
+        let embedding = try table(.embedding)
+        let positions = try model.hasLearnedPositions ? table(.positions) : nil
         var layers: [LayerWeights] = []
-        for layer in 0..<configuration.layerCount {
-            layers.append(try configuration.family == .gpt2 ? gpt2Layer(layer) : llamaLayer(layer))
+        for (number, layer) in model.layers.enumerated() {
+            var linears: [TensorRole: LinearLayer] = [:]
+            var norms: [TensorRole: NormWeights] = [:]
+            for role in layer.linearRoles { linears[role] = try linear(model.name(role, layer: number)) }
+            for role in layer.normRoles { norms[role] = try norm(model.name(role, layer: number)) }
+            layers.append(LayerWeights(linears: linears, norms: norms))
         }
-        let headMatrix = try configuration.hasTiedHead ? embedding.matrix : matrix(configuration.headName)
+        let head = model.name(.head)
         return ModelWeights(
-            embedding: embedding, positions: positions, layers: layers, finalNorm: try norm(configuration.finalNormName),
-            head: LinearLayer(name: configuration.headName, matrix: headMatrix, bias: nil))
+            embedding: embedding, positions: positions, layers: layers, finalNorm: try norm(model.name(.finalNorm)),
+            head: LinearLayer(name: head, matrix: try model.head.isTied ? embedding.matrix : matrix(head), bias: nil))
     }
 
-    private func gpt2Layer(_ layer: Int) throws(FileError) -> LayerWeights {
-        let prefix = configuration.layerPrefix(layer)
-        return LayerWeights(
-            attentionNorm: try norm(prefix + "ln_1"), attentionInputs: [try linear(prefix + "attn.c_attn")],
-            attentionOutput: try linear(prefix + "attn.c_proj"), mlpNorm: try norm(prefix + "ln_2"),
-            mlpInputs: [try linear(prefix + "mlp.c_fc")], mlpOutput: try linear(prefix + "mlp.c_proj"))
-    }
-
-    private func llamaLayer(_ layer: Int) throws(FileError) -> LayerWeights {
-        let prefix = configuration.layerPrefix(layer)
-        let hasNorms = configuration.hasQueryKeyNorm
-        return LayerWeights(
-            attentionNorm: try norm(prefix + "input_layernorm"),
-            attentionInputs: [
-                try linear(prefix + "self_attn.q_proj"), try linear(prefix + "self_attn.k_proj"), try linear(prefix + "self_attn.v_proj"),
-            ],
-            queryNorm: try hasNorms ? norm(prefix + "self_attn.q_norm") : nil,
-            keyNorm: try hasNorms ? norm(prefix + "self_attn.k_norm") : nil,
-            attentionOutput: try linear(prefix + "self_attn.o_proj"), mlpNorm: try norm(prefix + "post_attention_layernorm"),
-            mlpInputs: [try linear(prefix + "mlp.gate_proj"), try linear(prefix + "mlp.up_proj")],
-            mlpOutput: try linear(prefix + "mlp.down_proj"))
+    private func table(_ role: TensorRole) throws(FileError) -> EmbeddingTable {
+        let name = model.name(role)
+        return EmbeddingTable(name: name, matrix: try matrix(name))
     }
 
     private func linear(_ module: String) throws(FileError) -> LinearLayer {

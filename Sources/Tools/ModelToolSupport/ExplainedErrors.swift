@@ -1,3 +1,4 @@
+import Architectures
 import CommandLineKit
 import Tokenization
 import Transformer

@@ -1,4 +1,5 @@
 import Adapters
+package import Architectures
 import ByteIO
 package import Checkpoints
 package import CommandLineKit
@@ -28,7 +29,7 @@ package struct OpenedModel: Sendable {
 
     package var path: String { options.path }
     package var checkpoint: Checkpoint { loaded.checkpoint }
-    package var configuration: ModelConfiguration { loaded.configuration }
+    package var configuration: ModelDescription { loaded.configuration }
 
     /// `model.qnf with alpaca.lora, poet.lora@0.5`.
     package var title: String { adapters.isEmpty ? path : "\(path) with \(options.adapters.joined(separator: ", "))" }
@@ -89,7 +90,7 @@ extension Console {
     /// - Throws: where it is no model that can be run, needs more memory than there is, or is not what an adapter fits.
     package func openModel(
         _ options: ModelOptions, isExact: Bool = true, besides others: Int = 0,
-        positions: (ModelConfiguration) throws -> Int?
+        positions: (ModelDescription) throws -> Int?
     ) throws -> OpenedModel {
         let checkpoint = try openCheckpoint(options.path, for: .running)
         // Before anything is mapped.

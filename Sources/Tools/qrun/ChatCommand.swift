@@ -1,3 +1,4 @@
+import Architectures
 import CommandLineKit
 import Glibc
 import ModelLoading

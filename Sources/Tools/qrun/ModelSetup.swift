@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import CommandLineKit
 import ModelLoading
@@ -22,7 +23,7 @@ struct ModelSetup {
         base = options.hasCompactHead ? model.loaded.withCompactHead(pool: engine.pool) : model.loaded
     }
 
-    var configuration: ModelConfiguration { model.configuration }
+    var configuration: ModelDescription { model.configuration }
 
     /// The base with one of the adapters alone, or with none.
     func weights(with adapter: NamedAdapter?) throws -> ModelWeights {

@@ -1,4 +1,5 @@
 import Adapters
+import Architectures
 import ByteIO
 import Checkpoints
 import CommandLineKit
@@ -21,7 +22,7 @@ func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     guard prompt.ids.count <= modelContext else {
         throw Failure(
             "the prompt has \(prompt.ids.count) tokens, but the context has room for \(modelContext)",
-            hint: setup.configuration.rotary == nil ? "shorten it" : "shorten it, or set up more room with --context")
+            hint: setup.configuration.hasLearnedPositions ? "shorten it" : "shorten it, or set up more room with --context")
     }
     if let path = logits {
         let session = try setup.session(contextLength: prompt.ids.count)

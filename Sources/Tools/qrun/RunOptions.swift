@@ -1,3 +1,4 @@
+import Architectures
 import CommandLineKit
 import ModelToolSupport
 import Transformer
@@ -41,16 +42,16 @@ struct RunOptions {
     }
 
     /// What `--context` asks for, or what the model was made for.
-    func contextLength(_ configuration: ModelConfiguration) throws -> Int {
+    func contextLength(_ configuration: ModelDescription) throws -> Int {
         guard let context else { return configuration.contextLength }
-        guard configuration.rotary != nil || context <= configuration.contextLength else {
+        guard !configuration.hasLearnedPositions || context <= configuration.contextLength else {
             throw UsageError("--context \(context): the model has positions for \(configuration.contextLength) tokens only")
         }
         return context
     }
 
     /// The same for what is set up before it is known how much will be needed.
-    func conversationLength(_ configuration: ModelConfiguration) throws -> Int {
+    func conversationLength(_ configuration: ModelDescription) throws -> Int {
         let length = try contextLength(configuration)
         return context == nil ? min(length, Self.defaultContextLength) : length
     }

@@ -1,3 +1,4 @@
+import Architectures
 import CommandLineKit
 import Glibc
 import JSONText
@@ -37,7 +38,7 @@ struct AnswerSession {
     private let session: InferenceSession
 
     init(
-        _ configuration: ModelConfiguration, _ weights: ModelWeights, _ data: TrainingData, _ resources: ComputeResources,
+        _ configuration: ModelDescription, _ weights: ModelWeights, _ data: TrainingData, _ resources: ComputeResources,
         answerLimit: Int
     ) {
         self.data = data
@@ -47,8 +48,8 @@ struct AnswerSession {
     }
 
     /// Positions for the longest sample or question, and its answer.
-    static func contextLength(_ configuration: ModelConfiguration, _ data: TrainingData, answerLimit: Int) -> Int {
-        configuration.rotary == nil ? configuration.contextLength : data.lengthLimit + answerLimit
+    static func contextLength(_ configuration: ModelDescription, _ data: TrainingData, answerLimit: Int) -> Int {
+        configuration.hasLearnedPositions ? configuration.contextLength : data.lengthLimit + answerLimit
     }
 
     /// The mean loss of everything that is learned of samples.

@@ -1,3 +1,4 @@
+import Architectures
 import CommandLineKit
 import ModelToolSupport
 import Tokenization
@@ -23,7 +24,7 @@ struct TrainingData {
         let tokenizer = try model.tokenizer(console)
         let context = model.configuration.contextLength
         let limit = options.maximumLength ?? min(context, 1024)
-        guard limit <= context || model.configuration.rotary != nil else {
+        guard limit <= context || !model.configuration.hasLearnedPositions else {
             throw UsageError("--max-length is \(limit), but the model has positions for \(context) tokens")
         }
         let set = try DataSet.open(options.path)

@@ -1,3 +1,4 @@
+import Architectures
 import CommandLineKit
 import Evaluation
 import ModelLoading
@@ -28,7 +29,7 @@ struct MeasuredModel {
     var path: String { opened.path }
     var adapters: [String] { opened.options.adapters }
     var title: String { opened.title }
-    var configuration: ModelConfiguration { opened.configuration }
+    var configuration: ModelDescription { opened.configuration }
     var evaluated: EvaluationModel { EvaluationModel(name: path, configuration: configuration, weights: weights) }
 
     /// Refuses ids of a text that have no row in the embedding.

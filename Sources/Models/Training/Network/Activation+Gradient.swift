@@ -1,5 +1,5 @@
+import Architectures
 import CKernels
-import Transformer
 
 extension Activation {
     /// y = activation(x)

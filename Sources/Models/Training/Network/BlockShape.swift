@@ -1,4 +1,4 @@
-import Transformer
+import Architectures
 
 /// Sizes of the memory that blocks work in: planned once for the largest batch, in floats.
 ///
@@ -15,15 +15,17 @@ struct BlockShape {
     /// Of the block's linear layers, in order; 0 for those that are not tuned.
     let ranks: [Int]
 
-    init(_ configuration: ModelConfiguration, positions: Int, ranks: [Int]) {
+    /// - Parameter ranks: as many as the widest layer has linear ones.
+    init(_ model: ModelDescription, positions: Int, ranks: [Int]) {
+        func widest(_ width: (LayerDescription) -> Int) -> Int { model.layers.map(width).max() ?? 0 }
         self.positions = positions
-        width = configuration.width
-        queryWidth = configuration.queryWidth
-        keyValueWidth = configuration.keyValueWidth
-        innerWidth = configuration.innerWidth
-        headCount = configuration.headCount
-        isGated = configuration.family == .llama
-        hasQueryKeyNorm = configuration.hasQueryKeyNorm
+        width = model.width
+        queryWidth = widest(\.attention.queryWidth)
+        keyValueWidth = widest(\.attention.keyValueWidth)
+        innerWidth = widest(\.feedForward.innerWidth)
+        headCount = widest(\.attention.headCount)
+        isGated = model.layers.contains { $0.feedForward.form == .gated }
+        hasQueryKeyNorm = model.layers.contains { $0.attention.headNorm != nil }
         self.ranks = ranks
     }
 

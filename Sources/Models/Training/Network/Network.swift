@@ -1,10 +1,11 @@
+import Architectures
 package import ByteIO
 package import ModelLoading
 import Transformer
 
 /// The layers of a model and what is trained of them, before any memory for activations is planned.
 package struct Network {
-    let configuration: ModelConfiguration
+    let configuration: ModelDescription
     let tuning: Tuning
     /// Names of the layers that LoRA tunes, sorted; none where everything is trained.
     let tunedModules: [String]

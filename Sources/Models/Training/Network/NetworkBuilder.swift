@@ -1,11 +1,13 @@
+package import Architectures
 import ByteIO
+import CKernels
 import TensorCore
-package import Transformer
+import Transformer
 
 /// Puts the layers of a model together, and the parameters that are trained.
 struct NetworkBuilder {
-    private let configuration: ModelConfiguration
-    private let tensors: FrozenTensors
+    private let configuration: ModelDescription
+    private let weights: ModelWeights
     private let tuning: Tuning
     private let expected: [String: ExpectedTensor]
     private let parameters: ParameterSet
@@ -15,13 +17,13 @@ struct NetworkBuilder {
     private let modules: [String: Int]
 
     /// - Throws: where there is no memory for what is trained.
-    static func build(_ configuration: ModelConfiguration, _ weights: ModelWeights, tuning: Tuning) throws(FileError) -> Network {
+    static func build(_ configuration: ModelDescription, _ weights: ModelWeights, tuning: Tuning) throws(FileError) -> Network {
         try NetworkBuilder(configuration, weights, tuning: tuning).network()
     }
 
-    private init(_ configuration: ModelConfiguration, _ weights: ModelWeights, tuning: Tuning) throws(FileError) {
+    private init(_ configuration: ModelDescription, _ weights: ModelWeights, tuning: Tuning) throws(FileError) {
         self.configuration = configuration
-        tensors = FrozenTensors(weights)
+        self.weights = weights
         self.tuning = tuning
         let all = configuration.expectedTensors
         expected = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
@@ -54,7 +56,8 @@ struct NetworkBuilder {
         switch tuning {
         case .full:
             for (index, slot) in parameters.slots.enumerated() {
-                let values = tensors.floats(slot.name)
+                guard let tensor = expected[slot.name] else { preconditionFailure("what is trained is of the model") }
+                let values = floats(tensor)
                 precondition(values.count == slot.count, "a loaded tensor has the shape of its configuration")
                 parameters.value(index).update(from: values, count: slot.count)
             }
@@ -70,56 +73,54 @@ struct NetworkBuilder {
 
     private func network() throws(FileError) -> Network {
         let c = configuration
-        let table = matrix(c.embeddingName + ".weight")
-        let positions = c.family == .gpt2 ? try vector(c.namePrefix + "wpe.weight") : nil
+        let table = matrix(ModuleKey(.embedding))
+        let positions = try c.hasLearnedPositions ? vector(ModuleKey(.positions), .weight) : nil
         let head = OutputHead(
-            norm: try norm(c.finalNormName, width: c.width), weight: c.hasTiedHead ? table : matrix(c.headName + ".weight"))
+            norm: try norm(ModuleKey(.finalNorm), c.finalNorm, width: c.width),
+            weight: c.head.isTied ? table : matrix(ModuleKey(.head)))
         return Network(
             configuration: c, tuning: tuning, tunedModules: modules.keys.sorted(), parameters: parameters,
             embedding: EmbeddingLayer(tokens: table, positions: positions),
-            blocks: try (0..<c.layerCount).map { (index) throws(FileError) in try block(index) }, head: head)
+            blocks: try c.layers.indices.map { (index) throws(FileError) in try block(index) }, head: head)
     }
 
     private func block(_ index: Int) throws(FileError) -> TransformerBlock {
-        let c = configuration
-        let prefix = c.layerPrefix(index)
-        let attention = CausalAttention(
-            headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount, headWidth: c.headWidth, scale: c.attentionScale(layer: index),
-            window: c.slidingWindows[index])
-        if c.family == .gpt2 {
-            return TransformerBlock(
-                attentionNorm: try norm(prefix + "ln_1", width: c.width), projections: .fused(try linear(prefix + "attn.c_attn")),
-                headNorms: nil, attention: attention, output: try linear(prefix + "attn.c_proj"),
-                mlpNorm: try norm(prefix + "ln_2", width: c.width),
-                mlp: .plain(
-                    inner: try linear(prefix + "mlp.c_fc"), outer: try linear(prefix + "mlp.c_proj"), activation: c.activation))
+        let layer = configuration.layers[index], attention = layer.attention
+        func linear(_ role: TensorRole) throws(FileError) -> TunableLinear { try self.linear(ModuleKey(role, layer: index)) }
+        func norm(_ role: TensorRole) throws(FileError) -> NormLayer {
+            let (width, norm) = layer.norm(role, width: configuration.width)
+            return try self.norm(ModuleKey(role, layer: index), norm, width: width)
         }
-        let attentionPrefix = prefix + "self_attn."
-        let headNorms: (query: NormLayer, key: NormLayer)? =
-            c.hasQueryKeyNorm
-            ? (try norm(attentionPrefix + "q_norm", width: c.headWidth), try norm(attentionPrefix + "k_norm", width: c.headWidth)) : nil
+        let projections: TransformerBlock.Projections =
+            switch attention.projections {
+            case .fused: .fused(try linear(.fusedQueryKeyValue))
+            case .separate: .separate(q: try linear(.query), k: try linear(.key), v: try linear(.value))
+            }
+        let mlp: TransformerBlock.MLP =
+            switch layer.feedForward.form {
+            case .gated: .gated(gate: try linear(.gate), up: try linear(.up), down: try linear(.down))
+            case .plain:
+                .plain(inner: try linear(.up), outer: try linear(.down), activation: layer.feedForward.activation)
+            }
         return TransformerBlock(
-            attentionNorm: try norm(prefix + "input_layernorm", width: c.width),
-            projections: .separate(
-                q: try linear(attentionPrefix + "q_proj"), k: try linear(attentionPrefix + "k_proj"),
-                v: try linear(attentionPrefix + "v_proj")),
-            headNorms: headNorms, attention: attention, output: try linear(attentionPrefix + "o_proj"),
-            mlpNorm: try norm(prefix + "post_attention_layernorm", width: c.width),
-            mlp: .gated(
-                gate: try linear(prefix + "mlp.gate_proj"), up: try linear(prefix + "mlp.up_proj"),
-                down: try linear(prefix + "mlp.down_proj")))
+            attentionNorm: try norm(.attentionNorm), projections: projections,
+            headNorms: attention.headNorm == nil ? nil : (try norm(.queryNorm), try norm(.keyNorm)),
+            attention: CausalAttention(
+                headCount: attention.headCount, keyValueHeadCount: attention.keyValueHeadCount, headWidth: attention.headWidth,
+                scale: attention.scale, window: attention.window),
+            rotary: attention.rotary, output: try linear(.attentionOutput), mlpNorm: try norm(.feedForwardNorm), mlp: mlp)
     }
 
     // MARK: layers
 
-    private func linear(_ module: String) throws(FileError) -> TunableLinear {
-        let weight = matrix(module + ".weight")
-        return TunableLinear(weight: weight, bias: try vector(module + ".bias"), update: update(module, weight))
+    private func linear(_ key: ModuleKey) throws(FileError) -> TunableLinear {
+        let weight = matrix(key)
+        return TunableLinear(weight: weight, bias: try vector(key, .bias), update: update(configuration.spelling.module(key), weight))
     }
 
-    private func norm(_ module: String, width: Int) throws(FileError) -> NormLayer {
-        guard let weight = try vector(module + ".weight") else { preconditionFailure("every norm has a weight") }
-        return NormLayer(width: width, epsilon: configuration.normEpsilon, weight: weight, bias: try vector(module + ".bias"))
+    private func norm(_ key: ModuleKey, _ norm: Norm, width: Int) throws(FileError) -> NormLayer {
+        guard let weight = try vector(key, .weight) else { preconditionFailure("every norm has a weight") }
+        return NormLayer(width: width, epsilon: norm.epsilon, weight: weight, bias: try vector(key, .bias))
     }
 
     private func update(_ module: String, _ weight: BaseWeight) -> LowRankBranch? {
@@ -133,35 +134,35 @@ struct NetworkBuilder {
     }
 
     /// Nil where the model has no such tensor.
-    private func vector(_ name: String) throws(FileError) -> VectorParameter? {
-        guard expected[name] != nil else { return nil }
+    private func vector(_ key: ModuleKey, _ part: ExpectedTensor.Part) throws(FileError) -> VectorParameter? {
+        let name = "\(configuration.spelling.module(key)).\(part.rawValue)"
+        guard let tensor = expected[name] else { return nil }
         if let slot = slots[name] { return VectorParameter(parameters, slot: slot) }
-        return try VectorParameter(tensors.floats(name))
+        return try VectorParameter(floats(tensor))
     }
 
-    private func matrix(_ name: String) -> BaseWeight {
-        guard let slot = slots[name], let tensor = expected[name] else { return .frozen(tensors.matrix(name)) }
+    private func matrix(_ key: ModuleKey) -> BaseWeight {
+        let name = configuration.spelling.module(key) + ".weight"
+        guard let slot = slots[name], let tensor = expected[name] else { return .frozen(weights.matrix(key)) }
         return .trained(DenseWeight(parameters, slot: slot, of: tensor))
     }
-}
 
-extension ExpectedTensor {
-    /// The name without its last part.
-    var module: String { String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex)) }
-
-    /// Of a matrix, whichever way it lies.
-    var sizes: (inputs: Int, outputs: Int) {
-        isConv1D ? (dimensions[0], dimensions[1]) : (dimensions[1], dimensions[0])
+    /// Elements of a vector, or of a matrix row by row as it is stored, widened.
+    private func floats(_ tensor: ExpectedTensor) -> [Float] {
+        if tensor.dimensions.count == 1 { return weights.vector(tensor.key, tensor.part) ?? [] }
+        let matrix = weights.matrix(tensor.key).stored
+        return [Float](unsafeUninitializedCapacity: matrix.rowCount * matrix.columnCount) { buffer, count in
+            withUnsafePointer(to: matrix) { stored in
+                for row in 0..<matrix.rowCount {
+                    qk_matrix_expand(stored, row, 0, matrix.columnCount, buffer.baseAddress.map { $0 + row * matrix.columnCount })
+                }
+            }
+            count = matrix.rowCount * matrix.columnCount
+        }
     }
 }
 
-extension ModelConfiguration {
-    /// Names of the linear layers of all blocks, in order.
+extension ModelDescription {
+    /// Names of the linear layers of all layers, in order.
     package var linearModules: [String] { linearWeights.map(\.module) }
-
-    /// Weights of the linear layers of all blocks, in order: every matrix but embeddings and head.
-    var linearWeights: [ExpectedTensor] {
-        let prefix = String(layerPrefix(0).dropLast("0.".count))
-        return expectedTensors.filter { $0.dimensions.count == 2 && $0.name.hasPrefix(prefix) }
-    }
 }

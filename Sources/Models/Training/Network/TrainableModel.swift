@@ -1,12 +1,12 @@
+package import Architectures
 package import ByteIO
 import Parallelism
-package import Transformer
 
 /// A model whose loss can be differentiated: forward and backward over batches, gradients added to those of `parameters`.
 ///
 /// All memory is planned at the start for the largest batch and reused; what a small batch does not touch is never resident.
 package final class TrainableModel {
-    package let configuration: ModelConfiguration
+    package let configuration: ModelDescription
     /// What is trained.
     package let parameters: ParameterSet
     /// Whether blocks keep only their input and run forward again on the way back.

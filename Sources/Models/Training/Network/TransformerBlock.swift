@@ -1,3 +1,4 @@
+import Architectures
 import CKernels
 import Parallelism
 import Transformer
@@ -27,6 +28,8 @@ struct TransformerBlock {
     /// Norms of each head's query and key, where the family has them.
     let headNorms: (query: NormLayer, key: NormLayer)?
     let attention: CausalAttention
+    /// Of queries and keys; nil where nothing is rotated.
+    let rotary: RotaryEmbedding?
     let output: TunableLinear
     let mlpNorm: NormLayer
     let mlp: MLP
@@ -237,14 +240,14 @@ struct TransformerBlock {
     }
 
     private func rotate(_ rows: AttentionRows, _ batch: PreparedBatch, sign: Float, _ context: StepContext) {
-        guard let rotary = batch.rotary else { return }
+        guard let angles = rotary.flatMap({ batch.rotations[$0] }) else { return }
         let half = attention.headWidth / 2
         context.pool.forTiles(of: batch.positionCount, size: 32) { range in
             let n = range.lowerBound
             for (rows, heads) in [(rows.q, attention.headCount), (rows.k, attention.keyValueHeadCount)] {
                 qk_rope(
-                    rows.pointer + n * rows.stride, range.count, rows.stride, heads, half, rotary.cosines + n * half,
-                    rotary.sines + n * half, sign)
+                    rows.pointer + n * rows.stride, range.count, rows.stride, heads, half, angles.cosines + n * half,
+                    angles.sines + n * half, sign)
             }
         }
     }

@@ -1,3 +1,4 @@
+import Architectures
 package import Transformer
 
 extension TrainableModel {
@@ -27,7 +28,7 @@ extension TrainableModel {
             }
             if let matrix = trainedMatrix(weights.embedding.name + ".weight") {
                 weights.embedding.matrix = matrix
-                if configuration.hasTiedHead { weights.head.matrix = matrix }
+                if configuration.head.isTied { weights.head.matrix = matrix }
             }
             if let name = weights.positions?.name, let matrix = trainedMatrix(name + ".weight") { weights.positions?.matrix = matrix }
         }

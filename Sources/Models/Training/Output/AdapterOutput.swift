@@ -1,4 +1,5 @@
 import Adapters
+import Architectures
 package import ByteIO
 import JSONText
 import TensorCore
@@ -23,7 +24,7 @@ package enum AdapterOutput {
         let parameters = model.parameters
         let configuration = try AdapterConfiguration(
             rank: settings.rank, alpha: settings.alpha, targetModules: targetModules(model),
-            usesRankStabilization: settings.usesRSLoRA, fanInFanOut: model.configuration.family == .gpt2, dropout: settings.dropout,
+            usesRankStabilization: settings.usesRSLoRA, fanInFanOut: model.configuration.spelling.hasConv1D, dropout: settings.dropout,
             others: [("base_model_name_or_path", .string(baseName))])
         let infos = parameters.slots.map { slot in
             guard let info = TensorInfo(name: slot.name, scalarType: .f32, shape: slot.shape) else {

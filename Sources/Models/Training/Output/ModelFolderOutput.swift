@@ -1,3 +1,4 @@
+import Architectures
 package import ByteIO
 package import Checkpoints
 import JSONText
@@ -51,9 +52,8 @@ package enum ModelFolderOutput {
         guard var object = try? JSONValue(parsing: bytes).object else { throw FileError(path, "config.json is no JSON object") }
         object["torch_dtype"] = nil
         object["dtype"] = .string("float32")
-        // Where nothing is said, GPT-2's head is the embedding.
-        let isStatedTied = object["tie_word_embeddings"]?.bool ?? (model.configuration.family == .gpt2)
-        if isStatedTied, !model.configuration.hasTiedHead { object["tie_word_embeddings"] = .bool(false) }
+        let isStatedTied = object["tie_word_embeddings"]?.bool ?? model.configuration.architecture.isTiedByDefault
+        if isStatedTied, !model.configuration.head.isTied { object["tie_word_embeddings"] = .bool(false) }
         return Array((JSONValue.object(object).text(.indented) + "\n").utf8)
     }
 }

@@ -1,79 +1,89 @@
+import Architectures
 import CKernels
 import Parallelism
 
 extension InferenceSession {
-    /// x += attentionOutput(attention(attentionInputs(norm(x)))); keys and values go to the cache.
-    func attend(_ index: Int, rowCount: Int, _ rotation: Rotation?) {
-        let layer = weights.layers[index]
-        let queries = buffers.queries.first(rowCount * configuration.queryWidth)  // [T, H D]
-        let attended = buffers.attended.first(rowCount * configuration.queryWidth)  // [T, H D]
-        normalize(layer.attentionNorm, rows: 0..<rowCount)
-        if layer.attentionInputs.count == 1 {
-            projectTogether(layer, index, rowCount: rowCount, queries)
-        } else {
-            projectSeparately(layer, index, rowCount: rowCount, rotation, queries)
+    /// x += output(attention(projections(norm(x)))); keys and values go to the cache.
+    func attend(_ index: Int, rowCount: Int, _ rotations: [RotaryEmbedding: Rotation]) {
+        let (layer, attention) = (weights.layers[index], configuration.layers[index].attention)
+        let rotation = attention.rotary.flatMap { rotations[$0] }
+        let queries = buffers.queries.first(rowCount * attention.queryWidth)  // [T, H D]
+        let attended = buffers.attended.first(rowCount * attention.queryWidth)  // [T, H D]
+        normalize(layer[norm: .attentionNorm], configuration.layers[index].norm, rows: 0..<rowCount)
+        switch attention.projections {
+        case .fused: projectTogether(layer, index, rowCount: rowCount, queries)
+        case .separate: projectSeparately(layer, index, rowCount: rowCount, rotation, queries)
         }
         engine.attend(
-            UnsafeBufferPointer(queries), queryCount: rowCount, firstPosition: count, headCount: configuration.headCount,
-            scale: configuration.attentionScale(layer: index), cache: cache.view(layer: index, configuration), into: attended)
+            UnsafeBufferPointer(queries), queryCount: rowCount, firstPosition: count, headCount: attention.headCount,
+            scale: attention.scale, cache: cache.view(layer: index, configuration), into: attended)
         engine.apply(
-            layer.attentionOutput, to: UnsafeBufferPointer(attended), rowCount: rowCount, precision: precision, adds: true,
+            layer[linear: .attentionOutput], to: UnsafeBufferPointer(attended), rowCount: rowCount, precision: precision, adds: true,
             into: buffers.x.first(rowCount * configuration.width))
     }
 
-    /// GPT-2: query, key and value of a position lie beside each other.
+    /// Query, key and value of a position lie beside each other.
     private func projectTogether(_ layer: LayerWeights, _ index: Int, rowCount: Int, _ queries: UnsafeMutableBufferPointer<Float>) {
-        let width = configuration.width
-        let projected = buffers.projected.first(rowCount * 3 * width)  // [T, 3 C]
-        engine.apply(layer.attentionInputs[0], to: normed(rowCount), rowCount: rowCount, precision: precision, into: projected)
+        let attention = configuration.layers[index].attention
+        let (width, keyWidth) = (attention.queryWidth, attention.keyValueWidth), stride = width + 2 * keyWidth
+        let projected = buffers.projected.first(rowCount * stride)  // [T, H D + 2 K D]
+        engine.apply(
+            layer[linear: .fusedQueryKeyValue], to: normed(rowCount), rowCount: rowCount, precision: precision, into: projected)
         guard let source = projected.baseAddress, let target = queries.baseAddress else { return }
-        for row in 0..<rowCount { (target + row * width).update(from: source + row * 3 * width, count: width) }
-        cache.store(keys: source + width, values: source + 2 * width, stride: 3 * width, positions: rowCount, layer: index)
+        for row in 0..<rowCount { (target + row * width).update(from: source + row * stride, count: width) }
+        cache.store(keys: source + width, values: source + width + keyWidth, stride: stride, positions: rowCount, layer: index)
     }
 
     private func projectSeparately(
         _ layer: LayerWeights, _ index: Int, rowCount: Int, _ rotation: Rotation?, _ queries: UnsafeMutableBufferPointer<Float>
     ) {
-        let width = configuration.keyValueWidth
+        let attention = configuration.layers[index].attention
+        let width = attention.keyValueWidth
+        let hasNorms = attention.headNorm != nil
+        let queryNorm = hasNorms ? layer[norm: .queryNorm] : nil, keyNorm = hasNorms ? layer[norm: .keyNorm] : nil
         let keys = buffers.keys.first(rowCount * width)  // [T, K D]
         let values = buffers.values.first(rowCount * width)  // [T, K D]
         engine.apply(
-            layer.attentionInputs, to: normed(rowCount), rowCount: rowCount, precision: precision, into: [queries, keys, values])
+            [layer[linear: .query], layer[linear: .key], layer[linear: .value]], to: normed(rowCount), rowCount: rowCount,
+            precision: precision, into: [queries, keys, values])
         guard let query = queries.baseAddress, let key = keys.baseAddress, let value = values.baseAddress else { return }
         engine.forEachRow(rowCount) { row in
-            turn(query + row * configuration.queryWidth, configuration.headCount, layer.queryNorm, rotation, row: row)
-            turn(key + row * width, configuration.keyValueHeadCount, layer.keyNorm, rotation, row: row)
+            turn(query + row * attention.queryWidth, attention.headCount, attention, queryNorm, rotation, row: row)
+            turn(key + row * width, attention.keyValueHeadCount, attention, keyNorm, rotation, row: row)
         }
         cache.store(keys: key, values: value, stride: width, positions: rowCount, layer: index)
     }
 
     /// Norm of each head, where the model has one, and rotation.
-    private func turn(_ heads: UnsafeMutablePointer<Float>, _ headCount: Int, _ norm: NormWeights?, _ rotation: Rotation?, row: Int) {
-        let headWidth = configuration.headWidth
-        if let norm {
+    private func turn(
+        _ heads: UnsafeMutablePointer<Float>, _ headCount: Int, _ attention: Attention, _ norm: NormWeights?, _ rotation: Rotation?,
+        row: Int
+    ) {
+        let headWidth = attention.headWidth
+        if let norm, let epsilon = attention.headNorm?.epsilon {
             norm.weight.withUnsafeBufferPointer { weight in
                 guard let weight = weight.baseAddress else { return }
                 for head in 0..<headCount {
                     let start = heads + head * headWidth
-                    qk_rmsNorm_at(engine.level, start, weight, headWidth, configuration.normEpsilon, start)
+                    qk_rmsNorm_at(engine.level, start, weight, headWidth, epsilon, start)
                 }
             }
         }
         rotation?.apply(row: row, to: heads, headCount: headCount, level: engine.level)
     }
 
-    /// x += mlpOutput(activation(mlpInputs(norm(x)))).
+    /// x += down(activation(gate(norm(x))) * up(norm(x))), or without gate.
     func feedForward(_ index: Int, rowCount: Int) {
-        let layer = weights.layers[index]
-        let innerCount = rowCount * configuration.innerWidth
+        let (layer, feedForward) = (weights.layers[index], configuration.layers[index].feedForward)
+        let innerCount = rowCount * feedForward.innerWidth
         let gate = buffers.gate.first(innerCount)  // [T, I]
         let up = buffers.up.first(innerCount)  // [T, I]
-        normalize(layer.mlpNorm, rows: 0..<rowCount)
-        let outputs = layer.mlpInputs.count == 2 ? [gate, up] : [gate]
-        engine.apply(layer.mlpInputs, to: normed(rowCount), rowCount: rowCount, precision: precision, into: outputs)
+        normalize(layer[norm: .feedForwardNorm], configuration.layers[index].norm, rows: 0..<rowCount)
+        let isGated = feedForward.form == .gated
+        let inputs = isGated ? [layer[linear: .gate], layer[linear: .up]] : [layer[linear: .up]]
+        engine.apply(inputs, to: normed(rowCount), rowCount: rowCount, precision: precision, into: isGated ? [gate, up] : [gate])
         guard let first = gate.baseAddress, let second = up.baseAddress else { return }
-        let (width, level, isGated) = (configuration.innerWidth, engine.level, layer.mlpInputs.count == 2)
-        let activation = configuration.activation
+        let (width, level, activation) = (feedForward.innerWidth, engine.level, feedForward.activation)
         engine.forEachRow(rowCount) { row in
             let start = first + row * width
             if isGated {
@@ -83,17 +93,17 @@ extension InferenceSession {
             }
         }
         engine.apply(
-            layer.mlpOutput, to: UnsafeBufferPointer(gate), rowCount: rowCount, precision: precision, adds: true,
+            layer[linear: .down], to: UnsafeBufferPointer(gate), rowCount: rowCount, precision: precision, adds: true,
             into: buffers.x.first(rowCount * configuration.width))
     }
 
     /// normed = norm(x), for some rows.
-    func normalize(_ norm: NormWeights, rows: Range<Int>) {
+    func normalize(_ norm: NormWeights, _ description: Norm, rows: Range<Int>) {
         let width = configuration.width
         let source = buffers.x.first(rows.upperBound * width)
         let target = buffers.normed.first(rows.upperBound * width)
         guard let from = source.baseAddress, let to = target.baseAddress else { return }
-        let (epsilon, level) = (configuration.normEpsilon, engine.level)
+        let (epsilon, level) = (description.epsilon, engine.level)
         norm.weight.withUnsafeBufferPointer { weight in
             guard let weight = weight.baseAddress else { return }
             engine.forEachRow(rows.count) { index in

@@ -1,3 +1,4 @@
+package import Architectures
 import CKernels
 package import TensorCore
 
@@ -9,13 +10,13 @@ package import TensorCore
 ///
 /// Runs on the threads of the engine's pool; the same bits come out for any number of them. Not for two threads at once.
 package final class InferenceSession {
-    package private(set) var configuration: ModelConfiguration
+    package private(set) var configuration: ModelDescription
     /// May be exchanged between two calls for weights with other adapters: the cache keeps what the earlier ones made of the
     /// positions so far, so `reset` goes with it unless that is meant.
     package var weights: ModelWeights {
         didSet {
             guard weights.head.matrix.outputCount != configuration.vocabularySize else { return }
-            configuration = configuration.fitted(to: weights)
+            configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
             buffers = PassBuffers(configuration)
         }
     }
@@ -32,11 +33,11 @@ package final class InferenceSession {
     ///   - precision: `fast` computes with 4-bit and 8-bit weights in integers.
     ///   - cacheType: F16, or F32 for exact results.
     package init(
-        _ configuration: ModelConfiguration, _ weights: ModelWeights, engine: MatrixEngine, contextLength: Int,
+        _ configuration: ModelDescription, _ weights: ModelWeights, engine: MatrixEngine, contextLength: Int,
         precision: MatrixEngine.Precision = .exact, cacheType: ScalarType = .f32
     ) {
         precondition(weights.positions == nil || contextLength <= configuration.contextLength, "there are no more learned positions")
-        self.configuration = configuration.fitted(to: weights)
+        self.configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
         self.weights = weights
         self.engine = engine
         self.precision = precision
@@ -90,12 +91,10 @@ package final class InferenceSession {
             let rowCount = min(buffers.rowLimit, ids.count - start)
             embed(ids[start..<start + rowCount])
             observe(0, rowCount)
-            let rotation = configuration.rotary.map { rotary in
-                Rotation(rotary, positions: count..<count + rowCount, headWidth: configuration.headWidth)
-            }
+            let rotations = Rotation.tables(of: configuration, positions: count..<count + rowCount)
             for layer in weights.layers.indices {
                 if isInterrupted() { return }
-                attend(layer, rowCount: rowCount, rotation)
+                attend(layer, rowCount: rowCount, rotations)
                 feedForward(layer, rowCount: rowCount)
                 observe(layer + 1, rowCount)
             }
@@ -144,7 +143,7 @@ package final class InferenceSession {
         from first: Int, to rowCount: Int, offset: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
     ) throws {
         guard first < rowCount else { return }
-        normalize(weights.finalNorm, rows: first..<rowCount)
+        normalize(weights.finalNorm, configuration.finalNorm, rows: first..<rowCount)
         let width = configuration.width
         for start in stride(from: first, to: rowCount, by: buffers.logitRowLimit) {
             let count = min(buffers.logitRowLimit, rowCount - start)

@@ -1,3 +1,4 @@
+package import Architectures
 import CKernels
 package import TensorCore
 
@@ -20,14 +21,15 @@ package final class KeyValueCache {
     private let elementByteCount: Int
     private let memory: UnsafeMutableRawBufferPointer
 
-    package init(_ configuration: ModelConfiguration, capacity: Int, scalarType: ScalarType) {
+    package init(_ model: ModelDescription, capacity: Int, scalarType: ScalarType) {
         precondition(scalarType == .f16 || scalarType == .f32, "keys and values are kept as F16 or F32")
         self.capacity = capacity
         self.scalarType = scalarType
-        headCount = configuration.keyValueHeadCount
-        headSize = configuration.headWidth
+        let shapes = Set(model.layers.map { [$0.attention.keyValueHeadCount, $0.attention.headWidth] })
+        guard shapes.count == 1, let shape = shapes.first else { preconditionFailure("the layers' keys and values have one shape") }
+        (headCount, headSize) = (shape[0], shape[1])
         elementByteCount = scalarType.bitCount / 8
-        memory = .allocate(byteCount: 2 * configuration.layerCount * headCount * capacity * headSize * elementByteCount, alignment: 64)
+        memory = .allocate(byteCount: 2 * model.layers.count * headCount * capacity * headSize * elementByteCount, alignment: 64)
     }
 
     deinit { memory.deallocate() }
@@ -67,11 +69,11 @@ package final class KeyValueCache {
     }
 
     /// What attention in a layer looks at.
-    func view(layer: Int, _ configuration: ModelConfiguration) -> MatrixEngine.AttentionCache {
+    func view(layer: Int, _ model: ModelDescription) -> MatrixEngine.AttentionCache {
         MatrixEngine.AttentionCache(
             type: kernelType, keys: UnsafeRawPointer(start(layer, 0)), values: UnsafeRawPointer(start(layer, 1)),
             kvHeadCount: headCount, headSize: headSize, stride: headSize, headStride: capacity * headSize,
-            window: configuration.slidingWindows[layer])
+            window: model.layers[layer].attention.window)
     }
 
     private var kernelType: qk_float { scalarType == .f16 ? QK_F16 : QK_F32 }

@@ -1,3 +1,5 @@
+import Architectures
+
 /// Buffers of a forward pass over at most `rowLimit` positions at once.
 final class PassBuffers {
     /// T at most.
@@ -6,7 +8,7 @@ final class PassBuffers {
     let x: FloatBuffer
     /// [T, C].
     let normed: FloatBuffer
-    /// [T, H D], or [T, 3 C] for GPT-2's query, key and value beside each other.
+    /// [T, H D + 2 K D], where query, key and value lie beside each other.
     let projected: FloatBuffer
     /// [T, H D]; what attention takes and gives.
     let queries: FloatBuffer
@@ -27,24 +29,23 @@ final class PassBuffers {
     private static let largestRowLimit = 512
     private static let logitByteCountTarget = 16 << 20
 
-    init(_ configuration: ModelConfiguration) {
-        let isFused = configuration.family == .gpt2
-        let projectedWidth = isFused ? 3 * configuration.width : 0
-        let rowByteCount =
-            4
-            * (2 * configuration.width + projectedWidth + 2 * configuration.queryWidth + 2 * configuration.keyValueWidth
-                + 2 * configuration.innerWidth)
+    init(_ model: ModelDescription) {
+        func widest(_ width: (LayerDescription) -> Int) -> Int { model.layers.map(width).max() ?? 0 }
+        let queryWidth = widest(\.attention.queryWidth), keyValueWidth = widest(\.attention.keyValueWidth)
+        let projectedWidth = widest { $0.attention.projections == .fused ? $0.attention.queryWidth + 2 * $0.attention.keyValueWidth : 0 }
+        let innerWidth = widest(\.feedForward.innerWidth)
+        let rowByteCount = 4 * (2 * model.width + projectedWidth + 2 * queryWidth + 2 * keyValueWidth + 2 * innerWidth)
         rowLimit = min(Self.largestRowLimit, max(16, Self.byteCountTarget / rowByteCount))
-        logitRowLimit = max(1, min(64, Self.logitByteCountTarget / (4 * configuration.vocabularySize)))
-        x = FloatBuffer(count: rowLimit * configuration.width)
-        normed = FloatBuffer(count: rowLimit * configuration.width)
+        logitRowLimit = max(1, min(64, Self.logitByteCountTarget / (4 * model.vocabularySize)))
+        x = FloatBuffer(count: rowLimit * model.width)
+        normed = FloatBuffer(count: rowLimit * model.width)
         projected = FloatBuffer(count: rowLimit * projectedWidth)
-        queries = FloatBuffer(count: rowLimit * configuration.queryWidth)
-        attended = FloatBuffer(count: rowLimit * configuration.queryWidth)
-        keys = FloatBuffer(count: rowLimit * configuration.keyValueWidth)
-        values = FloatBuffer(count: rowLimit * configuration.keyValueWidth)
-        gate = FloatBuffer(count: rowLimit * configuration.innerWidth)
-        up = FloatBuffer(count: rowLimit * configuration.innerWidth)
-        logits = FloatBuffer(count: logitRowLimit * configuration.vocabularySize)
+        queries = FloatBuffer(count: rowLimit * queryWidth)
+        attended = FloatBuffer(count: rowLimit * queryWidth)
+        keys = FloatBuffer(count: rowLimit * keyValueWidth)
+        values = FloatBuffer(count: rowLimit * keyValueWidth)
+        gate = FloatBuffer(count: rowLimit * innerWidth)
+        up = FloatBuffer(count: rowLimit * innerWidth)
+        logits = FloatBuffer(count: logitRowLimit * model.vocabularySize)
     }
 }

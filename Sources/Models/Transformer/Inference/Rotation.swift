@@ -1,3 +1,4 @@
+import Architectures
 import CKernels
 
 /// Cosines and sines of a run of positions.
@@ -11,6 +12,16 @@ struct Rotation {
     init(_ rotary: RotaryEmbedding, positions: Range<Int>, headWidth: Int) {
         pairCount = headWidth / 2
         (cosines, sines) = rotary.tables(positions: positions, headWidth: headWidth)
+    }
+
+    /// Those of a model: layers that rotate alike share one.
+    static func tables(of model: ModelDescription, positions: Range<Int>) -> [RotaryEmbedding: Rotation] {
+        var tables: [RotaryEmbedding: Rotation] = [:]
+        for layer in model.layers {
+            guard let rotary = layer.attention.rotary, tables[rotary] == nil else { continue }
+            tables[rotary] = Rotation(rotary, positions: positions, headWidth: layer.attention.headWidth)
+        }
+        return tables
     }
 
     /// Rotates the heads of one row of queries or keys.

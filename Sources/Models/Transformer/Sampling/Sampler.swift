@@ -1,3 +1,4 @@
+package import Architectures
 import CKernels
 import Glibc
 import TensorCore

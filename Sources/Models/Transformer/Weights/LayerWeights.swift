@@ -1,47 +1,57 @@
-/// The weights of one layer.
-///
-///     x += attentionOutput(attention(attentionInputs(attentionNorm(x))))
-///     x += mlpOutput(activation(mlpInputs(mlpNorm(x))))
-package struct LayerWeights: Sendable {
-    package var attentionNorm: NormWeights
-    /// GPT-2: one layer [3C, C], whose output is query, key, value beside each other. Llama: query [H D, C], key and value
-    /// [K D, C].
-    package var attentionInputs: [LinearLayer]
-    /// [D] each; Qwen3 only.
-    package var queryNorm: NormWeights?
-    package var keyNorm: NormWeights?
-    /// [C, H D].
-    package var attentionOutput: LinearLayer
-    package var mlpNorm: NormWeights
-    /// GPT-2: one layer [I, C], followed by the activation. Llama: gate and up [I, C]; SiLU(gate) * up follows.
-    package var mlpInputs: [LinearLayer]
-    /// [C, I].
-    package var mlpOutput: LinearLayer
+package import Architectures
 
-    package init(
-        attentionNorm: NormWeights, attentionInputs: [LinearLayer], queryNorm: NormWeights? = nil, keyNorm: NormWeights? = nil,
-        attentionOutput: LinearLayer, mlpNorm: NormWeights, mlpInputs: [LinearLayer], mlpOutput: LinearLayer
-    ) {
-        self.attentionNorm = attentionNorm
-        self.attentionInputs = attentionInputs
-        self.queryNorm = queryNorm
-        self.keyNorm = keyNorm
-        self.attentionOutput = attentionOutput
-        self.mlpNorm = mlpNorm
-        self.mlpInputs = mlpInputs
-        self.mlpOutput = mlpOutput
+/// The weights of one layer, by what they do (`LayerDescription` says what is computed with them).
+package struct LayerWeights: Sendable {
+    /// [out, in] each: query [H D, C], key and value [K D, C] or all three in one [H D + 2 K D, C], attention's output [C, H D];
+    /// gate and up [I, C], down [C, I].
+    private var linears: ByRole<LinearLayer>
+    /// [C] each, those of heads [D].
+    private var norms: ByRole<NormWeights>
+
+    package init(linears: [TensorRole: LinearLayer], norms: [TensorRole: NormWeights]) {
+        self.linears = ByRole(linears)
+        self.norms = ByRole(norms)
     }
 
+    /// - Precondition: the layer has one of this role (`LayerDescription.linearRoles`).
+    package subscript(linear role: TensorRole) -> LinearLayer { linears[role] }
+
+    /// - Precondition: the layer has one of this role (`LayerDescription.normRoles`).
+    package subscript(norm role: TensorRole) -> NormWeights { norms[role] }
+
     /// All linear layers, in the order of the forward pass.
-    package var linearLayers: [LinearLayer] { attentionInputs + [attentionOutput] + mlpInputs + [mlpOutput] }
+    package var linearLayers: [LinearLayer] { linears.elements }
 
     /// Changes each linear layer in turn, in the order of the forward pass.
     package mutating func forEachLinearLayer<Failure: Error>(
         _ body: (inout LinearLayer) throws(Failure) -> Void
     ) throws(Failure) {
-        for index in attentionInputs.indices { try body(&attentionInputs[index]) }
-        try body(&attentionOutput)
-        for index in mlpInputs.indices { try body(&mlpInputs[index]) }
-        try body(&mlpOutput)
+        try linears.forEach(body)
+    }
+
+    /// Changes each norm in turn, in the order of the forward pass.
+    package mutating func forEachNorm<Failure: Error>(_ body: (inout NormWeights) throws(Failure) -> Void) throws(Failure) {
+        try norms.forEach(body)
+    }
+}
+
+/// A few things by their roles, in the order of the forward pass.
+private struct ByRole<Element: Sendable>: Sendable {
+    private let roles: [TensorRole]
+    private(set) var elements: [Element]
+
+    init(_ elements: [TensorRole: Element]) {
+        let sorted = elements.sorted { $0.key < $1.key }
+        roles = sorted.map(\.key)
+        self.elements = sorted.map(\.value)
+    }
+
+    subscript(role: TensorRole) -> Element {
+        guard let index = roles.firstIndex(of: role) else { preconditionFailure("the layer has no \(role)") }
+        return elements[index]
+    }
+
+    mutating func forEach<Failure: Error>(_ body: (inout Element) throws(Failure) -> Void) throws(Failure) {
+        for index in elements.indices { try body(&elements[index]) }
     }
 }

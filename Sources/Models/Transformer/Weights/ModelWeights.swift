@@ -1,3 +1,5 @@
+package import Architectures
+
 /// All weights of a model as plain values.
 ///
 /// Matrices point into memory that they keep alive: a copy of this struct costs little, shares them, and can carry other
@@ -35,17 +37,35 @@ package struct ModelWeights: Sendable {
     /// Changes each norm in turn.
     package mutating func forEachNorm<Failure: Error>(_ body: (inout NormWeights) throws(Failure) -> Void) throws(Failure) {
         for index in layers.indices {
-            try body(&layers[index].attentionNorm)
-            if var norm = layers[index].queryNorm {
-                try body(&norm)
-                layers[index].queryNorm = norm
-            }
-            if var norm = layers[index].keyNorm {
-                try body(&norm)
-                layers[index].keyNorm = norm
-            }
-            try body(&layers[index].mlpNorm)
+            try layers[index].forEachNorm(body)
         }
         try body(&finalNorm)
+    }
+
+    /// The matrix of a linear layer or of a table.
+    ///
+    /// - Precondition: the model has such a module.
+    package func matrix(_ key: ModuleKey) -> WeightMatrix {
+        switch key.role {
+        case .embedding: return embedding.matrix
+        case .positions:
+            guard let positions else { preconditionFailure("only a model with a table of positions is asked for it") }
+            return positions.matrix
+        case .head: return head.matrix
+        default: return layer(key)[linear: key.role].matrix
+        }
+    }
+
+    /// The weight or bias of a norm, or the bias of a linear layer; nil where it has none.
+    ///
+    /// - Precondition: the model has such a module.
+    package func vector(_ key: ModuleKey, _ part: ExpectedTensor.Part) -> [Float]? {
+        if key.role == .finalNorm { return finalNorm[part] }
+        return key.role.isNorm ? layer(key)[norm: key.role][part] : layer(key)[linear: key.role].bias
+    }
+
+    private func layer(_ key: ModuleKey) -> LayerWeights {
+        guard let number = key.layer else { preconditionFailure("\(key.role) stands in a layer") }
+        return layers[number]
     }
 }

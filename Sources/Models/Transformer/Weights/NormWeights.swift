@@ -1,3 +1,5 @@
+package import Architectures
+
 /// Of a LayerNorm (with bias) or an RMSNorm (without).
 package struct NormWeights: Sendable {
     /// Path of the module: `model.layers.0.input_layernorm`.
@@ -10,5 +12,12 @@ package struct NormWeights: Sendable {
         self.name = name
         self.weight = weight
         self.bias = bias
+    }
+
+    package subscript(part: ExpectedTensor.Part) -> [Float]? {
+        switch part {
+        case .weight: weight
+        case .bias: bias
+        }
     }
 }

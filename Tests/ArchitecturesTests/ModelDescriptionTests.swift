@@ -1,14 +1,14 @@
+import Architectures
 import JSONText
 import Testing
-import Transformer
 
-@Suite struct ModelConfigurationTests {
-    private static func configuration(_ text: String) throws -> ModelConfiguration {
-        try ModelConfiguration(config: try JSONValue(parsing: Array(text.utf8)))
+@Suite struct ModelDescriptionTests {
+    private static func configuration(_ text: String) throws -> ModelDescription {
+        try ModelDescription(config: try JSONValue(parsing: Array(text.utf8)))
     }
 
     /// A Llama config with members added or replaced.
-    private static func llama(_ members: String) throws -> ModelConfiguration {
+    private static func llama(_ members: String) throws -> ModelDescription {
         var object = try JSONValue(
             parsing: Array(
                 """
@@ -18,7 +18,7 @@ import Transformer
                 """.utf8)
         ).object
         for member in try JSONValue(parsing: Array("{\(members)}".utf8)).object?.members ?? [] { object?[member.key] = member.value }
-        return try ModelConfiguration(config: try #require(object.map { .object($0) }))
+        return try ModelDescription(config: try #require(object.map { .object($0) }))
     }
 
     @Test func readsGPT2() throws {
@@ -27,14 +27,16 @@ import Transformer
             {"model_type": "gpt2", "n_embd": 48, "n_head": 4, "n_layer": 2, "n_positions": 64, "n_inner": null, "vocab_size": 211,
              "activation_function": "gelu_new", "layer_norm_epsilon": 1e-05, "eos_token_id": 0}
             """)
-        #expect(configuration.family == .gpt2)
-        #expect(configuration.innerWidth == 192 && configuration.headWidth == 12 && configuration.keyValueHeadCount == 4)
-        #expect(configuration.hasTiedHead && configuration.rotary == nil && configuration.endTokenIDs == [0])
+        #expect(configuration.modelType == "gpt2")
+        #expect(
+            configuration.layers[0].feedForward.innerWidth == 192 && configuration.layers[0].attention.headWidth == 12
+                && configuration.layers[0].attention.keyValueHeadCount == 4)
+        #expect(configuration.head.isTied && configuration.hasLearnedPositions && configuration.endTokenIDs == [0])
         #expect(configuration.expectedTensors.count == 3 + 12 * 2 + 1)
     }
 
     /// A GPT-2 config with one more member.
-    private static func gpt2(_ member: String) throws -> ModelConfiguration {
+    private static func gpt2(_ member: String) throws -> ModelDescription {
         try configuration(
             #"{"model_type": "gpt2", "n_embd": 48, "n_head": 3, "n_layer": 2, "n_positions": 64, "vocab_size": 211, \#(member)}"#)
     }
@@ -45,12 +47,12 @@ import Transformer
             ("gelu_pytorch_tanh", .geluTanh), ("gelu_python_tanh", .geluTanh), ("relu", .relu), ("silu", .silu), ("swish", .silu),
         ] as [(String, Activation)])
     func readsGPT2sActivation(name: String, expected: Activation) throws {
-        #expect(try Self.gpt2(#""activation_function": "\#(name)""#).activation == expected)
+        #expect(try Self.gpt2(#""activation_function": "\#(name)""#).layers[0].feedForward.activation == expected)
     }
 
     @Test func gpt2HasTheTanhGELUWhereItNamesNone() throws {
-        #expect(try Self.gpt2(#""activation_function": null"#).activation == .geluTanh)
-        #expect(try Self.gpt2(#""n_inner": null"#).activation == .geluTanh)
+        #expect(try Self.gpt2(#""activation_function": null"#).layers[0].feedForward.activation == .geluTanh)
+        #expect(try Self.gpt2(#""n_inner": null"#).layers[0].feedForward.activation == .geluTanh)
     }
 
     @Test(arguments: [#""quick_gelu""#, #""gelu_10""#, #""relu6""#, #""GELU""#, "3", #"["gelu"]"#])
@@ -70,13 +72,13 @@ import Transformer
         ] as [(String, [Float])])
     func readsHowGPT2ScalesScores(members: String, expected: [Float]) throws {
         let configuration = try Self.gpt2(members)
-        #expect([configuration.attentionScale(layer: 0), configuration.attentionScale(layer: 1)] == expected)
+        #expect([configuration.layers[0].attention.scale, configuration.layers[1].attention.scale] == expected)
     }
 
     @Test func missingKeyValueHeadsAreAsManyAsHeads() throws {
-        #expect(try Self.llama("").keyValueHeadCount == 4)
-        #expect(try Self.bare("llama").keyValueHeadCount == 32)
-        #expect(try Self.llama(#""num_key_value_heads": 2"#).keyValueHeadCount == 2)
+        #expect(try Self.llama("").layers[0].attention.keyValueHeadCount == 4)
+        #expect(try Self.bare("llama").layers[0].attention.keyValueHeadCount == 32)
+        #expect(try Self.llama(#""num_key_value_heads": 2"#).layers[0].attention.keyValueHeadCount == 2)
     }
 
     @Test(arguments: [
@@ -98,11 +100,11 @@ import Transformer
         ),
     ])
     func readsOldAndNewSpellingsOfRotation(members: String, expected: RotaryEmbedding) throws {
-        #expect(try Self.llama(members).rotary == expected)
+        #expect(try Self.llama(members).layers[0].attention.rotary == expected)
     }
 
     /// A config that leaves out whatever can be left out.
-    private static func bare(_ modelType: String, _ more: String = "") throws -> ModelConfiguration {
+    private static func bare(_ modelType: String, _ more: String = "") throws -> ModelDescription {
         try configuration(
             """
             {"model_type": "\(modelType)", "hidden_size": 512, "intermediate_size": 64, "num_attention_heads": 32, "num_hidden_layers": 1,
@@ -117,15 +119,15 @@ import Transformer
         ] as [(String, Int, Int, Int?)])
     func defaultsAreThoseOfTheFamily(modelType: String, keyValueHeadCount: Int, contextLength: Int, window: Int?) throws {
         let configuration = try Self.bare(modelType)
-        #expect(configuration.keyValueHeadCount == keyValueHeadCount && configuration.contextLength == contextLength)
-        #expect(configuration.slidingWindows == [window] && configuration.remarks.isEmpty)
-        #expect(configuration.headWidth == (modelType == "qwen3" ? 128 : 16))
+        #expect(configuration.layers[0].attention.keyValueHeadCount == keyValueHeadCount && configuration.contextLength == contextLength)
+        #expect(configuration.layers.map(\.attention.window) == [window] && configuration.remarks.isEmpty)
+        #expect(configuration.layers[0].attention.headWidth == (modelType == "qwen3" ? 128 : 16))
     }
 
     @Test func qwenSlidesOver4096WhereNoWidthIsStated() throws {
         let use = #", "use_sliding_window": true, "max_window_layers": 0"#
-        #expect(try Self.bare("qwen2", use).slidingWindows == [4096])
-        #expect(try Self.bare("qwen2", use + #", "sliding_window": null"#).slidingWindows == [nil])
+        #expect(try Self.bare("qwen2", use).layers.map(\.attention.window) == [4096])
+        #expect(try Self.bare("qwen2", use + #", "sliding_window": null"#).layers.map(\.attention.window) == [nil])
     }
 
     @Test(
@@ -135,7 +137,7 @@ import Transformer
             (#""rope_scaling": null, "rope_parameters": {"type": "default", "rope_type": "linear", "factor": 4}"#, 4),
         ] as [(String, Double)])
     func ropeScalingWinsOverRopeParameters(members: String, factor: Double) throws {
-        #expect(try Self.llama(members).rotary == RotaryEmbedding(theta: 10_000, scaling: .linear(factor: factor)))
+        #expect(try Self.llama(members).layers[0].attention.rotary == RotaryEmbedding(theta: 10_000, scaling: .linear(factor: factor)))
     }
 
     /// Beside the rope parameters, in them, or as many as the context has: in this order.
@@ -148,7 +150,7 @@ import Transformer
         let members =
             #"\#(outside)"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4\#(inside)}"#
         #expect(
-            try Self.llama(members).rotary?.scaling
+            try Self.llama(members).layers[0].attention.rotary?.scaling
                 == .llama3(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContextLength: expected))
     }
 
@@ -156,7 +158,7 @@ import Transformer
     @Test func flagsThatAFamilyDoesNotHaveAreSaidAndNotFollowed() throws {
         for modelType in ["mistral", "qwen2"] {
             let configuration = try Self.llama(#""model_type": "\#(modelType)", "attention_bias": true, "mlp_bias": true"#)
-            #expect(!configuration.hasAttentionOutputBias && !configuration.hasMLPBias)
+            #expect(!configuration.layers[0].attention.hasOutputBias && !configuration.layers[0].feedForward.hasBias)
             #expect(
                 configuration.remarks == [
                     "config.json: 'attention_bias', 'mlp_bias' are not followed, as transformers' own \(modelType) does not either"
@@ -193,16 +195,19 @@ import Transformer
             ),
         ] as [(String, [Int?])])
     func readsSlidingWindows(members: String, expected: [Int?]) throws {
-        #expect(try Self.llama(members).slidingWindows == expected)
+        #expect(try Self.llama(members).layers.map(\.attention.window) == expected)
     }
 
     @Test func biasesAndNormsFollowTheModelType() throws {
         let qwen2 = try Self.llama(#""model_type": "qwen2""#)
-        #expect(qwen2.hasQueryKeyValueBias && !qwen2.hasAttentionOutputBias && !qwen2.hasQueryKeyNorm)
+        let qwen2Attention = qwen2.layers[0].attention
+        #expect(qwen2Attention.hasInputBias && !qwen2Attention.hasOutputBias && qwen2Attention.headNorm == nil)
         let qwen3 = try Self.llama(#""model_type": "qwen3", "head_dim": 24"#)
-        #expect(!qwen3.hasQueryKeyValueBias && qwen3.hasQueryKeyNorm && qwen3.queryWidth == 96)
+        let qwen3Attention = qwen3.layers[0].attention
+        #expect(!qwen3Attention.hasInputBias && qwen3Attention.headNorm != nil && qwen3Attention.queryWidth == 96)
         let llama = try Self.llama(#""attention_bias": true, "mlp_bias": true"#)
-        #expect(llama.hasQueryKeyValueBias && llama.hasAttentionOutputBias && llama.hasMLPBias)
+        let layer = llama.layers[0]
+        #expect(layer.attention.hasInputBias && layer.attention.hasOutputBias && layer.feedForward.hasBias)
     }
 
     @Test(arguments: [
@@ -251,9 +256,9 @@ import Transformer
     @Test func namesAndShapesAreThoseOfTransformers() throws {
         let tensors = try Self.llama(#""num_key_value_heads": 2, "tie_word_embeddings": true"#).expectedTensors
         #expect(tensors.count == 1 + 9 * 3 + 1)
-        #expect(tensors[1] == ExpectedTensor(name: "model.layers.0.input_layernorm.weight", dimensions: [64], isConv1D: false))
-        #expect(
-            tensors.contains(ExpectedTensor(name: "model.layers.2.self_attn.k_proj.weight", dimensions: [32, 64], isConv1D: false)))
+        #expect(tensors[1].name == "model.layers.0.input_layernorm.weight" && tensors[1].dimensions == [64])
+        let key = try #require(tensors.first { $0.key == ModuleKey(.key, layer: 2) })
+        #expect(key.name == "model.layers.2.self_attn.k_proj.weight" && key.dimensions == [32, 64] && !key.isConv1D)
         #expect(tensors.last?.name == "model.norm.weight")
     }
 }

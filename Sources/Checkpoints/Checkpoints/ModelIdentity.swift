@@ -1,8 +1,9 @@
+import Architectures
 import JSONText
 import TensorCore
 
 /// What config.json says about the kind of a model, as far as it concerns its weights.
-package struct Architecture: Sendable, Hashable {
+package struct ModelIdentity: Sendable, Hashable {
     /// `model_type`: `llama`, `gpt2`; nil where there is no config.
     package let modelType: String?
     /// The class that the weights were saved from, the first of `architectures`: `LlamaForCausalLM`.
@@ -57,10 +58,6 @@ package struct Architecture: Sendable, Hashable {
         for member in object.members where member.value.object != nil { collectTypes(member.value, depth: depth + 1, into: &found) }
     }
 
-    /// Families whose classes are known by name, and what those names begin with.
-    private static let classPrefixes = [
-        "gpt2": ["GPT2"], "llama": ["Llama", "LLaMA"], "mistral": ["Mistral"], "qwen2": ["Qwen2"], "qwen3": ["Qwen3"],
-    ]
     private static let classEndings = [
         "ForCausalLM", "Model", "LMHeadModel", "DoubleHeadsModel", "ForSequenceClassification", "ForTokenClassification",
         "ForQuestionAnswering",
@@ -69,7 +66,7 @@ package struct Architecture: Sendable, Hashable {
     /// Says so where config.json names a class, or code of its own, that is not what its `model_type` stands for: such a model
     /// borrows the type of a family and may compute something else.
     func warnings(config: JSONValue?) -> [String] {
-        guard let modelType, let prefixes = Self.classPrefixes[modelType] else { return [] }
+        guard let modelType, let prefixes = Architecture.named(modelType)?.classPrefixes else { return [] }
         func isOwn(_ name: String) -> Bool { prefixes.contains { prefix in Self.classEndings.contains { prefix + $0 == name } } }
         let code = config?["auto_map"]?.object?.members.first { $0.key.hasPrefix("AutoModel") }?.value
         let named = code?.string ?? code?.array?.first?.string ?? config?["architectures"]?.array?.compactMap(\.string).first { !isOwn($0) }

@@ -5,15 +5,15 @@ import Testing
 @testable import Checkpoints
 
 /// Which weights lie as [in, out].
-@Suite struct ArchitectureTests {
+@Suite struct ModelIdentityTests {
     @Test(arguments: [
         ("h.0.attn.c_attn.weight", true), ("transformer.h.11.mlp.c_proj.weight", true), ("h.0.crossattention.q_attn.weight", true),
         ("h.0.mlp.c_fc.bias", false), ("wte.weight", false), ("lm_head.weight", false), ("score.weight", false), ("c_fc", false),
         ("weight", false),
     ]) func conv1DLayersOfGPT2(_ name: String, _ isConv1D: Bool) {
-        #expect(Architecture(modelType: "gpt2").isConv1D(name) == isConv1D)
-        #expect(!Architecture(modelType: "gpt_bigcode").isConv1D(name))
-        #expect(!Architecture(modelType: nil).isConv1D(name))
+        #expect(ModelIdentity(modelType: "gpt2").isConv1D(name) == isConv1D)
+        #expect(!ModelIdentity(modelType: "gpt_bigcode").isConv1D(name))
+        #expect(!ModelIdentity(modelType: nil).isConv1D(name))
     }
 
     /// Without a config GPT-2 is known by its fused attention weight, which is wider than tall only there.
@@ -22,8 +22,8 @@ import Testing
     ) throws {
         let shape = try #require(Shape(dimensions))
         let info = try #require(TensorInfo(name: "transformer.h.0.attn.c_attn.weight", scalarType: .f32, shape: shape))
-        #expect(Architecture(config: nil, tensors: [info]).modelType == modelType)
-        #expect(Architecture(config: .object(["model_type": .string("qwen")]), tensors: [info]).modelType == "qwen")
+        #expect(ModelIdentity(config: nil, tensors: [info]).modelType == modelType)
+        #expect(ModelIdentity(config: .object(["model_type": .string("qwen")]), tensors: [info]).modelType == "qwen")
     }
 
     /// By the fused weight of queries, keys and values. Found by fuzzing: three times the width overflowed.
@@ -31,6 +31,6 @@ import Testing
     func knowsGPT2ByItsShapes(shape: [Int], isGPT2: Bool) throws {
         let shape = try #require(Shape(shape))
         let info = try #require(TensorInfo(name: "h.0.attn.c_attn.weight", scalarType: .u8, shape: shape))
-        #expect(Architecture(config: nil, tensors: [info]).modelType == (isGPT2 ? "gpt2" : nil))
+        #expect(ModelIdentity(config: nil, tensors: [info]).modelType == (isGPT2 ? "gpt2" : nil))
     }
 }

@@ -1,6 +1,6 @@
+import Architectures
 import Glibc
 import Testing
-import Transformer
 
 @Suite struct RotaryEmbeddingTests {
     @Test func frequenciesAreAGeometricSeries() {

@@ -1,6 +1,4 @@
-import CKernels
-
-/// What stands between the two layers of a plain MLP.
+/// What stands inside of an MLP: of a plain one between its layers, of a gated one over its gate.
 package enum Activation: Sendable, Hashable, CaseIterable {
     /// x Phi(x) with the normal distribution function Phi: GELU as it is defined.
     case gelu
@@ -25,15 +23,5 @@ package enum Activation: Sendable, Hashable, CaseIterable {
     package init?(named name: String) {
         guard let found = Self.allCases.first(where: { $0.names.contains(name) }) else { return nil }
         self = found
-    }
-
-    /// Replaces `count` values by what the activation makes of them.
-    func apply(to values: UnsafeMutablePointer<Float>, count: Int, level: qk_simd) {
-        switch self {
-        case .gelu: qk_gelu_at(level, values, count, values)
-        case .geluTanh: qk_geluTanh_at(level, values, count, values)
-        case .relu: qk_relu_at(level, values, count, values)
-        case .silu: qk_silu_at(level, values, count, values)
-        }
     }
 }

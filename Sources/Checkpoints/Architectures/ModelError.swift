@@ -13,6 +13,6 @@ package struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
     package var description: String { message }
 
     /// The next step where a model computes what is no number.
-    static let damageHint =
+    package static let damageHint =
         "the weights may be damaged: `verify` compares them with their checksums, `IntegrityCheck` looks for such values"
 }

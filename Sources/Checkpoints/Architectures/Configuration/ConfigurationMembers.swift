@@ -2,7 +2,7 @@ import JSONText
 
 /// Which members of config.json are understood, so that nothing in it is overlooked.
 ///
-/// What is followed is read by `ConfigurationFields`. What is harmless changes nothing that a forward pass computes: names, numbers
+/// What a family follows besides stands in its row (`Architecture.members`). What is harmless changes nothing that a forward pass computes: names, numbers
 /// of training, settings of generation and of tasks. Everything else is said, once; transformers' own classes of these families
 /// read none of it either (checked against the sources of 5.23), so the model computes the same there.
 enum ConfigurationMembers {
@@ -13,28 +13,6 @@ enum ConfigurationMembers {
         "quantization_config", "compression_config", "quantization", "dtype", "torch_dtype", "bos_token_id", "pad_token_id",
         "unk_token_id", "auto_map",
     ]
-
-    private static let followedByFamily: [String: Set<String>] = {
-        let rotary: Set<String> = [
-            "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_act",
-            "max_position_embeddings", "rms_norm_eps", "rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor",
-            "original_max_position_embeddings",
-        ]
-        let sliding: Set<String> = ["use_sliding_window", "sliding_window", "max_window_layers", "layer_types"]
-        return [
-            "gpt2": [
-                "n_embd", "hidden_size", "n_head", "num_attention_heads", "n_layer", "num_hidden_layers", "n_positions", "n_ctx",
-                "max_position_embeddings", "n_inner", "activation_function", "layer_norm_epsilon", "scale_attn_weights",
-                "scale_attn_by_inverse_layer_idx", "add_cross_attention",
-                // Only where sums are rounded: scores are summed in float32 or better here in any case.
-                "reorder_and_upcast_attn",
-            ],
-            "llama": rotary.union(["attention_bias", "mlp_bias"]),
-            "mistral": rotary.union(["sliding_window", "layer_types"]),
-            "qwen2": rotary.union(sliding),
-            "qwen3": rotary.union(sliding).union(["attention_bias"]),
-        ]
-    }()
 
     /// Members of any family that change nothing here.
     private static let harmless: Set<String> = [
@@ -70,15 +48,15 @@ enum ConfigurationMembers {
     ]
 
     /// One sentence on members that are in neither list, if any are and say anything.
-    static func remarks(on object: JSONObject, modelType: String) -> [String] {
-        let family = followedByFamily[modelType] ?? []
+    static func remarks(on object: JSONObject, _ architecture: Architecture) -> [String] {
+        let family = architecture.members
         let unknown = object.members.filter { member in
             !followed.contains(member.key) && !family.contains(member.key) && !harmless.contains(member.key) && saysAnything(member.value)
         }.map { "'\(JSONError.excerpt($0.key))'" }
         guard !unknown.isEmpty else { return [] }
         let shown = unknown.prefix(5).joined(separator: ", ") + (unknown.count > 5 ? " and \(unknown.count - 5) more" : "")
         return [
-            "config.json: \(shown) \(unknown.count == 1 ? "is" : "are") not followed, as transformers' own \(modelType) does not either"
+            "config.json: \(shown) \(unknown.count == 1 ? "is" : "are") not followed, as transformers' own \(architecture.modelType) does not either"
         ]
     }
 

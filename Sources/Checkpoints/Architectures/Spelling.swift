@@ -1,0 +1,43 @@
+/// What the modules of a family are called in one kind of file: each family has one for Hugging Face's names.
+package struct Spelling: Sendable, Hashable {
+    /// What precedes all names but the head's: `model.`; files may leave it out.
+    package let prefix: String
+    /// The part of a name under which layers are numbered: `layers` in `model.layers.3.`
+    package let container: String
+    /// Modules inside of a layer by role, and outside.
+    private let modules: [TensorRole: String]
+    /// Dense weights of linear layers lie as [in, out] (GPT-2's `Conv1D`); quantized ones as [out, in] in any case.
+    package let hasConv1D: Bool
+
+    package init(prefix: String, container: String, hasConv1D: Bool = false, _ modules: [TensorRole: String]) {
+        self.prefix = prefix
+        self.container = container
+        self.modules = modules
+        self.hasConv1D = hasConv1D
+    }
+
+    /// The canonical name of a module: `model.layers.3.self_attn.q_proj`.
+    ///
+    /// - Precondition: the family has a module of this role.
+    package func module(_ key: ModuleKey) -> String {
+        let name = name(of: key.role)
+        guard let layer = key.layer else { return key.role == .head ? name : prefix + name }
+        return layerPrefix(layer) + name
+    }
+
+    /// The name of a module within its layer, or of one outside of the layers without the prefix.
+    package func name(of role: TensorRole) -> String {
+        guard let name = modules[role] else { preconditionFailure("a family with \(role) spells it") }
+        return name
+    }
+
+    package func has(_ role: TensorRole) -> Bool { modules[role] != nil }
+
+    /// The prefix of a layer's names, with its dot: `model.layers.3.`
+    package func layerPrefix(_ layer: Int) -> String { "\(prefix)\(container).\(layer)." }
+
+    /// This spelling with some modules called otherwise, or added.
+    package func with(_ others: [TensorRole: String]) -> Spelling {
+        Spelling(prefix: prefix, container: container, hasConv1D: hasConv1D, modules.merging(others) { _, other in other })
+    }
+}
