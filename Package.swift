@@ -32,7 +32,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Development", ["kernelbench", "toolbench", "fuzz"]),
 ]
 let sideways: [String: Set<String>] = [
-    "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"],
+    "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"], "Adapters": ["Architectures"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
     "AdapterAlgebra": ["Operations"],
     "ToolSupport": ["CommandLineKit"], "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
@@ -100,7 +100,7 @@ let package = Package(
         library(
             "Checkpoints",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Architectures"]),
-        library("Adapters", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"]),
+        library("Adapters", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Architectures"]),
         library("Transformer", ["CKernels", "Parallelism", "TensorCore", "Quantization", "Architectures"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         library("Jinja", ["JSONText"]),
@@ -115,12 +115,12 @@ let package = Package(
             "Operations",
             [
                 "CKernels", "CZlib", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat",
-                "Checkpoints", "Adapters",
+                "Architectures", "Checkpoints", "Adapters",
             ]),
         // Apart from Operations, as OpenBLAS starts threads, which look for work for a while, in each tool that links it.
         library(
             "AdapterAlgebra",
-            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "LinearAlgebra", "Checkpoints", "Adapters", "Operations"]),
+            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "LinearAlgebra", "Architectures", "Checkpoints", "Adapters", "Operations"]),
         library(
             "Training",
             [

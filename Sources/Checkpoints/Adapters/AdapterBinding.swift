@@ -1,3 +1,4 @@
+import Architectures
 package import ByteIO
 import JSONText
 import TensorCore
@@ -164,9 +165,6 @@ package struct AdapterBinding: Sendable {
 
 /// Names of a base, found also where only one side writes `transformer.` or `model.` in front.
 private struct BaseNames {
-    /// Where the names of one model begin and those of the other do not, as in `TensorMatching` of two models.
-    private static let prefixes = ["transformer.", "model."]
-
     private var indices: [ByteKey: Int] = [:]
 
     init(_ base: [BaseParameter]) {
@@ -176,8 +174,8 @@ private struct BaseNames {
 
     func index(of name: String) -> Int? {
         if let index = indices[ByteKey(name)] { return index }
-        var candidates = Self.prefixes.compactMap { indices[ByteKey($0 + name)] }
-        for prefix in Self.prefixes where name.utf8.starts(with: prefix.utf8) {
+        var candidates = TableNames.prefixes.compactMap { indices[ByteKey($0 + name)] }
+        for prefix in TableNames.prefixes where name.utf8.starts(with: prefix.utf8) {
             let bare = String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
             if let index = indices[ByteKey(bare)] { candidates.append(index) }
         }

@@ -1,3 +1,4 @@
+import Architectures
 package import ByteIO
 import JSONText
 import TensorCore

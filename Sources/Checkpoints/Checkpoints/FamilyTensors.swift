@@ -30,6 +30,10 @@ struct FamilyTensors {
     /// The family of a configuration, by its `model_type`.
     init?(_ config: JSONValue) {
         guard let modelType = config["model_type"]?.string else { return nil }
+        self.init(modelType: modelType, config)
+    }
+
+    init?(modelType: String, _ config: JSONValue?) {
         if let architecture = Architecture.named(modelType) {
             self.init(architecture)
         } else if let family = Self.recent(modelType) ?? Self.older(modelType, config) {
@@ -56,8 +60,8 @@ struct FamilyTensors {
 
     private static func recent(_ modelType: String) -> FamilyTensors? {
         switch modelType {
-        case "ministral", "ministral3", "seed_oss": FamilyTensors(layer: llamaLayer)
-        case "gemma", "granite", "smollm3": FamilyTensors(layer: llamaLayer, tied: true)
+        case "ministral", "ministral3", "seed_oss", "granite": FamilyTensors(layer: llamaLayer)
+        case "gemma", "smollm3": FamilyTensors(layer: llamaLayer, tied: true)
         case "gemma2": FamilyTensors(layer: llamaLayer + fourNorms, tied: true)
         case "gemma3_text": FamilyTensors(layer: llamaLayer + fourNorms + headNorms, tied: true)
         case "mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "gpt_oss", "llama4_text":
@@ -88,7 +92,7 @@ struct FamilyTensors {
     }
 
     /// Families with layers and names of their own.
-    private static func older(_ modelType: String, _ config: JSONValue) -> FamilyTensors? {
+    private static func older(_ modelType: String, _ config: JSONValue?) -> FamilyTensors? {
         switch modelType {
         case "gptj":
             FamilyTensors(
@@ -132,8 +136,8 @@ struct FamilyTensors {
     }
 
     /// OPT's last norm, which the models that normalize after each branch do without.
-    private static func hasFinalNorm(_ config: JSONValue) -> Bool {
-        config["do_layer_norm_before"]?.bool != false && config["_remove_final_layer_norm"]?.bool != true
+    private static func hasFinalNorm(_ config: JSONValue?) -> Bool {
+        config?["do_layer_norm_before"]?.bool != false && config?["_remove_final_layer_norm"]?.bool != true
     }
 
     private static let attention = ["q", "k", "v", "o"].map { "self_attn.\($0)_proj.weight" }

@@ -1,3 +1,4 @@
+import Architectures
 import ByteIO
 import JSONText
 import TensorCore
@@ -180,30 +181,14 @@ private struct HyperParameters {
 
     /// Every variable of the model, by its name in the checkpoint.
     func variables() -> [String: Variable] {
+        let model = GPT2.published(
+            vocabularySize: vocabularySize, contextLength: contextLength, width: width, headCount: headCount, layerCount: layerCount)
         var result: [String: Variable] = [:]
-        func add(_ stored: String, _ name: String, _ shape: [Int], leadingOne: Bool = false) {
-            result["model/" + stored] = Variable(
-                name: "transformer." + name, storedShape: leadingOne ? [1] + shape : shape, shape: shape)
+        for tensor in model.expectedTensors {
+            let (name, hasLeadingOne) = GPT2.tensorFlowVariable(tensor)
+            result[name] = Variable(
+                name: tensor.name, storedShape: (hasLeadingOne ? [1] : []) + tensor.dimensions, shape: tensor.dimensions)
         }
-        func addNorm(_ stored: String, _ name: String) {
-            add(stored + "/g", name + ".weight", [width])
-            add(stored + "/b", name + ".bias", [width])
-        }
-        add("wte", "wte.weight", [vocabularySize, width])
-        add("wpe", "wpe.weight", [contextLength, width])
-        for layer in 0..<layerCount {
-            addNorm("h\(layer)/ln_1", "h.\(layer).ln_1")
-            addNorm("h\(layer)/ln_2", "h.\(layer).ln_2")
-            let linear = [
-                ("attn/c_attn", "attn.c_attn", width, 3 * width), ("attn/c_proj", "attn.c_proj", width, width),
-                ("mlp/c_fc", "mlp.c_fc", width, 4 * width), ("mlp/c_proj", "mlp.c_proj", 4 * width, width),
-            ]
-            for (stored, name, inputs, outputs) in linear {
-                add("h\(layer)/\(stored)/w", "h.\(layer).\(name).weight", [inputs, outputs], leadingOne: true)
-                add("h\(layer)/\(stored)/b", "h.\(layer).\(name).bias", [outputs])
-            }
-        }
-        addNorm("ln_f", "ln_f")
         return result
     }
 

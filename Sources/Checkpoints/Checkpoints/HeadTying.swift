@@ -1,3 +1,4 @@
+import Architectures
 package import ByteIO
 package import JSONText
 import TensorCore
@@ -23,19 +24,12 @@ package struct StoredHead: Sendable, Hashable {
 }
 
 extension Checkpoint {
-    private static let headNames = ["lm_head.weight", "embed_out.weight"]
-    private static let embeddingSuffixes = [
-        "embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight", "tok_embeddings.weight",
-    ]
-    /// Families whose configuration ties head and embedding where config.json says nothing about it.
-    private static let tiedByDefault: Set<String> = [
-        "gpt2", "gemma", "gemma2", "gemma3", "gemma3_text", "cohere", "cohere2", "starcoder2", "smollm3", "falcon", "opt", "bloom",
-    ]
-
     /// Whether config.json says, or leaves it to a default that says, that the head is the embedding.
     package var statesTiedHead: Bool {
         let stated = config?["tie_word_embeddings"]?.bool ?? config?["text_config"]?["tie_word_embeddings"]?.bool
-        return stated ?? architecture.modelType.map(Self.tiedByDefault.contains) ?? false
+        guard stated == nil, let modelType = architecture.modelType else { return stated ?? false }
+        let family = FamilyTensors(modelType: modelType, config) ?? config?["text_config"].flatMap { FamilyTensors($0) }
+        return family?.isTiedByDefault ?? false
     }
 
     /// The head that is stored although config.json says that it is the embedding; nil where nothing of the kind is.
@@ -62,9 +56,10 @@ extension Checkpoint {
     }
 
     private func tiedPair() -> (head: LogicalTensor, embedding: LogicalTensor)? {
-        func matches(_ name: String, _ ending: String) -> Bool { name == ending || name.hasSuffix("." + ending) }
-        let heads = tensors.filter { tensor in Self.headNames.contains { matches(tensor.name, $0) } }
-        let embeddings = tensors.filter { tensor in Self.embeddingSuffixes.contains { matches(tensor.name, $0) } }
+        func weights(_ isMeant: (String) -> Bool) -> [LogicalTensor] {
+            tensors.filter { $0.name.hasSuffix(".weight") && isMeant(String($0.name.dropLast(".weight".count))) }
+        }
+        let heads = weights(TableNames.isHead), embeddings = weights(TableNames.isEmbedding)
         // Two of a kind (an encoder's and a decoder's) are not told apart here.
         guard heads.count == 1, embeddings.count == 1 else { return nil }
         return (heads[0], embeddings[0])

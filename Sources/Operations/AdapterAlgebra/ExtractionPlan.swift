@@ -1,4 +1,5 @@
 import Adapters
+import Architectures
 import ByteIO
 import Checkpoints
 import JSONText

@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 package import Quantization
 package import TensorCore
@@ -66,7 +67,7 @@ package struct ModelDiffReport: Sendable {
     /// Tensors that are matched although a prefix of the name stands on one side only, counted by that prefix.
     package var prefixes: [(prefix: String, isInFirst: Bool, count: Int)] {
         let names = rows.map { ($0.first.name, $0.second.name) } + mismatched.map { ($0.first.name, $0.second.name) }
-        return TensorMatching.prefixes.flatMap { prefix in
+        return TableNames.prefixes.flatMap { prefix in
             [true, false].map { isInFirst in
                 let count = names.count { first, second in
                     (isInFirst ? TensorMatching.prefix(of: first, over: second) : TensorMatching.prefix(of: second, over: first)) == prefix

@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import JSONText
 
@@ -5,12 +6,9 @@ import JSONText
 struct TensorMatching: Sendable {
     enum Rule: Sendable {
         case exactNames
-        /// What has no namesake is matched across a prefix of `prefixes` on one side, where only one pair can be meant.
+        /// What has no namesake is matched across a prefix of `TableNames.prefixes` on one side, where only one pair can be meant.
         case optionalPrefixes
     }
-
-    /// What libraries put before the names of a model when it is saved with its output head, and leave out otherwise.
-    static let prefixes = ["transformer.", "model."]
 
     /// Indices into both models' tensors, in the order of the second.
     let pairs: [(first: Int, second: Int)]
@@ -40,13 +38,13 @@ struct TensorMatching: Sendable {
 
     /// The prefix that `longer` has and `shorter` lacks; nil where they do not differ by one.
     static func prefix(of longer: String, over shorter: String) -> String? {
-        prefixes.first { ByteKey($0 + shorter) == ByteKey(longer) }
+        TableNames.prefixes.first { ByteKey($0 + shorter) == ByteKey(longer) }
     }
 
     private static func byBareName(_ tensors: [LogicalTensor], where isIncluded: (Int) -> Bool) -> [ByteKey: [Int]] {
         Dictionary(grouping: tensors.indices.filter(isIncluded)) { index in
             let name = tensors[index].name
-            let prefix = prefixes.first { name.utf8.starts(with: $0.utf8) } ?? ""
+            let prefix = TableNames.prefixes.first { name.utf8.starts(with: $0.utf8) } ?? ""
             return ByteKey(String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self))
         }
     }

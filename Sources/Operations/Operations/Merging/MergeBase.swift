@@ -1,4 +1,5 @@
 package import Adapters
+import Architectures
 package import ByteIO
 package import Checkpoints
 import JSONText
@@ -16,10 +17,9 @@ package struct MergeBase: Sendable {
         let tie = try Self.tie(of: checkpoint)
         let parameters = checkpoint.tensors.map { BaseParameter(name: $0.name, shape: $0.shape, isConv1D: $0.isConv1D) }
         description = AdapterBase(path: checkpoint.path, parameters: parameters, tie: tie)
-        let embedding = tie.map { checkpoint.tensors[$0.embedding].name }
+        let embedding = tie.map { String(checkpoint.tensors[$0.embedding].name.dropLast(".weight".count)) }
         headName =
-            tie?.head.map { checkpoint.tensors[$0].name }
-            ?? (embedding?.hasSuffix("embed_in.weight") == true ? "embed_out.weight" : "lm_head.weight")
+            tie?.head.map { checkpoint.tensors[$0].name } ?? TableNames.head(besideEmbedding: embedding ?? "") + ".weight"
     }
 
     /// The head is the embedding where config.json says so (or does not say) and no other values are stored for it; nil where
