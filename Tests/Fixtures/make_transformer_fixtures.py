@@ -6,7 +6,7 @@ Beside each `config.json` and `model.safetensors` lies `reference.safetensors`: 
 [T, C], the states before the first layer, after each layer, and (the last one) after the final norm; all in float32.
 `transformer/nf4-llama` and `nf4-gpt2` hold the reference alone, of the models in `checkpoints/*/nf4-f32`, and
 `tensorflow-gpt2` of `tensorflow/openai`; `adapted` has the logits of models with the adapters in `adapters`. The references of
-`gpt2-*`, which differ in how a GPT-2 may be configured, have `loss` of the ids, and its gradients as `grad.NAME`.
+`gpt2-*`, which differ in how a GPT-2 may be configured, and of `gemma*` have `loss` of the ids, and its gradients as `grad.NAME`.
 """
 import json
 import os
@@ -17,7 +17,7 @@ import numpy
 import peft
 import torch
 import transformers
-from make_bnb_fixtures import HERE, dequantized, randomized, remove
+from make_bnb_fixtures import HERE, dequantized, quantized, randomized, remove
 from safetensors.torch import load_file, save_file
 
 LLAMA = dict(
@@ -80,12 +80,50 @@ def write_gpt2_variants():
         model.save_pretrained(folder)
         os.remove(folder + "/generation_config.json")
         write_reference(model, folder + "/reference.safetensors")
-        tensors = load_file(folder + "/reference.safetensors")
-        loss = model(tensors["ids"][None], labels=tensors["ids"][None]).loss
-        loss.backward()
-        tensors["loss"] = loss.detach()
-        tensors |= {"grad." + parameter_name: parameter.grad for parameter_name, parameter in model.named_parameters()}
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder + "/reference.safetensors")
+        add_gradients(model, folder + "/reference.safetensors")
+
+
+def add_gradients(model, path):
+    tensors = load_file(path)
+    loss = model(tensors["ids"][None], labels=tensors["ids"][None]).loss
+    loss.backward()
+    tensors["loss"] = loss.detach()
+    tensors |= {"grad." + parameter_name: parameter.grad for parameter_name, parameter in model.named_parameters()}
+    save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, path)
+
+
+def gemmas():
+    """Windows shorter than the text, caps that bend most scores and logits, and a factor of scores that is not the width of a head."""
+    sizes = LLAMA | dict(head_dim=12)
+    later = sizes | dict(query_pre_attn_scalar=20, sliding_window=5)
+    yield "gemma", transformers.GemmaForCausalLM, transformers.GemmaConfig(**sizes, **rope(10000.0))
+    yield "gemma2", transformers.Gemma2ForCausalLM, transformers.Gemma2Config(
+        **later | dict(num_hidden_layers=3), **rope(10000.0), attn_logit_softcapping=2.0, final_logit_softcapping=3.0)
+    rotations = {"full_attention": dict(rope_type="linear", rope_theta=1000000.0, factor=8.0),
+                 "sliding_attention": dict(rope_type="default", rope_theta=10000.0)}
+    yield "gemma3", transformers.Gemma3ForCausalLM, transformers.Gemma3TextConfig(
+        **later | dict(num_hidden_layers=4), rope_parameters=rotations, sliding_window_pattern=3)
+
+
+def write_gemmas():
+    """With gradients of the loss, and `nf4`: the same in 4 bits as transformers and bitsandbytes write it, with its logits."""
+    for seed, (name, model_class, config) in enumerate(gemmas()):
+        folder = "transformer/" + name
+        model = randomized(model_class, config, 2200 + seed)
+        with torch.no_grad():
+            for parameter_name, parameter in model.named_parameters():
+                if parameter.ndim == 2:
+                    parameter.mul_(3)
+        model.save_pretrained(folder)
+        os.remove(folder + "/generation_config.json")
+        write_reference(model, folder + "/reference.safetensors")
+        add_gradients(model, folder + "/reference.safetensors")
+        quantized(folder, folder + "/nf4", torch.float32)
+        twin = model_class(config).float().eval()
+        missing, unexpected = twin.load_state_dict(dequantized(folder + "/nf4", lambda tensor: False), strict=False)
+        assert set(missing) <= {"lm_head.weight"} and not unexpected
+        twin.tie_weights()
+        write_reference(twin, folder + "/nf4/reference.safetensors", states=False)
 
 
 def write_quantized(name, model_class):
@@ -151,6 +189,7 @@ if __name__ == "__main__":
     os.makedirs("transformer")
     write_dense()
     write_gpt2_variants()
+    write_gemmas()
     write_quantized("llama", transformers.LlamaForCausalLM)
     write_quantized("gpt2", transformers.GPT2LMHeadModel)
     write_adapted()
