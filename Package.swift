@@ -71,8 +71,8 @@ func tool(_ name: String, _ more: [Target.Dependency] = []) -> Target {
         swiftSettings: swiftSettings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -167,6 +167,14 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
         // tests
+        .target(
+            name: "TestSupport", dependencies: ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CommandLineKit"],
+            path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        tests(
+            "TestSupportTests",
+            [
+                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Adapters", "Operations",
+            ]),
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
         tests("CommandLineKitTests", ["CommandLineKit"]),
@@ -185,46 +193,42 @@ let package = Package(
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Tokenization", "Transformer",
                 "ModelLoading",
                 "Evaluation",
-                "CheckpointTestSupport",
             ]),
-        tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization", "CheckpointTestSupport"]),
+        tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization"]),
         tests("JinjaTests", ["ByteIO", "JSONText", "Jinja"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("JSONTextTests", ["JSONText"]),
-        .target(
-            name: "CheckpointTestSupport", dependencies: ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"],
-            path: "Tests/CheckpointTestSupport", swiftSettings: swiftSettings),
         tests(
             "CheckpointsTests",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "CheckpointTestSupport"]),
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
         tests(
             "ModelLoadingTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Parallelism", "Architectures", "Checkpoints", "Adapters", "Tokenization",
                 "Transformer", "ModelLoading",
-                "Operations", "CheckpointTestSupport",
+                "Operations",
             ]),
         tests(
             "OperationsTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Operations",
-                "AdapterAlgebra", "Parallelism", "CheckpointTestSupport",
+                "AdapterAlgebra", "Parallelism",
             ]),
-        tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "CheckpointTestSupport"]),
+        tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
         tests(
             "TrainingTests",
             [
                 "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Architectures", "Checkpoints",
                 "ModelLoading",
-                "Tokenization", "Training", "CheckpointTestSupport",
+                "Tokenization", "Training",
             ]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("ArchitecturesTests", ["JSONText", "Architectures"]),
         tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Transformer"]),
         tests("LinearAlgebraTests", ["LinearAlgebra"]),
         tests("TensorCoreTests", ["TensorCore"]),
-        tests("SafetensorsFormatTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CheckpointTestSupport"]),
+        tests("SafetensorsFormatTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat"]),
     ]
 )
 

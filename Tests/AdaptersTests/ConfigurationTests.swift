@@ -1,6 +1,6 @@
 import ByteIO
-import CheckpointTestSupport
 import JSONText
+import TestSupport
 import Testing
 
 @testable import Adapters

@@ -1,7 +1,7 @@
 import ByteIO
-import CheckpointTestSupport
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Adapters

@@ -1,4 +1,5 @@
 import ByteIO
+import TestSupport
 import Testing
 
 @Suite struct MappedFileTests {

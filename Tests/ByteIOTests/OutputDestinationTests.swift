@@ -1,5 +1,6 @@
 import ByteIO
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct OutputDestinationTests {

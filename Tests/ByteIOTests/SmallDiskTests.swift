@@ -1,5 +1,6 @@
 import ByteIO
 import Glibc
+import TestSupport
 import Testing
 
 @Suite(.enabled(if: SmallDisk.isPossible, "mounting a file system is not permitted here")) struct SmallDiskTests {

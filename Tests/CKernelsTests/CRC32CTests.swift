@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct CRC32CTests {
@@ -9,7 +10,7 @@ struct CRC32CTests {
 
     @Test(arguments: [0, 1, 7, 8, 9, 1000, 3071, 3072, 3073, 98_303, 98_304, 98_305, 202_003])
     func bothWaysAgree(_ count: Int) {
-        var random = RandomValues(seed: 1)
+        var random = SeededGenerator(seed: 1)
         let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
         #expect(qk_crc32c(0, bytes, count) == qk_crc32c_scalar(0, bytes, count))
         let head = qk_crc32c(0, bytes, count / 3)

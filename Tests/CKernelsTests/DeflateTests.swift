@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 /// That zlib reads what is written is tested where zlib is (`OperationsTests`); here, what the streams look like.
@@ -16,7 +17,7 @@ struct DeflateTests {
         #expect(Self.deflated([7, 9]) == [1, 2, 0, 0xfd, 0xff, 7, 9])
         #expect(Self.deflated([7, 9], boundary: 1) == [0, 1, 0, 0xfe, 0xff, 7, 1, 1, 0, 0xfe, 0xff, 9])
         #expect(Self.deflated([7, 9], boundary: 2) == Self.deflated([7, 9]))
-        var random = RandomValues(seed: 3)
+        var random = SeededGenerator(seed: 3)
         let noise = (0..<70000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         #expect(Self.deflated(noise).count == noise.count + 3 * 5)
     }

@@ -1,10 +1,11 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct Dequantize4Tests {
     private static func map(seed: UInt64) -> [Float] {
-        var random = RandomValues(seed: seed)
-        return random.unitValues(14) + [-0.0, 1.5]
+        var random = SeededGenerator(seed: seed)
+        return random.floats(14) + [-0.0, 1.5]
     }
 
     /// Value by value: product, then conversion.
@@ -21,7 +22,7 @@ struct Dequantize4Tests {
 
     @Test(arguments: [QK_F32, QK_F16, QK_BF16], [32, 64, 256, 4096])
     func multipliesAndRoundsOnce(_ type: qk_float, _ blockSize: Int) {
-        var random = RandomValues(seed: 1)
+        var random = SeededGenerator(seed: 1)
         let packed = (0..<5000).map { _ in UInt8.random(in: 0...255, using: &random) }
         // Ordinary, subnormal, overflowing and huge scales.
         let scales: [Float] = [0.02, 1, 3.7, 0x1.1p-133, 1e-7, 7e4, 3e38, 0, -2.5, 6e-5]
@@ -57,9 +58,9 @@ struct Dequantize4Tests {
     }
 
     @Test func startsAtAnyBlock() {
-        var random = RandomValues(seed: 4)
+        var random = SeededGenerator(seed: 4)
         let packed = (0..<500).map { _ in UInt8.random(in: 0...255, using: &random) }
-        let absmax = random.unitValues(32), map = Self.map(seed: 5)
+        let absmax = random.floats(32), map = Self.map(seed: 5)
         var all = [Float](repeating: 0, count: 999)
         qk_dequantize4(map, packed, absmax, 999, 32, QK_F32, &all)
         for block in [1, 7, 30, 31] {

@@ -1,5 +1,6 @@
 import CKernels
 import Glibc
+import TestSupport
 import Testing
 
 struct ElementwiseTests {
@@ -36,8 +37,8 @@ struct ElementwiseTests {
     }
 
     @Test func siluTimesUp() {
-        var random = RandomValues(seed: 1)
-        let gate = random.unitValues(999).map { $0 * 30 } + [0, -0.0, 200, -200, .nan], up = random.unitValues(1004).map { $0 * 3 }
+        var random = SeededGenerator(seed: 1)
+        let gate = random.floats(999).map { $0 * 30 } + [0, -0.0, 200, -200, .nan], up = random.floats(1004).map { $0 * 3 }
         let y = onEveryLevel(gate.count) { qk_siluTimes_at($0, gate, up, gate.count, &$1) }
         let expected = zip(gate, up).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }
         #expect(largestError(y, expected) <= 4)
@@ -72,8 +73,8 @@ struct ElementwiseTests {
 
     @Test(arguments: [1, 15, 16, 17, 100, 2049])
     func norms(_ count: Int) {
-        var random = RandomValues(seed: 2)
-        let x = random.unitValues(count).map { $0 + 3 }, weight = random.unitValues(count), bias = random.unitValues(count)
+        var random = SeededGenerator(seed: 2)
+        let x = random.floats(count).map { $0 + 3 }, weight = random.floats(count), bias = random.floats(count)
         let mean = x.reduce(0.0) { $0 + Double($1) } / Double(count)
         let variance = x.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(count)
         let square = x.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(count)
@@ -90,8 +91,8 @@ struct ElementwiseTests {
 
     @Test(arguments: [1, 2, 16, 31, 1000])
     func softmax(_ count: Int) {
-        var random = RandomValues(seed: 3)
-        var x = random.unitValues(count).map { $0 * 12 }
+        var random = SeededGenerator(seed: 3)
+        var x = random.floats(count).map { $0 * 12 }
         if count > 2 { x[1] = -.infinity }
         let y = onEveryLevel(count) { level, y in
             y = x
@@ -113,8 +114,8 @@ struct ElementwiseTests {
 
     @Test(arguments: [1, 8, 33])
     func rotatesHalves(_ half: Int) {
-        var random = RandomValues(seed: 4)
-        let x = random.unitValues(2 * half), angles = random.unitValues(half).map { $0 * 3 }
+        var random = SeededGenerator(seed: 4)
+        let x = random.floats(2 * half), angles = random.floats(half).map { $0 * 3 }
         let cosines = angles.map { cosf($0) }, sines = angles.map { sinf($0) }
         let y = onEveryLevel(2 * half) { level, y in
             y = x
@@ -128,8 +129,8 @@ struct ElementwiseTests {
     }
 
     @Test func addsScaled() {
-        var random = RandomValues(seed: 5)
-        let x = random.unitValues(77), start = random.unitValues(77)
+        var random = SeededGenerator(seed: 5)
+        let x = random.floats(77), start = random.floats(77)
         let y = onEveryLevel(77) { level, y in
             y = start
             qk_addScaled_at(level, 0.7, x, 77, &y)

@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct ErrorTests {
@@ -14,10 +15,10 @@ struct ErrorTests {
 
     @Test(arguments: levels)
     func everyLevelGivesTheSameSums(_ level: qk_simd) {
-        var random = RandomValues(seed: 1)
+        var random = SeededGenerator(seed: 1)
         for count in [1, 7, 8, 9, 64, 1003, 20_000] {
-            let reference = random.unitValues(count)
-            let actual = zip(reference, random.unitValues(count)).map { $0 + 0.01 * $1 }
+            let reference = random.floats(count)
+            let actual = zip(reference, random.floats(count)).map { $0 + 0.01 * $1 }
             let expected = Self.sums(QK_SCALAR, reference, actual)
             #expect(difference(Self.sums(level, reference, actual), expected) == nil)
             let cut = Self.sums(level, reference, actual, cutAt: [count / 3, count / 2])
@@ -74,7 +75,7 @@ struct ErrorTests {
 
     @Test(arguments: levels, [QK_F32, QK_F64, QK_F16, QK_BF16, QK_F8_E4M3, QK_F8_E5M2])
     func theSameOnBothSidesIsAddedAsItself(_ level: qk_simd, _ type: qk_float) {
-        var random = RandomValues(seed: 3)
+        var random = SeededGenerator(seed: 3)
         for count in [0, 1, 9, 1003] {
             let (stored, values) = random.stored(count, type)
             let expected = Self.sums(QK_SCALAR, [0.5, 2] + values, [0.25, 2] + values)
@@ -87,12 +88,12 @@ struct ErrorTests {
 
     @Test(arguments: levels, [QK_F32, QK_F64, QK_F16, QK_BF16, QK_F8_E4M3, QK_F8_E5M2])
     func blocksAreAddedAsTheirValues(_ level: qk_simd, _ type: qk_float) {
-        var random = RandomValues(seed: 5)
-        let quantMap = random.unitValues(16)
+        var random = SeededGenerator(seed: 5)
+        let quantMap = random.floats(16)
         for (count, blockSize) in [(64, 64), (1, 64), (1027, 32), (4096, 512), (3000, 4096)] {
             let (stored, reference) = random.stored(count, type)
             let packed = (0..<(count + 1) / 2).map { _ in UInt8.random(in: 0...255, using: &random) }
-            let absmax = random.unitValues((count + blockSize - 1) / blockSize)
+            let absmax = random.floats((count + blockSize - 1) / blockSize)
             let actual = (0..<count).map { index in
                 quantMap[Int(index % 2 == 0 ? packed[index / 2] >> 4 : packed[index / 2] & 15)] * absmax[index / blockSize]
             }
@@ -142,14 +143,14 @@ struct ErrorTests {
     }
 }
 
-extension RandomValues {
+extension SeededGenerator {
     /// Random elements of a type as bytes, none of them NaN or infinite, and as float32.
     fileprivate mutating func stored(_ count: Int, _ type: qk_float) -> (bytes: [UInt8], values: [Float]) {
         let size = qk_float_byteCount(type)
         var bytes: [UInt8] = []
         switch type {
-        case QK_F32: unitValues(count).forEach { withUnsafeBytes(of: $0) { bytes += $0 } }
-        case QK_F64: unitValues(count).forEach { withUnsafeBytes(of: Double($0) * 1.000_000_000_1) { bytes += $0 } }
+        case QK_F32: floats(count).forEach { withUnsafeBytes(of: $0) { bytes += $0 } }
+        case QK_F64: floats(count).forEach { withUnsafeBytes(of: Double($0) * 1.000_000_000_1) { bytes += $0 } }
         default:
             for _ in 0..<count {
                 // A zero in the upper bits of the exponent.

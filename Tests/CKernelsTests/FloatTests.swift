@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct FloatTests {
@@ -64,7 +65,7 @@ struct FloatTests {
 
     @Test(arguments: levels)
     func roundsFloat64Once(_ level: qk_simd) {
-        var random = RandomValues(seed: 1)
+        var random = SeededGenerator(seed: 1)
         var values: [Double] = [0, -0.0, 1e300, -1e300, .infinity, 1e-46, 1.4e-45, 1 + 0x1p-24, 1 + 0x1.8p-23, 0x1p-1030]
         for _ in 0..<10_000 {
             let value = Double(bitPattern: random.next())
@@ -129,7 +130,7 @@ struct FloatTests {
 
     @Test(arguments: [QK_F32, QK_F64, QK_F16, QK_BF16, QK_F8_E4M3, QK_F8_E5M2])
     func readsAnyLengthAtAnyAddress(_ type: qk_float) {
-        var random = RandomValues(seed: 2)
+        var random = SeededGenerator(seed: 2)
         let width = qk_float_byteCount(type)
         let bytes = (0..<100 * width + 3).map { _ in UInt8.random(in: 0...0x7b, using: &random) }
         for count in 0...65 {
@@ -147,7 +148,7 @@ struct FloatTests {
 
     @Test(arguments: [QK_F32, QK_F16, QK_BF16])
     func writesAnyLengthAtAnyAddress(_ type: qk_float) {
-        var random = RandomValues(seed: 3)
+        var random = SeededGenerator(seed: 3)
         let values = random.finitePatterns(66), width = qk_float_byteCount(type)
         for count in 0...65 {
             for offset in [0, 1, 3] {

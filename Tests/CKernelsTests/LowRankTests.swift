@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct LowRankTests {
@@ -16,13 +17,13 @@ struct LowRankTests {
 
     @Test(arguments: levels)
     func everyRunOfElementsIsTheSame(_ level: qk_simd) {
-        var random = RandomValues(seed: 3)
+        var random = SeededGenerator(seed: 3)
         for (rows, columns, rank) in [(1, 1, 1), (3, 5, 2), (13, 67, 4), (29, 128, 8), (40, 16, 3), (26, 33, 130), (2, 700, 16), (9, 4, 0)]
         {
-            let left = random.unitValues(rows * rank), right = random.unitValues(rank * columns)
+            let left = random.floats(rows * rank), right = random.floats(rank * columns)
             let count = rows * columns
             for range in [0..<count, 0..<count / 2, count / 3..<count, count / 3..<count / 3 + 1, columns / 2..<count - columns / 3] {
-                let before = random.unitValues(range.count)
+                let before = random.floats(range.count)
                 for adds in [false, true] {
                     var out = before
                     qk_lowRank_at(level, left, right, rank, columns, 1.7, range.lowerBound, range.count, adds ? 1 : 0, &out)

@@ -1,12 +1,13 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct MergeTests {
     @Test(arguments: levels)
     func everyLevelGivesTheSameSums(_ level: qk_simd) {
-        var random = RandomValues(seed: 5)
+        var random = SeededGenerator(seed: 5)
         for count in [0, 1, 7, 8, 1003] {
-            let base = random.unitValues(count), delta = random.unitValues(count), merged = random.unitValues(count)
+            let base = random.floats(count), delta = random.floats(count), merged = random.floats(count)
             func sums(_ level: qk_simd) -> [UInt64] {
                 var sums = qk_merge_sums()
                 qk_merge_add_at(level, &sums, base, delta, merged, count)
@@ -18,7 +19,7 @@ struct MergeTests {
 
     @Test(arguments: levels)
     func addsAndSubtractsAlsoInPlace(_ level: qk_simd) {
-        var random = RandomValues(seed: 6)
+        var random = SeededGenerator(seed: 6)
         for count in [0, 1, 7, 8, 15, 16, 17, 1003] {
             let a = random.finitePatterns(count), b = random.finitePatterns(count)
             var sum = [Float](repeating: 7, count: count + 1), changed = a

@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 /// What a call to `qk_quantize4` gives.
@@ -65,8 +66,8 @@ struct Quantize4Tests {
 
     @Test(arguments: codes, [32, 64, 128, 4096])
     func followsTheRule(_ code: qk_code4, _ blockSize: Int) {
-        var random = RandomValues(seed: 1)
-        expectSame(random.unitValues(9000), code, blockSize: blockSize)
+        var random = SeededGenerator(seed: 1)
+        expectSame(random.floats(9000), code, blockSize: blockSize)
         expectSame(random.finitePatterns(9001), code, blockSize: blockSize)
     }
 
@@ -131,16 +132,16 @@ struct Quantize4Tests {
 
     @Test(arguments: codes)
     func handlesEveryLength(_ code: qk_code4) {
-        var random = RandomValues(seed: 2)
-        let values = random.unitValues(200)
+        var random = SeededGenerator(seed: 2)
+        let values = random.floats(200)
         for count in 0...200 { expectSame(Array(values.prefix(count)), code, blockSize: 32) }
     }
 
     @Test(arguments: codes, [Float.nan, .infinity, -.infinity])
     func reportsTheFirstNonFiniteValue(_ code: qk_code4, _ value: Float) {
         for index in [0, 1, 31, 63, 64, 100, 127, 128, 130, 199] {
-            var random = RandomValues(seed: 3)
-            var values = random.unitValues(200)
+            var random = SeededGenerator(seed: 3)
+            var values = random.floats(200)
             values[index] = value
             values[199] = .infinity
             let expected = Result(naivelyFrom: values, code, blockSize: 64)
@@ -165,8 +166,8 @@ struct Quantize4Tests {
     }
 
     @Test func readsAtAnyAddress() {
-        var random = RandomValues(seed: 4)
-        let values = random.unitValues(500)
+        var random = SeededGenerator(seed: 4)
+        let values = random.floats(500)
         let bytes = [0, 0, 0] + values.withUnsafeBytes { Array($0) }
         let expected = Result(QK_SCALAR, QK_NF4, QK_F32, values, blockSize: 64)
         for level in levels {

@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct SparseTests {
@@ -25,7 +26,7 @@ struct SparseTests {
 
     @Test(arguments: levels)
     func theDifferenceLeadsBack(_ level: qk_simd) {
-        var random = RandomValues(seed: 9)
+        var random = SeededGenerator(seed: 9)
         for count in [0, 1, 7, 8, 9, 63, 64, 65, 255, 256, 257, 5000] {
             for share in [0, 1, 100, 256] as [UInt64] {
                 let a = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }

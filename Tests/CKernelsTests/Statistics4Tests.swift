@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct Statistics4Tests {
@@ -13,7 +14,7 @@ struct Statistics4Tests {
         let blockSize: Int
 
         init(seed: UInt64, count: Int, blockSize: Int) {
-            var random = RandomValues(seed: seed)
+            var random = SeededGenerator(seed: seed)
             packed = (0..<(count + 1) / 2).map { _ in UInt8.random(in: 0...255, using: &random) }
             absmax = (0..<(count + blockSize - 1) / blockSize).map { _ in Float.random(in: 0.01...0.1, using: &random) }
             self.count = count

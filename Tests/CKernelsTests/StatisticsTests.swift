@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 struct StatisticsTests {
@@ -17,14 +18,14 @@ struct StatisticsTests {
 
     @Test(arguments: levels)
     func everyLevelGivesTheSameSums(_ level: qk_simd) {
-        var random = RandomValues(seed: 1)
+        var random = SeededGenerator(seed: 1)
         for count in [1, 7, 15, 16, 17, 64, 1003, 4096, 4097, 20_000] {
             for type in [QK_F32, QK_BF16, QK_F16, QK_F64, QK_F8_E4M3, QK_F8_E5M2] {
                 // Any bytes at all: NaN, infinities, subnormals and zeros among them.
                 let bytes = (0..<qk_float_byteCount(type) * count).map { _ in UInt8.random(in: 0...255, using: &random) }
                 #expect(difference(Self.runs(level, type, bytes, count: count), Self.runs(QK_SCALAR, type, bytes, count: count)) == nil)
             }
-            let values = random.unitValues(count), offset = values.map { 1000 + 0.01 * $0 }, wild = random.finitePatterns(count)
+            let values = random.floats(count), offset = values.map { 1000 + 0.01 * $0 }, wild = random.finitePatterns(count)
             for floats in [values, offset, wild, [Float](repeating: -0.1, count: count)] {
                 let expected = Self.runs(QK_SCALAR, QK_F32, floats, count: count)
                 #expect(difference(Self.runs(level, QK_F32, floats, count: count), expected) == nil)
@@ -42,8 +43,8 @@ struct StatisticsTests {
             (0, 1), (1, 0.1), (1000, 0.01), (-1e6, 1), (3, 1e-5),
         ])
     func isAccurate(mean: Float, spread: Float) {
-        var random = RandomValues(seed: 2)
-        let values = random.unitValues(50_001).map { mean + spread * $0 }
+        var random = SeededGenerator(seed: 2)
+        let values = random.floats(50_001).map { mean + spread * $0 }
         let total = Self.total(values)
         // About the first value, which lies within the spread, nothing cancels.
         let first = Double(values[0]), differences = values.map { Double($0) - first }
@@ -93,8 +94,8 @@ struct StatisticsTests {
 
     @Test(arguments: levels)
     func countsWhatIsFarFromTheMean(_ level: qk_simd) {
-        var random = RandomValues(seed: 3)
-        var values = random.unitValues(10_000)
+        var random = SeededGenerator(seed: 3)
+        var values = random.floats(10_000)
         values[77] = .nan
         values[78] = -.infinity
         for (mean, distance) in [(0.0, 0.9), (0.25, 0.5), (0, 2)] {
@@ -112,8 +113,8 @@ struct StatisticsTests {
         var counts = [UInt64](repeating: 0, count: 4)
         qk_histogram_at(level, QK_F32, values, values.count, bins, &counts)
         #expect(counts == [3, 1, 2, 4])
-        var random = RandomValues(seed: 4)
-        let many = random.unitValues(9001)
+        var random = SeededGenerator(seed: 4)
+        let many = random.floats(9001)
         var expected = [UInt64](repeating: 0, count: 4)
         for value in many { expected[Int((Double(value) + 1) * 2)] += 1 }
         counts = [0, 0, 0, 0]

@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 /// Every level gives the bits of the scalar twin: sums are in lanes, and nothing is fused.
@@ -12,11 +13,11 @@ import Testing
 
     @Test(arguments: levels)
     func normsAreTheSame(_ level: qk_simd) {
-        var random = RandomValues(seed: 3)
+        var random = SeededGenerator(seed: 3)
         for width in Self.widths {
             let rows = 3, count = rows * width
-            let x = random.unitValues(count), dy = random.unitValues(count), weight = random.unitValues(width),
-                bias = random.unitValues(width)
+            let x = random.floats(count), dy = random.floats(count), weight = random.floats(width),
+                bias = random.floats(width)
             Self.check(level) { level in
                 var y = [Float](repeating: 0, count: count), r = [Float](repeating: 0, count: rows)
                 qk_rmsnorm_forward_at(level, x, weight, rows, width, 1e-5, &r, &y)
@@ -42,9 +43,9 @@ import Testing
 
     @Test(arguments: levels)
     func activationsAreTheSame(_ level: qk_simd) {
-        var random = RandomValues(seed: 4)
+        var random = SeededGenerator(seed: 4)
         for count in Self.widths {
-            let x = random.unitValues(count).map { $0 * 30 }, up = random.unitValues(count), dy = random.unitValues(count)
+            let x = random.floats(count).map { $0 * 30 }, up = random.floats(count), dy = random.floats(count)
             let stream = qk_random_stream(seed: 99, step: 3, site: 17)
             Self.check(level) { level in
                 var gated = dy, dgate = dy, dup = dy, dropped = dy, added = dy
@@ -71,10 +72,10 @@ import Testing
 
     @Test(arguments: levels)
     func attentionAndLossAreTheSame(_ level: qk_simd) {
-        var random = RandomValues(seed: 5)
+        var random = SeededGenerator(seed: 5)
         for (rows, visible, window) in [(1, 1, 0), (5, 3, 0), (17, 20, 0), (17, 20, 6), (4, 1, 3)] {
             let keys = visible + rows - 1
-            let scores = random.unitValues(rows * keys).map { $0 * 5 }, gradients = random.unitValues(rows * keys)
+            let scores = random.floats(rows * keys).map { $0 * 5 }, gradients = random.floats(rows * keys)
             Self.check(level) { level in
                 var p = scores, sums = [Float](repeating: 0, count: rows), again = scores, d = gradients, rotated = gradients
                 qk_attention_softmax_at(level, &p, rows, keys, visible, window, 0.5, &sums)
@@ -83,7 +84,7 @@ import Testing
                 return [p, sums, again, d, rotated]
             }
         }
-        let logits = random.unitValues(1003).map { $0 * 20 }
+        let logits = random.floats(1003).map { $0 * 20 }
         Self.check(level) { level in
             var row = logits
             var loss = 0.0
@@ -94,9 +95,9 @@ import Testing
 
     @Test(arguments: levels)
     func optimizersAreTheSame(_ level: qk_simd) {
-        var random = RandomValues(seed: 6)
+        var random = SeededGenerator(seed: 6)
         for count in Self.widths {
-            let g = random.unitValues(count), w = random.unitValues(count)
+            let g = random.floats(count), w = random.floats(count)
             let constants = qk_adamw(
                 decay: 0.99, gain1: 0.1, keep2: 0.999, gain2: 0.001, stepSize: 0.01, correction2: 0.05, epsilon: 1e-8, gradientScale: 0.5)
             Self.check(level) { level in

@@ -1,6 +1,6 @@
 import ByteIO
-import CheckpointTestSupport
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Checkpoints

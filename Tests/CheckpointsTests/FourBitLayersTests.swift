@@ -1,6 +1,6 @@
-import CheckpointTestSupport
 import JSONText
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -32,7 +32,7 @@ import Testing
     /// `linear-layers.tsv`, which `make_linear_layers.py` wrote.
     static func models() throws -> [Model] {
         var models: [Model] = []
-        for row in try Fixture.table("linear-layers.tsv") {
+        for row in try Fixture.table("checkpoints/linear-layers.tsv") {
             guard row.count == 4 else {
                 models.append(Model(className: row[0], types: row[1].split(separator: ",").map(String.init)))
                 continue

@@ -1,6 +1,6 @@
-import CheckpointTestSupport
 import JSONText
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -11,7 +11,8 @@ import Testing
         let folder = try Fixture.makeOpenAIFolder()
         let tensors = try Checkpoint.open(folder.path).source.storedTensors()
         let lines = tensors.map { "\($0)" }.sorted()
-        let expected = try Fixture.table("gpt2-tensorflow/dense.tsv").map { "\($0[3]) \($0[0]) \($0[1]) crc32c \($0[2])" }.sorted()
+        let expected = try Fixture.table("checkpoints/gpt2-tensorflow/dense.tsv").map { "\($0[3]) \($0[0]) \($0[1]) crc32c \($0[2])" }
+            .sorted()
         #expect(lines == expected)
     }
 

@@ -1,5 +1,5 @@
-import CheckpointTestSupport
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Checkpoints

@@ -1,8 +1,8 @@
 import ByteIO
-import CheckpointTestSupport
 import Glibc
 import JSONText
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -141,10 +141,10 @@ import Testing
     // MARK: - Other models
 
     /// Folders `*/full` of models of many families, which are not part of the project.
-    private static let external = getenv("QNF_ARCHITECTURES").map { String(cString: $0) }
+    private static let external = ExternalFolder(in: "QNF_ARCHITECTURES")
 
-    @Test(.enabled(if: external != nil, "QNF_ARCHITECTURES names no folder of models")) func everyTensorOfManyFamiliesIsMissed() throws {
-        let root = try #require(Self.external)
+    @Test(.enabled(if: external.isPresent, "\(external.absence)")) func everyTensorOfManyFamiliesIsMissed() throws {
+        let root = try Self.external.required()
         var count = 0
         for name in try FilePath.entries(of: root) where FilePath.kind(of: "\(root)/\(name)/full") == .folder {
             let checkpoint = try Checkpoint.open("\(root)/\(name)/full")

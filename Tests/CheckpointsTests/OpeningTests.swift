@@ -1,8 +1,8 @@
 import ByteIO
-import CheckpointTestSupport
 import Glibc
 import JSONText
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Checkpoints

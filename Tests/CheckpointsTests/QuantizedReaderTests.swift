@@ -1,5 +1,5 @@
-import CheckpointTestSupport
 import Quantization
+import TestSupport
 import Testing
 
 @testable import Checkpoints

@@ -1,7 +1,7 @@
 import ByteIO
-import CheckpointTestSupport
 import JSONText
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Checkpoints

@@ -1,6 +1,6 @@
-import CheckpointTestSupport
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Checkpoints

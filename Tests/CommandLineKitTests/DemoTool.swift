@@ -1,4 +1,5 @@
 import CommandLineKit
+import TestSupport
 
 /// A tool with every kind of option and argument. Its commands print what they were given.
 enum DemoTool {

@@ -1,5 +1,4 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import Evaluation
 import Glibc
@@ -7,6 +6,7 @@ import JSONText
 import ModelLoading
 import Parallelism
 import TensorCore
+import TestSupport
 import Testing
 import Tokenization
 import Transformer

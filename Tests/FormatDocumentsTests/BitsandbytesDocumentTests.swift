@@ -4,6 +4,7 @@ import Operations
 import Quantization
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 /// `formats/bitsandbytes-4bit.md` says what we do: its tables are ours, its example was written by the libraries.
@@ -15,7 +16,7 @@ import Testing
 
     /// Cells of the table whose first column has this title, without the title and the line below it.
     private static func table(_ title: String) throws -> [[String]] {
-        let lines = try HexDump.text(ofDocument: name).split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = try Fixture.document(name).split(separator: "\n", omittingEmptySubsequences: false)
         guard let start = lines.firstIndex(where: { $0.hasPrefix("| \(title) |") }) else { throw HexDump.Missing(document: name) }
         return lines[(start + 2)...].prefix { $0.hasPrefix("|") }.map { line in
             line.split(separator: "|").map { cell in String(cell.filter { $0 != " " && $0 != "`" }) }
@@ -68,13 +69,13 @@ import Testing
     @Test func checksumOfTheMapIsRight() throws {
         let bytes = DynamicMap.values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
         let checksum = CRC32C(of: bytes)
-        #expect(try HexDump.text(ofDocument: Self.name).contains("its crc32c is\n`\(checksum)`"), "it is \(checksum)")
+        #expect(try Fixture.document(Self.name).contains("its crc32c is\n`\(checksum)`"), "it is \(checksum)")
     }
 
     @Test func exampleHoldsWhatTheDocumentSays() throws {
         let folder = try TemporaryFolder()
         try folder.write(try HexDump.example(inDocument: Self.name), to: "example.safetensors")
-        let checkpoint = try Checkpoint.open(folder.path(of: "example.safetensors"))
+        let checkpoint = try Checkpoint.open(folder.path("example.safetensors"))
         #expect(checkpoint.kind == .bitsandbytes)
         let weight = try #require(checkpoint.tensors.first)
         #expect(weight.name == "proj.weight" && weight.shape.dimensions == [5, 7] && weight.scalarType == .f32)
@@ -90,21 +91,21 @@ import Testing
         let folder = try TemporaryFolder()
         let shape = try #require(Shape([5, 7]))
         let plan = [try #require(TensorInfo(name: "proj.weight", scalarType: .f32, shape: shape))]
-        let output = try AtomicOutput(destination: folder.path(of: "dense.safetensors"), replaces: false)
+        let output = try AtomicOutput(destination: folder.path("dense.safetensors"), replaces: false)
         let file = try output.file()
         let writer = try SafetensorsWriter(file: file, plan: plan, metadata: [("format", "pt")])
         try Self.values.withUnsafeBytes { try writer.write($0, tensor: 0) }
         _ = try writer.finish { _ in [("format", "pt")] }
         try output.commit([file])
         let conversion = try ConversionPlan(
-            try Checkpoint.open(folder.path(of: "dense.safetensors")),
+            try Checkpoint.open(folder.path("dense.safetensors")),
             settings: QuantizationSettings(quantType: .nf4, blockSize: 32, isDoubleQuantized: false), rules: ConversionRules(),
             castingTo: nil,
             toolVersion: "0.1.0", options: [])
         _ = try Conversion(conversion, resources: Resources(threadCount: 1), allowsNonfinite: false)
-            .run(path: folder.path(of: "model.qnf"), replaces: false)
+            .run(path: folder.path("model.qnf"), replaces: false)
         try folder.write(try HexDump.example(inDocument: Self.name), to: "example.safetensors")
-        #expect(try Self.tensors(folder.path(of: "model.qnf")) == Self.tensors(folder.path(of: "example.safetensors")))
+        #expect(try Self.tensors(folder.path("model.qnf")) == Self.tensors(folder.path("example.safetensors")))
     }
 
     private static func tensors(_ path: String) throws -> [String: [UInt8]] {

@@ -1,4 +1,4 @@
-import Glibc
+import TestSupport
 
 /// The example of a document under `formats/`: the fenced block marked `hexdump`, as `hexdump -C` and `xxd` users know it.
 ///
@@ -8,7 +8,7 @@ enum HexDump {
     ///
     /// - Parameter label: what stands after `hexdump`, where there are several.
     static func example(inDocument name: String, label: String = "") throws -> [UInt8] {
-        let lines = try text(ofDocument: name).split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = try Fixture.document(name).split(separator: "\n", omittingEmptySubsequences: false)
         let fence = label.isEmpty ? "```hexdump" : "```hexdump \(label)"
         guard let start = lines.firstIndex(where: { $0 == fence }), let end = lines[(start + 1)...].firstIndex(of: "```") else {
             throw Missing(document: name)
@@ -31,16 +31,6 @@ enum HexDump {
 
     struct Missing: Error {
         let document: String
-    }
-
-    static func text(ofDocument name: String) throws -> String {
-        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        guard let file = fopen("/\(root)/formats/\(name)", "r") else { throw Missing(document: name) }
-        defer { fclose(file) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        while case let count = fread(&buffer, 1, buffer.count, file), count > 0 { bytes += buffer[..<count] }
-        return String(decoding: bytes, as: UTF8.self)
     }
 
     private static func bytes(_ line: Substring) -> [UInt8] {

@@ -2,6 +2,7 @@ import Adapters
 import ByteIO
 import JSONText
 import TensorCore
+import TestSupport
 import Testing
 
 /// The example of `formats/lora.md` is a real adapter: it opens, means what the document says, and is what we write today.
@@ -18,7 +19,7 @@ import Testing
         let plan = AdapterPlan(
             configuration: configuration, tensors: [b, a], baseFingerprint: "sha256:" + String(repeating: "5a", count: 32),
             tool: "qconvert 0.1.0")
-        let path = folder.path(of: "example.lora")
+        let path = folder.path("example.lora")
         let output = try AtomicOutput(destination: path, replaces: false)
         let writer = try AdapterWriter(.lora, of: plan, to: output)
         try writer.write([1, 2, 3], tensor: 0)
@@ -32,7 +33,7 @@ import Testing
     @Test func exampleHoldsWhatTheDocumentSays() throws {
         let folder = try TemporaryFolder()
         try folder.write(try HexDump.example(inDocument: Self.name), to: "example.lora")
-        let adapter = try Adapter.open(folder.path(of: "example.lora"))
+        let adapter = try Adapter.open(folder.path("example.lora"))
         #expect(adapter.form == .lora && adapter.modules.count == 1 && adapter.modules[0].name == "proj")
         #expect(adapter.baseFingerprint == "sha256:" + String(repeating: "5a", count: 32))
         let update = try #require(adapter.modules[0].update)
@@ -43,7 +44,7 @@ import Testing
 
     /// Every field of PEFT's configuration is named in the document.
     @Test func documentNamesEveryField() throws {
-        let text = try HexDump.text(ofDocument: Self.name)
+        let text = try Fixture.document(Self.name)
         let fields = try AdapterConfiguration(rank: 1, alpha: 1, targetModules: []).document.members.map(\.key)
         #expect(fields.filter { !text.contains("`\($0)`") } == [])
     }

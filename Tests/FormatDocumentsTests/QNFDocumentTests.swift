@@ -6,6 +6,7 @@ import Operations
 import Quantization
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 /// The example of `formats/qnf.md` is a real file: it opens, means what the document says, and is what we write today.
@@ -19,7 +20,7 @@ import Testing
 
     @Test func exampleHoldsWhatTheDocumentSays() throws {
         let folder = try TemporaryFolder()
-        let path = folder.path(of: "example.qnf")
+        let path = folder.path("example.qnf")
         try folder.write(try HexDump.example(inDocument: "qnf.md"), to: "example.qnf")
         let checkpoint = try Checkpoint.open(path)
         #expect(checkpoint.kind == .qnf)
@@ -32,7 +33,7 @@ import Testing
     }
 
     /// Converts the source that the document describes.
-    private static func convertExample(in folder: borrowing TemporaryFolder) throws -> [UInt8] {
+    private static func convertExample(in folder: TemporaryFolder) throws -> [UInt8] {
         let weight = (0..<64).map { index -> Float in
             let magnitude = Float(index < 32 ? index : 2 * (index - 32))
             return index % 2 == 0 ? magnitude : -magnitude
@@ -43,7 +44,7 @@ import Testing
             try #require(TensorInfo(name: "proj.weight", scalarType: .f32, shape: matrix)),
             try #require(TensorInfo(name: "norm.weight", scalarType: .f32, shape: vector)),
         ]
-        let output = try AtomicOutput(destination: folder.path(of: "model.safetensors"), replaces: false)
+        let output = try AtomicOutput(destination: folder.path("model.safetensors"), replaces: false)
         let file = try output.file()
         let writer = try SafetensorsWriter(file: file, plan: plan, metadata: [("format", "pt")])
         try weight.withUnsafeBytes { try writer.write($0, tensor: 0) }
@@ -51,36 +52,12 @@ import Testing
         try writer.finish { _ in [("format", "pt")] }
         try output.commit([file])
         try folder.write(Array("{\"model_type\": \"example\"}\n".utf8), to: "config.json")
-        let checkpoint = try Checkpoint.open(folder.path(of: "model.safetensors"))
+        let checkpoint = try Checkpoint.open(folder.path("model.safetensors"))
         let conversion = try ConversionPlan(
             checkpoint, settings: QuantizationSettings(quantType: .nf4, blockSize: 32, isDoubleQuantized: false), rules: ConversionRules(),
             castingTo: nil, toolVersion: "0.1.0", options: ["--block-size 32", "--no-double-quant"])
-        let path = folder.path(of: "example.qnf")
+        let path = folder.path("example.qnf")
         _ = try Conversion(conversion, resources: Resources(threadCount: 1), allowsNonfinite: false).run(path: path, replaces: false)
         return try InputFile(path: path).allBytes(limit: 1 << 20)
-    }
-}
-
-/// A folder that goes with its owner.
-struct TemporaryFolder: ~Copyable {
-    let path: String
-
-    init() throws {
-        var template = Array("/tmp/qnf-tests-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw HexDump.Missing(document: "temporary folder") }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit {
-        for name in (try? FilePath.entries(of: path)) ?? [] { unlink(FilePath.join(path, name)) }
-        rmdir(path)
-    }
-
-    func path(of name: String) -> String { FilePath.join(path, name) }
-
-    func write(_ bytes: [UInt8], to name: String) throws {
-        guard let file = fopen(path(of: name), "w") else { throw HexDump.Missing(document: name) }
-        defer { fclose(file) }
-        fwrite(bytes, 1, bytes.count, file)
     }
 }

@@ -1,6 +1,7 @@
 import ByteIO
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 /// The example of `formats/safetensors.md` is a real file and what we write today; types and limits are those of the code.
@@ -11,7 +12,7 @@ import Testing
 
     @Test func exampleIsWhatWeWrite() throws {
         let folder = try TemporaryFolder()
-        let output = try AtomicOutput(destination: folder.path(of: "example"), replaces: false)
+        let output = try AtomicOutput(destination: folder.path("example"), replaces: false)
         let file = try output.file()
         let plan = try Self.values.map { value in
             let shape = try #require(Shape(value.dimensions))
@@ -21,7 +22,7 @@ import Testing
         for (index, value) in Self.values.enumerated() { try value.bytes.withUnsafeBytes { try writer.write($0, tensor: index) } }
         try writer.finish { _ in [("format", "pt")] }
         try output.commit([file])
-        let written = try InputFile(path: folder.path(of: "example")).allBytes(limit: 4096)
+        let written = try InputFile(path: folder.path("example")).allBytes(limit: 4096)
         let documented = try HexDump.example(inDocument: "safetensors.md")
         #expect(written == documented, "formats/safetensors.md should say:\n\(HexDump.text(written))")
     }
@@ -29,7 +30,7 @@ import Testing
     @Test func exampleHoldsWhatTheDocumentSays() throws {
         let folder = try TemporaryFolder()
         try folder.write(try HexDump.example(inDocument: "safetensors.md"), to: "example")
-        let file = try SafetensorsFile(path: folder.path(of: "example"))
+        let file = try SafetensorsFile(path: folder.path("example"))
         #expect(file.dataStart == 256)
         #expect(file.metadata("format") == "pt")
         #expect(file.tensors.map(\.name) == Self.values.map(\.name))
@@ -45,7 +46,7 @@ import Testing
 
     @Test func listsEveryType() throws {
         var listed: [String: Int] = [:]
-        for line in try HexDump.text(ofDocument: "safetensors.md").split(separator: "\n")
+        for line in try Fixture.document("safetensors.md").split(separator: "\n")
         where line.hasPrefix("| `") || line.hasPrefix("| | ") {
             // Three tables side by side: dtype, bits.
             let cells = line.split(separator: "|").map { String($0.filter { $0 != " " && $0 != "`" }) }
@@ -55,7 +56,7 @@ import Testing
     }
 
     @Test func statesTheLimits() throws {
-        let text = try HexDump.text(ofDocument: "safetensors.md")
+        let text = try Fixture.document("safetensors.md")
         #expect(SafetensorsHeader.byteCountLimit == 100_000_000 && text.contains("N MUST NOT be more than 100 000 000"))
         #expect(text.contains("MUST NOT have more than \(Shape.rankLimit) dimensions"))
         #expect(text.contains("from 0 to \(Int.max)"))

@@ -4,6 +4,7 @@ import Checkpoints
 import JSONText
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations
@@ -14,8 +15,8 @@ import Testing
         values.flatMap { value in [UInt8(value.bitPattern >> 16 & 255), UInt8(value.bitPattern >> 24)] }
     }
 
-    private static func write(_ tensors: [(TensorInfo, [UInt8])], to name: String, in folder: borrowing TemporaryFolder) throws {
-        let output = try AtomicOutput(destination: folder.path(of: name), replaces: false)
+    private static func write(_ tensors: [(TensorInfo, [UInt8])], to name: String, in folder: TemporaryFolder) throws {
+        let output = try AtomicOutput(destination: folder.path(name), replaces: false)
         let file = try output.file()
         let writer = try SafetensorsWriter(file: file, plan: tensors.map(\.0), metadata: [("format", "pt")])
         for (index, tensor) in tensors.enumerated() { try tensor.1.withUnsafeBytes { try writer.write($0, tensor: index) } }
@@ -28,14 +29,14 @@ import Testing
         return try #require(TensorInfo(name: name, scalarType: type, shape: shape))
     }
 
-    private static func makeBase(in folder: borrowing TemporaryFolder) throws -> TensorInfo {
+    private static func makeBase(in folder: TemporaryFolder) throws -> TensorInfo {
         let weight = try info("w.weight", .bf16, [2, 4])
         try write([(weight, bf16((1...8).map(Float.init)))], to: "base.safetensors", in: folder)
         return weight
     }
 
     /// Merged by the code, for the document's text when it changes.
-    private static func merged(in folder: borrowing TemporaryFolder) throws -> [UInt8] {
+    private static func merged(in folder: TemporaryFolder) throws -> [UInt8] {
         func floats(_ values: [Float]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
         let prefix = "base_model.model.w."
         try write(
@@ -44,10 +45,10 @@ import Testing
                 (try info("\(prefix)lora_B.weight", .f32, [2, 1]), floats([1, 2])),
             ], to: "adapter_model.safetensors", in: folder)
         try folder.write(Array("{\"peft_type\": \"LORA\", \"r\": 1, \"lora_alpha\": 0.5}".utf8), to: "adapter_config.json")
-        let base = try Checkpoint.open(folder.path(of: "base.safetensors"))
-        let adapter = try Adapter.open(folder.path(of: "adapter_model.safetensors"))
+        let base = try Checkpoint.open(folder.path("base.safetensors"))
+        let adapter = try Adapter.open(folder.path("adapter_model.safetensors"))
         let plan = try MergePlan(base: base, adapters: [WeightedAdapter(adapter)], form: .sameFiles)
-        let path = folder.path(of: "merged.safetensors")
+        let path = folder.path("merged.safetensors")
         _ = try Merge(plan, resources: Resources(threadCount: 1), toolVersion: "0.1.0", options: [])
             .run(path: path, isFolder: false, replaces: false)
         let file = try SafetensorsFile(path: path)
@@ -67,7 +68,7 @@ import Testing
         let written = try Self.merged(in: folder)
         let documented = try HexDump.example(inDocument: "qnf.md", label: "undo")
         let text = try Self.directoryText(written)
-        #expect(try HexDump.text(ofDocument: "qnf.md").contains("```json\n\(text)\n```"), "formats/qnf.md should say:\n\(text)")
+        #expect(try Fixture.document("qnf.md").contains("```json\n\(text)\n```"), "formats/qnf.md should say:\n\(text)")
         // Another zlib may compress otherwise; what it says must be the same.
         #expect(
             try documented.count > 32 && Self.directoryText(documented) == text, "formats/qnf.md should say:\n\(HexDump.text(written))")
@@ -80,10 +81,10 @@ import Testing
         // (0, 0.0625, 0.25, 3) / 2 is added to the first row, twice that to the second; bfloat16 has 8 bits.
         let sums = Self.bf16([1, 2.03125, 3.125, 5.5, 5, 6.0625, 7.25, 11])
         try Self.write([(weight, sums), (try Self.info("qnf.undo/1", .u8, [record.count]), record)], to: "merged.safetensors", in: folder)
-        let path = folder.path(of: "again.safetensors")
-        try Unmerge(Checkpoint.open(folder.path(of: "merged.safetensors")), all: false)
+        let path = folder.path("again.safetensors")
+        try Unmerge(Checkpoint.open(folder.path("merged.safetensors")), all: false)
             .run(path: path, replaces: false, resources: Resources(threadCount: 1))
         let again = try InputFile(path: path).allBytes(limit: 1 << 20)
-        #expect(try again == InputFile(path: folder.path(of: "base.safetensors")).allBytes(limit: 1 << 20))
+        #expect(try again == InputFile(path: folder.path("base.safetensors")).allBytes(limit: 1 << 20))
     }
 }

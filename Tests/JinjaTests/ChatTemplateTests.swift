@@ -1,22 +1,23 @@
 import ByteIO
 import JSONText
 import Jinja
+import TestSupport
 import Testing
 
 /// Chat templates of real models against transformers' `apply_chat_template`. They belong to others: skipped where they are not
 /// at hand.
 @Suite struct ChatTemplateTests {
-    private static let folder = TemplateFixtures.external
-    private static let names = folder.flatMap { try? FilePath.entries(of: "\($0)/vectors") } ?? []
+    private static let folder = ExternalFolder("chat-templates")
+    private static let names = folder.path.flatMap { try? FilePath.entries(of: "\($0)/vectors") } ?? []
 
-    @Test(.enabled(if: folder != nil, "QNF_DATA names no folder with chat-templates"))
+    @Test(.enabled(if: folder.isPresent, "\(folder.absence)"))
     func hasTemplates() { #expect(Self.names.count > 90) }
 
-    @Test(.enabled(if: folder != nil, "QNF_DATA names no folder with chat-templates"), arguments: names)
+    @Test(.enabled(if: folder.isPresent, "\(folder.absence)"), arguments: names)
     func rendersAsTransformers(_ name: String) throws {
-        let folder = try #require(Self.folder)
+        let folder = try Self.folder.required()
         let vectors = try TemplateFixtures.json("\(folder)/vectors/\(name)")
-        let source = try TemplateFixtures.text("\(folder)/templates/\(try #require(vectors["template"]?.string))")
+        let source = try Fixture.text(at: "\(folder)/templates/\(try #require(vectors["template"]?.string))")
         let template = try Template(parsing: source)
         for vector in vectors["cases"]?.array ?? [] { try check(template, vector, vectors, name) }
     }

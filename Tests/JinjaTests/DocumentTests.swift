@@ -1,15 +1,13 @@
+import TestSupport
 import Testing
 
 @testable import Jinja
 
 /// `formats/chat-templates.md` lists what there is.
 @Suite struct DocumentTests {
-    private static let path =
-        "/" + TemplateFixtures.root.split(separator: "/").dropLast(3).joined(separator: "/") + "/formats/chat-templates.md"
-
     /// The words between a beginning and the next full stop.
     private func words(after beginning: String) throws -> Set<String> {
-        let text = try TemplateFixtures.text(Self.path)
+        let text = try Fixture.document("chat-templates.md")
         let start = try #require(text.range(of: beginning))
         let sentence = text[start.upperBound...].prefix { $0 != "." }
         return Set(sentence.split { $0 == " " || $0 == "\n" || $0 == "`" || $0 == "," }.map(String.init))
@@ -30,7 +28,7 @@ import Testing
     }
 
     @Test func statesLimits() throws {
-        let text = try TemplateFixtures.text(Self.path)
+        let text = try Fixture.document("chat-templates.md")
         let limits = TemplateLimits()
         #expect(limits.stepCount == 20_000_000 && text.contains("| 20,000,000 |"))
         #expect(limits.byteCount == 256 << 20 && text.contains("| 256 MiB |"))

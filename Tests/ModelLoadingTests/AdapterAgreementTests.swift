@@ -1,9 +1,9 @@
 import Adapters
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import ModelLoading
 import TensorCore
+import TestSupport
 import Testing
 import Transformer
 

@@ -1,9 +1,9 @@
 import Adapters
 import ByteIO
-import CheckpointTestSupport
 import ModelLoading
 import Parallelism
 import TensorCore
+import TestSupport
 import Testing
 import Transformer
 

@@ -1,8 +1,8 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import ModelLoading
 import TensorCore
+import TestSupport
 import Testing
 import Transformer
 

@@ -1,6 +1,6 @@
 import Architectures
-import CheckpointTestSupport
 import Checkpoints
+import TestSupport
 import Testing
 import Transformer
 

@@ -1,8 +1,8 @@
 import Architectures
-import CheckpointTestSupport
 import JSONText
 import ModelLoading
 import TensorCore
+import TestSupport
 import Testing
 import Transformer
 

@@ -1,9 +1,9 @@
 import Adapters
 import ByteIO
-import CheckpointTestSupport
 import JSONText
 import ModelLoading
 import TensorCore
+import TestSupport
 import Testing
 import Tokenization
 import Transformer

@@ -1,9 +1,9 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import ModelLoading
 import Parallelism
 import TensorCore
+import TestSupport
 import Testing
 import Transformer
 

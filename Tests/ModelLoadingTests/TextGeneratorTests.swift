@@ -1,10 +1,10 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import Glibc
 import JSONText
 import Parallelism
 import TensorCore
+import TestSupport
 import Testing
 import Tokenization
 import Transformer
@@ -124,12 +124,12 @@ import Transformer
         #expect(streamed == expected && text.text == expected && text.isStopped == isStopped)
     }
 
-    private static let stories = getenv("QNF_DATA").map { String(cString: $0) + "/llama-stories260k" }
+    private static let stories = ExternalFolder("llama-stories260k")
 
     /// A real, trained model: word for word what transformers writes.
-    @Test(.enabled(if: stories.map { FilePath.kind(of: $0) == .folder } ?? false, "QNF_DATA names no folder with llama-stories260k"))
+    @Test(.enabled(if: stories.isPresent, "\(stories.absence)"))
     func tellsTheStoryThatTransformersTells() throws {
-        let folder = try #require(Self.stories)
+        let folder = try Self.stories.required()
         let expected = try JSONValue(parsing: try InputFile(path: folder + "/expected_greedy.json").allBytes(limit: 1 << 20))
         let ids = try #require(expected["greedy_ids"]?.array).compactMap { $0.integer.map { Int32($0) } }
         let prompt = try #require(expected["prompt_ids"]?.array).compactMap { $0.integer.map { Int32($0) } }

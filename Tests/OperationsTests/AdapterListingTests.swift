@@ -1,7 +1,7 @@
 import Adapters
-import CheckpointTestSupport
 import Operations
 import TensorCore
+import TestSupport
 import Testing
 
 @Suite struct AdapterListingTests {

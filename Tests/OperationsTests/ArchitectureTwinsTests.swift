@@ -1,8 +1,7 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
-import Glibc
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations
@@ -11,15 +10,15 @@ import Testing
 ///
 /// Skipped unless the environment variable QNF_ARCHITECTURES names a folder of `NAME/full` and `NAME/bnb4-f32`.
 @Suite struct ArchitectureTwinsTests {
-    private static let root = getenv("QNF_ARCHITECTURES").map { String(cString: $0) }
+    private static let root = ExternalFolder(in: "QNF_ARCHITECTURES")
 
     private static func names() throws -> [String] {
-        let root = try #require(root)
+        let root = try root.required()
         return try FilePath.entries(of: root).filter { FilePath.kind(of: "\(root)/\($0)/bnb4-f32") == .folder }
     }
 
-    @Test(.enabled(if: root != nil, "QNF_ARCHITECTURES names no folder of models with twins")) func exportsAreTheTwins() throws {
-        let root = try #require(Self.root)
+    @Test(.enabled(if: root.isPresent, "\(root.absence)")) func exportsAreTheTwins() throws {
+        let root = try Self.root.required()
         var count = 0
         for name in try Self.names() {
             let folder = try TemporaryFolder()

@@ -1,7 +1,7 @@
-import CheckpointTestSupport
 import Checkpoints
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations

@@ -1,8 +1,8 @@
-import CheckpointTestSupport
 import Checkpoints
 import JSONText
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations

@@ -1,9 +1,9 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import JSONText
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations
@@ -69,7 +69,7 @@ import Testing
 
     @Test(arguments: ["llama", "gpt2"]) func dequantizedIsWhatTheLibraryGives(_ name: String) throws {
         let folder = try TemporaryFolder()
-        let expected = try Fixture.table("\(name)/dequantized.tsv").map { $0.joined(separator: "\t") }.sorted()
+        let expected = try Fixture.table("checkpoints/\(name)/dequantized.tsv").map { $0.joined(separator: "\t") }.sorted()
         try convert(Fixture.checkpoint("\(name)/nf4-f32"), to: folder.path("model.qnf"))
         for source in [Fixture.checkpoint("\(name)/nf4-f32"), folder.path("model.qnf")] {
             try Self.export(source, form: .dense(nil), to: folder.path("dense.safetensors"))
@@ -82,7 +82,7 @@ import Testing
         let source = try Fixture.makeOpenAIFolder()
         let folder = try TemporaryFolder()
         try Self.export(source.path, form: .dense(nil), to: folder.path("hf"), shardByteCount: .max)
-        let expected = try Fixture.table("gpt2-tensorflow/dense.tsv").map { $0.joined(separator: "\t") }.sorted()
+        let expected = try Fixture.table("checkpoints/gpt2-tensorflow/dense.tsv").map { $0.joined(separator: "\t") }.sorted()
         #expect(Self.summary(try storedTensors(at: folder.path("hf/model.safetensors")).values) == expected)
         let files = ["config.json", "generation_config.json", "merges.txt", "model.safetensors", "tokenizer_config.json", "vocab.json"]
         #expect(try FilePath.entries(of: folder.path("hf")) == files)
@@ -283,7 +283,7 @@ import Testing
         let folder = try TemporaryFolder()
         try Self.export(Fixture.checkpoint("gpt2/nf4-f32"), form: .dense(nil), to: folder.path("hf"), shardByteCount: 50_000)
         let tensors = try Checkpoint.open(folder.path("hf")).source.storedTensors()
-        let expected = try Fixture.table("gpt2/dequantized.tsv").map { $0.joined(separator: "\t") }.sorted()
+        let expected = try Fixture.table("checkpoints/gpt2/dequantized.tsv").map { $0.joined(separator: "\t") }.sorted()
         #expect(Self.summary(tensors) == expected)
         let index = try JSONValue(parsing: try folder.bytes("hf/model.safetensors.index.json"))
         #expect(index["metadata"]?["total_size"]?.integer == tensors.reduce(0) { $0 + $1.bytes.count })

@@ -1,10 +1,10 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import Glibc
 import JSONText
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations
@@ -153,7 +153,7 @@ import Testing
         Edit(#""qnf.fingerprint":""#, #""other":""#, "'qnf.fingerprint' is missing"),
         Edit(
             #""qnf.fingerprint":""#, #""qnf.fingerprint":"-"#,
-            "'qnf.fingerprint' is '-sha256:171866a10531e7f371a2f9ab5de65e0a41cd5ed28bebf81f20cf4183bd8f333e', "
+            "'qnf.fingerprint' is '-sha256:9906e07b7b5d8fef9ab180b38c2e6480660cea051e970c258520b5c082ee71cd', "
                 + "but 'sha256:' and 64 lower-case hexadecimal digits are expected"),
         Edit(#""qnf.settings":""#, #""other":""#, "'qnf.settings' is missing"),
         Edit(

@@ -1,10 +1,10 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import Glibc
 import Quantization
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations

@@ -1,9 +1,9 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import Quantization
 import Synchronization
 import TensorCore
+import TestSupport
 
 @testable import Operations
 

@@ -1,6 +1,7 @@
 import CKernels
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 /// Against what bitsandbytes 0.50.2 itself computed (Tests/Fixtures/nf4), bit for bit.

@@ -1,13 +1,14 @@
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 struct BlockQuantizerTests {
     @Test(arguments: [1, 3, 7, 16])
     func givesTheSameBytesInChunks(blocksPerChunk: Int) {
         let blockSize = 64, count = 5000
-        var random = RandomValues(seed: 1)
-        let values = random.normal(count)
+        var random = SeededGenerator(seed: 1)
+        let values = random.normals(count: count)
         let whole = Quantized(values, as: .fp4, blockSize: blockSize)
         var packed: [UInt8] = [], absmax: [Float] = []
         for start in stride(from: 0, to: count, by: blocksPerChunk * blockSize) {
@@ -74,7 +75,7 @@ struct BlockQuantizerTests {
     @Test(arguments: ScalarType.allCases.filter(\.isQuantizable))
     func quantizesEveryTypeAsItsFloat32Values(_ scalarType: ScalarType) {
         // Bytes whose values are finite in every one of the types; those of a float64 also as float32.
-        var random = RandomValues(seed: 2)
+        var random = SeededGenerator(seed: 2)
         let bytes = (0..<1000 * scalarType.bitCount / 8).map { i in
             scalarType == .f64 && i % 8 == 7 ? 0x3f : UInt8.random(in: 0...0x5f, using: &random)
         }

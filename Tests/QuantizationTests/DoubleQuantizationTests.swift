@@ -1,10 +1,11 @@
 import Quantization
+import TestSupport
 import Testing
 
 struct DoubleQuantizationTests {
     private static let absmax: [Float] = {
-        var random = RandomValues(seed: 3)
-        return random.normal(1000).map { abs($0) + 2 }
+        var random = SeededGenerator(seed: 3)
+        return random.normals(count: 1000).map { abs($0) + 2 }
     }()
 
     @Test func restoresAbsmaxClosely() throws {

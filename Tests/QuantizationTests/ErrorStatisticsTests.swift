@@ -1,4 +1,5 @@
 import Quantization
+import TestSupport
 import Testing
 
 struct ErrorStatisticsTests {
@@ -21,8 +22,8 @@ struct ErrorStatisticsTests {
     }
 
     @Test func isTheSameHoweverTheStreamIsCut() {
-        var random = RandomValues(seed: 4)
-        let reference = random.normal(5000), actual = random.normal(5000)
+        var random = SeededGenerator(seed: 4)
+        let reference = random.normals(count: 5000), actual = random.normals(count: 5000)
         var whole = ErrorStatistics()
         whole.add(reference, actual)
         for length in [1, 7, 8, 64, 999] {

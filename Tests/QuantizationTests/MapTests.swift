@@ -1,10 +1,11 @@
 import CKernels
 import Quantization
+import TestSupport
 import Testing
 
 struct MapTests {
     @Test func holdsTheMapsOfBitsandbytes() throws {
-        let text = String(decoding: try FixtureFile.read("codebooks.json"), as: UTF8.self)
+        let text = try Fixture.text(at: Fixture.path("nf4/codebooks.json"))
         #expect(hexadecimals(in: text, after: "\"nf4\"") == list(QuantType.nf4.quantMap.bitPatterns))
         #expect(hexadecimals(in: text, after: "\"fp4\"") == list(QuantType.fp4.quantMap.bitPatterns))
         #expect(

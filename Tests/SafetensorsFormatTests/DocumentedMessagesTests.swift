@@ -1,12 +1,10 @@
-import ByteIO
+import TestSupport
 import Testing
 
 /// The messages that `formats/safetensors.md` quotes are those that the tests of this target hold.
 @Suite struct DocumentedMessagesTests {
     @Test func quotedMessagesAreReal() throws {
-        let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let document = try InputFile(path: root + "/formats/safetensors.md").allBytes(limit: 1 << 20)
-        let section = String(decoding: document, as: UTF8.self).split(separator: "## What is refused\n").last?
+        let section = try Fixture.document("safetensors.md").split(separator: "## What is refused\n").last?
             .split(separator: "\n## ").first
         let quoted = try #require(section).split(separator: "\n").compactMap { line -> String? in
             let cells = line.split(separator: "|")

@@ -1,7 +1,7 @@
 import ByteIO
-import CheckpointTestSupport
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 /// The checksum that a header holds of itself is found, and compared, however few bytes are read at a time.

@@ -1,8 +1,8 @@
 import ByteIO
-import CheckpointTestSupport
 import Glibc
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 @Suite struct SafetensorsFileTests {
@@ -148,7 +148,7 @@ import Testing
     @Test("every truncation is an error", arguments: ["small", "types"])
     func everyTruncationIsRefused(name: String) throws {
         let folder = try TemporaryFolder()
-        let bytes = name == "small" ? SafetensorsImage.small.bytes : try ReferenceFile.types()
+        let bytes = name == "small" ? SafetensorsImage.small.bytes : try Fixture.bytes(ReferenceFile.typesPath)
         try folder.write(bytes, to: "m")
         _ = try SafetensorsFile(path: folder.path("m"))
         for count in bytes.indices.reversed() {

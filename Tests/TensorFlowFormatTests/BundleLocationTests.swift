@@ -1,4 +1,5 @@
 import ByteIO
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -63,9 +64,9 @@ struct WrongPath: CustomTestStringConvertible, Sendable {
     }
 
     @Test func findsTheVariablesOfASavedModel() throws {
-        let bundle = try TensorBundle.open(path: Fixture.root + "/savedmodel")
-        #expect(bundle.path == Fixture.root + "/savedmodel/variables/variables.index")
-        #expect(try TensorBundle.open(path: Fixture.root + "/savedmodel/variables").path == bundle.path)
+        let bundle = try TensorBundle.open(path: BundleFixture.root + "/savedmodel")
+        #expect(bundle.path == BundleFixture.root + "/savedmodel/variables/variables.index")
+        #expect(try TensorBundle.open(path: BundleFixture.root + "/savedmodel/variables").path == bundle.path)
     }
 
     @Test func prefersThePrefixToAFolderOfThatName() throws {
@@ -78,7 +79,7 @@ struct WrongPath: CustomTestStringConvertible, Sendable {
     func explains(wrong: WrongPath) throws {
         let folder = try Self.makeFolder(bundles: wrong.bundles, files: wrong.files)
         let error = #expect(throws: FileError.self) { try TensorBundle.open(path: folder.path(wrong.path)) }
-        #expect(try report(#require(error), in: folder) == wrong.message)
+        #expect(try folder.report(#require(error)) == wrong.message)
     }
 
     static let wrongPaths: [WrongPath] = [

@@ -1,4 +1,5 @@
 import ByteIO
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -16,7 +17,7 @@ import Testing
         }
     }
 
-    private static func folder(of fixture: Fixture) throws -> TemporaryFolder {
+    private static func folder(of fixture: BundleFixture) throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         try folder.write(fixture.bytes(".data-00000-of-00001"), to: "m.data-00000-of-00001")
         return folder
@@ -24,7 +25,7 @@ import Testing
 
     @Test("refuses an index cut short anywhere", arguments: ["grid", "f16", "types"])
     func refusesEveryTruncation(name: String) throws {
-        let fixture = Fixture.named(name)
+        let fixture = BundleFixture.named(name)
         let folder = try Self.folder(of: fixture)
         let index = try fixture.bytes(".index")
         #expect(try Self.open(index, in: folder) != nil)
@@ -37,7 +38,7 @@ import Testing
     /// Blocks have checksums, handles must meet, padding must be zero: no byte is outside of every rule.
     @Test("refuses an index with any byte changed", arguments: ["grid", "f16"])
     func refusesEveryFlip(name: String) throws {
-        let fixture = Fixture.named(name)
+        let fixture = BundleFixture.named(name)
         let folder = try Self.folder(of: fixture)
         var index = try fixture.bytes(".index")
         for offset in index.indices {
@@ -50,7 +51,7 @@ import Testing
     }
 
     @Test func refusesEveryByteTakenOutOrDoubled() throws {
-        let fixture = Fixture.named("f16")
+        let fixture = BundleFixture.named("f16")
         let folder = try Self.folder(of: fixture)
         let index = try fixture.bytes(".index")
         for offset in index.indices {
@@ -65,7 +66,7 @@ import Testing
         "survives any lie under a sound checksum",
         arguments: [("grid", TableWriter.Compression.raw), ("grid", .snappy), ("types", .raw)])
     func survivesEveryLie(name: String, compression: TableWriter.Compression) throws {
-        let fixture = Fixture.named(name)
+        let fixture = BundleFixture.named(name)
         let folder = try Self.folder(of: fixture)
         let contents = try Self.dataBlock(of: fixture)
         let writer = TableWriter(compression: compression)
@@ -90,7 +91,7 @@ import Testing
     }
 
     /// The contents of a fixture's only data block.
-    private static func dataBlock(of fixture: Fixture) throws -> [UInt8] {
+    private static func dataBlock(of fixture: BundleFixture) throws -> [UInt8] {
         let file = try InputFile(path: fixture.prefixPath + ".index")
         let footer = try TableFooter(file.bytes(atOffset: file.byteCount - 48, count: 48), origin: 0)
         return try file.bytes(atOffset: 0, count: footer.metaindex.offset - 5)

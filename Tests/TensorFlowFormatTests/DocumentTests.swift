@@ -1,5 +1,6 @@
 import ByteIO
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -7,9 +8,7 @@ import Testing
 /// The example in `formats/tensorflow-bundle.md` is a bundle, and what is said of its bytes is true.
 @Suite struct DocumentTests {
     private static func lines() throws -> [Substring] {
-        let path = Fixture.repository + "/formats/tensorflow-bundle.md"
-        let bytes = try InputFile(path: path).allBytes(limit: 1 << 20)
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        try Fixture.document("tensorflow-bundle.md").split(separator: "\n", omittingEmptySubsequences: false)
     }
 
     private static func bytes(_ hexadecimal: some StringProtocol) -> [UInt8] {
@@ -29,7 +28,7 @@ import Testing
     }
 
     @Test func dumpsAreTheFixture() throws {
-        let fixture = Fixture.named("f16")
+        let fixture = BundleFixture.named("f16")
         #expect(try Self.dumps() == [fixture.bytes(".index"), fixture.bytes(".data-00000-of-00001")])
     }
 

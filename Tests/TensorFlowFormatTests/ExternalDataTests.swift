@@ -1,6 +1,7 @@
 import ByteIO
 import Glibc
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -10,19 +11,12 @@ import Testing
 ///     tensorflow/gpt2-124M-index-only/   OpenAI's index of GPT-2 124M, and its files `checkpoint` and `hparams.json`
 ///     tensorflow/snappy-index/           a bundle `variables` whose index is compressed: a = 0.5, b = 2, c = 3
 @Suite struct ExternalDataTests {
-    private static let folder = getenv("QNF_DATA").map { String(cString: $0) + "/tensorflow" }
+    private static let gpt2 = ExternalFolder("tensorflow/gpt2-124M-index-only")
+    private static let compressed = ExternalFolder("tensorflow/snappy-index")
 
-    private static func isPresent(_ name: String) -> Bool {
-        folder.map { FilePath.kind(of: $0 + "/" + name) == .folder } ?? false
-    }
-
-    private static func path(_ name: String) throws -> String {
-        try #require(folder) + "/" + name
-    }
-
-    @Test(.enabled(if: isPresent("gpt2-124M-index-only"), "QNF_DATA names no folder with OpenAI's index"))
+    @Test(.enabled(if: gpt2.isPresent, "\(gpt2.absence)"))
     func listsGPT2() throws {
-        let path = try Self.path("gpt2-124M-index-only")
+        let path = try Self.gpt2.required()
         let error = #expect(throws: FileError.self) { try TensorBundle.open(path: path) }
         #expect(
             try #require(error).message
@@ -36,11 +30,11 @@ import Testing
         #expect(index.tensors.first { $0.name == "model/wte" }?.entry.dimensions == [50257, 768])
     }
 
-    @Test(.enabled(if: isPresent("gpt2-124M-index-only"), "QNF_DATA names no folder with OpenAI's index"))
+    @Test(.enabled(if: gpt2.isPresent, "\(gpt2.absence)"))
     func opensGPT2WithADataFileOfItsLength() throws {
         let folder = try TemporaryFolder()
         try folder.write(
-            InputFile(path: Self.path("gpt2-124M-index-only") + "/model.ckpt.index").allBytes(limit: 1 << 20), to: "m.index")
+            InputFile(path: Self.gpt2.required() + "/model.ckpt.index").allBytes(limit: 1 << 20), to: "m.index")
         // A hole of the right length: no block of it is on the disk.
         try folder.write([], to: "m.data-00000-of-00001")
         #expect(truncate(folder.path("m.data-00000-of-00001"), 497_759_232) == 0)
@@ -51,9 +45,9 @@ import Testing
         #expect(throws: FileError.self) { try TensorBundle.open(path: folder.path("m")) }
     }
 
-    @Test(.enabled(if: isPresent("snappy-index"), "QNF_DATA names no folder with a compressed index"))
+    @Test(.enabled(if: compressed.isPresent, "\(compressed.absence)"))
     func readsACompressedIndex() throws {
-        let bundle = try TensorBundle.open(path: Self.path("snappy-index"))
+        let bundle = try TensorBundle.open(path: Self.compressed.required())
         #expect(bundle.tensors.map(\.name) == ["a", "b", "c"].map { $0 + "/.ATTRIBUTES/VARIABLE_VALUE" })
         let values = try bundle.tensors.indices.map { index in
             try bundle.bytes(ofTensor: index).withUnsafeBytes { $0.loadUnaligned(as: Float.self) }

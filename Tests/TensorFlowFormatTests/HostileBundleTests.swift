@@ -1,4 +1,5 @@
 import ByteIO
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -44,7 +45,7 @@ extension BundleImage {
         let folder = try TemporaryFolder()
         try image.write(to: folder)
         let error = #expect(throws: FileError.self) { try TensorBundle.open(prefix: folder.path("m")) }
-        #expect(try report(#require(error), in: folder) == bundle.message)
+        #expect(try folder.report(#require(error)) == bundle.message)
     }
 
     static let headers: [HostileBundle] = [

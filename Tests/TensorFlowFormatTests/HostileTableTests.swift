@@ -1,4 +1,5 @@
 import ByteIO
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -23,7 +24,7 @@ struct HostileTable: CustomTestStringConvertible, Sendable {
         try BundleImage.small.write(to: folder)
         try folder.write(table.bytes(), to: "m.index")
         let error = #expect(throws: FileError.self) { try TensorBundle.open(prefix: folder.path("m")) }
-        #expect(try report(#require(error), in: folder) == table.message)
+        #expect(try folder.report(#require(error)) == table.message)
     }
 
     /// The index of `BundleImage.small`, whose data block has these contents instead.

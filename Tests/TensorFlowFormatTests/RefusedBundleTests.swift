@@ -1,5 +1,6 @@
 import ByteIO
 import Glibc
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -8,7 +9,7 @@ import Testing
 @Suite struct RefusedBundleTests {
     private static func message(_ folder: TemporaryFolder, _ path: String = "m") throws -> String {
         let error = #expect(throws: FileError.self) { try TensorBundle.open(path: folder.path(path)) }
-        return try report(#require(error), in: folder)
+        return try folder.report(#require(error))
     }
 
     private static var threeShards: BundleImage {
@@ -75,14 +76,14 @@ import Testing
 
     @Test("refuses a V1 checkpoint by name", arguments: ["", "/model.ckpt", "/checkpoint"])
     func refusesVersion1(path: String) throws {
-        let error = #expect(throws: FileError.self) { try TensorBundle.open(path: Fixture.root + "/v1" + path) }
+        let error = #expect(throws: FileError.self) { try TensorBundle.open(path: BundleFixture.root + "/v1" + path) }
         let text = try #require(error).description + "\nhint: " + (error?.hint ?? "")
-        #expect(text == Fixture.root + "/v1/model.ckpt: " + Self.version1)
+        #expect(text == BundleFixture.root + "/v1/model.ckpt: " + Self.version1)
     }
 
     @Test func refusesAV1CheckpointNamedLikeAnIndex() throws {
         let folder = try TemporaryFolder()
-        try folder.write(InputFile(path: Fixture.root + "/v1/model.ckpt").allBytes(limit: 1 << 20), to: "m.index")
+        try folder.write(InputFile(path: BundleFixture.root + "/v1/model.ckpt").allBytes(limit: 1 << 20), to: "m.index")
         #expect(try Self.message(folder) == "m.index: " + Self.version1)
     }
 
@@ -97,7 +98,7 @@ import Testing
         try BundleImage.small.write(to: folder)
         let error = #expect(throws: FileError.self) { try TensorBundle.open(prefix: folder.path("m.index")) }
         #expect(
-            try report(#require(error), in: folder) == """
+            try folder.report(#require(error)) == """
                 m.index: is an index, not what its files share
                 hint: give 'm' as the prefix
                 """)
@@ -117,7 +118,7 @@ import Testing
     @Test("refuses files larger than an index", arguments: [true, false])
     func refusesLargeFiles(isVersion1: Bool) throws {
         let folder = try TemporaryFolder()
-        let first = isVersion1 ? try InputFile(path: Fixture.root + "/v1/model.ckpt").allBytes(limit: 1 << 20) : []
+        let first = isVersion1 ? try InputFile(path: BundleFixture.root + "/v1/model.ckpt").allBytes(limit: 1 << 20) : []
         try folder.write(first, to: "m.index")
         // A hole: no block of it is on the disk.
         #expect(truncate(folder.path("m.index"), 1 << 29 | 1) == 0)

@@ -1,4 +1,5 @@
 import ByteIO
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -34,7 +35,7 @@ import Testing
     }
 
     @Test func readsWhatTheWriterCompresses() throws {
-        var generator = Generator(state: 7)
+        var generator = SeededGenerator(seed: 7)
         for count in [1, 3, 4, 59, 60, 61, 62, 255, 256, 257, 4000] {
             let bytes = (0..<count).map { _ in UInt8(generator.next() % 3) }
             #expect(try Self.decompress(SnappyWriter.compress(bytes)) == bytes)
@@ -49,7 +50,7 @@ import Testing
 
     /// Any bytes at all: decompressed within the limit or refused, never a trap.
     @Test func survivesAnyBytes() throws {
-        var generator = Generator(state: 42)
+        var generator = SeededGenerator(seed: 42)
         for _ in 0..<20_000 {
             let count = Int(generator.next() % 24)
             let bytes = [UInt8(generator.next() % 64)] + (0..<count).map { _ in UInt8(generator.next() % 70) }

@@ -1,5 +1,6 @@
 import ByteIO
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
@@ -75,7 +76,7 @@ import Testing
 
     /// An index of two data blocks, written by TensorFlow: 2200 uint8 scalars named after their number.
     @Test func readsTwoBlocksOfTensorFlow() throws {
-        let bundle = try Fixture.named("blocks").open()
+        let bundle = try BundleFixture.named("blocks").open()
         #expect(bundle.tensors.count == 2200)
         for (index, tensor) in bundle.tensors.enumerated() {
             let number = try #require(Int(tensor.name.suffix(4)))

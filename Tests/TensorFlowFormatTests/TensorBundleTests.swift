@@ -1,12 +1,13 @@
 import ByteIO
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import TensorFlowFormat
 
 @Suite struct TensorBundleTests {
-    @Test("reads what TensorFlow reads", arguments: Fixture.all)
-    func readsWhatTensorFlowReads(fixture: Fixture) throws {
+    @Test("reads what TensorFlow reads", arguments: BundleFixture.all)
+    func readsWhatTensorFlowReads(fixture: BundleFixture) throws {
         let bundle = try fixture.open()
         let expected = try fixture.expected()
         let listed = bundle.tensors.map(\.name) + bundle.unreadableTensors.map(\.name)
@@ -32,7 +33,7 @@ import Testing
     ]
 
     @Test func listsWhatItCannotRead() throws {
-        let bundle = try Fixture.named("types").open()
+        let bundle = try BundleFixture.named("types").open()
         #expect(
             bundle.unreadableTensors == [
                 UnreadableTensor(name: "complex128", typeName: "complex128", shape: [1], byteCount: 16),
@@ -44,46 +45,46 @@ import Testing
                 UnreadableTensor(name: "string_scalar", typeName: "string", shape: [], byteCount: 6),
                 UnreadableTensor(name: "uint4", typeName: "uint4", shape: [3], byteCount: 3),
             ])
-        let objects = try TensorBundle.open(folder: Fixture.root + "/objects")
+        let objects = try TensorBundle.open(folder: BundleFixture.root + "/objects")
         #expect(objects.unreadableTensors.map(\.name) == ["_CHECKPOINTABLE_OBJECT_GRAPH"])
     }
 
     @Test func namesItsFilesAndWhereATensorLies() throws {
-        let sharded = try Fixture.named("sharded3").open()
+        let sharded = try BundleFixture.named("sharded3").open()
         #expect(
             sharded.files.map(\.name) == [
                 "model.ckpt.index", "model.ckpt.data-00000-of-00003", "model.ckpt.data-00001-of-00003",
                 "model.ckpt.data-00002-of-00003",
             ])
-        #expect(sharded.path == Fixture.named("sharded3").prefixPath + ".index")
+        #expect(sharded.path == BundleFixture.named("sharded3").prefixPath + ".index")
         #expect(Set(sharded.tensors.indices.map(sharded.fileIndex)) == [1, 2, 3])
-        let partitioned = try Fixture.named("partitioned").open()
+        let partitioned = try BundleFixture.named("partitioned").open()
         #expect(partitioned.tensors.map(\.name) == ["model/c_attn/w", "model/ln/g", "model/wte"])
         #expect(partitioned.tensors.indices.map(partitioned.fileIndex) == [2, 1, 1])
     }
 
     @Test func shardsHoldTheSameTensorsAsOneFile() throws {
-        let one = try Fixture.named("openai").open()
-        let three = try Fixture.named("sharded3").open()
+        let one = try BundleFixture.named("openai").open()
+        let three = try BundleFixture.named("sharded3").open()
         #expect(one.tensors == three.tensors)
         for index in one.tensors.indices { #expect(try one.bytes(ofTensor: index) == three.bytes(ofTensor: index)) }
     }
 
     @Test func givesStoredChecksumsOfWholeTensorsOnly() throws {
-        let bundle = try Fixture.named("partitioned").open()
+        let bundle = try BundleFixture.named("partitioned").open()
         let norm = CRC32C(of: try bundle.bytes(ofTensor: 1))
         #expect(bundle.tensors.indices.map(bundle.storedChecksum) == [nil, norm, nil])
-        let empty = try Fixture.named("types").open()
+        let empty = try BundleFixture.named("types").open()
         let index = try #require(empty.tensors.firstIndex { $0.name == "empty" })
         #expect(empty.storedChecksum(ofTensor: index) == CRC32C())
     }
 
     @Test("serves any range of a partitioned tensor", arguments: ["grid", "partitioned"])
     func servesAnyRange(folder: String) throws {
-        let bundle = try Fixture.named(folder).open()
+        let bundle = try BundleFixture.named(folder).open()
         for (index, tensor) in bundle.tensors.enumerated() {
             let whole = try bundle.bytes(ofTensor: index)
-            var generator = Generator(state: UInt64(tensor.byteCount))
+            var generator = SeededGenerator(seed: UInt64(tensor.byteCount))
             for _ in 0..<200 {
                 let start = Int(generator.next() % UInt64(tensor.byteCount + 1))
                 let end = start + Int(generator.next() % UInt64(tensor.byteCount - start + 1))
@@ -158,7 +159,7 @@ import Testing
         #expect(bundle.storedChecksum(ofTensor: 0)?.masked == 0)
         let error = #expect(throws: FileError.self) { try bundle.verifyAll() }
         #expect(
-            try report(#require(error), in: folder) == """
+            try folder.report(#require(error)) == """
                 m.data-00000-of-00001: tensor 'a': the stored checksum is 00000000, but the 24 bytes from byte 0 on give \
                 \(CRC32C(value: CRC32C(of: image.data[0].dropLast(8)).masked))
                 hint: the data file is damaged, or not the one that belongs to this index; fetch both again
@@ -241,18 +242,5 @@ import Testing
         try folder.write(image.index, to: "m.index")
         try folder.write(image.data[0], to: "m.data-00000-of-2000000000")
         #expect(try TensorBundle.open(path: folder.path).files.map(\.name) == ["m.index", "m.data-00000-of-2000000000"])
-    }
-}
-
-/// SplitMix64: the same numbers in every run.
-struct Generator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

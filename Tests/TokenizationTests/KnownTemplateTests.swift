@@ -1,5 +1,6 @@
 import ByteIO
 import JSONText
+import TestSupport
 import Testing
 
 @testable import Tokenization
@@ -90,13 +91,13 @@ import Testing
         #expect(try choice("odd", asked: .llama3).warning == nil)
     }
 
-    private static let data = TokenizerFolder.external("QNF_DATA").map { "\($0)/chat-templates" }
+    private static let data = ExternalFolder("chat-templates")
 
     /// Templates of others, which are not part of the project, and what transformers renders with them: those that are known here are
     /// followed in everything that messages can say.
-    @Test(.enabled(if: data.map { FilePath.kind(of: $0) == .folder } ?? false, "QNF_DATA names no folder with chat templates"))
+    @Test(.enabled(if: data.isPresent, "\(data.absence)"))
     func followsKnownTemplates() throws {
-        let folder = try #require(Self.data)
+        let folder = try Self.data.required()
         var known = 0
         for name in try FilePath.entries(of: "\(folder)/vectors") {
             let document = try JSONValue(parsing: InputFile(path: "\(folder)/vectors/\(name)").allBytes(limit: 1 << 24))

@@ -1,4 +1,4 @@
-import CheckpointTestSupport
+import TestSupport
 import Testing
 
 @testable import Tokenization

@@ -1,4 +1,5 @@
 import ByteIO
+import TestSupport
 import Testing
 import Tokenization
 
@@ -14,22 +15,22 @@ import Tokenization
         try check("\(TokenizerFolder.fixtureRoot)/families/\(name)", leastCount: 35)
     }
 
-    private static let random = TokenizerFolder.external("QNF_TOKENIZER_VECTORS")
+    private static let random = ExternalFolder(in: "QNF_TOKENIZER_VECTORS")
 
-    @Test(.enabled(if: random != nil, "QNF_TOKENIZER_VECTORS names no folder of random texts"))
+    @Test(.enabled(if: random.isPresent, "\(random.absence)"))
     func matchesReferenceOnRandomUnicode() throws {
-        let folder = try #require(Self.random)
+        let folder = try Self.random.required()
         for name in try FilePath.entries(of: folder) { try check("\(folder)/\(name)", leastCount: 1) }
     }
 
-    private static let data = TokenizerFolder.external("QNF_DATA").map { "\($0)/tokenizers" }
+    private static let data = ExternalFolder("tokenizers")
 
     /// Vocabularies of others, which are not part of the project: each with `vectors.inp` and `vectors.out`.
     @Test(
-        .enabled(if: data.map { FilePath.kind(of: $0) == .folder } ?? false, "QNF_DATA names no folder with tokenizers"),
+        .enabled(if: data.isPresent, "\(data.absence)"),
         arguments: ["gpt2", "llama2", "llama3", "qwen2"])
     func matchesVectorsOfOthers(_ name: String) throws {
-        let folder = try #require(Self.data) + "/" + name
+        let folder = try Self.data.required() + "/" + name
         func text(_ name: String) throws -> String {
             String(decoding: try InputFile(path: "\(folder)/\(name)").allBytes(limit: 1 << 20), as: UTF8.self)
         }

@@ -1,6 +1,7 @@
 import ByteIO
 import CommandLineKit
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qmerge
@@ -8,8 +9,8 @@ import Testing
 
 /// Copies of the base's weights that PEFT saves in an adapter: the base's own, or another's.
 @Suite struct AdapterCopiesTests {
-    private static let base = "\(Fixture.root)/Tests/Fixtures/bound/tied"
-    private static let adapter = "\(Fixture.root)/Tests/Fixtures/bound/ensured-factors-tied"
+    private static let base = "\(Fixture.repository)/Tests/Fixtures/bound/tied"
+    private static let adapter = "\(Fixture.repository)/Tests/Fixtures/bound/ensured-factors-tied"
 
     /// The adapter with the first number of its copy of the embedding replaced.
     private static func changed(to bytes: [UInt8]) throws -> TemporaryFolder {
@@ -23,7 +24,7 @@ import Testing
                 let start = 8 + length + (try #require(entry["data_offsets"]?.array?.first?.integer))
                 content.replaceSubrange(start..<start + bytes.count, with: bytes)
             }
-            let copy = try AtomicOutput(destination: folder.file(name), replaces: false)
+            let copy = try AtomicOutput(destination: folder.path(name), replaces: false)
             let file = try copy.file()
             try file.write(content, atOffset: 0)
             try copy.commit([file])

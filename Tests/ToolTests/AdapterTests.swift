@@ -1,5 +1,6 @@
 import CommandLineKit
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -37,7 +38,7 @@ import Testing
 
     @Test func convertsThereAndBack() throws {
         let folder = try TemporaryFolder()
-        let (lora, peft, again) = (folder.file("a.lora"), folder.file("a"), folder.file("b.lora"))
+        let (lora, peft, again) = (folder.path("a.lora"), folder.path("a"), folder.path("b.lora"))
         let first = ToolRunner(qconvert, ["to-lora", Self.sample, "-o", lora])
         #expect(first.status == .done && first.output.hasPrefix("\(lora): .lora file, 56 tensors, 38,912 trained parameters, "))
         let document = try ToolRunner(qconvert, ["to-peft", lora, "-o", peft, "--json"]).document()
@@ -53,13 +54,13 @@ import Testing
 
     @Test func comparesAdapters() throws {
         let folder = try TemporaryFolder()
-        let lora = folder.file("a.lora")
+        let lora = folder.path("a.lora")
         #expect(ToolRunner(qconvert, ["to-lora", Self.sample, "-o", lora]).status == .done)
         let equal = ToolRunner(qinspect, ["diff", Self.sample, lora])
         #expect(equal.status == .done && equal.output.hasSuffix("\nEQUAL: 56 tensors, every bit\n"))
-        #expect(ToolRunner(qconvert, ["to-peft", lora, "-o", folder.file("b")]).status == .done)
-        try Fixture.replace("\"lora_alpha\": 8", with: "\"lora_alpha\": 16", in: folder.file("b/adapter_config.json"))
-        let other = ToolRunner(qinspect, ["diff", Self.sample, folder.file("b")])
+        #expect(ToolRunner(qconvert, ["to-peft", lora, "-o", folder.path("b")]).status == .done)
+        try Fixture.replace("\"lora_alpha\": 8", with: "\"lora_alpha\": 16", in: folder.path("b/adapter_config.json"))
+        let other = ToolRunner(qinspect, ["diff", Self.sample, folder.path("b")])
         #expect(other.status == .no && other.output.contains("\nlora_alpha: 8 in A, 16 in B\n"))
         #expect(other.output.hasSuffix("\nDIFFERENT: of 56 tensors, 1 in configuration; 56 identical\n"))
         let model = ToolRunner(qinspect, ["diff", Self.sample, Fixture.sample("llama-hf")])
@@ -68,7 +69,7 @@ import Testing
 
     @Test func listsAndChecksTensorsOfAdapters() throws {
         let folder = try TemporaryFolder()
-        let lora = folder.file("a.lora")
+        let lora = folder.path("a.lora")
         #expect(ToolRunner(qconvert, ["to-lora", Self.sample, "-o", lora]).status == .done)
         let layers = ToolRunner(qinspect, ["layers", lora, "--match", "layers\\.0\\.mlp\\.down"])
         #expect(layers.output.contains("\n  mlp.down_proj.lora_A.weight ") && layers.output.contains("[4, 384]"))
@@ -80,10 +81,10 @@ import Testing
 
     @Test func anAdapterIsNoModel() throws {
         let folder = try TemporaryFolder()
-        let lora = folder.file("a.lora")
+        let lora = folder.path("a.lora")
         #expect(ToolRunner(qconvert, ["to-lora", Self.sample, "-o", lora]).status == .done)
         for path in [Self.sample, lora] {
-            let run = ToolRunner(qconvert, ["to-nf4", path, "-o", folder.file("x.qnf")])
+            let run = ToolRunner(qconvert, ["to-nf4", path, "-o", folder.path("x.qnf")])
             #expect(run.status == .failed)
             #expect(
                 run.errors == "qconvert: error: \(path): is an adapter, not a model\n"

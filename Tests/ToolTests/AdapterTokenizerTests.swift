@@ -2,6 +2,7 @@ import ByteIO
 import CommandLineKit
 import Glibc
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qmerge
@@ -19,12 +20,12 @@ import Testing
         let folder = try TemporaryFolder()
         let sources = ["adapter_config.json", "adapter_model.safetensors"].map { "\(adapter)/\($0)" } + names.map { "\(base)/\($0)" }
         for source in sources {
-            let copy = try AtomicOutput(destination: folder.file(FilePath.name(of: source)), replaces: false)
+            let copy = try AtomicOutput(destination: folder.path(FilePath.name(of: source)), replaces: false)
             let file = try copy.file()
             try file.write(try Fixture.bytes(source), atOffset: 0)
             try copy.commit([file])
         }
-        if !changed.isEmpty { try Fixture.replace(text, with: other, in: folder.file(changed)) }
+        if !changed.isEmpty { try Fixture.replace(text, with: other, in: folder.path(changed)) }
         return folder
     }
 
@@ -59,10 +60,10 @@ import Testing
 
     @Test func theMergedModelHasTheChosenOne() throws {
         let other = try Self.makeAdapter(replacing: "Instruction", with: "Task", in: "chat_template.jinja"), folder = try TemporaryFolder()
-        let (merged, again) = (folder.file("merged"), folder.file("again"))
+        let (merged, again) = (folder.path("merged"), folder.path("again"))
         let run = ToolRunner(qmerge, [Self.base, other.path, "--tokenizer", "adapter", "-o", merged])
         #expect(run.status == .done)
-        #expect(try Fixture.bytes("\(merged)/chat_template.jinja") == Fixture.bytes(other.file("chat_template.jinja")))
+        #expect(try Fixture.bytes("\(merged)/chat_template.jinja") == Fixture.bytes(other.path("chat_template.jinja")))
         #expect(try Fixture.bytes("\(merged)/config.json") == Fixture.bytes("\(Self.base)/config.json"))
         #expect(ToolRunner(qmerge, ["--unmerge", merged, "-o", again]).status == .done)
         #expect(try Fixture.bytes("\(again)/chat_template.jinja") == Fixture.bytes("\(Self.base)/chat_template.jinja"))

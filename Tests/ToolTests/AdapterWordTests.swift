@@ -1,6 +1,7 @@
 import ByteIO
 import CommandLineKit
 import Glibc
+import TestSupport
 import Testing
 import ToolSupport
 

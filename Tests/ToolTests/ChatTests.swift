@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Conversations need standard input and signals: a process of their own.
@@ -11,7 +12,7 @@ import Testing
     /// Runs a conversation whose lines are the input.
     private static func chat(_ lines: [String], _ options: [String] = []) throws -> ToolProcess {
         let folder = try TemporaryFolder()
-        let path = folder.file("lines")
+        let path = folder.path("lines")
         let text = lines.map { $0 + "\n" }.joined()
         let descriptor = open(path, O_WRONLY | O_CREAT, 0o600)
         _ = text.withCString { write(descriptor, $0, strlen($0)) }
@@ -61,7 +62,7 @@ import Testing
 
     @Test func anInterruptStopsTheAnswerAlone() throws {
         let folder = try TemporaryFolder()
-        let pipe = folder.file("pipe")
+        let pipe = folder.path("pipe")
         // The pipe stays open a while, so that the conversation is not over when its first answer is.
         let process = try ToolProcess(
             "qrun",

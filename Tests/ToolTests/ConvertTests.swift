@@ -1,6 +1,7 @@
 import ByteIO
 import CommandLineKit
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -12,7 +13,7 @@ import Testing
     @Test("converts, verifies and checks a sample", arguments: ["gpt2-tensorflow", "llama-hf", "llama-bnb4"])
     func convertsSamples(name: String) throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         let conversion = ToolRunner(qconvert, ["to-nf4", Fixture.sample(name), "-o", model, "--quiet"])
         #expect(conversion.status == .done && conversion.errors.isEmpty)
         #expect(conversion.output.hasPrefix("\(model): "))
@@ -20,12 +21,12 @@ import Testing
         #expect(verification.status == .done && verification.output.contains("\nOK: "))
         #expect(ToolRunner(qinspect, ["check", model]).status == .done)
         #expect(ToolRunner(qverify, ["integrity", model]).status == .done)
-        #expect(folder.entries == ["model.qnf"])
+        #expect(try folder.names() == ["model.qnf"])
     }
 
     @Test func equalsTheTwinOfTransformersAndBitsandbytes() throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
         let run = ToolRunner(qverify, ["roundtrip", Fixture.sample("llama-bnb4"), model, "--bit-exact", "--json"])
         #expect(run.status == .done)
@@ -36,7 +37,7 @@ import Testing
 
     @Test func exportsFoldersThatOpenAgain() throws {
         let folder = try TemporaryFolder()
-        let (model, dense, packed) = (folder.file("model.qnf"), folder.file("dense"), folder.file("packed"))
+        let (model, dense, packed) = (folder.path("model.qnf"), folder.path("dense"), folder.path("packed"))
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("gpt2-tensorflow"), "-o", model]).status == .done)
         #expect(ToolRunner(qconvert, ["to-hf", model, "-o", dense, "--dequantize", "--dtype", "bf16"]).status == .done)
         #expect(ToolRunner(qconvert, ["to-hf", model, "-o", packed, "--max-shard-size", "200k"]).status == .done)
@@ -48,10 +49,10 @@ import Testing
 
     @Test func dryRunSaysTheExactSizeAndWritesNothing() throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         let line = ["to-nf4", Fixture.sample("llama-hf"), "-o", model, "--json"]
         let stated = try #require(try ToolRunner(qconvert, line + ["--dry-run"]).document()["bytes"]?.integer)
-        #expect(folder.entries.isEmpty)
+        #expect(try folder.names().isEmpty)
         let written = try #require(try ToolRunner(qconvert, line).document()["bytes"]?.integer)
         // Each of the 28 quant states holds a decimal number that may turn out up to 6 characters shorter than planned for.
         #expect((0...28 * 8).contains(stated - written))
@@ -104,17 +105,17 @@ import Testing
     func refuses(line: [String], status: ExitCode, errors: String) throws {
         let folder = try TemporaryFolder()
         func filled(_ text: String) -> String {
-            text.split(separator: "SAMPLES", omittingEmptySubsequences: false).joined(separator: "\(Fixture.root)/samples")
+            text.split(separator: "SAMPLES", omittingEmptySubsequences: false).joined(separator: "\(Fixture.repository)/samples")
                 .split(separator: "OUT", omittingEmptySubsequences: false).joined(separator: folder.path)
         }
         let run = ToolRunner(qconvert, line.map(filled))
         #expect(run.errors == filled(errors))
-        #expect(run.status == status && run.output.isEmpty && folder.entries.isEmpty)
+        #expect(try run.status == status && run.output.isEmpty && folder.names().isEmpty)
     }
 
     @Test func neverReplacesUnasked() throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
         let before = try InputFile(path: model).allBytes(limit: 1 << 24)
         let refused = ToolRunner(qconvert, ["to-nf4", Fixture.sample("gpt2-tensorflow"), "-o", model])
@@ -129,14 +130,14 @@ import Testing
 
     @Test func findsADamagedByte() throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
         try Fixture.damage(model)
         let run = ToolRunner(qinspect, ["check", model])
         #expect(run.status == .no)
         #expect(run.output.contains("DAMAGED, 1 problem in 185 tensors"))
-        let export = ToolRunner(qconvert, ["to-hf", model, "-o", folder.file("copy")])
+        let export = ToolRunner(qconvert, ["to-hf", model, "-o", folder.path("copy")])
         #expect(export.status == .failed && export.errors.contains("its checksum is "))
-        #expect(folder.entries == ["model.qnf"])
+        #expect(try folder.names() == ["model.qnf"])
     }
 }

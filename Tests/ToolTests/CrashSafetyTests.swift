@@ -2,6 +2,7 @@ import ByteIO
 import CommandLineKit
 import Glibc
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -42,35 +43,35 @@ import Testing
     func signalLeavesTheOldOutput(job: Job, signal: Int32) throws {
         let inputs = try TemporaryFolder()
         let folder = try TemporaryFolder()
-        try LargeModel.write(to: inputs.file("large.safetensors"))
+        try LargeModel.write(to: inputs.path("large.safetensors"))
         #expect(ToolRunner(qconvert, job.line(Fixture.sample("llama-hf"), in: folder.path)).status == .done)
-        let old = try Self.contents(folder.file(job.output))
-        let run = try ToolProcess("qconvert", job.line(inputs.file("large.safetensors"), in: folder.path))
+        let old = try Self.contents(folder.path(job.output))
+        let run = try ToolProcess("qconvert", job.line(inputs.path("large.safetensors"), in: folder.path))
         #expect(run.waitUntilWriting(in: folder.path))
         usleep(UInt32(signal) * 1000)
         run.kill(signal)
         #expect(run.wait() == .signal(signal))
         #expect(run.errors == "" && run.output == "")
-        #expect(folder.entries == [job.output])
-        #expect(try Self.contents(folder.file(job.output)) == old)
+        #expect(try folder.names() == [job.output])
+        #expect(try Self.contents(folder.path(job.output)) == old)
     }
 
     @Test("the next run removes what a killed one left", arguments: Job.all)
     func killedRunLeavesTheOldOutput(job: Job) throws {
         let inputs = try TemporaryFolder()
         let folder = try TemporaryFolder()
-        try LargeModel.write(to: inputs.file("large.safetensors"))
+        try LargeModel.write(to: inputs.path("large.safetensors"))
         #expect(ToolRunner(qconvert, job.line(Fixture.sample("llama-hf"), in: folder.path)).status == .done)
-        let old = try Self.contents(folder.file(job.output))
-        let run = try ToolProcess("qconvert", job.line(inputs.file("large.safetensors"), in: folder.path))
+        let old = try Self.contents(folder.path(job.output))
+        let run = try ToolProcess("qconvert", job.line(inputs.path("large.safetensors"), in: folder.path))
         #expect(run.waitUntilWriting(in: folder.path))
         run.kill(SIGKILL)
         #expect(run.wait() == .signal(SIGKILL))
-        #expect(folder.entries.count == 2 && folder.entries.first?.hasPrefix(".\(job.output).partial-") == true)
-        #expect(try Self.contents(folder.file(job.output)) == old)
+        #expect(try folder.names().count == 2 && folder.names().first?.hasPrefix(".\(job.output).partial-") == true)
+        #expect(try Self.contents(folder.path(job.output)) == old)
         #expect(ToolRunner(qconvert, job.line(Fixture.sample("llama-hf"), in: folder.path)).status == .done)
-        #expect(folder.entries == [job.output])
-        #expect(try Self.contents(folder.file(job.output)) == old)
+        #expect(try folder.names() == [job.output])
+        #expect(try Self.contents(folder.path(job.output)) == old)
     }
 
     // MARK: - No room
@@ -80,17 +81,17 @@ import Testing
     func fileSizeLimitIsAnError(job: Job) throws {
         let folder = try TemporaryFolder()
         #expect(ToolRunner(qconvert, job.line(Fixture.sample("hostile/legal/shards"), in: folder.path)).status == .done)
-        let old = try Self.contents(folder.file(job.output))
+        let old = try Self.contents(folder.path(job.output))
         let run = try ToolProcess("qconvert", job.line(Fixture.sample("llama-hf"), in: folder.path), limits: "ulimit -f 1000")
         #expect(run.wait() == .exit(2))
         let name = job.command == "to-hf" ? "\(job.output)/model.safetensors" : job.output
-        #expect(run.errors.hasPrefix("qconvert: error: \(folder.file(name)): "))
+        #expect(run.errors.hasPrefix("qconvert: error: \(folder.path(name)): "))
         #expect(
             run.errors.hasSuffix(
                 " bytes are needed, but the file system or a limit (ulimit -f) allows fewer in one file\n"
                     + "hint: choose a folder on another file system, or lift the limit\n"))
-        #expect(run.output == "" && folder.entries == [job.output])
-        #expect(try Self.contents(folder.file(job.output)) == old)
+        #expect(try run.output == "" && folder.names() == [job.output])
+        #expect(try Self.contents(folder.path(job.output)) == old)
     }
 
     @Test("nothing can be made in a folder of the system", arguments: Job.all)
@@ -110,16 +111,16 @@ import Testing
         ])
     func inputIsNeverReplaced(name: String) throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model"), path = "\(model)/\(name)"
+        let model = folder.path("model"), path = "\(model)/\(name)"
         mkdir(model, 0o700)
         let sample = Fixture.sample("hostile/legal/shards")
         for name in try FilePath.entries(of: sample) {
             try LargeModel.write(InputFile(path: "\(sample)/\(name)").allBytes(limit: 1 << 20), to: "\(model)/\(name)")
         }
-        #expect(symlink(path, folder.file("link")) == 0 && link(path, folder.file("twin")) == 0)
-        #expect(symlink("link", folder.file("linked")) == 0)
+        #expect(symlink(path, folder.path("link")) == 0 && link(path, folder.path("twin")) == 0)
+        #expect(symlink("link", folder.path("linked")) == 0)
         let old = try Self.contents(model)
-        for output in [path, "\(folder.path)/./model/../model/\(name)", folder.file("link"), folder.file("linked"), folder.file("twin")] {
+        for output in [path, "\(folder.path)/./model/../model/\(name)", folder.path("link"), folder.path("linked"), folder.path("twin")] {
             for command in ["to-nf4", "to-safetensors"] {
                 let run = ToolRunner(qconvert, [command, model, "-o", output, "--force"])
                 #expect(run.errors == "qconvert: error: \(output): is also an input (\(path))\nhint: choose another output\n")
@@ -128,7 +129,7 @@ import Testing
         }
         #expect(ToolRunner(qconvert, ["to-hf", model, "-o", model, "--force"]).status == .failed)
         #expect(try Self.contents(model) == old)
-        #expect(folder.entries == ["link", "linked", "model", "twin"])
+        #expect(try folder.names() == ["link", "linked", "model", "twin"])
     }
 
     @Test(
@@ -145,27 +146,27 @@ import Testing
     @Test("an existing output stays unless it is to be replaced", arguments: Job.all)
     func existingOutputStays(job: Job) throws {
         let folder = try TemporaryFolder()
-        let line = [job.command, Fixture.sample("hostile/legal/shards"), "-o", folder.file(job.output)]
+        let line = [job.command, Fixture.sample("hostile/legal/shards"), "-o", folder.path(job.output)]
         #expect(ToolRunner(qconvert, line).status == .done)
-        let old = try Self.contents(folder.file(job.output))
+        let old = try Self.contents(folder.path(job.output))
         let again = ToolRunner(qconvert, line)
         #expect(again.status == .failed && again.output.isEmpty)
-        #expect(again.errors == "qconvert: error: \(folder.file(job.output)): exists already\nhint: --force replaces it\n")
-        #expect(symlink(job.output, folder.file("link")) == 0)
-        #expect(ToolRunner(qconvert, line.dropLast() + [folder.file("link")]).status == .failed)
-        #expect(try Self.contents(folder.file(job.output)) == old)
+        #expect(again.errors == "qconvert: error: \(folder.path(job.output)): exists already\nhint: --force replaces it\n")
+        #expect(symlink(job.output, folder.path("link")) == 0)
+        #expect(ToolRunner(qconvert, line.dropLast() + [folder.path("link")]).status == .failed)
+        #expect(try Self.contents(folder.path(job.output)) == old)
         // Through a link what it leads to is replaced, and the link stays.
-        #expect(ToolRunner(qconvert, line.dropLast() + [folder.file("link"), "--force"]).status == .done)
-        #expect(folder.entries == ["link", job.output])
-        #expect(try Self.contents(folder.file(job.output)) == old)
+        #expect(ToolRunner(qconvert, line.dropLast() + [folder.path("link"), "--force"]).status == .done)
+        #expect(try folder.names() == ["link", job.output])
+        #expect(try Self.contents(folder.path(job.output)) == old)
     }
 
     @Test func aLinkThatLeadsNowhereIsFoundBeforeTheWork() throws {
         let folder = try TemporaryFolder()
-        #expect(symlink("nowhere", folder.file("link")) == 0)
-        let run = ToolRunner(qconvert, ["to-nf4", Fixture.sample("hostile/legal/shards"), "-o", folder.file("link"), "--force"])
-        #expect(run.errors.hasPrefix("qconvert: error: \(folder.file("link")): is a link that leads nowhere\n"))
-        #expect(run.status == .failed && folder.entries == ["link"])
+        #expect(symlink("nowhere", folder.path("link")) == 0)
+        let run = ToolRunner(qconvert, ["to-nf4", Fixture.sample("hostile/legal/shards"), "-o", folder.path("link"), "--force"])
+        #expect(run.errors.hasPrefix("qconvert: error: \(folder.path("link")): is a link that leads nowhere\n"))
+        #expect(try run.status == .failed && folder.names() == ["link"])
     }
 
     // MARK: - Memory
@@ -174,7 +175,7 @@ import Testing
     @Test(.disabled(if: ToolProcess.isSanitized, "a sanitizer takes memory of its own"))
     func memoryLimitIsKept() throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("large.safetensors"), output = folder.file("out.qnf")
+        let model = folder.path("large.safetensors"), output = folder.path("out.qnf")
         try LargeModel.write(to: model, tensorCount: 2)
         let lines = [
             ("qconvert", ["to-nf4", model, "-o", output]), ("qinspect", ["check", model]), ("qverify", ["roundtrip", model, output]),

@@ -1,5 +1,6 @@
 import CommandLineKit
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -17,7 +18,7 @@ import Testing
         ])
     func findsOtherFormatsEqual(sample: String, conversion: [String], verdict: String) throws {
         let folder = try TemporaryFolder()
-        let copy = folder.file("copy")
+        let copy = folder.path("copy")
         #expect(ToolRunner(qconvert, [conversion[0], Fixture.sample(sample), "-o", copy] + conversion.dropFirst()).status == .done)
         for (a, b) in [(Fixture.sample(sample), copy), (copy, Fixture.sample(sample))] {
             let run = ToolRunner(qinspect, ["diff", a, b])
@@ -28,7 +29,7 @@ import Testing
 
     @Test func measuresWhatQuantizingLost() throws {
         let folder = try TemporaryFolder()
-        let (model, dense) = (folder.file("model.qnf"), folder.file("dense.safetensors"))
+        let (model, dense) = (folder.path("model.qnf"), folder.path("dense.safetensors"))
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("gpt2-tensorflow"), "-o", model]).status == .done)
         #expect(ToolRunner(qconvert, ["to-safetensors", model, "-o", dense]).status == .done)
         let run = ToolRunner(qinspect, ["diff", Fixture.sample("gpt2-tensorflow"), model])
@@ -53,7 +54,7 @@ import Testing
         ])
     func drawsTheLine(tolerance: String, status: ExitCode, verdict: String) throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("gpt2-tensorflow"), "-o", model]).status == .done)
         let run = ToolRunner(qinspect, ["diff", Fixture.sample("gpt2-tensorflow"), model, "--tolerance", tolerance])
         #expect(run.status == status && run.output.hasSuffix("\n" + verdict))
@@ -69,9 +70,9 @@ import Testing
         var first = SafetensorsImage(), second = SafetensorsImage()
         a(&first)
         b(&second)
-        try first.write(to: folder.file("a.safetensors"))
-        try second.write(to: folder.file("b.safetensors"))
-        return ToolRunner(qinspect, ["diff", folder.file("a.safetensors"), folder.file("b.safetensors")] + options)
+        try first.write(to: folder.path("a.safetensors"))
+        try second.write(to: folder.path("b.safetensors"))
+        return ToolRunner(qinspect, ["diff", folder.path("a.safetensors"), folder.path("b.safetensors")] + options)
     }
 
     private static func body(_ run: ToolRunner) -> [String] {
@@ -201,7 +202,7 @@ import Testing
 
     @Test func givesTheSameAnswerForAnyNumberOfThreads() throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
         let outputs = ["1", "3", "8"].map { ToolRunner(qinspect, ["diff", Fixture.sample("llama-hf"), model, "--all", "-t", $0]).output }
         #expect(Set(outputs).count == 1)

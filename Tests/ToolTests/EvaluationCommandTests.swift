@@ -1,6 +1,7 @@
 import CommandLineKit
 import Glibc
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qverify
@@ -67,8 +68,8 @@ import Testing
 
     @Test func refusesModelsWithOtherTokens() throws {
         let other = try Fixture.copyOfLlama(replacing: "\"Ġthe\": 260", with: "\"Ġ the\": 260", in: "tokenizer.json")
-        try Fixture.replace("\"Ġnear\": 900", with: "\"Ġthe\": 900", in: other.file("tokenizer.json"))
-        try Fixture.replace("\"Ġ the\": 260", with: "\"Ġnear\": 260", in: other.file("tokenizer.json"))
+        try Fixture.replace("\"Ġnear\": 900", with: "\"Ġthe\": 900", in: other.path("tokenizer.json"))
+        try Fixture.replace("\"Ġ the\": 260", with: "\"Ġnear\": 260", in: other.path("tokenizer.json"))
         let run = Self.run("compare", Self.llama, other.path)
         #expect(run.status == .failed && run.output.isEmpty)
         #expect(
@@ -105,11 +106,11 @@ import Testing
 
     @Test func refusesTextThatIsNotUTF8() throws {
         let folder = try TemporaryFolder()
-        try OutputBytes.write([0x61, 0x62, 0xff, 0x63], to: folder.file("bad.txt"))
-        let run = ToolRunner(qverify, ["perplexity", Self.llama, "--text", folder.file("bad.txt")])
+        try OutputBytes.write([0x61, 0x62, 0xff, 0x63], to: folder.path("bad.txt"))
+        let run = ToolRunner(qverify, ["perplexity", Self.llama, "--text", folder.path("bad.txt")])
         #expect(run.status == .failed && run.errors.contains("bad.txt: byte 2: is not UTF-8"))
-        try OutputBytes.write([0x61], to: folder.file("short.txt"))
-        let short = ToolRunner(qverify, ["perplexity", Self.llama, "--text", folder.file("short.txt")])
+        try OutputBytes.write([0x61], to: folder.path("short.txt"))
+        let short = ToolRunner(qverify, ["perplexity", Self.llama, "--text", folder.path("short.txt")])
         #expect(short.errors == "qverify: error: the text has 1 tokens, but it takes 2 to predict one from another\n")
     }
 }

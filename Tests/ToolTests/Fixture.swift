@@ -2,20 +2,10 @@ import ByteIO
 import Glibc
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 
-/// Files of the repository that tests read, and folders they write to.
-enum Fixture {
-    static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-
-    static func sample(_ name: String) -> String { "\(root)/samples/\(name)" }
-
-    static func text(_ name: String) throws -> String {
-        let file = try InputFile(path: "\(root)/Tests/Fixtures/\(name)")
-        return String(decoding: try file.allBytes(limit: 1 << 24), as: UTF8.self)
-    }
-
-    static func bytes(_ path: String) throws -> [UInt8] { try InputFile(path: path).allBytes(limit: 1 << 24) }
-
+/// Changes to copies of files.
+extension Fixture {
     /// Puts other text where `text` stands in a file, which keeps its other bytes.
     static func replace(_ text: String, with other: String, in path: String) throws {
         let changed = Array(String(decoding: try bytes(path), as: UTF8.self).replacing(text, with: other).utf8)
@@ -38,12 +28,12 @@ enum Fixture {
     static func copyOfLlama(replacing text: String, with other: String, in changed: String = "config.json") throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
-            let copy = try AtomicOutput(destination: folder.file(name), replaces: false)
+            let copy = try AtomicOutput(destination: folder.path(name), replaces: false)
             let file = try copy.file()
             try file.write(try bytes(sample("llama-bnb4/\(name)")), atOffset: 0)
             try copy.commit([file])
         }
-        try replace(text, with: other, in: folder.file(changed))
+        try replace(text, with: other, in: folder.path(changed))
         return folder
     }
 
@@ -77,31 +67,5 @@ enum Fixture {
         pread(descriptor, &byte, 1, offset)
         byte ^= 0x10
         pwrite(descriptor, &byte, 1, offset)
-    }
-}
-
-/// A folder that goes with its owner, and everything in it.
-struct TemporaryFolder: ~Copyable {
-    let path: String
-
-    init() throws {
-        var template = Array("/tmp/qnf-tests-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw FileError("/tmp", "no folder can be made in it") }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit { Self.remove(path) }
-
-    func file(_ name: String) -> String { FilePath.join(path, name) }
-
-    var entries: [String] { (try? FilePath.entries(of: path)) ?? [] }
-
-    private static func remove(_ path: String) {
-        if FilePath.kind(of: path) == .folder {
-            for name in (try? FilePath.entries(of: path)) ?? [] { remove(FilePath.join(path, name)) }
-            rmdir(path)
-        } else {
-            unlink(path)
-        }
     }
 }

@@ -1,5 +1,6 @@
 import CommandLineKit
 import Glibc
+import TestSupport
 import Testing
 
 /// Help is the interface's specification: changing it is a decision, so every word of it stands in a file.
@@ -13,7 +14,7 @@ import Testing
         let tool = try #require(ToolRunner.tools.first { $0.name == name })
         let run = ToolRunner(tool, command + ["--help"])
         let file = "\(([name] + command).joined(separator: "-")).txt"
-        let expected = try Fixture.text("help/\(file)")
+        let expected = try Fixture.text(at: Fixture.path("help/\(file)"))
         #expect(run.output == expected, "Tests/Fixtures/help/\(file)")
         #expect(run.status == .done && run.errors.isEmpty)
     }

@@ -1,5 +1,6 @@
 import ByteIO
 import CommandLineKit
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -68,13 +69,13 @@ struct HostileEntry: CustomTestStringConvertible, Sendable {
     @Test("to-nf4 refuses it and writes nothing", arguments: entries)
     func conversionRefusesIt(entry: HostileEntry) throws {
         let folder = try TemporaryFolder()
-        let run = ToolRunner(qconvert, ["to-nf4", entry.fullPath, "-o", folder.file("a.qnf"), "--quiet"])
+        let run = ToolRunner(qconvert, ["to-nf4", entry.fullPath, "-o", folder.path("a.qnf"), "--quiet"])
         guard entry.status != 0 else {
-            #expect(run.status == .done && run.errors.isEmpty && folder.entries == ["a.qnf"])
-            #expect(ToolRunner(qinspect, ["check", folder.file("a.qnf")]).status == .done)
+            #expect(try run.status == .done && run.errors.isEmpty && folder.names() == ["a.qnf"])
+            #expect(ToolRunner(qinspect, ["check", folder.path("a.qnf")]).status == .done)
             return
         }
-        #expect(run.status == .failed && run.output.isEmpty && folder.entries.isEmpty)
+        #expect(try run.status == .failed && run.output.isEmpty && folder.names().isEmpty)
         if entry.status == 2 {
             #expect(isShown(entry.text(of: "qconvert"), in: run.errors))
         } else {
@@ -115,7 +116,7 @@ struct HostileEntry: CustomTestStringConvertible, Sendable {
 extension String {
     /// As printed where the repository begins.
     fileprivate var withoutRoot: String {
-        split(separator: "\(Fixture.root)/", omittingEmptySubsequences: false).joined()
+        split(separator: "\(Fixture.repository)/", omittingEmptySubsequences: false).joined()
     }
 
     /// Nothing in it moves a cursor or turns the reading order around.

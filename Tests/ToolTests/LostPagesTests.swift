@@ -1,5 +1,6 @@
 import ByteIO
 import Glibc
+import TestSupport
 import Testing
 
 /// A model that is cut short while a tool has it mapped: a message and status 2, not death without a word.
@@ -8,8 +9,8 @@ struct LostPagesTests {
     private static let message =
         "error: a model file can no longer be read where it is mapped: it has shrunk while it was used, or its disk fails\n"
 
-    private static func cutShort(_ folder: borrowing TemporaryFolder) {
-        #expect(truncate(folder.file("model.safetensors"), 0) == 0)
+    private static func cutShort(_ folder: TemporaryFolder) {
+        #expect(truncate(folder.path("model.safetensors"), 0) == 0)
     }
 
     @Test func trainingEndsWithAMessageAndLeavesNothing() throws {
@@ -18,11 +19,11 @@ struct LostPagesTests {
         let line = try TrainTests.line(folder, output: "x.lora", ["--steps", "100000", "--eval-every", "100000"])
         let process = try ToolProcess("qtrain", [model.path] + line.dropFirst())
         for _ in 0..<60_000 where !process.errors.contains("step 0: validation loss") { usleep(1000) }
-        #expect(folder.entries.contains { $0.contains("x.lora.partial-") }, "\(folder.entries)")
+        #expect(try folder.names().contains { $0.contains("x.lora.partial-") })
         Self.cutShort(model)
         #expect(process.wait() == .exit(2))
         #expect(process.errors.hasSuffix(Self.message), "\(process.errors)")
-        #expect(folder.entries == ["data.json"])
+        #expect(try folder.names() == ["data.json"])
     }
 
     static let readers: [(tool: String, models: [String], options: [String])] = [
@@ -35,7 +36,7 @@ struct LostPagesTests {
     func runningEndsWithAMessage(_ reader: (tool: String, models: [String], options: [String])) throws {
         let model = try Fixture.copyOfLlama(replacing: "{", with: "{")
         let folder = try TemporaryFolder()
-        let pipe = folder.file("pipe")
+        let pipe = folder.path("pipe")
         #expect(mkfifo(pipe, 0o600) == 0)
         let process = try ToolProcess(reader.tool, reader.models + [model.path] + reader.options, limits: "exec <'\(pipe)'")
         let descriptor = open(pipe, O_WRONLY | O_CLOEXEC)

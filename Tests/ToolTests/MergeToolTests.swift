@@ -1,6 +1,7 @@
 import ByteIO
 import CommandLineKit
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -9,22 +10,22 @@ import Testing
 @testable import qverify
 
 struct MergeToolTests {
-    private static let plain = "\(Fixture.root)/Tests/Fixtures/adapters/llama-plain"
+    private static let plain = "\(Fixture.repository)/Tests/Fixtures/adapters/llama-plain"
 
-    private static let dense = "\(Fixture.root)/Tests/Fixtures/checkpoints/llama/dense-bf16"
+    private static let dense = "\(Fixture.repository)/Tests/Fixtures/checkpoints/llama/dense-bf16"
 
     /// A folder with `base.qnf`.
     private static func makeFolder() throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         let run = ToolRunner(
-            qconvert, ["to-nf4", Self.dense, "-o", folder.file("base.qnf")])
+            qconvert, ["to-nf4", Self.dense, "-o", folder.path("base.qnf")])
         #expect(run.status == .done)
         return folder
     }
 
     @Test func mergesVerifiesAndUndoes() throws {
         let folder = try Self.makeFolder()
-        let (base, merged, again) = (folder.file("base.qnf"), folder.file("merged.qnf"), folder.file("again.qnf"))
+        let (base, merged, again) = (folder.path("base.qnf"), folder.path("merged.qnf"), folder.path("again.qnf"))
         let run = ToolRunner(qmerge, [base, Self.plain, "-o", merged, "--json"])
         #expect(run.status == .done)
         let document = try run.document()
@@ -42,14 +43,14 @@ struct MergeToolTests {
 
     @Test func saysWhatWasLostAndWhatToDo() throws {
         let folder = try Self.makeFolder()
-        let run = ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain + "@0.01", "-o", folder.file("m.qnf"), "--strict"])
+        let run = ToolRunner(qmerge, [folder.path("base.qnf"), Self.plain + "@0.01", "-o", folder.path("m.qnf"), "--strict"])
         #expect(run.status == .no)
         #expect(run.errors.contains("warning: less than 50% of the delta survived in 14 of 14 tensors"))
         #expect(
             run.errors.contains(
                 "\nhint: keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16; --reference"))
         let lenient = ToolRunner(
-            qmerge, [folder.file("base.qnf"), Self.plain + "@0.01", "-o", folder.file("m.qnf"), "-f", "--min-survival", "0"])
+            qmerge, [folder.path("base.qnf"), Self.plain + "@0.01", "-o", folder.path("m.qnf"), "-f", "--min-survival", "0"])
         #expect(lenient.status == .done)
     }
 
@@ -71,26 +72,26 @@ struct MergeToolTests {
         // Whole words: the name of the folder is drawn by chance, and may hold an A.
         let line = words.map { word in
             switch word {
-            case "base.qnf": folder.file("base.qnf")
+            case "base.qnf": folder.path("base.qnf")
             case "DENSE": Self.dense
             default: word.hasPrefix("A") ? Self.plain + word.dropFirst() : word
             }
         }
-        let run = ToolRunner(qmerge, line + ["-o", folder.file("out.qnf")])
+        let run = ToolRunner(qmerge, line + ["-o", folder.path("out.qnf")])
         #expect(run.status == .usage && run.errors.contains(message), "\(run.errors)")
-        #expect(FilePath.kind(of: folder.file("out.qnf")) == .missing)
+        #expect(FilePath.kind(of: folder.path("out.qnf")) == .missing)
     }
 
     @Test func aDryRunWritesNothing() throws {
         let folder = try Self.makeFolder()
-        let run = ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain, "-o", folder.file("m.qnf"), "--dry-run"])
+        let run = ToolRunner(qmerge, [folder.path("base.qnf"), Self.plain, "-o", folder.path("m.qnf"), "--dry-run"])
         #expect(run.status == .done && run.output.contains("LoRA, rank 8") && run.output.contains("14 of them change"))
-        #expect(FilePath.kind(of: folder.file("m.qnf")) == .missing)
+        #expect(FilePath.kind(of: folder.path("m.qnf")) == .missing)
     }
 
     @Test func whatIsNoDenseModelIsNotCalledOne() throws {
         let folder = try Self.makeFolder()
-        let run = ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain, "-o", folder.file("m.safetensors")])
+        let run = ToolRunner(qmerge, [folder.path("base.qnf"), Self.plain, "-o", folder.path("m.safetensors")])
         #expect(run.status == .usage)
         #expect(run.errors.contains("the base is a .qnf, and so is what a merge makes of it, but"))
         #expect(run.errors.contains("\nhint: --to bf16 writes one\n"))
@@ -98,41 +99,41 @@ struct MergeToolTests {
 
     @Test func anAdapterOfWeightZeroChangesNothing() throws {
         let folder = try Self.makeFolder()
-        let (base, merged) = (folder.file("base.qnf"), folder.file("m.qnf"))
+        let (base, merged) = (folder.path("base.qnf"), folder.path("m.qnf"))
         let run = ToolRunner(qmerge, [base, Self.plain + "@0", "-o", merged])
         #expect(run.status == .done)
         #expect(run.errors.contains("warning: the adapters add nothing: all of their deltas are zero"))
         #expect(ToolRunner(qinspect, ["diff", base, merged, "--tolerance", "0"]).status == .done)
-        #expect(ToolRunner(qmerge, ["--unmerge", merged, "-o", folder.file("again.qnf")]).status == .done)
-        #expect(try Fixture.bytes(folder.file("again.qnf")) == Fixture.bytes(base))
+        #expect(ToolRunner(qmerge, ["--unmerge", merged, "-o", folder.path("again.qnf")]).status == .done)
+        #expect(try Fixture.bytes(folder.path("again.qnf")) == Fixture.bytes(base))
     }
 
     @Test(arguments: [["--combine", "svd", "--rank", "2", plain, plain], ["--extract", "--rank", "2", dense, "base.qnf"]])
     func aDryRunOfAnAdapterIsOneDocument(_ words: [String]) throws {
         let folder = try Self.makeFolder()
-        let line = words.map { $0.replacing("base.qnf", with: folder.file("base.qnf")) }
-        let run = ToolRunner(qmerge, line + ["-o", folder.file("c.lora"), "--dry-run", "--json"])
+        let line = words.map { $0.replacing("base.qnf", with: folder.path("base.qnf")) }
+        let run = ToolRunner(qmerge, line + ["-o", folder.path("c.lora"), "--dry-run", "--json"])
         #expect(run.status == .done)
         let document = try run.document()
         #expect(document["modules"]?.integer == 14 && document["rank"]?.integer == 2)
-        #expect(FilePath.kind(of: folder.file("c.lora")) == .missing)
+        #expect(FilePath.kind(of: folder.path("c.lora")) == .missing)
     }
 
     @Test func combinesOnlyAdaptersOfOneFamily() throws {
         let folder = try TemporaryFolder()
-        let other = "\(Fixture.root)/Tests/Fixtures/adapters/gpt2-plain"
-        let run = ToolRunner(qmerge, ["--combine", "cat", Self.plain, other, "-o", folder.file("c.lora")])
+        let other = "\(Fixture.repository)/Tests/Fixtures/adapters/gpt2-plain"
+        let run = ToolRunner(qmerge, ["--combine", "cat", Self.plain, other, "-o", folder.path("c.lora")])
         #expect(run.status == .failed)
         #expect(
             run.errors.contains("gpt2-plain is for another family than \(Self.plain): it changes 'transformer.h.0.attn.c_attn', the other"))
-        #expect(FilePath.kind(of: folder.file("c.lora")) == .missing)
+        #expect(FilePath.kind(of: folder.path("c.lora")) == .missing)
     }
 
     @Test func saysWhyADenseMergeOfFourBitsCannotBeUndone() throws {
         let folder = try Self.makeFolder()
-        let merged = folder.file("m.safetensors")
-        #expect(ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain, "--to", "f32", "-o", merged]).status == .done)
-        let run = ToolRunner(qmerge, ["--unmerge", merged, "-o", folder.file("again.qnf")])
+        let merged = folder.path("m.safetensors")
+        #expect(ToolRunner(qmerge, [folder.path("base.qnf"), Self.plain, "--to", "f32", "-o", merged]).status == .done)
+        let run = ToolRunner(qmerge, ["--unmerge", merged, "-o", folder.path("again.qnf")])
         #expect(
             run.errors
                 == "qmerge: error: \(merged) cannot be unmerged: it is of another form than its base, so no undo record was kept\n"
@@ -141,7 +142,7 @@ struct MergeToolTests {
 
     @Test func namesTheLimitAsItWasGiven() throws {
         let folder = try Self.makeFolder()
-        let run = ToolRunner(qmerge, [folder.file("base.qnf"), Self.plain, "-o", folder.file("m.qnf"), "--min-survival", "0.9999"])
+        let run = ToolRunner(qmerge, [folder.path("base.qnf"), Self.plain, "-o", folder.path("m.qnf"), "--min-survival", "0.9999"])
         #expect(run.errors.contains("warning: less than 99.99% of the delta survived in"))
     }
 }

@@ -1,6 +1,7 @@
 import ByteIO
 import CommandLineKit
 import Glibc
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -15,11 +16,11 @@ import Testing
     /// The report of a sample, quantized and against its source.
     private static func report(of sample: String) throws -> String {
         let folder = try TemporaryFolder()
-        let (model, page) = (folder.file("model.qnf"), folder.file("report.html"))
+        let (model, page) = (folder.path("model.qnf"), folder.path("report.html"))
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample(sample), "-o", model]).status == .done)
         let run = ToolRunner(qinspect, ["report", model, Fixture.sample(sample), "-o", page, "--quiet"])
         #expect(run.status == .done && run.errors.isEmpty)
-        #expect(run.output.hasPrefix("\(page): ") && folder.entries == ["model.qnf", "report.html"])
+        #expect(try run.output.hasPrefix("\(page): ") && folder.names() == ["model.qnf", "report.html"])
         return try text(page)
     }
 
@@ -28,10 +29,10 @@ import Testing
         let folder = try TemporaryFolder()
         var image = SafetensorsImage()
         fill(&image)
-        try image.write(to: folder.file(name))
+        try image.write(to: folder.path(name))
         // What is written by hand need be no sound model to have its page.
-        #expect([.done, .no].contains(ToolRunner(qinspect, ["report", folder.file(name), "-o", folder.file("page")]).status))
-        return try text(folder.file("page"))
+        #expect([.done, .no].contains(ToolRunner(qinspect, ["report", folder.path(name), "-o", folder.path("page")]).status))
+        return try text(folder.path("page"))
     }
 
     @Test("writes pages that are well formed and need nothing else", arguments: ["llama-hf", "gpt2-tensorflow"])
@@ -70,10 +71,10 @@ import Testing
 
     @Test func isTheSameBytesEveryTime() throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
         let pages = try ["1", "2", "5"].map { threads in
-            let page = folder.file(threads)
+            let page = folder.path(threads)
             #expect(ToolRunner(qinspect, ["report", model, Fixture.sample("llama-hf"), "-o", page, "-t", threads]).status == .done)
             return try Self.text(page)
         }
@@ -141,7 +142,7 @@ import Testing
     @Test("reports whatever opens, damaged or not", arguments: HostileGalleryTests.entries.filter { $0.status != 2 })
     func reportsWhateverOpens(entry: HostileEntry) throws {
         let folder = try TemporaryFolder()
-        let page = folder.file("page.html")
+        let page = folder.path("page.html")
         let run = ToolRunner(qinspect, ["report", entry.fullPath, entry.fullPath, "-o", page, "--quiet"])
         #expect(run.status.rawValue == entry.status)
         _ = try PageReader(try Self.text(page))
@@ -174,10 +175,10 @@ import Testing
         for (name, value) in [("model", Float.nan), ("source", 1)] {
             var image = SafetensorsImage()
             image.add("layers.0.w.weight", "F32", [2], [value, 2])
-            try image.write(to: folder.file(name))
+            try image.write(to: folder.path(name))
         }
-        let page = folder.file("page.html")
-        #expect(ToolRunner(qinspect, ["report", folder.file("model"), folder.file("source"), "-o", page, "-q"]).status == .no)
+        let page = folder.path("page.html")
+        #expect(ToolRunner(qinspect, ["report", folder.path("model"), folder.path("source"), "-o", page, "-q"]).status == .no)
         let reader = try PageReader(try Self.text(page))
         #expect(
             reader.texts(in: "p").contains { $0.contains("The error of the others is no number: values are not finite on one side alone") })
@@ -187,8 +188,8 @@ import Testing
 
     @Test func namesTheFolderThatADotStandsFor() throws {
         let folder = try TemporaryFolder()
-        #expect(ToolRunner(qinspect, ["report", Fixture.sample("llama-hf/."), "-o", folder.file("page")]).status == .done)
-        #expect(try PageReader(try Self.text(folder.file("page"))).texts(in: "title").first == "llama-hf")
+        #expect(ToolRunner(qinspect, ["report", Fixture.sample("llama-hf/."), "-o", folder.path("page")]).status == .done)
+        #expect(try PageReader(try Self.text(folder.path("page"))).texts(in: "title").first == "llama-hf")
     }
 
     @Test func cutsNamesThatAreTooLong() throws {
@@ -202,7 +203,7 @@ import Testing
 
     @Test func saysThatAFileIsDamaged() throws {
         let folder = try TemporaryFolder()
-        let (model, page) = (folder.file("model.qnf"), folder.file("page.html"))
+        let (model, page) = (folder.path("model.qnf"), folder.path("page.html"))
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
         try Fixture.damage(model)
         let run = ToolRunner(qinspect, ["report", model, "-o", page, "--quiet"])
@@ -215,13 +216,13 @@ import Testing
 
     @Test func neverReplacesUnaskedOrItsInputs() throws {
         let folder = try TemporaryFolder()
-        let page = folder.file("page.html")
+        let page = folder.path("page.html")
         let line = ["report", Fixture.sample("llama-hf"), "-o", page]
         #expect(ToolRunner(qinspect, line).status == .done)
         let again = ToolRunner(qinspect, line)
         #expect(again.status == .failed && again.errors == "qinspect: error: \(page): exists already\nhint: --force replaces it\n")
         #expect(ToolRunner(qinspect, line + ["--force"]).status == .done)
-        let model = folder.file("model.qnf")
+        let model = folder.path("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", model]).status == .done)
         let itself = ToolRunner(qinspect, ["report", model, "-o", model, "--force"])
         #expect(itself.errors == "qinspect: error: \(model): is also an input (\(model))\nhint: choose another output\n")

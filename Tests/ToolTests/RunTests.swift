@@ -4,6 +4,7 @@ import Glibc
 import JSONText
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -50,7 +51,7 @@ import Testing
 
     @Test func dumpsLogitsOfThePrompt() throws {
         let folder = try TemporaryFolder()
-        let path = folder.file("logits.safetensors")
+        let path = folder.path("logits.safetensors")
         let run = Self.run(Self.llama, "--prompt-ids", "1,5,9", "--dump-logits", path, "--exact")
         #expect(run.status == .done && run.errors.isEmpty)
         let tensor = try #require(try SafetensorsFile(path: path).tensors.first)
@@ -62,20 +63,20 @@ import Testing
     /// The file may have line breaks; the ids are those of the list.
     @Test func readsIdsFromAFile() throws {
         let folder = try TemporaryFolder()
-        let path = folder.file("ids.txt")
+        let path = folder.path("ids.txt")
         try Fixture.store("1, 5\n9\n", in: path)
         let options = ["--max-tokens", "3", "--temperature", "0"]
         let run = Self.run([Self.llama, "--prompt-ids", "@" + path] + options)
         #expect(run.status == .done && run.output == Self.run([Self.llama, "--prompt-ids", "1,5,9"] + options).output)
         try Fixture.store("1 x\u{301}", in: path)
         #expect(Self.run(Self.llama, "--prompt-ids", "@" + path).errors.contains("ids.txt: holds 'x\u{301}', which is no token id"))
-        #expect(Self.run(Self.llama, "--prompt-ids", "@" + folder.file("none")).status == .failed)
+        #expect(Self.run(Self.llama, "--prompt-ids", "@" + folder.path("none")).status == .failed)
     }
 
     /// Ids go in and come out: a tokenizer that cannot be read is a warning at most.
     @Test func needsNoTokenizerForIds() throws {
         let folder = try Fixture.copyOfLlama(replacing: "\"model\"", with: "\"modle\"", in: "tokenizer.json")
-        let logits = Self.run(folder.path, "--prompt-ids", "1,5", "--dump-logits", folder.file("logits.safetensors"))
+        let logits = Self.run(folder.path, "--prompt-ids", "1,5", "--dump-logits", folder.path("logits.safetensors"))
         #expect(logits.status == .done && logits.errors.isEmpty)
         let run = Self.run(folder.path, "--prompt-ids", "1,5", "--max-tokens", "2", "--temperature", "0")
         #expect(run.status == .done && run.output.split(separator: " ").count == 2)
@@ -98,8 +99,8 @@ import Testing
     @Test(arguments: [(Float(3e4), true), (.nan, false)])
     func refusesLogitsThatAreNoNumbers(weight: Float, isOverflow: Bool) throws {
         let folder = try Fixture.copyOfLlama(replacing: "\"model\"", with: "\"model\"")
-        try Fixture.fill("model.layers.0.input_layernorm.weight", with: weight, in: folder.file("model.safetensors"))
-        let path = folder.file("logits.safetensors")
+        try Fixture.fill("model.layers.0.input_layernorm.weight", with: weight, in: folder.path("model.safetensors"))
+        let path = folder.path("logits.safetensors")
         let run = Self.run(folder.path, "--prompt-ids", "1,5", "--dump-logits", path)
         #expect(run.status == .failed && run.errors.contains("of 2 are not all finite numbers"))
         #expect(run.errors.contains("--exact keeps them in F32") == isOverflow)
@@ -189,10 +190,10 @@ import Testing
 
     @Test func aClosedPipeEndsItQuietly() throws {
         let folder = try TemporaryFolder()
-        let pipe = folder.file("pipe")
+        let pipe = folder.path("pipe")
         let run = try ToolProcess(
             "qrun", [Self.llama, "--prompt", "Once", "--max-tokens", "200", "--temperature", "5", "--top-k", "0"],
-            limits: "mkfifo '\(pipe)'; head -c 10 < '\(pipe)' > '\(folder.file("head"))' & exec > '\(pipe)'")
+            limits: "mkfifo '\(pipe)'; head -c 10 < '\(pipe)' > '\(folder.path("head"))' & exec > '\(pipe)'")
         #expect(run.wait() == .signal(SIGPIPE))
         #expect(run.errors.isEmpty)
     }
@@ -232,7 +233,7 @@ import Testing
 
     @Test func verifyFindsDamage() throws {
         let folder = try TemporaryFolder()
-        let path = folder.file("model.qnf")
+        let path = folder.path("model.qnf")
         #expect(ToolRunner(qconvert, ["to-nf4", Self.llama, "-o", path]).status == .done)
         #expect(Self.run(path, "--prompt", "a", "--max-tokens", "1", "--verify").status == .done)
         try Fixture.damage(path)

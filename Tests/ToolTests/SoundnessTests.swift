@@ -1,6 +1,7 @@
 import ByteIO
 import CommandLineKit
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qconvert
@@ -28,12 +29,12 @@ import Testing
 
     @Test(arguments: [Float.nan, .infinity, -.infinity]) func valuesThatAreNotFinite(_ value: Float) throws {
         let folder = try TemporaryFolder()
-        try Self.writeNorms([1, value], to: folder.file("m.safetensors"))
-        let run = ToolRunner(qinspect, ["check", folder.file("m.safetensors")])
+        try Self.writeNorms([1, value], to: folder.path("m.safetensors"))
+        let run = ToolRunner(qinspect, ["check", folder.path("m.safetensors")])
         #expect(run.status == .no)
         #expect(run.output.hasPrefix("\(folder.path)/m.safetensors: tensor 'model.norm.weight': element 1 is not a finite number\n"))
         #expect(run.output.contains(": UNSOUND, 1 problem in 2 tensors"))
-        let document = try ToolRunner(qinspect, ["check", folder.file("m.safetensors"), "--json"]).document()
+        let document = try ToolRunner(qinspect, ["check", folder.path("m.safetensors"), "--json"]).document()
         #expect(document["ok"] == .bool(false) && document["problems"]?.array?.count == 1)
     }
 
@@ -41,28 +42,28 @@ import Testing
         let folder = try TemporaryFolder()
         let lost = "model.layers.1.mlp.up_proj.weight"
         let whole = "model.layers.1.mlp.up_proj.whole!"
-        let model = folder.file("model")
+        let model = folder.path("model")
         #expect(ToolRunner(qconvert, ["to-hf", Fixture.sample("llama-hf"), "-o", model, "--max-shard-size", "1GB"]).status == .done)
         // Under another name of the same length it is not there.
         try Fixture.replaceBytes(lost, with: whole, in: model + "/model.safetensors")
         let check = ToolRunner(qinspect, ["check", model])
         #expect(check.status == .no && check.output.contains("\(model): tensor '\(lost)': is missing"))
         let warning = "warning: \(model): '\(lost)': is missing"
-        for words in [["to-nf4", model, "-o", folder.file("m.qnf")], ["to-hf", model, "-o", folder.file("copy")]] {
+        for words in [["to-nf4", model, "-o", folder.path("m.qnf")], ["to-hf", model, "-o", folder.path("copy")]] {
             let run = ToolRunner(qconvert, words)
             #expect(run.status == .done && run.errors.contains(warning), "\(words[0])")
         }
-        #expect(ToolRunner(qconvert, ["to-nf4", model, "-o", folder.file("n.qnf"), "--dry-run"]).errors.contains(warning))
+        #expect(ToolRunner(qconvert, ["to-nf4", model, "-o", folder.path("n.qnf"), "--dry-run"]).errors.contains(warning))
         let adapter = Fixture.sample("adapters/llama-instructions")
-        #expect(ToolRunner(qmerge, [model, adapter, "-o", folder.file("merged"), "--dry-run"]).errors.contains(warning))
+        #expect(ToolRunner(qmerge, [model, adapter, "-o", folder.path("merged"), "--dry-run"]).errors.contains(warning))
         // A .qnf of it is no better.
-        #expect(ToolRunner(qinspect, ["check", folder.file("m.qnf")]).status == .no)
+        #expect(ToolRunner(qinspect, ["check", folder.path("m.qnf")]).status == .no)
     }
 
     @Test func modelThatHidesShards() throws {
         let folder = try TemporaryFolder()
-        try Self.writeNorms(to: folder.file("model.safetensors"))
-        for number in 1...2 { try Self.writeNorms(to: folder.file("model-0000\(number)-of-00002.safetensors")) }
+        try Self.writeNorms(to: folder.path("model.safetensors"))
+        for number in 1...2 { try Self.writeNorms(to: folder.path("model-0000\(number)-of-00002.safetensors")) }
         let run = ToolRunner(qinspect, ["check", folder.path])
         #expect(run.status == .no && run.output.contains("hides 2 shards ('model-00001-of-00002.safetensors', ...)"))
         #expect(ToolRunner(qinspect, ["layers", folder.path]).errors.contains("warning: \(folder.path): model.safetensors is read"))
@@ -70,9 +71,9 @@ import Testing
 
     @Test func adapterBesideAModel() throws {
         let folder = try TemporaryFolder()
-        try Self.writeNorms(to: folder.file("model.safetensors"))
+        try Self.writeNorms(to: folder.path("model.safetensors"))
         for name in ["adapter_config.json", "adapter_model.safetensors"] {
-            try Self.write(try Fixture.text("adapters/llama-plain/adapter_config.json"), to: folder.file(name))
+            try Self.write(try Fixture.text(at: Fixture.path("adapters/llama-plain/adapter_config.json")), to: folder.path(name))
         }
         let run = ToolRunner(qinspect, ["layers", folder.path])
         #expect(run.status == .done && run.output.contains("model.norm.weight"))
@@ -84,24 +85,24 @@ import Testing
 
     @Test func fusedExpertsAreSaid() throws {
         let folder = try TemporaryFolder()
-        try Self.write(#"{"model_type":"x","architectures":["XForCausalLM"]}"#, to: folder.file("config.json"))
+        try Self.write(#"{"model_type":"x","architectures":["XForCausalLM"]}"#, to: folder.path("config.json"))
         try Self.write(
             [
                 ("model.layers.0.mlp.experts.gate_up_proj", [4, 4, 2], [Float](repeating: 1, count: 32)),
                 ("model.layers.0.mlp.experts.down_proj", [4, 2, 2], [Float](repeating: 1, count: 16)),
                 ("model.layers.0.self_attn.q_proj.weight", [2, 2], [1, 2, 3, 4]),
-            ], to: folder.file("model.safetensors"))
-        let run = ToolRunner(qconvert, ["to-nf4", folder.path, "-o", folder.file("m.qnf"), "--dry-run"])
+            ], to: folder.path("model.safetensors"))
+        let run = ToolRunner(qconvert, ["to-nf4", folder.path, "-o", folder.path("m.qnf"), "--dry-run"])
         #expect(run.status == .done)
         #expect(run.errors.contains("2 tensors like 'model.layers.0.mlp.experts.gate_up_proj' are kept dense, 92.3% of the bytes"))
     }
 
     @Test func expertsAreSaidUnlessTheyAreKept() throws {
         let folder = try TemporaryFolder()
-        try Self.write(#"{"model_type":"mixtral"}"#, to: folder.file("config.json"))
+        try Self.write(#"{"model_type":"mixtral"}"#, to: folder.path("config.json"))
         let name = "model.layers.0.block_sparse_moe.experts.0.w1.weight"
-        try Self.write([(name, [2, 2], [1, 2, 3, 4])], to: folder.file("model.safetensors"))
-        let words = ["to-nf4", folder.path, "-o", folder.file("m.qnf"), "--dry-run"]
+        try Self.write([(name, [2, 2], [1, 2, 3, 4])], to: folder.path("model.safetensors"))
+        let words = ["to-nf4", folder.path, "-o", folder.path("m.qnf"), "--dry-run"]
         let run = ToolRunner(qconvert, words)
         #expect(run.errors.contains("the expert weight '\(name)' is 4-bit here, 100.0% of the bytes: transformers 5 holds"))
         #expect(run.errors.contains("hint: --match-transformers"))

@@ -1,5 +1,6 @@
 import ByteIO
 import Glibc
+import TestSupport
 import Testing
 
 /// A tool that runs as a process of its own: what happens to it happens to nobody else.
@@ -32,7 +33,7 @@ final class ToolProcess {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         for (descriptor, name) in [(Int32(1), "output"), (2, "errors")] {
-            posix_spawn_file_actions_addopen(&actions, descriptor, folder.file(name), O_WRONLY | O_CREAT, 0o600)
+            posix_spawn_file_actions_addopen(&actions, descriptor, folder.path(name), O_WRONLY | O_CREAT, 0o600)
         }
         // Threads of a test have signals blocked, and a process inherits what is blocked.
         var attributes = posix_spawnattr_t()
@@ -87,7 +88,7 @@ final class ToolProcess {
     var output: String { text("output") }
 
     private func text(_ name: String) -> String {
-        let bytes = try? InputFile(path: folder.file(name)).allBytes(limit: 1 << 20)
+        let bytes = try? InputFile(path: folder.path(name)).allBytes(limit: 1 << 20)
         return String(decoding: bytes ?? [], as: UTF8.self)
     }
 

@@ -1,5 +1,6 @@
 import CommandLineKit
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qconvert

@@ -2,6 +2,7 @@ import ByteIO
 import CommandLineKit
 import Glibc
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qtrain
@@ -14,12 +15,12 @@ import Testing
         "0.1",
     ]
 
-    private static func line(_ folder: borrowing TemporaryFolder, output: String, _ options: [String]) throws -> [String] {
+    private static func line(_ folder: TemporaryFolder, output: String, _ options: [String]) throws -> [String] {
         try TrainTests.line(folder, output: output, rough + options)
     }
 
-    private static func areEqual(_ folder: borrowing TemporaryFolder, _ first: String, _ second: String) throws -> Bool {
-        try Fixture.bytes(folder.file(first)) == Fixture.bytes(folder.file(second))
+    private static func areEqual(_ folder: TemporaryFolder, _ first: String, _ second: String) throws -> Bool {
+        try Fixture.bytes(folder.path(first)) == Fixture.bytes(folder.path(second))
     }
 
     @Test func writesWhatHadTheLowestLoss() throws {
@@ -40,13 +41,13 @@ import Testing
 
     @Test func endsEarlyAndSaysSo() throws {
         let folder = try TemporaryFolder()
-        let options = ["--steps", "60", "--keep-best", "--patience", "2", "--log", folder.file("log.jsonl")]
+        let options = ["--steps", "60", "--keep-best", "--patience", "2", "--log", folder.path("log.jsonl")]
         let run = ToolRunner(qtrain, try Self.line(folder, output: "x.lora", options))
         #expect(run.status == .done, "\(run.errors)")
         #expect(run.errors.contains(" of 60: the validation loss was lowest after step "), "\(run.errors)")
         #expect(run.errors.contains(" and not in the 2 evaluations since"))
         #expect(run.output.contains(", the lowest, which is written\n"), "\(run.output)")
-        let log = String(decoding: try Fixture.bytes(folder.file("log.jsonl")), as: UTF8.self)
+        let log = String(decoding: try Fixture.bytes(folder.path("log.jsonl")), as: UTF8.self)
         #expect(log.contains("{\"ended_early_after_step\": "))
     }
 
@@ -57,11 +58,11 @@ import Testing
         let whole = ToolRunner(qtrain, try Self.line(folder, output: "whole.lora", options))
         #expect(whole.status == .done, "\(whole.errors)")
         let process = try ToolProcess("qtrain", try Self.line(folder, output: "part.lora", options))
-        let checkpoints = folder.file("part.lora.checkpoints")
+        let checkpoints = folder.path("part.lora.checkpoints")
         for _ in 0..<20_000 where (try? FilePath.entries(of: checkpoints).contains { $0.hasSuffix(".qtrain") }) != true { usleep(500) }
         process.kill(signal)
         #expect(process.wait() == .signal(signal))
-        #expect(FilePath.kind(of: folder.file("part.lora")) == .missing)
+        #expect(FilePath.kind(of: folder.path("part.lora")) == .missing)
         let other = ToolRunner(qtrain, try Self.line(folder, output: "part.lora", options + ["--resume", "--eval-every", "3"]))
         #expect(other.status != .done)
         let resumed = ToolRunner(qtrain, try Self.line(folder, output: "part.lora", options + ["--resume"]))
@@ -97,21 +98,21 @@ import Testing
         let folder = try TemporaryFolder()
         let options = [
             "--steps", "2000", "--warmup", "2000", "--lr", "40", "--weight-decay", "10", "--eval-every", "1", "--split", "0.5,0,0.5",
-            "--targets", "q_proj,v_proj", "--dropout", "0", "--keep-best", "--log", folder.file("log.jsonl"),
+            "--targets", "q_proj,v_proj", "--dropout", "0", "--keep-best", "--log", folder.path("log.jsonl"),
         ]
         let run = ToolRunner(qtrain, try TrainTests.line(folder, output: "x.lora", options))
         #expect(run.status == .failed)
         #expect(run.errors.contains("qtrain: error: ") && run.errors.contains(" is not finite"), "\(run.errors)")
         #expect(run.errors.contains("x.lora has the parameters after step "), "\(run.errors)")
         #expect(run.errors.hasSuffix(", whose validation loss was lowest\n"))
-        let lines = try Fixture.bytes(folder.file("log.jsonl")).split(separator: 0x0a).map { try JSONValue(parsing: Array($0)) }
+        let lines = try Fixture.bytes(folder.path("log.jsonl")).split(separator: 0x0a).map { try JSONValue(parsing: Array($0)) }
         let losses = lines.compactMap { $0["validation_loss"]?.double }
         let lowest = try #require(losses.min())
         #expect(try lowest < #require(losses.first) && lowest < #require(losses.last))
         let measured = ToolRunner(
             qtrain,
             [
-                "evaluate", Fixture.sample("llama-bnb4"), "--adapter", folder.file("x.lora"), "--data", folder.file("data.json"), "--split",
+                "evaluate", Fixture.sample("llama-bnb4"), "--adapter", folder.path("x.lora"), "--data", folder.path("data.json"), "--split",
                 "0.5,0,0.5", "--part", "validation", "--json",
             ])
         #expect(measured.status == .done, "\(measured.errors)")

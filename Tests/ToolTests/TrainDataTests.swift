@@ -1,6 +1,7 @@
 import ByteIO
 import CommandLineKit
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qtrain
@@ -18,9 +19,9 @@ import Testing
 
     private static func evaluate(_ text: String, _ options: String...) throws -> JSONValue {
         let folder = try TemporaryFolder()
-        try write(text, to: folder.file("data.jsonl"))
+        try write(text, to: folder.path("data.jsonl"))
         let run = ToolRunner(
-            qtrain, ["evaluate", model, "--data", folder.file("data.jsonl"), "--part", "train", "--split", "1,0,0", "--json"] + options)
+            qtrain, ["evaluate", model, "--data", folder.path("data.jsonl"), "--part", "train", "--split", "1,0,0", "--json"] + options)
         #expect(run.status == .done, "\(run.errors)")
         return try run.document()
     }
@@ -42,8 +43,8 @@ import Testing
         let folder = try TemporaryFolder()
         let good = #"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#
         let call = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "x"}]}]}"#
-        try Self.write(good + "\n" + call + "\n", to: folder.file("data.jsonl"))
-        let run = ToolRunner(qtrain, [Self.model, "--data", folder.file("data.jsonl"), "-o", folder.file("x.lora")])
+        try Self.write(good + "\n" + call + "\n", to: folder.path("data.jsonl"))
+        let run = ToolRunner(qtrain, [Self.model, "--data", folder.path("data.jsonl"), "-o", folder.path("x.lora")])
         #expect(run.status == .failed)
         #expect(
             run.errors.hasSuffix(
@@ -54,9 +55,9 @@ import Testing
     /// One text is no single record that all falls to one part.
     @Test func aTextIsSplitByItsWindows() throws {
         let folder = try TemporaryFolder()
-        try Self.write(String(repeating: "the dog sleeps and the cat runs ", count: 600), to: folder.file("long.txt"))
-        let line = [Self.model, "--data", folder.file("long.txt"), "--max-length", "64"]
-        let run = ToolRunner(qtrain, line + ["-o", folder.file("x.lora"), "--steps", "3", "--json"])
+        try Self.write(String(repeating: "the dog sleeps and the cat runs ", count: 600), to: folder.path("long.txt"))
+        let line = [Self.model, "--data", folder.path("long.txt"), "--max-length", "64"]
+        let run = ToolRunner(qtrain, line + ["-o", folder.path("x.lora"), "--steps", "3", "--json"])
         #expect(run.status == .done, "\(run.errors)")
         let document = try run.document()
         #expect(document["validation_loss"]?.double != nil && document["test_loss"]?.double != nil)
@@ -71,15 +72,15 @@ import Testing
         }
         let all = counts.values.reduce(0, +)
         #expect(counts["train"] == all * 85 / 100 && counts["test"] == all / 10 && counts["validation"] ?? 0 > 0, "\(counts)")
-        let short = ToolRunner(qtrain, line.dropLast() + ["100000", "-o", folder.file("y.lora")])
+        let short = ToolRunner(qtrain, line.dropLast() + ["100000", "-o", folder.path("y.lora")])
         #expect(short.status == .failed)
         #expect(short.errors.contains("none of its 1 windows is left to learn from\nhint: --split gives the shares"), "\(short.errors)")
     }
 
     @Test func namesWhatItDoesNotRead() throws {
         let folder = try TemporaryFolder()
-        try Self.write("PAR1....PAR1", to: folder.file("train.parquet"))
-        let run = ToolRunner(qtrain, [Self.model, "--data", folder.file("train.parquet"), "-o", folder.file("x.lora")])
+        try Self.write("PAR1....PAR1", to: folder.path("train.parquet"))
+        let run = ToolRunner(qtrain, [Self.model, "--data", folder.path("train.parquet"), "-o", folder.path("x.lora")])
         #expect(run.status == .failed)
         #expect(run.errors.contains("train.parquet: is a Parquet file\nhint: make JSON lines of it in Python: "), "\(run.errors)")
     }

@@ -3,6 +3,7 @@ import ByteIO
 import CommandLineKit
 import Glibc
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qtrain
@@ -11,7 +12,7 @@ import Testing
 @Suite struct TrainRefusalTests {
     private static let model = Fixture.sample("llama-bnb4")
 
-    private static func line(_ folder: borrowing TemporaryFolder, _ options: [String]) throws -> [String] {
+    private static func line(_ folder: TemporaryFolder, _ options: [String]) throws -> [String] {
         try TrainTests.line(folder, output: "x.lora", options)
     }
 
@@ -22,12 +23,12 @@ import Testing
         let file = try TrainTests.data(in: folder)
         var line = try Self.line(folder, ["--steps", "1"])
         if let place = line.firstIndex(of: option) { line[place + 1] = "\(file)/x" } else { line += [option, "\(file)/x"] }
-        let before = folder.entries
+        let before = try folder.names()
         let run = ToolRunner(qtrain, line)
         #expect(run.status == .failed)
         #expect(run.errors.contains("qtrain: error: \(file)/x: cannot be "), "\(run.errors)")
         #expect(!run.errors.contains("validation loss"), "the run began: \(run.errors)")
-        #expect(folder.entries == before)
+        #expect(try folder.names() == before)
     }
 
     /// A file may have 51,200 bytes, fewer than the factors take.
@@ -38,7 +39,7 @@ import Testing
         #expect(run.wait() == .exit(2))
         #expect(run.errors.contains("x.lora: 155648 bytes are needed, but "), "\(run.errors)")
         #expect(!run.errors.contains("validation loss"), "the run began: \(run.errors)")
-        #expect(folder.entries == ["data.json"])
+        #expect(try folder.names() == ["data.json"])
     }
 
     static let inputs = ["--log", "--plot", "-o"]
@@ -54,13 +55,13 @@ import Testing
         #expect(run.status == .failed)
         #expect(run.errors.contains("data.json: is also an input ("), "\(run.errors)")
         #expect(try Fixture.bytes(data) == before)
-        #expect(folder.entries == ["data.json"])
+        #expect(try folder.names() == ["data.json"])
     }
 
     /// Without one, a model would never learn to stop.
     @Test func refusesATokenizerWithoutAnEnd() throws {
         let folder = try TemporaryFolder()
-        let model = folder.file("model")
+        let model = folder.path("model")
         #expect(mkdir(model, 0o700) == 0)
         for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
             let output = try AtomicOutput(destination: FilePath.join(model, name), replaces: false)
@@ -76,7 +77,7 @@ import Testing
         #expect(
             run.errors.contains("data.json: the template ends responses with the end of text, for which the tokenizer has no token\n"),
             "\(run.errors)")
-        #expect(folder.entries == ["data.json", "model"])
+        #expect(try folder.names() == ["data.json", "model"])
     }
 
     @Test func refusesToSwapWhatHasNoHalves() throws {
@@ -91,15 +92,15 @@ import Testing
     @Test("replaces nothing without --force", arguments: ["--log", "--plot"])
     func refusesWhatExists(_ option: String) throws {
         let folder = try TemporaryFolder()
-        let line = try Self.line(folder, ["--steps", "1", option, folder.file("kept")])
+        let line = try Self.line(folder, ["--steps", "1", option, folder.path("kept")])
         #expect(ToolRunner(qtrain, line).status == .done)
-        let before = try Fixture.bytes(folder.file("kept"))
+        let before = try Fixture.bytes(folder.path("kept"))
         var other = line
-        if let place = other.firstIndex(of: "-o") { other[place + 1] = folder.file("y.lora") }
+        if let place = other.firstIndex(of: "-o") { other[place + 1] = folder.path("y.lora") }
         let run = ToolRunner(qtrain, other)
         #expect(run.status == .failed)
         #expect(run.errors.contains("kept: exists already\nhint: --force replaces it"), "\(run.errors)")
-        #expect(try Fixture.bytes(folder.file("kept")) == before)
+        #expect(try Fixture.bytes(folder.path("kept")) == before)
         #expect(ToolRunner(qtrain, other + ["--force"]).status == .done)
     }
 
@@ -108,7 +109,7 @@ import Testing
         let run = ToolRunner(qtrain, try Self.line(folder, ["--steps", "2", "--log", "/dev/full"]))
         #expect(run.status == .failed)
         #expect(run.errors.contains("qtrain: error: /dev/full: cannot be written: No space left on device"), "\(run.errors)")
-        #expect(FilePath.kind(of: folder.file("x.lora")) == .missing)
+        #expect(FilePath.kind(of: folder.path("x.lora")) == .missing)
     }
 
     /// A file may have 204,800 bytes: room for the factors, but not for their moments too.
@@ -119,8 +120,8 @@ import Testing
         #expect(run.wait() == .exit(2))
         #expect(run.errors.contains("x.lora.checkpoints/step-00000001.qtrain: "), "\(run.errors)")
         #expect(run.errors.contains("or a limit (ulimit -f) allows fewer in one file"), "\(run.errors)")
-        #expect(try FilePath.entries(of: folder.file("x.lora.checkpoints")).isEmpty)
-        #expect(folder.entries == ["data.json", "x.lora.checkpoints"])
+        #expect(try FilePath.entries(of: folder.path("x.lora.checkpoints")).isEmpty)
+        #expect(try folder.names() == ["data.json", "x.lora.checkpoints"])
     }
 
     @Test func goesOnFromAnAdapterOfTheSameBaseAlone() throws {
@@ -128,7 +129,7 @@ import Testing
         let options = ["--steps", "8", "--lr", "0.01", "--json", "--dropout", "0"]
         let first = ToolRunner(qtrain, try TrainTests.line(folder, output: "first.lora", options))
         #expect(first.status == .done, "\(first.errors)")
-        let more = try Self.line(folder, options + ["--init-from", folder.file("first.lora")])
+        let more = try Self.line(folder, options + ["--init-from", folder.path("first.lora")])
         let second = ToolRunner(qtrain, more)
         #expect(second.status == .done, "\(second.errors)")
         #expect(try second.document()["validation_loss_before"] == first.document()["validation_loss"])
@@ -151,7 +152,7 @@ import Testing
         let folder = try TemporaryFolder()
         let first = ToolRunner(qtrain, try TrainTests.line(folder, output: "first.lora", ["--steps", "1"]))
         #expect(first.status == .done, "\(first.errors)")
-        var line = try Self.line(folder, ["--steps", "1", "--init-from", folder.file("first.lora")])
+        var line = try Self.line(folder, ["--steps", "1", "--init-from", folder.path("first.lora")])
         if options[0] == "--rank" { line.removeAll { $0 == "--rank" || $0 == "4" } }
         let run = ToolRunner(qtrain, line + options)
         #expect(run.status == .failed)
@@ -162,7 +163,7 @@ import Testing
     @Test func learnsFromPackedSamplesAsFromEachAlone() throws {
         let folder = try TemporaryFolder()
         func losses(_ name: String, _ options: [String]) throws -> [Double] {
-            let log = folder.file(name + ".jsonl")
+            let log = folder.path(name + ".jsonl")
             let common = ["--steps", "3", "--lr", "0.01", "--dropout", "0", "--split", "1,0,0", "--max-length", "64", "--log", log]
             var line = try TrainTests.line(folder, output: name + ".lora", common)
             line.removeSubrange(line.firstIndex(of: "--batch-size").map { $0..<$0 + 2 } ?? 0..<0)

@@ -3,6 +3,7 @@ import ByteIO
 import CommandLineKit
 import Glibc
 import JSONText
+import TestSupport
 import Testing
 
 @testable import qtrain
@@ -12,39 +13,39 @@ import Testing
     private static let model = Fixture.sample("llama-bnb4")
 
     /// Twenty short records.
-    static func data(in folder: borrowing TemporaryFolder) throws -> String {
+    static func data(in folder: TemporaryFolder) throws -> String {
         let records = (1...20).map { number in
             JSONValue.object([
                 "instruction": .string("Count to \(number)."), "output": .string(String(repeating: "one ", count: 1 + number % 4)),
             ])
         }
-        let output = try AtomicOutput(destination: folder.file("data.json"), replaces: true)
+        let output = try AtomicOutput(destination: folder.path("data.json"), replaces: true)
         let file = try output.file()
         try file.write(Array(JSONValue.array(records).text(.indented).utf8), atOffset: 0)
         try output.commit([file])
-        return folder.file("data.json")
+        return folder.path("data.json")
     }
 
-    static func line(_ folder: borrowing TemporaryFolder, output: String, _ options: [String]) throws -> [String] {
-        [model, "--data", try data(in: folder), "-o", folder.file(output), "--batch-size", "2", "--rank", "4"] + options
+    static func line(_ folder: TemporaryFolder, output: String, _ options: [String]) throws -> [String] {
+        [model, "--data", try data(in: folder), "-o", folder.path(output), "--batch-size", "2", "--rank", "4"] + options
     }
 
     @Test func trainsAnAdapter() throws {
         let folder = try TemporaryFolder()
-        let options = ["--steps", "6", "--lr", "0.01", "--json", "--plot", folder.file("loss.svg"), "--log", folder.file("log.jsonl")]
+        let options = ["--steps", "6", "--lr", "0.01", "--json", "--plot", folder.path("loss.svg"), "--log", folder.path("log.jsonl")]
         let run = ToolRunner(qtrain, try Self.line(folder, output: "a.lora", options))
         #expect(run.status == .done, "\(run.errors)")
         let document = try run.document()
         let before = try #require(document["validation_loss_before"]?.double), after = try #require(document["validation_loss"]?.double)
         #expect(after < before)
-        let adapter = try Adapter.open(folder.file("a.lora"))
+        let adapter = try Adapter.open(folder.path("a.lora"))
         #expect(adapter.modules.count == 28 && adapter.configuration.rank == 4)
         #expect(adapter.baseFingerprint != nil && adapter.tool?.hasPrefix("qtrain ") == true)
         #expect(
             adapter.configuration.targetModules.sorted() == ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"])
-        #expect(String(decoding: try Fixture.bytes(folder.file("loss.svg")), as: UTF8.self).hasPrefix("<svg "))
+        #expect(String(decoding: try Fixture.bytes(folder.path("loss.svg")), as: UTF8.self).hasPrefix("<svg "))
         #expect(
-            String(decoding: try Fixture.bytes(folder.file("log.jsonl")), as: UTF8.self).split(separator: "\n").filter {
+            String(decoding: try Fixture.bytes(folder.path("log.jsonl")), as: UTF8.self).split(separator: "\n").filter {
                 $0.contains("\"loss\"")
             }.count == 6)
     }
@@ -54,7 +55,7 @@ import Testing
         for (targets, count) in [("q_proj,v_proj", 8), ("layers\\.0\\.mlp", 3)] {
             let run = ToolRunner(qtrain, try Self.line(folder, output: "t.lora", ["--steps", "1", "--targets", targets, "--force"]))
             #expect(run.status == .done, "\(run.errors)")
-            #expect(try Adapter.open(folder.file("t.lora")).modules.count == count)
+            #expect(try Adapter.open(folder.path("t.lora")).modules.count == count)
         }
     }
 
@@ -65,28 +66,28 @@ import Testing
         let whole = ToolRunner(qtrain, try Self.line(folder, output: "whole.lora", options))
         #expect(whole.status == .done, "\(whole.errors)")
         let process = try ToolProcess("qtrain", try Self.line(folder, output: "part.lora", options))
-        let checkpoints = folder.file("part.lora.checkpoints")
+        let checkpoints = folder.path("part.lora.checkpoints")
         for _ in 0..<20_000 where (try? FilePath.entries(of: checkpoints).contains { $0.hasSuffix(".qtrain") }) != true { usleep(500) }
         usleep(20_000)
         process.kill(signal)
         #expect(process.wait() == .signal(signal))
-        #expect(FilePath.kind(of: folder.file("part.lora")) == .missing)
+        #expect(FilePath.kind(of: folder.path("part.lora")) == .missing)
         let resumed = ToolRunner(qtrain, try Self.line(folder, output: "part.lora", options + ["--resume"]))
         #expect(resumed.status == .done, "\(resumed.errors)")
-        let areEqual = try Fixture.bytes(folder.file("part.lora")) == Fixture.bytes(folder.file("whole.lora"))
+        let areEqual = try Fixture.bytes(folder.path("part.lora")) == Fixture.bytes(folder.path("whole.lora"))
         #expect(areEqual)
     }
 
     @Test func trainsAllWeights() throws {
         let folder = try TemporaryFolder()
         let line = [
-            Fixture.sample("gpt2-tensorflow"), "--data", try Self.data(in: folder), "-o", folder.file("tuned"), "--full", "--steps", "2",
+            Fixture.sample("gpt2-tensorflow"), "--data", try Self.data(in: folder), "-o", folder.path("tuned"), "--full", "--steps", "2",
             "--batch-size", "2", "--lr", "1e-3",
         ]
         let run = ToolRunner(qtrain, line)
         #expect(run.status == .done, "\(run.errors)")
         let again = ToolRunner(
-            qtrain, [folder.file("tuned"), "--data", folder.file("data.json"), "-o", folder.file("b.lora"), "--steps", "1"])
+            qtrain, [folder.path("tuned"), "--data", folder.path("data.json"), "-o", folder.path("b.lora"), "--steps", "1"])
         #expect(again.status == .done, "\(again.errors)")
     }
 
@@ -113,7 +114,7 @@ import Testing
         let run = ToolRunner(qtrain, options == ["--full", "--rank", "4"] ? line + ["--rank", "4"] : line)
         #expect(run.status == status)
         #expect(run.errors.contains(error), "\(run.errors)")
-        #expect(FilePath.kind(of: folder.file("x.lora")) == .missing)
+        #expect(FilePath.kind(of: folder.path("x.lora")) == .missing)
     }
 
     @Test func saysWhatARunWillTakeAndWritesNothing() throws {
@@ -126,16 +127,16 @@ import Testing
         #expect(document["trained_parameters"]?.integer == 38_912)
         let memory = try #require(document["memory"]?.integer), seconds = try #require(document["seconds_per_step"]?.double)
         #expect(memory > 1_000_000 && seconds > 0)
-        #expect(folder.entries == ["data.json"])
+        #expect(try folder.names() == ["data.json"])
     }
 
     @Test func logsEveryRecordThatIsCutOrLeftOut() throws {
         let folder = try TemporaryFolder()
-        let log = folder.file("log.jsonl")
+        let log = folder.path("log.jsonl")
         var line = try Self.line(folder, output: "a.lora", ["--steps", "3", "--split", "1,0,0", "--save-every", "2", "--log", log])
         for number in 1...8 {
             let question = String(repeating: "Count. ", count: 20) + "Count to \(number)."
-            try Fixture.replace("Count to \(number).", with: question, in: folder.file("data.json"))
+            try Fixture.replace("Count to \(number).", with: question, in: folder.path("data.json"))
         }
         line += ["--max-length", "50"]
         let run = ToolRunner(qtrain, line)
@@ -160,7 +161,7 @@ import Testing
     func saysWhatWouldFit(_ limit: String, _ hint: String) throws {
         let folder = try TemporaryFolder()
         let line = [
-            Self.model, "--data", Fixture.sample("instructions.json"), "-o", folder.file("x.lora"), "--dry-run", "--max-memory", limit,
+            Self.model, "--data", Fixture.sample("instructions.json"), "-o", folder.path("x.lora"), "--dry-run", "--max-memory", limit,
         ]
         let given = ["--batch-size", "16", "--checkpointing", "off"]
         let refused = ToolRunner(qtrain, line + given)
@@ -177,16 +178,16 @@ import Testing
     @Test func evaluatesEveryRecordThatItCan() throws {
         let folder = try TemporaryFolder()
         _ = try Self.data(in: folder)
-        try Fixture.replace("Count to 3.", with: String(repeating: "Count to 3. ", count: 200), in: folder.file("data.json"))
+        try Fixture.replace("Count to 3.", with: String(repeating: "Count to 3. ", count: 200), in: folder.path("data.json"))
         let line = [
-            "evaluate", Self.model, "--data", folder.file("data.json"), "--part", "train", "--split", "1,0,0", "--answer-length", "2",
+            "evaluate", Self.model, "--data", folder.path("data.json"), "--part", "train", "--split", "1,0,0", "--answer-length", "2",
             "--json",
         ]
-        let run = ToolRunner(qtrain, line + ["-o", folder.file("answers.json")])
+        let run = ToolRunner(qtrain, line + ["-o", folder.path("answers.json")])
         let document = try run.document()
         #expect(document["answers"]?.integer == 19 && document["unanswerable"]?.integer == 1, "\(run.errors)")
         #expect(run.errors.contains("1 questions fill the context and leave no room for an answer, first record 3"), "\(run.errors)")
-        let refused = ToolRunner(qtrain, line + ["-o", folder.file("data.json"), "--force"])
+        let refused = ToolRunner(qtrain, line + ["-o", folder.path("data.json"), "--force"])
         #expect(refused.status == .failed && refused.errors.contains("data.json: is also an input ("), "\(refused.errors)")
     }
 
@@ -196,13 +197,13 @@ import Testing
         let run = ToolRunner(qtrain, try Self.line(folder, output: "a.lora", options))
         #expect(run.status == .done, "\(run.errors)")
         #expect(run.errors.contains("step 0: \"Count to 3.\" -> ") && run.errors.contains("step 30: \"Count to 3.\" -> "))
-        let line = ["evaluate", Self.model, "--data", folder.file("data.json"), "--part", "train", "--answers", "4", "--json"]
+        let line = ["evaluate", Self.model, "--data", folder.path("data.json"), "--part", "train", "--answers", "4", "--json"]
         let base = try ToolRunner(qtrain, line).document()
-        let tuned = try ToolRunner(qtrain, line + ["--adapter", folder.file("a.lora"), "-o", folder.file("answers.json")]).document()
+        let tuned = try ToolRunner(qtrain, line + ["--adapter", folder.path("a.lora"), "-o", folder.path("answers.json")]).document()
         let before = try #require(base["loss"]?.double), after = try #require(tuned["loss"]?.double)
         #expect(after < before / 2)
         #expect(tuned["answers"]?.integer == 4)
-        let answers = try JSONValue(parsing: Fixture.bytes(folder.file("answers.json")))
+        let answers = try JSONValue(parsing: Fixture.bytes(folder.path("answers.json")))
         #expect(answers.array?.count == 4 && answers.array?.allSatisfy { $0["expected"]?.string?.hasPrefix("one") == true } == true)
     }
 }

@@ -1,8 +1,8 @@
 import ByteIO
-import CheckpointTestSupport
 import JSONText
 import Parallelism
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Training

@@ -1,6 +1,6 @@
 import ByteIO
-import CheckpointTestSupport
 import Glibc
+import TestSupport
 import Testing
 import Tokenization
 

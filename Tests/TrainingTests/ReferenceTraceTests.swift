@@ -1,7 +1,7 @@
-import CheckpointTestSupport
 import Checkpoints
 import ModelLoading
 import Parallelism
+import TestSupport
 import Testing
 
 @testable import Training

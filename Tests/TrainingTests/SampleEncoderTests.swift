@@ -1,6 +1,6 @@
-import CheckpointTestSupport
 import Checkpoints
 import ModelLoading
+import TestSupport
 import Testing
 import Tokenization
 

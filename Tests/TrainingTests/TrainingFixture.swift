@@ -1,8 +1,8 @@
 import ByteIO
-import CheckpointTestSupport
 import JSONText
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 
 @testable import Training
 

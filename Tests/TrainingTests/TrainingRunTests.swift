@@ -1,7 +1,7 @@
 import ByteIO
-import CheckpointTestSupport
 import JSONText
 import Parallelism
+import TestSupport
 import Testing
 
 @testable import Training

@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import TestSupport
 import Testing
 import Transformer
 
@@ -43,7 +44,7 @@ struct AttentionTests {
     @Test("is plain softmax(q k^T) v", arguments: cases)
     func isPlainAttention(_ c: Case) {
         let count = 45, width = c.kvHeadCount * c.headSize
-        var values = TestValues(seed: 1)
+        var values = SeededGenerator(seed: 1)
         let q = values.floats(count * c.headCount * c.headSize, -2...2)
         var k = values.floats(count * width, -2...2), v = values.floats(count * width)
         var halves: [[UInt16]] = []

@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import TestSupport
 import Testing
 import Transformer
 
@@ -40,7 +41,7 @@ struct IntegerProductTests {
         arguments: [(40, 128), (203, 320), (8, 64), (43, 1088)])
     func isTheSameEverywhere(_ shape: (Int, Int)) throws {
         let (outputCount, inputCount) = shape
-        var values = TestValues(seed: 1)
+        var values = SeededGenerator(seed: 1)
         let tests = try [TestWeight.Form.nf4, .doubleNF4].enumerated().map {
             try TestWeight($1, outputCount: outputCount + $0, inputCount: inputCount, seed: UInt64($0))
         }
@@ -77,7 +78,7 @@ struct IntegerProductTests {
         var rows = [Float](repeating: 0, count: 45 * inputCount)
         rows.withUnsafeMutableBufferPointer { weight.readRows(0..<45, into: $0) }
         #expect(zip(rows, test.elements).allSatisfy { abs($0 - $1) <= 1.001 / 254 })
-        var values = TestValues(seed: 3)
+        var values = SeededGenerator(seed: 3)
         let x = values.floats(12 * inputCount)
         var first: [Float] = []
         for level in levels {
@@ -95,7 +96,7 @@ struct IntegerProductTests {
     @Test func blocksMaySpanRowsAndPieces() throws {
         for (outputCount, inputCount, blockSize) in [(9, 192, 256), (3, 4096 + 320, 64), (5, 64, 4096)] {
             let test = try TestWeight(blockSize: blockSize, outputCount: outputCount, inputCount: inputCount, seed: 4)
-            var values = TestValues(seed: 5)
+            var values = SeededGenerator(seed: 5)
             let x = values.floats(2 * inputCount)
             var first: [Float] = []
             for level in levels {
@@ -112,7 +113,7 @@ struct IntegerProductTests {
     /// Long inputs are cut into slices of 512 rows.
     @Test func slicesChangeNothing() throws {
         let test = try TestWeight(.nf4, outputCount: 3, inputCount: 64, seed: 8)
-        var values = TestValues(seed: 9)
+        var values = SeededGenerator(seed: 9)
         let x = values.floats(1030 * 64)
         let whole = Self.product(x, rowCount: 1030, by: [test.weight], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 1030)
         let parts = Self.product(x, rowCount: 1030, by: [test.weight], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 103)

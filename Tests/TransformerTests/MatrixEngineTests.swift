@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import TestSupport
 import Testing
 import Transformer
 
@@ -28,7 +29,7 @@ struct MatrixEngineTests {
     func multiplies(_ form: TestWeight.Form, _ shape: (Int, Int)) throws {
         let (outputCount, inputCount) = shape
         let test = try TestWeight(form, outputCount: outputCount, inputCount: inputCount, seed: 3)
-        var values = TestValues(seed: 4)
+        var values = SeededGenerator(seed: 4)
         for rowCount in [1, 4, 19] {
             let x = values.floats(rowCount * inputCount), dy = values.floats(rowCount * outputCount)
             let y = referenceProduct(
@@ -55,7 +56,7 @@ struct MatrixEngineTests {
     @Test func addsToWhatIsThere() throws {
         let test = try TestWeight(.doubleNF4, outputCount: 70, inputCount: 128, seed: 5)
         let engine = MatrixEngine(pool: WorkerPool(threadCount: 2))
-        var values = TestValues(seed: 6)
+        var values = SeededGenerator(seed: 6)
         for (rowCount, transposed) in [(1, false), (9, false), (1, true), (9, true)] {
             let x = values.floats(rowCount * (transposed ? 70 : 128))
             let plain = multiplied(engine, x, test.weight, rowCount: rowCount, transposed: transposed)
@@ -66,7 +67,7 @@ struct MatrixEngineTests {
 
     @Test("general products", arguments: [false, true], [false, true])
     func products(_ transposesA: Bool, _ transposesB: Bool) {
-        var values = TestValues(seed: 7)
+        var values = SeededGenerator(seed: 7)
         for (m, n, k) in [(1, 1, 1), (3, 16, 200), (70, 16, 300), (16, 150, 65), (130, 3, 40), (5, 5, 0)] {
             let a = values.floats(m * k), b = values.floats(k * n), start = values.floats(m * n)
             let product = referenceProduct(

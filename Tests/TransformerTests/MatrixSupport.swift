@@ -2,31 +2,11 @@ import CKernels
 import Glibc
 import Quantization
 import TensorCore
+import TestSupport
 import Transformer
 
 /// The levels this machine can run.
 let levels: [qk_simd] = [QK_SCALAR, QK_AVX2, QK_AVX512].filter { $0.rawValue <= qk_simd_best().rawValue }
-
-/// Numbers that are the same on every machine.
-struct TestValues: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z >> 31
-    }
-
-    mutating func floats(_ count: Int, _ range: ClosedRange<Float> = -1...1) -> [Float] {
-        (0..<count).map { _ in Float.random(in: range, using: &self) }
-    }
-
-    mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) } }
-}
 
 /// A weight of random numbers and what its elements are.
 struct TestWeight {
@@ -57,7 +37,7 @@ struct TestWeight {
     }
 
     init(_ form: Form, outputCount: Int, inputCount: Int, seed: UInt64) throws {
-        var values = TestValues(seed: seed)
+        var values = SeededGenerator(seed: seed)
         switch form {
         case .f32, .f16, .bf16, .transposedF32, .transposedF16:
             let type: ScalarType = form == .f32 || form == .transposedF32 ? .f32 : form == .bf16 ? .bf16 : .f16
@@ -76,7 +56,7 @@ struct TestWeight {
 
     /// NF4 with plain constants.
     init(blockSize: Int, outputCount: Int, inputCount: Int, seed: UInt64) throws {
-        var values = TestValues(seed: seed)
+        var values = SeededGenerator(seed: seed)
         let state = try QuantState(
             quantType: .nf4, blockSize: blockSize, scalarType: .f32, shape: [outputCount, inputCount], nested: nil)
         self.init(packed: state, values: &values)
@@ -99,7 +79,7 @@ struct TestWeight {
             ? (0..<outputCount * inputCount).map { stored[$0 % inputCount * outputCount + $0 / inputCount] } : stored
     }
 
-    private init(packed state: QuantState, values: inout TestValues) {
+    private init(packed state: QuantState, values: inout SeededGenerator) {
         let codes = values.bytes(state.packedByteCount)
         let map = state.quantType.quantMap.decodingMap(for: state.quantType)
         let bits = { (floats: [Float]) in floats.withUnsafeBytes { [UInt8]($0) } }

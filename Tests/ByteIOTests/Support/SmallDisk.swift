@@ -1,5 +1,6 @@
 import ByteIO
 import Glibc
+import TestSupport
 import Testing
 
 /// A file system in memory with room for one megabyte.

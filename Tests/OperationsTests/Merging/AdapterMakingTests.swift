@@ -1,9 +1,9 @@
 import AdapterAlgebra
 import Adapters
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations

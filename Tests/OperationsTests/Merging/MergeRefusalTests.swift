@@ -1,9 +1,9 @@
 import Adapters
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import JSONText
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations

@@ -1,10 +1,10 @@
 import Adapters
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import JSONText
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 
 @testable import Operations
 

@@ -1,9 +1,9 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import JSONText
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations

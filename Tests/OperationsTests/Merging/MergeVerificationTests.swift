@@ -1,8 +1,8 @@
 import Adapters
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations

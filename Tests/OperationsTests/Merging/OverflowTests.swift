@@ -1,10 +1,10 @@
 import Adapters
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import JSONText
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations
@@ -14,7 +14,7 @@ struct OverflowTests {
     private static let module = "model.layers.0.mlp.down_proj"
 
     /// One layer [64, 64] in F16, of small values but for the first, which is 65000.
-    private static func makeBase(in folder: borrowing TemporaryFolder) throws -> String {
+    private static func makeBase(in folder: TemporaryFolder) throws -> String {
         var random = SeededGenerator(seed: 3)
         var values = random.normals(count: 64 * 64, scale: 0.1)
         values[0] = 65000
@@ -27,7 +27,7 @@ struct OverflowTests {
     }
 
     /// Adds 1200 to every element, from the same folder: 65000 becomes 66200, and the largest number of F16 is 65504.
-    private static func makeAdapter(in folder: borrowing TemporaryFolder) throws -> String {
+    private static func makeAdapter(in folder: TemporaryFolder) throws -> String {
         let ten = [Float](repeating: 10, count: 64 * 4)
         let prefix = "base_model.model.\(module)"
         try folder.write(

@@ -1,8 +1,8 @@
 import ByteIO
-import CheckpointTestSupport
 import Checkpoints
 import Quantization
 import TensorCore
+import TestSupport
 import Testing
 
 @testable import Operations
@@ -20,7 +20,7 @@ struct ReferenceMergeTests {
 
     static let cases: [Case] = {
         var cases: [Case] = []
-        for line in (try? Fixture.table("../merge/merged.tsv")) ?? [] {
+        for line in (try? Fixture.table("merge/merged.tsv")) ?? [] {
             if cases.last?.adapter != line[0] || cases.last?.base != line[1] { cases.append(Case(adapter: line[0], base: line[1])) }
             cases[cases.count - 1].tensors[line[5]] = Array(line[2...4])
         }

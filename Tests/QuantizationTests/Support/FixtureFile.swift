@@ -1,5 +1,5 @@
-import Glibc
 import TensorCore
+import TestSupport
 
 /// A small safetensors file of trusted origin, read whole. Test-only: checks nothing, a damaged file traps.
 struct FixtureFile {
@@ -13,7 +13,7 @@ struct FixtureFile {
 
     /// - Parameter name: in Tests/Fixtures/nf4.
     init(_ name: String) throws {
-        let bytes = try Self.read(name)
+        let bytes = try Fixture.bytes(Fixture.path("nf4/\(name)"))
         let headerLength = (0..<8).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
         var parser = FixtureHeader(text: bytes[8..<8 + headerLength])
         let data = bytes[(8 + headerLength)...]
@@ -21,23 +21,6 @@ struct FixtureFile {
             guard let scalarType = ScalarType(rawValue: field.scalarType) else { return nil }
             let start = data.startIndex + field.offsets[0], end = data.startIndex + field.offsets[1]
             return Entry(scalarType: scalarType, shape: field.shape, bytes: Array(data[start..<end]))
-        }
-    }
-
-    struct CannotRead: Error {
-        let path: String
-    }
-
-    static func read(_ name: String) throws -> [UInt8] {
-        let tests = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let path = "/\(tests)/Fixtures/nf4/\(name)"
-        guard let file = fopen(path, "r") else { throw CannotRead(path: path) }
-        defer { fclose(file) }
-        fseek(file, 0, SEEK_END)
-        let byteCount = ftell(file)
-        rewind(file)
-        return [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
-            count = fread(buffer.baseAddress, 1, byteCount, file)
         }
     }
 

@@ -1,7 +1,7 @@
 import ByteIO
-import CheckpointTestSupport
 import SafetensorsFormat
 import TensorCore
+import TestSupport
 
 /// Bytes of a safetensors file, put together without any code of ours, so that they may be wrong.
 struct SafetensorsImage {

@@ -1,4 +1,5 @@
 import ByteIO
+import TestSupport
 
 @testable import TensorFlowFormat
 
@@ -96,16 +97,4 @@ extension TensorSlice {
     init(_ extents: (Int, Int)?...) {
         self.init(extents: extents.map { Extent(start: $0?.0 ?? 0, length: $0?.1) })
     }
-}
-
-/// The message of an error and its hint, without the folder its paths lie in.
-func report(_ error: FileError, in folder: TemporaryFolder) -> String {
-    let text = error.description + (error.hint.map { "\nhint: \($0)" } ?? "")
-    var result = text[...]
-    var out = ""
-    while let range = result.firstRange(of: folder.path + "/") {
-        out += result[..<range.lowerBound]
-        result = result[range.upperBound...]
-    }
-    return out + result
 }

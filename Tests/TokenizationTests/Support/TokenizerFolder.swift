@@ -1,7 +1,6 @@
 import ByteIO
-import CheckpointTestSupport
-import Glibc
 import JSONText
+import TestSupport
 import Tokenization
 
 /// Tokenizers that lie in folders.
@@ -17,11 +16,7 @@ enum TokenizerFolder {
         "metaspace", "o200k", "possessive", "qwen2", "qwen3.5", "starcoder", "tekken",
     ]
 
-    static let root = Fixture.sample("..")
-    static let fixtureRoot = "\(root)/Tests/Fixtures/tokenizers"
-
-    /// The folder that an environment variable names.
-    static func external(_ variable: String) -> String? { getenv(variable).map { String(cString: $0) } }
+    static let fixtureRoot = Fixture.path("tokenizers")
 
     static func open(_ path: String) throws -> Tokenizer {
         var files: [TokenizerFile] = []
@@ -55,7 +50,7 @@ enum TokenizerFolder {
                 text: value["text"]?.string ?? "", ids: (value["ids"]?.array ?? []).map { TokenID($0.integer ?? -1) },
                 shown: value["shown"]?.string ?? "")
         }
-        return Vectors(path: place == "." ? folder : place.hasPrefix("/") ? place : "\(root)/\(place)", cases: cases)
+        return Vectors(path: place == "." ? folder : place.hasPrefix("/") ? place : "\(Fixture.repository)/\(place)", cases: cases)
     }
 }
 

@@ -1,1 +1,1 @@
-../../../Tests/TensorFlowFormatTests/Support/SnappyWriter.swift
+../../../../Tests/TensorFlowFormatTests/Support/SnappyWriter.swift

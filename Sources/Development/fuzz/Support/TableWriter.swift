@@ -1,1 +1,1 @@
-../../../Tests/TensorFlowFormatTests/Support/TableWriter.swift
+../../../../Tests/TensorFlowFormatTests/Support/TableWriter.swift

@@ -1,1 +1,1 @@
-../../../Tests/TensorFlowFormatTests/Support/Wire.swift
+../../../../Tests/TensorFlowFormatTests/Support/Wire.swift

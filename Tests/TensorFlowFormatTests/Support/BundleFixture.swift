@@ -1,10 +1,11 @@
 import ByteIO
 import TensorCore
+import TestSupport
 
 @testable import TensorFlowFormat
 
 /// A bundle in `Tests/Fixtures/tensorflow`, written by TensorFlow.
-struct Fixture: CustomStringConvertible, Sendable {
+struct BundleFixture: CustomStringConvertible, Sendable {
     let folder: String
     let prefix: String
 
@@ -12,26 +13,22 @@ struct Fixture: CustomStringConvertible, Sendable {
     var path: String { Self.root + "/" + folder }
     var prefixPath: String { path + "/" + prefix }
 
-    static let root = repository + "/Tests/Fixtures/tensorflow"
-    static let repository = #filePath.split(separator: "/").dropLast(4).reduce("") { $0 + "/" + $1 }
+    static let root = Fixture.path("tensorflow")
 
     static let all =
         ["bf16", "f16", "grid", "openai", "partitioned", "sharded3", "slots", "types"].map {
-            Fixture(folder: $0, prefix: "model.ckpt")
-        } + [Fixture(folder: "objects", prefix: "ckpt-1"), Fixture(folder: "savedmodel/variables", prefix: "variables")]
+            BundleFixture(folder: $0, prefix: "model.ckpt")
+        } + [BundleFixture(folder: "objects", prefix: "ckpt-1"), BundleFixture(folder: "savedmodel/variables", prefix: "variables")]
 
-    static func named(_ folder: String) -> Fixture { Fixture(folder: folder, prefix: "model.ckpt") }
+    static func named(_ folder: String) -> BundleFixture { BundleFixture(folder: folder, prefix: "model.ckpt") }
 
     func open() throws -> TensorBundle { try TensorBundle.open(prefix: prefixPath) }
 
-    func bytes(_ suffix: String) throws -> [UInt8] {
-        try InputFile(path: prefixPath + suffix).allBytes(limit: 1 << 24)
-    }
+    func bytes(_ suffix: String) throws -> [UInt8] { try Fixture.bytes(prefixPath + suffix) }
 
     /// What TensorFlow reads from it.
     func expected() throws -> [Expected] {
-        let text = String(decoding: try InputFile(path: path + "/expected.tsv").allBytes(limit: 1 << 20), as: UTF8.self)
-        return try text.split(separator: "\n").map { line in
+        try Fixture.text(at: path + "/expected.tsv").split(separator: "\n").map { line in
             let fields = line.split(separator: "\t", maxSplits: 3)
             guard fields.count == 4 else { throw SupportError("a line of expected.tsv has \(fields.count) fields") }
             return Expected(
@@ -50,10 +47,6 @@ struct Fixture: CustomStringConvertible, Sendable {
 }
 
 extension TensorBundle {
-    func bytes(ofTensor index: Int) throws -> [UInt8] {
-        try bytes(ofTensor: index, 0..<tensors[index].byteCount)
-    }
-
     func bytes(ofTensor index: Int, _ range: Range<Int>) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0xee, count: range.count)
         try bytes.withUnsafeMutableBytes { buffer in

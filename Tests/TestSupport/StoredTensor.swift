@@ -69,9 +69,7 @@ extension TensorSource {
     package func storedTensors() throws -> [StoredTensor] {
         try tensors.indices.map { index in
             let info = tensors[index]
-            var bytes = [UInt8](repeating: 0xee, count: info.byteCount)
-            try bytes.withUnsafeMutableBytes { try read(tensor: index, atByteOffset: 0, into: $0) }
-            return StoredTensor(info.name, info.scalarType, info.shape.dimensions, bytes)
+            return StoredTensor(info.name, info.scalarType, info.shape.dimensions, try bytes(ofTensor: index))
         }
     }
 }

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// A thread that answers a question.
-final class Thread: Sendable {
+package final class Thread: Sendable {
     private final class Work: Sendable {
         let body: @Sendable () -> Bool
         let answer = Mutex(false)
@@ -13,7 +13,7 @@ final class Thread: Sendable {
     private let work: Work
     private let thread: pthread_t
 
-    init(_ body: @escaping @Sendable () -> Bool) {
+    package init(_ body: @escaping @Sendable () -> Bool) {
         let work = Work(body)
         var thread = pthread_t()
         pthread_create(
@@ -31,7 +31,7 @@ final class Thread: Sendable {
     }
 
     /// Waits for the answer.
-    func join() -> Bool {
+    package func join() -> Bool {
         pthread_join(thread, nil)
         return work.answer.withLock { $0 }
     }

@@ -1,3 +1,4 @@
+package import CommandLineKit
 import Synchronization
 
 /// Keeps what is written to it: for running a tool inside another program, such as a test.
