@@ -28,17 +28,21 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Training"]),
     ("Operations", ["Operations", "AdapterAlgebra"]),
-    ("Tools", ["CommandLineKit", "ToolSupport", "ModelToolSupport", "qconvert", "qinspect", "qmerge", "qrun", "qtrain", "qverify"]),
+    (
+        "Tools",
+        ["CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport", "qconvert", "qinspect", "qmerge", "qrun", "qtrain", "qverify"]
+    ),
     ("Development", ["kernelbench", "toolbench", "fuzz"]),
 ]
 let sideways: [String: Set<String>] = [
     "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"], "Adapters": ["Architectures"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
     "AdapterAlgebra": ["Operations"],
-    "ToolSupport": ["CommandLineKit"], "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
-    "qconvert": ["CommandLineKit", "ToolSupport"], "qinspect": ["CommandLineKit", "ToolSupport"],
+    "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
+    "qconvert": ["CommandLineKit", "ToolSupport"], "qinspect": ["CommandLineKit", "Reports", "ToolSupport"],
     "qmerge": ["CommandLineKit", "ToolSupport"], "qrun": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
-    "qtrain": ["CommandLineKit", "ToolSupport", "ModelToolSupport"], "qverify": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
+    "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport"],
+    "qverify": ["CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport"],
 ]
 
 /// Puts a room into the folder of its layer, and refuses arrows that point up or sideways.
@@ -129,11 +133,12 @@ let package = Package(
             ]),
         library("Evaluation", ["Architectures", "Parallelism", "TensorCore", "Tokenization", "Transformer"]),
         library("CommandLineKit"),
+        library("Reports", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Operations", "CommandLineKit"]),
         // 6: tools
         library(
             "ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit", "TensorCore"]),
         tool("qconvert"),
-        tool("qinspect"),
+        tool("qinspect", ["Reports"]),
         tool("qmerge", ["AdapterAlgebra"]),
         // Apart from ToolSupport, as tools that run no model would carry and build the whole engine for it.
         library(
@@ -143,7 +148,7 @@ let package = Package(
                 "ModelLoading",
                 "CommandLineKit", "ToolSupport",
             ]),
-        tool("qverify", ["Parallelism", "Architectures", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
+        tool("qverify", ["Parallelism", "Reports", "Architectures", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
         tool(
             "qrun",
             ["Parallelism", "SafetensorsFormat", "Architectures", "Tokenization", "Transformer", "ModelLoading", "ModelToolSupport"]),
@@ -152,7 +157,7 @@ let package = Package(
             dependencies: [
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Adapters", "Tokenization",
                 "Transformer",
-                "ModelLoading", "Training", "Operations", "CommandLineKit", "ToolSupport", "ModelToolSupport",
+                "ModelLoading", "Training", "Operations", "CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
@@ -185,7 +190,7 @@ let package = Package(
             "ToolTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Operations", "CommandLineKit", "qconvert", "qinspect",
-                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "ToolSupport",
+                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "ToolSupport", "Training", "Reports",
             ]),
         tests(
             "EvaluationTests",

@@ -92,11 +92,40 @@ import Testing
         #expect(other.status == .no && other.output.contains("NOT OK: 52 tensors of the source are missing in the model"))
     }
 
+    /// The page that qinspect makes of the model, with the answer, and with what is made of a text.
+    @Test func writesAPage() throws {
+        let folder = try TemporaryFolder()
+        let page = folder.path("page.html"), adapter = Fixture.sample("adapters/llama-instructions")
+        let run = Self.run("report", Self.llama, Self.fourBit, "-o", page, "--adapter-b", adapter, "--max-kl", "1e-5", "--quiet")
+        #expect(run.status == .no && run.output.hasPrefix("\(page): ") && run.output.contains("\nNOT OK: the mean KL divergence of "))
+        let read = try PageReader(try folder.text("page.html"))
+        let ids = read.elements.compactMap { $0.attributes["id"] }
+        #expect(ids == ["sizes", "error", "predictions", "values", "files", "tensors"])
+        #expect(read.elements.compactMap { $0.attributes["href"] } == ids.map { "#\($0)" })
+        #expect(read.texts(in: "b").contains("✓ Sound") && read.texts(in: "b").contains("✗ Not within bounds"))
+        #expect(read.texts(in: "p").contains("B: llama-bnb4 with llama-instructions"))
+        #expect(!(try folder.text("page.html").contains(Fixture.repository)))
+        let document = try Self.run("report", Self.llama, Self.fourBit, "--adapter-b", adapter, "--json").document()
+        let perplexity = try #require(document["predictions"]?["perplexity_b"]?["perplexity"]?.double)
+        let cell = try #require(read.texts(in: "td").first { $0.hasPrefix(NumberText.fixed(perplexity, decimals: 2).dropLast()) })
+        #expect(cell.contains(" ± "))
+        // Not again without being told to, and never over what is read.
+        #expect(Self.run("report", Self.llama, Self.fourBit, "-o", page).status == .failed)
+        let text = try folder.write("a text to read", to: "text")
+        let over = ToolRunner(qverify, ["report", Self.llama, Self.fourBit, "--text", text, "-o", text, "--force"])
+        #expect(over.status == .failed && over.errors.contains("is also an input"))
+        // Weights alone, and the answer is yes.
+        let plain = ToolRunner(qverify, ["report", Self.llama, Self.fourBit, "-o", page, "--force", "--quiet"])
+        #expect(plain.status == .done && plain.output.split(separator: "\n").count == 1)
+        #expect(try PageReader(try folder.text("page.html")).texts(in: "b").contains("✓ Within bounds"))
+    }
+
     @Test(arguments: [
         (["perplexity", llama], "qverify: error: missing option --text FILE"),
         (["perplexity", llama, "--text", text, "--context", "8", "--stride", "9"], "--stride 9 is longer than the context of 8 tokens"),
         (["perplexity", gpt2, "--text", text, "--context", "257"], "has learned 256 positions and no more"),
         (["report", llama, fourBit, "--max-kl", "1"], "--max-kl says something about a text, but there is no --text"),
+        (["report", llama, fourBit, "--adapter-b", "x"], "--adapter-b says something about a text, but there is no --text"),
     ])
     func refusesWhatCannotBeMeant(line: [String], message: String) {
         let run = ToolRunner(qverify, line)

@@ -3,7 +3,7 @@ import Quantization
 import TensorCore
 import Testing
 
-@testable import qinspect
+@testable import Reports
 
 /// The parts of a report by themselves.
 @Suite struct ReportPartsTests {
@@ -46,7 +46,7 @@ import Testing
             (.infinity, []),
         ])
     func drawsRoundSteps(largest: Double, ticks: [Double]) {
-        #expect(Charts.ticks(upTo: largest) == ticks)
+        #expect(Ticks.upTo(largest) == ticks)
     }
 
     /// A tensor of these elements, with a histogram of so many bins.

@@ -4,6 +4,7 @@ import Glibc
 import TestSupport
 import Testing
 
+@testable import Reports
 @testable import qconvert
 @testable import qinspect
 
@@ -84,32 +85,40 @@ import Testing
     // MARK: - Colours
 
     @Test func definesEachColourForLightAndDark() throws {
-        let css = ReportStyle.css
+        let css = PageStyle.css
         let used = Set(css.split(separator: "var(--").dropFirst().map { String($0.prefix { $0 != ")" }) })
-        #expect(used.subtracting(ReportColors.all.map(\.name)).isEmpty)
-        #expect(Set(ReportColors.all.map(\.name)).count == ReportColors.all.count)
-        for color in ReportColors.all { #expect(css.components(of: "--\(color.name):") == 2, "\(color.name)") }
+        #expect(used.subtracting(Palette.all.map(\.name)).isEmpty)
+        #expect(Set(Palette.all.map(\.name)).count == Palette.all.count)
+        for color in Palette.all { #expect(css.components(of: "--\(color.name):") == 2, "\(color.name)") }
         // No rule names a colour itself.
         let rules = css.split(separator: "\n").filter { !$0.contains(":root") }
         #expect(!rules.contains { $0.contains("#") })
-        let classes = (0..<ReportColors.heatStepCount).map { ".heat-\($0){" } + (0..<ReportColors.typeCount).map { ".type-\($0){" }
+        let classes = (0..<Palette.heatStepCount).map { ".heat-\($0){" } + (0..<Palette.typeCount).map { ".type-\($0){" }
         for name in classes { #expect(css.contains(name)) }
     }
 
     /// WCAG 2: 4.5 for text, 3 for marks.
     @Test("keeps enough contrast", arguments: [true, false])
     func keepsContrast(isDark: Bool) throws {
-        let colors = Dictionary(uniqueKeysWithValues: ReportColors.all.map { ($0.name, isDark ? $0.dark : $0.light) })
+        let colors = Dictionary(uniqueKeysWithValues: Palette.all.map { ($0.name, isDark ? $0.dark : $0.light) })
         func contrast(_ a: String, _ b: String) throws -> Double {
-            let (x, y) = (try Self.luminance(#require(colors[a])), try Self.luminance(#require(colors[b])))
-            return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+            try Self.contrast(#require(colors[a]), #require(colors[b]))
         }
         for text in ["text", "muted", "accent"] {
             for back in ["page", "card"] { #expect(try contrast(text, back) >= 4.5, "\(text) on \(back)") }
         }
         #expect(try contrast("good", "good-back") >= 4.5 && contrast("bad", "bad-back") >= 4.5 && contrast("bad", "card") >= 4.5)
-        for step in 0..<ReportColors.heatStepCount { #expect(try contrast("heat-text-\(step)", "heat-\(step)") >= 4.5, "step \(step)") }
-        for type in 0..<ReportColors.typeCount { #expect(try contrast("type-\(type)", "card") >= 2.7, "type \(type)") }
+        for step in 0..<Palette.heatStepCount { #expect(try contrast("heat-text-\(step)", "heat-\(step)") >= 4.5, "step \(step)") }
+        for type in 0..<Palette.typeCount { #expect(try contrast("type-\(type)", "card") >= 2.7, "type \(type)") }
+        let plot = isDark ? Palette.Plot.dark : .light
+        for (color, least) in [(plot.ink, 7), (plot.label, 4.5), (plot.plain, 3), (plot.dashed, 3)] {
+            #expect(try Self.contrast(color, plot.paper) >= least, "\(color)")
+        }
+    }
+
+    private static func contrast(_ a: String, _ b: String) throws -> Double {
+        let (x, y) = (try luminance(a), try luminance(b))
+        return (max(x, y) + 0.05) / (min(x, y) + 0.05)
     }
 
     private static func luminance(_ color: String) throws -> Double {

@@ -2,6 +2,7 @@ import ByteIO
 import Checkpoints
 import CommandLineKit
 import Operations
+import Reports
 import ToolSupport
 
 /// `qinspect report`.
@@ -13,29 +14,20 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     let destination = arguments.string(always: "output")
     let output = try AtomicOutput(
         destination: destination, replaces: arguments.flag("force"), inputs: checkpoint.inputFiles + (source?.inputFiles ?? []))
-    // The model is read for its checksums, for what is in it, and against its source.
-    let readByteCount = 2 * checkpoint.storedByteCount + (source?.storedByteCount ?? 0)
+    let readByteCount = ReportContent.readByteCount(checkpoint, against: source)
     let progress = console.progress("looking", total: readByteCount)
     let resources = try arguments.resources(for: [checkpoint] + (source.map { [$0] } ?? []), progress: progress)
-    let integrity = try IntegrityCheck(checkpoint, resources: resources).run()
-    // The values of a damaged file mean nothing, and some cannot even be read.
-    let isReadable = integrity.problems.isEmpty
-    let values = try isReadable ? ReportValues(checkpoint, resources: resources) : nil
-    let comparison = try isReadable ? source.map { try ModelDiff($0, checkpoint, resources: resources).run() } : nil
+    let content = try ReportContent(
+        checkpoint, path: path, against: source, sourcePath: sourcePath, maker: "qinspect \(toolVersion)", resources: resources)
     progress.finish()
-    let content = ReportContent(
-        checkpoint, path: path, integrity: integrity, values: values, comparison: comparison, sourcePath: sourcePath,
-        toolVersion: toolVersion)
-    let bytes = Array(ReportPage(content: content).text.utf8)
-    let file = try output.file()
-    try file.write(bytes, atOffset: 0)
-    try output.commit([file])
-    try console.writeLine("\(destination): \(NumberText.byteCount(bytes.count))")
+    let byteCount = try ReportPage(content).write(to: output)
+    try console.writeLine("\(destination): \(NumberText.byteCount(byteCount))")
     console.note(measures.summary(byteCount: readByteCount))
+    let integrity = content.integrity
     guard integrity.isSound else {
         let count = integrity.problems.count + integrity.flaws.count
         console.warning(
-            "\(path): is \(isReadable ? "unsound" : "damaged"), \(count) problem\(count == 1 ? "" : "s")",
+            "\(path): is \(integrity.problems.isEmpty ? "unsound" : "damaged"), \(count) problem\(count == 1 ? "" : "s")",
             hint: "'qinspect check' lists all")
         return .no
     }

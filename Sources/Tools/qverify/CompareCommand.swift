@@ -70,49 +70,66 @@ struct TextComparison {
         self.failures = failures
     }
 
-    private static let shares = [0.5, 0.9, 0.95, 0.99, 0.999]
+    static let shares = [0.5, 0.9, 0.95, 0.99, 0.999]
 
     func write(to console: Console) throws {
         try console.writeLine(text.summary.terminalSafe)
         var table = Table([.init(""), .init("value")])
-        table.addRow(["perplexity of A", .init(plusMinus(report.a.value, report.a.standardError))])
-        table.addRow(["perplexity of B", .init(plusMinus(report.b.value, report.b.standardError))])
-        table.addRow(["B over A", .init(plusMinus(report.perplexityRatio, report.perplexityRatioError))])
-        table.addRow(["KL divergence, mean", .init(plusMinus(report.divergence.mean, report.divergence.standardError) + " nats")])
-        for share in Self.shares {
-            let percent = NumberText.significant(share * 100, digits: 4)
-            table.addRow(["  not above, \(percent)%", .init(NumberText.significant(report.divergence(atShare: share), digits: 3))])
-        }
-        table.addRow(["  largest", .init(NumberText.significant(report.divergence(atShare: 1), digits: 3))])
-        table.addRow(["same most likely token", .init(plusMinus(100 * report.sameTopShare, 100 * report.sameTopError) + " %")])
+        for (name, value) in measuredRows { table.addRow([.init(name), .init(value)]) }
         try console.write(table)
         guard !report.largest.isEmpty else { return }
         try console.writeLine()
         try console.write(largestTable())
     }
 
+    /// What was measured, in words and numbers.
+    var measuredRows: [(name: String, value: String)] {
+        [
+            ("perplexity of A", plusMinus(report.a.value, report.a.standardError)),
+            ("perplexity of B", plusMinus(report.b.value, report.b.standardError)),
+            ("B over A", plusMinus(report.perplexityRatio, report.perplexityRatioError)),
+            ("KL divergence, mean", plusMinus(report.divergence.mean, report.divergence.standardError) + " nats"),
+        ]
+            + Self.shares.map { share in
+                let percent = NumberText.significant(share * 100, digits: 4)
+                return ("  not above, \(percent)%", NumberText.significant(report.divergence(atShare: share), digits: 3))
+            } + [
+                ("  largest", NumberText.significant(report.divergence(atShare: 1), digits: 3)),
+                ("same most likely token", plusMinus(100 * report.sameTopShare, 100 * report.sameTopError) + " %"),
+            ]
+    }
+
+    /// The models that are more than a path.
+    var titlesWithAdapters: [String] {
+        [("A", a), ("B", b)].filter { !$1.adapters.isEmpty }.map { "\($0): \($1.title)" }
+    }
+
+    /// What was measured of each place, for a table.
+    static let largestTitles = ["KL", "loss A", "loss B", "text", "next", "A expects", "B expects"]
+
+    func cells(_ place: ComparisonReport.Difference) -> [String] {
+        [
+            NumberText.fixed(place.divergence, decimals: 4), NumberText.fixed(place.lossA, decimals: 3),
+            NumberText.fixed(place.lossB, decimals: 3), textBefore(place), token(place.position), token(place.topA), token(place.topB),
+        ]
+    }
+
     private func largestTable() -> Table {
-        var table = Table([
-            .init("KL", .decimal), .init("loss A", .decimal), .init("loss B", .decimal), .init("text", canShrink: true), .init("next"),
-            .init("A expects"), .init("B expects"),
-        ])
-        for place in report.largest {
-            table.addRow([
-                .init(NumberText.fixed(place.divergence, decimals: 4)), .init(NumberText.fixed(place.lossA, decimals: 3)),
-                .init(NumberText.fixed(place.lossB, decimals: 3)), .init(textBefore(place)), .init(token(place.position)),
-                .init(token(place.topA)), .init(token(place.topB)),
-            ])
-        }
+        var table = Table(
+            Self.largestTitles.enumerated().map { index, title in
+                index < 3 ? .init(title, .decimal) : .init(title, canShrink: title == "text")
+            })
+        for place in report.largest { table.addRow(cells(place).map { .init($0) }) }
         return table
     }
 
     /// What both models had read last.
-    private func textBefore(_ place: ComparisonReport.Difference) -> String {
+    func textBefore(_ place: ComparisonReport.Difference) -> String {
         let ids = text.windows.ids[max(0, place.position - 12)..<place.position]
         return "…" + a.tokenizer.decode(ids, showsSpecialTokens: true).suffix(32)
     }
 
-    private func token(_ position: Int) -> String { token(text.windows.ids[position]) }
+    func token(_ position: Int) -> String { token(text.windows.ids[position]) }
 
     /// In quotes: spaces belong to tokens.
     private func token(_ id: TokenID) -> String { "'\(String(decoding: a.tokenizer.bytes(of: id), as: UTF8.self))'" }

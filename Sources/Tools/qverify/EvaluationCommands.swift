@@ -51,11 +51,15 @@ let reportCommand = Command(
     "report", summary: "tell all that a conversion has lost, in one document",
     discussion: """
         The error of the weights layer by layer, as 'roundtrip' measures it, and with a text what that does to the model's \
-        predictions, as 'compare' measures it. Exit status 1 where either would be.
+        predictions, as 'compare' measures it, then with the adapters that are named. With -o all of it, and what 'qinspect report' shows, \
+        becomes one HTML page. Exit status 1 where either would be.
         """,
     arguments: [
         Argument("source", help: "the model before quantization, in any format"),
         Argument("model", help: "the model to judge"),
     ],
-    options: [text.inUsage()] + limits + textOptions + [.threads, .maxMemory, .json],
-    example: "qverify report TinyLlama-1.1B tinyllama.qnf --text heldout.txt", run: report)
+    options: [
+        text.inUsage(), .path("output", short: "o", "PAGE", help: "write a page (HTML) instead of text").inUsage(), .force,
+        adapter("adapter-a", "on the source"), adapter("adapter-b", "on the model"), tokenizer,
+    ] + limits + textOptions + [.threads, .maxMemory, .json],
+    example: "qverify report TinyLlama-1.1B tinyllama.qnf --text heldout.txt -o report.html", run: report)

@@ -1,44 +1,45 @@
+import ByteIO
 import Checkpoints
 import CommandLineKit
 import JSONText
 import ModelToolSupport
 import Operations
-import Quantization
+import Reports
 import ToolSupport
 
 /// `qverify report`.
 func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let sourcePath = arguments.positional(always: "source"), modelPath = arguments.positional(always: "model")
-    for name in ["max-kl", "max-ppl-ratio", "context", "stride", "max-tokens"] where arguments.isGiven(name) && !arguments.isGiven("text") {
-        throw UsageError("--\(name) says something about a text, but there is no --text")
-    }
-    let source = try console.openCheckpoint(sourcePath, for: .computing)
-    let model = try console.openCheckpoint(modelPath, for: .computing)
+    let options = try ReportOptions(arguments)
+    let source = try console.openCheckpoint(options.source.path, for: .computing)
+    let model = try console.openCheckpoint(options.model.path, for: .computing)
+    let page = try ReportOutput(options, source: source, model: model)
     let progress = console.progress("comparing", total: source.storedByteCount)
     let resources = try arguments.resources(for: [source, model], progress: progress)
     let weights = try WeightReport(Roundtrip(source: source, model: model, checksBits: false, resources: resources).run())
     progress.finish()
-    var comparison: TextComparison?
-    if arguments.isGiven("text") {
-        comparison = try TextComparison(
-            ModelOptions(path: sourcePath), ModelOptions(path: modelPath), ReadingOptions(arguments), ComparisonLimits(arguments),
-            largestCount: 5, console)
-    }
+    let comparison =
+        try options.readsText
+        ? TextComparison(options.source, options.model, options.reading, options.limits, largestCount: 5, console) : nil
     let failures = weights.failures + (comparison?.failures ?? [])
-    if arguments.flag("json") {
+    if let byteCount = try page.write(source: source, model: model, failures: failures, comparison, arguments, console), !options.isJSON {
+        try console.writeLine("\(options.page ?? ""): \(NumberText.byteCount(byteCount))".terminalSafe)
+        for failure in failures { try console.writeLine("NOT OK: \(failure.terminalSafe)") }
+    } else if options.isJSON {
         try console.writeJSON([
-            "ok": .bool(failures.isEmpty), "failures": .strings(failures), "source": .string(sourcePath), "model": .string(modelPath),
-            "source_bytes": .integer(source.storedByteCount), "model_bytes": .integer(model.storedByteCount),
-            "weights": .object(weights.document), "predictions": comparison.map { .object($0.document) } ?? .null,
+            "ok": .bool(failures.isEmpty), "failures": .strings(failures), "source": .string(options.source.path),
+            "model": .string(options.model.path), "source_bytes": .integer(source.storedByteCount),
+            "model_bytes": .integer(model.storedByteCount), "weights": .object(weights.document),
+            "predictions": comparison.map { .object($0.document) } ?? .null,
         ])
     } else {
         let sizes = [source, model].map { NumberText.byteCount($0.storedByteCount) }
-        try console.writeLine("A, source: \(sourcePath), \(source.kind.rawValue), \(sizes[0])".terminalSafe)
-        try console.writeLine("B, model:  \(modelPath), \(model.kind.rawValue), \(sizes[1])".terminalSafe)
+        try console.writeLine("A, source: \(options.source.path), \(source.kind.rawValue), \(sizes[0])".terminalSafe)
+        try console.writeLine("B, model:  \(options.model.path), \(model.kind.rawValue), \(sizes[1])".terminalSafe)
         try console.writeLine()
         try console.write(weights.table())
         if let comparison {
             try console.writeLine()
+            for title in comparison.titlesWithAdapters { try console.writeLine(title.terminalSafe) }
             try comparison.write(to: console)
         }
         for failure in failures { try console.writeLine("NOT OK: \(failure.terminalSafe)") }
@@ -48,81 +49,74 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     return failures.isEmpty ? .done : .no
 }
 
-/// Errors of weights, layer by layer.
-struct WeightReport {
-    private struct Layer {
-        let name: String
-        var rows: [RoundtripReport.Row] = []
+/// What `qverify report` was asked for.
+struct ReportOptions {
+    /// With the adapters that count where a text is read: the weights are compared without them.
+    let source: ModelOptions
+    let model: ModelOptions
+    let reading: ReadingOptions
+    let limits: ComparisonLimits
+    /// Where a page goes; nil for text.
+    let page: String?
+    let replaces: Bool
+    let isJSON: Bool
 
-        var elementCount: Int { rows.reduce(0) { $0 + $1.statistics.elementCount } }
-        /// Norm of all errors by the norm of all weights.
-        var relativeRMSE: Double {
-            let error = rows.reduce(0) { $0 + $1.statistics.errorSquareSum }
-            return error == 0 ? 0 : (error / rows.reduce(0) { $0 + $1.statistics.referenceSquareSum }).squareRoot()
+    var readsText: Bool { reading.path != nil }
+
+    /// - Throws: where something is said of a text, but there is none.
+    init(_ arguments: ParsedArguments) throws(UsageError) {
+        reading = ReadingOptions(arguments)
+        let aboutText = ["max-kl", "max-ppl-ratio", "context", "stride", "max-tokens", "adapter-a", "adapter-b", "tokenizer"]
+        if reading.path == nil, let name = aboutText.first(where: arguments.isGiven) {
+            throw UsageError("--\(name) says something about a text, but there is no --text")
         }
-        var worst: RoundtripReport.Row? { rows.max { $0.relativeRMSE < $1.relativeRMSE } }
-        var largestBoundShare: Double? { rows.compactMap(\.largestBoundShare).max() }
+        func options(_ name: String, adapters: String) -> ModelOptions {
+            ModelOptions(
+                path: arguments.positional(always: name), adapters: arguments.strings(adapters), tokenizer: arguments.string("tokenizer"))
+        }
+        source = options("source", adapters: "adapter-a")
+        model = options("model", adapters: "adapter-b")
+        limits = ComparisonLimits(arguments)
+        page = arguments.string("output")
+        replaces = arguments.flag("force")
+        isJSON = arguments.flag("json")
+    }
+}
+
+/// The page of `-o`: opened before the work, so that what cannot be written is an error then.
+struct ReportOutput: ~Copyable {
+    private let output: AtomicOutput?
+    private let options: ReportOptions
+
+    init(_ options: ReportOptions, source: Checkpoint, model: Checkpoint) throws {
+        self.options = options
+        guard let path = options.page else {
+            output = nil
+            return
+        }
+        var inputs = source.inputFiles + model.inputFiles
+        if let text = options.reading.path, text != "-" { inputs.append(try InputFile(path: text)) }
+        output = try AtomicOutput(destination: path, replaces: options.replaces, inputs: inputs)
     }
 
-    private let report: RoundtripReport
-    private let layers: [Layer]
-
-    init(_ report: RoundtripReport) {
-        self.report = report
-        var byName: [String: Layer] = [:]
-        for row in report.rows where row.isQuantized || row.relativeRMSE != 0 {
-            let name = LayerListing.layer(of: row.name) ?? "outside of layers"
-            byName[name, default: Layer(name: name)].rows.append(row)
-        }
-        layers = byName.values.sorted { NaturalOrder.precedes($0.name, $1.name) }
-    }
-
-    var failures: [String] { roundtripFailures(of: report) }
-
-    func table() -> Table {
-        var table = Table([
-            .init("layer", canShrink: true), .init("weights", .right), .init("rel RMSE", .decimal), .init("of bound", .right),
-            .init("worst tensor", canShrink: true), .init("rel RMSE", .decimal),
-        ])
-        for layer in layers {
-            table.addRow([
-                .init(layer.name), .init(NumberText.grouped(layer.elementCount)), .init(Self.shown(layer.relativeRMSE)),
-                .init(layer.largestBoundShare.map { NumberText.percent($0, decimals: 1) } ?? "-"),
-                .init(
-                    layer.worst.map { String($0.name.dropFirst(layer.name == LayerListing.layer(of: $0.name) ? layer.name.count + 1 : 0)) }
-                        ?? ""),
-                .init(layer.worst.map { Self.shown($0.relativeRMSE) } ?? ""),
-            ])
-        }
-        if let totals = report.quantizedTotals {
-            table.addTotal([
-                "all quantized weights", .init(NumberText.grouped(totals.elementCount)), .init(Self.shown(totals.relativeError)),
-            ])
-        }
-        return table
-    }
-
-    private static func shown(_ error: Double) -> String { NumberText.fixed(error, decimals: 5) }
-
-    var document: JSONObject {
-        let layers = layers.map { layer -> JSONValue in
-            .object([
-                "name": .string(layer.name), "weights": .integer(layer.elementCount), "relative_rmse": .double(layer.relativeRMSE),
-                "share_of_bound": layer.largestBoundShare.map { .double($0) } ?? .null,
-                "tensors": .array(
-                    layer.rows.map { row in
-                        .object([
-                            "name": .string(row.name), "type": .string(row.typeName), "relative_rmse": .double(row.relativeRMSE),
-                            "snr_db": .double(row.statistics.decibels), "cosine": .double(row.statistics.cosineSimilarity),
-                            "share_of_bound": row.largestBoundShare.map { .double($0) } ?? .null,
-                        ])
-                    }),
-            ])
-        }
-        return JSONObject([
-            "quantized": report.quantizedTotals.map { .object($0.document) } ?? .null, "missing": .strings(report.missing),
-            "extra": .strings(report.extra), "mismatched": .strings(report.mismatched.map(\.name)), "layers": .array(layers),
-            "unchanged_tensors": .integer(report.rows.count { !$0.isQuantized && $0.relativeRMSE == 0 }),
-        ])
+    /// Measures what only a page shows, and writes it.
+    ///
+    /// - Returns: bytes of the page; nil where none is wanted.
+    consuming func write(
+        source: Checkpoint, model: Checkpoint, failures: [String], _ comparison: TextComparison?, _ arguments: ParsedArguments,
+        _ console: Console
+    ) throws -> Int? {
+        let options = options
+        guard let output else { return nil }
+        let progress = console.progress("looking", total: ReportContent.readByteCount(model, against: source))
+        let content = try ReportContent(
+            model, path: options.model.path, against: source, sourcePath: options.source.path, maker: "qverify \(toolVersion)",
+            resources: arguments.resources(for: [source, model], progress: progress))
+        progress.finish()
+        let verdict =
+            failures.isEmpty
+            ? Verdict.good("Within bounds", "Every weight is as near to its source as the format allows.")
+            : .bad("Not within bounds", "What was asked for does not hold.", failures.map { [.text($0)] })
+        return try ReportPage(content, verdicts: [verdict], chapters: comparison.map { [$0.chapter] } ?? []).write(to: output)
     }
 }

@@ -82,7 +82,7 @@ struct ErrorSection {
     }
 
     private func legend(_ heat: HeatMap) -> HTML {
-        let steps = (0..<ReportColors.heatStepCount).map { HTML.tag("span", ["class": "heat-\($0)"]) }
+        let steps = (0..<Palette.heatStepCount).map { HTML.tag("span", ["class": "heat-\($0)"]) }
         return .tag(
             "div", ["class": "legend"], .tag("span", [:], .text(Self.percent(heat.range.lowerBound))),
             .tag("span", ["class": "scale", "aria-hidden": "true"], steps), .tag("span", [:], .text(Self.percent(heat.range.upperBound))),

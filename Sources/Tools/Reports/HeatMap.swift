@@ -56,10 +56,10 @@ struct HeatMap {
 
     /// Of the colours, 0 for the smallest error; what is not finite is the largest.
     func step(of error: Double) -> Int {
-        let last = ReportColors.heatStepCount - 1
+        let last = Palette.heatStepCount - 1
         guard error.isFinite, range.upperBound > range.lowerBound else { return last }
         let share = (error - range.lowerBound) / (range.upperBound - range.lowerBound)
-        return max(0, min(last, Int(share * Double(ReportColors.heatStepCount))))
+        return max(0, min(last, Int(share * Double(Palette.heatStepCount))))
     }
 
     private static func range(from smallest: Double, to largest: Double) -> ClosedRange<Double> {

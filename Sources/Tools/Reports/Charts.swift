@@ -1,22 +1,32 @@
 import CommandLineKit
-import Glibc
 
 /// Drawings of a report. Across they are in percent of their width, so that they fit a phone without shrinking their
 /// text; down they are in pixels. What a mark stands for is in its `<title>`, and the numbers in a table nearby.
-enum Charts {
+package enum Charts {
     /// One stack of a column chart, from the bottom up.
-    struct Column {
+    package struct Column {
         let label: String
         let parts: [Part]
+
+        package init(label: String, parts: [Part]) {
+            self.label = label
+            self.parts = parts
+        }
 
         var total: Double { parts.reduce(0) { $0 + $1.value } }
     }
 
-    struct Part {
+    package struct Part {
         let value: Double
         /// Class of its colour.
         let style: String
         let title: String
+
+        package init(value: Double, style: String, title: String) {
+            self.value = value
+            self.style = style
+            self.title = title
+        }
     }
 
     /// One bar, cut into parts by their share of all.
@@ -35,8 +45,8 @@ enum Charts {
     /// Columns side by side over a common axis from zero.
     ///
     /// - Parameter tick: a value on the axis in words.
-    static func columns(_ columns: [Column], height: Double, label: String, tick: (Double) -> String) -> HTML {
-        let ticks = ticks(upTo: columns.map(\.total).max() ?? 0)
+    package static func columns(_ columns: [Column], height: Double, label: String, tick: (Double) -> String) -> HTML {
+        let ticks = Ticks.upTo(columns.map(\.total).max() ?? 0)
         guard let top = ticks.last else { return .tag("p", ["class": "note"], "Nothing to draw.") }
         let y = { (value: Double) in height * (1 - value / top) }
         let lines = ticks.flatMap { value -> [HTML] in
@@ -92,15 +102,6 @@ enum Charts {
         return .tag("svg", ["role": "img", "aria-label": label, "height": pixels(height + 22)], marks + [axis] + texts)
     }
 
-    /// 0 and a few round steps, the last of which is not below `largest`.
-    static func ticks(upTo largest: Double) -> [Double] {
-        guard largest > 0, largest.isFinite else { return [] }
-        let rough = largest / 4
-        let power = pow(10, floor(log10(rough)))
-        let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= rough } ?? 10 * power
-        return (0...Int((largest / step).rounded(.up))).map { Double($0) * step }
-    }
-
     /// Every how many labels one is shown, so that they do not run into each other where there is room for so many characters.
     private static func labelStep(_ labels: [String], room: Int) -> Int {
         let longest = labels.map(\.displayWidth).max() ?? 0
@@ -116,10 +117,14 @@ enum Charts {
             ], .tag("title", [:], .text(part.title)))
     }
 
-    private static func percent(_ share: Double) -> String { trimmed(NumberText.fixed(100 * share, decimals: 2)) + "%" }
-    private static func pixels(_ value: Double) -> String { trimmed(NumberText.fixed(value, decimals: 1)) }
+    private static func percent(_ share: Double) -> String { NumberText.trimmed(100 * share, decimals: 2) + "%" }
+    private static func pixels(_ value: Double) -> String { NumberText.trimmed(value, decimals: 1) }
+}
 
-    /// Without zeros at the end of a fraction.
+extension NumberText {
+    /// A number without zeros at the end of its fraction.
+    static func trimmed(_ value: Double, decimals: Int) -> String { trimmed(fixed(value, decimals: decimals)) }
+
     static func trimmed(_ text: String) -> String {
         guard text.contains(".") else { return text }
         let short = text.reversed().drop { $0 == "0" }

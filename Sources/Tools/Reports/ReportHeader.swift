@@ -6,8 +6,7 @@ import Operations
 /// What the model is, in a few numbers, and whether its file is whole.
 struct ReportHeader {
     let content: ReportContent
-
-    private static let problemLimit = 20
+    let verdicts: [Verdict]
 
     var html: [HTML] {
         [
@@ -19,8 +18,7 @@ struct ReportHeader {
                         "div", ["class": "tile", "title": tile.exact], .tag("b", [:], .text(tile.value)),
                         .tag("span", [:], .text(tile.name)))
                 }),
-            verdict,
-        ]
+        ] + ([verdict] + verdicts).map(\.html)
     }
 
     private var lead: String {
@@ -51,18 +49,22 @@ struct ReportHeader {
         return tiles
     }
 
-    private var verdict: HTML {
+    private var verdict: Verdict {
         let integrity = content.integrity
         guard integrity.problems.isEmpty else {
             let count = integrity.problems.count
-            return unsound(
-                "✗ Damaged", "\(Self.problems(count)); fetch or convert the file again. What its weights hold was not measured.",
-                integrity.problems)
+            return .bad(
+                "Damaged", "\(Self.problems(count)); fetch or convert the file again. What its weights hold was not measured.",
+                integrity.problems.map(Self.told))
         }
         guard integrity.flaws.isEmpty else {
-            return unsound("✗ Unsound", "\(Self.problems(integrity.flaws.count)). Every byte was read.", integrity.flaws)
+            return .bad("Unsound", "\(Self.problems(integrity.flaws.count)). Every byte was read.", integrity.flaws.map(Self.told))
         }
-        return .tag("div", ["class": "verdict good", "role": "status"], .tag("b", [:], "✓ Sound"), .tag("span", [:], .text(sound)))
+        return .good("Sound", sound)
+    }
+
+    private static func told(_ finding: IntegrityReport.Finding) -> [HTML] {
+        (finding.tensor.map { [.name($0), ": "] } ?? []) + [.text(finding.message)]
     }
 
     private var sound: String {
@@ -76,17 +78,6 @@ struct ReportHeader {
             default: "\(NumberText.grouped(integrity.checksumCount)) checksums are right"
             }
         return "\(read); \(covered)."
-    }
-
-    private func unsound(_ title: String, _ text: String, _ findings: [IntegrityReport.Finding]) -> HTML {
-        let listed = findings.prefix(Self.problemLimit).map { finding in
-            finding.tensor.map { HTML.tag("li", [:], .name($0), ": ", .text(finding.message)) } ?? .tag("li", [:], .text(finding.message))
-        }
-        let rest: [HTML] =
-            findings.count > listed.count ? [.tag("li", [:], "and \(NumberText.grouped(findings.count - listed.count)) more")] : []
-        return .tag(
-            "div", ["class": "verdict bad", "role": "status"], .tag("b", [:], .text(title)),
-            .tag("div", [:], .text(text), .tag("ul", [:], listed + rest)))
     }
 
     private static func problems(_ count: Int) -> String { "\(NumberText.grouped(count)) problem\(count == 1 ? "" : "s")" }

@@ -1,7 +1,9 @@
 import Glibc
 import Testing
+import Training
 
-@testable import Training
+@testable import Reports
+@testable import qtrain
 
 @Suite struct LossPlotTests {
     private static func close(_ a: [Double], _ b: [Double]) -> Bool {
@@ -17,7 +19,7 @@ import Testing
             ([10.82, 10.81], [10.81, 10.812, 10.814, 10.816, 10.818, 10.82], false),
         ])
     func hasRoundNumbers(_ losses: [Double], _ ticks: [Double], isLogarithmic: Bool) {
-        let axis = LossAxis(losses)
+        let axis = PlotAxis(losses)
         #expect(axis.isLogarithmic == isLogarithmic)
         #expect(Self.close(axis.ticks, ticks), "\(axis.ticks)")
         #expect(losses.allSatisfy { (-1e-9...1 + 1e-9).contains(axis.height($0)) })
@@ -28,9 +30,9 @@ import Testing
         var history = RunHistory()
         history.losses = (0..<steps).map { 4 / Double($0 + 1) }
         history.evaluations = steps > 1 ? [.init(step: 0, loss: 4), .init(step: steps, loss: 0.5)] : []
-        let svg = LossPlot(title: "a < b & \"c\"\u{7}", history: history).svg
+        let svg = history.plot(title: "a < b & \"c\"\u{7}").svg
         #expect(svg.hasPrefix("<svg ") && svg.hasSuffix("</svg>\n"))
-        #expect(svg.contains("<title>a &lt; b &amp; \"c\" </title>"))
+        #expect(svg.contains("<title>a &lt; b &amp; &quot;c&quot;\\u{7}</title>"))
         #expect(!svg.contains("nan") && !svg.contains("inf"))
         #expect(svg.split(separator: "<polyline ").count - 1 == (steps > 1 ? 3 : 0))
         #expect(svg.split(separator: "<circle ").count - 1 == history.evaluations.count)
@@ -42,7 +44,7 @@ import Testing
     @Test func smoothsWithoutLag() throws {
         var history = RunHistory()
         history.losses = (0..<800).map { ($0 < 400 ? 2 : 1) + ($0 % 2 == 0 ? 0.25 : -0.25) }
-        let svg = LossPlot(title: "", history: history).svg
+        let svg = history.plot(title: "").svg
         let line = try #require(svg.split(separator: "<polyline ").dropFirst().first { $0.contains("class=\"training\"") })
         let points = line.split(separator: "\"")[1].split(separator: " ").map { $0.split(separator: ",").compactMap { Double($0) } }
         try #require(points.count == 800)

@@ -1,5 +1,5 @@
 /// The colours of a report, each for light and for dark surroundings.
-enum ReportColors {
+enum Palette {
     struct Color {
         /// Of the custom property: `--text`.
         let name: String
@@ -43,4 +43,14 @@ enum ReportColors {
         Color(name: "heat-text-5", light: "#ffffff", dark: "#1d1204"),
         Color(name: "heat-text-6", light: "#ffffff", dark: "#1d1204"),
     ]
+
+    /// Those of a picture that stands on its own.
+    struct Plot {
+        let paper, ink, label, grid, faint, plain, dashed: String
+
+        static let light = Plot(
+            paper: "#ffffff", ink: "#1a1a1a", label: "#555555", grid: "#e3e3e3", faint: "#9db8d9", plain: "#1f5fa8", dashed: "#c2571a")
+        static let dark = Plot(
+            paper: "#16181c", ink: "#ececec", label: "#a8a8a8", grid: "#34373d", faint: "#3f5a7d", plain: "#6aa5ea", dashed: "#f0935a")
+    }
 }

@@ -1,39 +1,48 @@
 import ByteIO
-import Checkpoints
+package import Checkpoints
 import Glibc
 import JSONText
-import Operations
+package import Operations
 import TensorCore
 
 /// Everything a report tells, found out before the first line of it is written.
-struct ReportContent {
+package struct ReportContent {
     /// The last part of the path: where a model lies on this machine is nobody's business.
     let name: String
     let checkpoint: Checkpoint
     let listing: LayerListing
     let bands: LayerBands
-    let integrity: IntegrityReport
+    package let integrity: IntegrityReport
     /// Nil of a damaged model.
     let values: ReportValues?
     /// The model against its source, where one was given; nil as well of a damaged model.
     let comparison: ModelDiffReport?
     let sourceName: String?
-    let toolVersion: String
+    /// `qinspect 0.1.0`.
+    let maker: String
 
-    init(
-        _ checkpoint: Checkpoint, path: String, integrity: IntegrityReport, values: ReportValues?, comparison: ModelDiffReport?,
-        sourcePath: String?, toolVersion: String
-    ) {
+    /// Reads the model for its checksums, for what is in it, and against its source: `readByteCount` bytes.
+    ///
+    /// - Parameter maker: name and version of the tool.
+    package init(
+        _ checkpoint: Checkpoint, path: String, against source: Checkpoint?, sourcePath: String?, maker: String, resources: Resources
+    ) throws {
+        integrity = try IntegrityCheck(checkpoint, resources: resources).run()
+        // The values of a damaged file mean nothing, and some cannot even be read.
+        let isReadable = integrity.problems.isEmpty
+        values = try isReadable ? ReportValues(checkpoint, resources: resources) : nil
+        comparison = try isReadable ? source.map { try ModelDiff($0, checkpoint, resources: resources).run() } : nil
         self.checkpoint = checkpoint
-        self.integrity = integrity
-        self.values = values
-        self.comparison = comparison
-        self.toolVersion = toolVersion
+        self.maker = maker
         name = Self.name(of: path)
         sourceName = sourcePath.map(Self.name)
         listing = LayerListing(checkpoint, matching: nil)
         var seen: Set<String> = []
         bands = LayerBands(listing.rows.compactMap(\.layer).filter { seen.insert($0).inserted })
+    }
+
+    package static func readByteCount(_ checkpoint: Checkpoint, against source: Checkpoint?) -> Int {
+        2 * checkpoint.storedByteCount + (source?.storedByteCount ?? 0)
     }
 
     /// Types of storage, the one with most weights first; those beyond what charts tell apart share the last class.

@@ -68,10 +68,10 @@ struct SizeSection {
                 })
         }
         let rows = bands.enumerated().map { HTML.row(.name(content.bands.bands[$0].label), cells: cells($1)) }
-        let legend = types.prefix(ReportColors.typeCount).enumerated().map { index, type in
+        let legend = types.prefix(Palette.typeCount).enumerated().map { index, type in
             HTML.tag(
                 "span", [:], .tag("span", ["class": "swatch \(Self.style(index))"]),
-                .text(index + 1 == ReportColors.typeCount && types.count > index + 1 ? "others" : type))
+                .text(index + 1 == Palette.typeCount && types.count > index + 1 ? "others" : type))
         }
         return [
             .tag("h3", [:], "By layer"), .tag("div", ["class": "legend"], legend),
@@ -105,10 +105,10 @@ struct SizeSection {
     /// `50 kB` rather than `50.0 kB`.
     private static func tick(_ byteCount: Int) -> String {
         let parts = NumberText.byteCount(byteCount).split(separator: " ").map(String.init)
-        return ([Charts.trimmed(parts[0])] + parts.dropFirst()).joined(separator: " ")
+        return ([NumberText.trimmed(parts[0])] + parts.dropFirst()).joined(separator: " ")
     }
 
     private static func byteCount(_ rows: Rows) -> Int { rows.reduce(0) { $0 + $1.byteCount } }
 
-    private static func style(_ index: Int) -> String { "type-\(min(index, ReportColors.typeCount - 1))" }
+    private static func style(_ index: Int) -> String { "type-\(min(index, Palette.typeCount - 1))" }
 }

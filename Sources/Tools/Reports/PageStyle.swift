@@ -1,8 +1,8 @@
-/// The style sheet of a report. No rule names a colour: all come from `ReportColors`, so that each has its dark twin.
-enum ReportStyle {
+/// The style sheet of a report. No rule names a colour: all come from `Palette`, so that each has its dark twin.
+enum PageStyle {
     static var css: String {
-        let light = ReportColors.all.map { "--\($0.name):\($0.light);" }.joined()
-        let dark = ReportColors.all.map { "--\($0.name):\($0.dark);" }.joined()
+        let light = Palette.all.map { "--\($0.name):\($0.light);" }.joined()
+        let dark = Palette.all.map { "--\($0.name):\($0.dark);" }.joined()
         return """
 
             :root{color-scheme:light dark;\(light)}
@@ -88,8 +88,8 @@ enum ReportStyle {
 
     /// Classes of the steps of a scale.
     private static var steps: String {
-        let heat = (0..<ReportColors.heatStepCount).map { ".heat-\($0){background:var(--heat-\($0));color:var(--heat-text-\($0))}" }
-        let types = (0..<ReportColors.typeCount).map { ".type-\($0){fill:var(--type-\($0));background:var(--type-\($0))}" }
+        let heat = (0..<Palette.heatStepCount).map { ".heat-\($0){background:var(--heat-\($0));color:var(--heat-text-\($0))}" }
+        let types = (0..<Palette.typeCount).map { ".type-\($0){fill:var(--type-\($0));background:var(--type-\($0))}" }
         return (heat + types + [".exact{color:var(--muted);border:1px dashed var(--line)}"]).joined(separator: "\n")
     }
 

@@ -1,0 +1,85 @@
+import Checkpoints
+import CommandLineKit
+import JSONText
+import Operations
+import Quantization
+import ToolSupport
+
+/// Errors of weights, layer by layer.
+struct WeightReport {
+    private struct Layer {
+        let name: String
+        var rows: [RoundtripReport.Row] = []
+
+        var elementCount: Int { rows.reduce(0) { $0 + $1.statistics.elementCount } }
+        /// Norm of all errors by the norm of all weights.
+        var relativeRMSE: Double {
+            let error = rows.reduce(0) { $0 + $1.statistics.errorSquareSum }
+            return error == 0 ? 0 : (error / rows.reduce(0) { $0 + $1.statistics.referenceSquareSum }).squareRoot()
+        }
+        var worst: RoundtripReport.Row? { rows.max { $0.relativeRMSE < $1.relativeRMSE } }
+        var largestBoundShare: Double? { rows.compactMap(\.largestBoundShare).max() }
+    }
+
+    private let report: RoundtripReport
+    private let layers: [Layer]
+
+    init(_ report: RoundtripReport) {
+        self.report = report
+        var byName: [String: Layer] = [:]
+        for row in report.rows where row.isQuantized || row.relativeRMSE != 0 {
+            let name = LayerListing.layer(of: row.name) ?? "outside of layers"
+            byName[name, default: Layer(name: name)].rows.append(row)
+        }
+        layers = byName.values.sorted { NaturalOrder.precedes($0.name, $1.name) }
+    }
+
+    var failures: [String] { roundtripFailures(of: report) }
+
+    func table() -> Table {
+        var table = Table([
+            .init("layer", canShrink: true), .init("weights", .right), .init("rel RMSE", .decimal), .init("of bound", .right),
+            .init("worst tensor", canShrink: true), .init("rel RMSE", .decimal),
+        ])
+        for layer in layers {
+            table.addRow([
+                .init(layer.name), .init(NumberText.grouped(layer.elementCount)), .init(Self.shown(layer.relativeRMSE)),
+                .init(layer.largestBoundShare.map { NumberText.percent($0, decimals: 1) } ?? "-"),
+                .init(
+                    layer.worst.map { String($0.name.dropFirst(layer.name == LayerListing.layer(of: $0.name) ? layer.name.count + 1 : 0)) }
+                        ?? ""),
+                .init(layer.worst.map { Self.shown($0.relativeRMSE) } ?? ""),
+            ])
+        }
+        if let totals = report.quantizedTotals {
+            table.addTotal([
+                "all quantized weights", .init(NumberText.grouped(totals.elementCount)), .init(Self.shown(totals.relativeError)),
+            ])
+        }
+        return table
+    }
+
+    private static func shown(_ error: Double) -> String { NumberText.fixed(error, decimals: 5) }
+
+    var document: JSONObject {
+        let layers = layers.map { layer -> JSONValue in
+            .object([
+                "name": .string(layer.name), "weights": .integer(layer.elementCount), "relative_rmse": .double(layer.relativeRMSE),
+                "share_of_bound": layer.largestBoundShare.map { .double($0) } ?? .null,
+                "tensors": .array(
+                    layer.rows.map { row in
+                        .object([
+                            "name": .string(row.name), "type": .string(row.typeName), "relative_rmse": .double(row.relativeRMSE),
+                            "snr_db": .double(row.statistics.decibels), "cosine": .double(row.statistics.cosineSimilarity),
+                            "share_of_bound": row.largestBoundShare.map { .double($0) } ?? .null,
+                        ])
+                    }),
+            ])
+        }
+        return JSONObject([
+            "quantized": report.quantizedTotals.map { .object($0.document) } ?? .null, "missing": .strings(report.missing),
+            "extra": .strings(report.extra), "mismatched": .strings(report.mismatched.map(\.name)), "layers": .array(layers),
+            "unchanged_tensors": .integer(report.rows.count { !$0.isQuantized && $0.relativeRMSE == 0 }),
+        ])
+    }
+}
