@@ -53,7 +53,7 @@ import Testing
             .run(path: path, isFolder: false, replaces: false)
         let file = try SafetensorsFile(path: path)
         let index = try #require(file.tensors.firstIndex { $0.name == "qnf.undo/1" })
-        return try file.undoBytes(ofTensor: index, 0..<file.tensors[index].byteCount)
+        return try file.bytes(ofTensor: index, 0..<file.tensors[index].byteCount)
     }
 
     private static func directoryText(_ record: [UInt8]) throws -> String {

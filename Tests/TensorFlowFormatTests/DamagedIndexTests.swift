@@ -1,4 +1,5 @@
 import ByteIO
+import TensorCore
 import TestSupport
 import Testing
 

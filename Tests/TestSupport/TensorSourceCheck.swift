@@ -1,4 +1,4 @@
-package import ByteIO
+import ByteIO
 package import TensorCore
 
 /// What a source of tensors does against the promises of `TensorSource`; empty where it keeps them all.
@@ -83,18 +83,5 @@ private struct TensorCheck {
             }
         }
         return nil
-    }
-}
-
-extension TensorSource {
-    /// All bytes of a tensor.
-    package func bytes(ofTensor index: Int) throws(FileError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0xee, count: tensors[index].byteCount)
-        var failure: FileError?
-        bytes.withUnsafeMutableBytes { buffer in
-            do throws(FileError) { try read(tensor: index, atByteOffset: 0, into: buffer) } catch { failure = error }
-        }
-        if let failure { throw failure }
-        return bytes
     }
 }

@@ -65,17 +65,7 @@ package final class InputFile: Sendable {
                 path, at: "byte \(offset)", "\(count) bytes are needed here, but the file has \(byteCount)",
                 hint: "the file is shorter than its own header says; fetch it again")
         }
-        var failure: FileError?
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            do throws(FileError) {
-                try read(atOffset: offset, into: UnsafeMutableRawBufferPointer(buffer))
-                initialized = count
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        return bytes
+        return try [UInt8](count: count) { buffer throws(FileError) in try read(atOffset: offset, into: buffer) }
     }
 
     /// The whole file, refused where it is longer than `limit` bytes.

@@ -42,11 +42,7 @@ package final class OutputFile: Sendable {
     }
 
     package func write(_ bytes: [UInt8], atOffset offset: Int) throws(FileError) {
-        var failure: FileError?
-        bytes.withUnsafeBytes { buffer in
-            do throws(FileError) { try write(buffer, atOffset: offset) } catch { failure = error }
-        }
-        if let failure { throw failure }
+        try bytes.withBytes { buffer throws(FileError) in try write(buffer, atOffset: offset) }
     }
 
     /// Fills `buffer` with what was written at `offset`; a part that was not written yet is an error or zeros.

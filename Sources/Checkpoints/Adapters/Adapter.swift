@@ -100,11 +100,9 @@ package struct Adapter: Sendable {
 
     /// Fills `bytes` with stored bytes of a tensor, from byte `offset` of it on.
     func read(_ tensor: AdapterTensor, atByteOffset offset: Int, into bytes: inout [UInt8]) throws(FileError) {
-        var failure: FileError?
-        bytes.withUnsafeMutableBytes { buffer in
-            do throws(FileError) { try source.read(tensor: tensor.index, atByteOffset: offset, into: buffer) } catch { failure = error }
+        try bytes.withMutableBytes { buffer throws(FileError) in
+            try source.read(tensor: tensor.index, atByteOffset: offset, into: buffer)
         }
-        if let failure { throw failure }
     }
 
     /// Refuses a tensor whose bytes have another checksum than the file says.

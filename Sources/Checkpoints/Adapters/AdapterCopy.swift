@@ -38,11 +38,7 @@ extension Adapter {
             try read(tensor, atByteOffset: start, into: &bytes)
             try checkFinite(bytes, of: tensor, from: start / (tensor.info.scalarType.bitCount / 8))
             checksum.append(bytes)
-            var failure: FileError?
-            bytes.withUnsafeBytes { buffer in
-                do throws(FileError) { try writer.write(buffer, tensor: index, atByteOffset: start) } catch { failure = error }
-            }
-            if let failure { throw failure }
+            try bytes.withBytes { buffer throws(FileError) in try writer.write(buffer, tensor: index, atByteOffset: start) }
         }
         try checkChecksum(checksum, ofTensor: tensor.index)
     }

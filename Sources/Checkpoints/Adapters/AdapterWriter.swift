@@ -63,11 +63,7 @@ package struct AdapterWriter: Sendable {
                 writer.file.path, at: "tensor '\(info.name)'",
                 "element \(element) would be \(values[element]), which \(info.scalarType.rawValue) cannot hold as a finite number")
         }
-        var failure: FileError?
-        bytes.withUnsafeBytes { buffer in
-            do throws(FileError) { try write(buffer, tensor: index) } catch { failure = error }
-        }
-        if let failure { throw failure }
+        try bytes.withBytes { buffer throws(FileError) in try write(buffer, tensor: index) }
     }
 
     /// Writes the header and returns the files to commit; every tensor has been written completely.

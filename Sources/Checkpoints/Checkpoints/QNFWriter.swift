@@ -35,12 +35,8 @@ package struct QNFWriter: Sendable {
         try writer.write(bytes, tensor: index, atByteOffset: offset)
     }
 
-    package func write<Element>(_ elements: [Element], stored index: Int) throws(FileError) {
-        var failure: FileError?
-        elements.withUnsafeBytes { buffer in
-            do throws(FileError) { try write(buffer, stored: index) } catch { failure = error }
-        }
-        if let failure { throw failure }
+    package func write<Element: BitwiseCopyable>(_ elements: [Element], stored index: Int) throws(FileError) {
+        try elements.withBytes { buffer throws(FileError) in try write(buffer, stored: index) }
     }
 
     /// Reads back bytes of a stored tensor that were written.

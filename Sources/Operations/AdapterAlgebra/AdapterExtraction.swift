@@ -189,12 +189,6 @@ extension Checkpoint {
     /// The stored bytes of a plain tensor.
     fileprivate func bytes(of tensor: LogicalTensor) throws(FileError) -> [UInt8] {
         guard case .plain(let index) = tensor.storage else { preconditionFailure("4-bit weights hold floating-point numbers") }
-        var bytes = [UInt8](repeating: 0, count: source.tensors[index].byteCount)
-        var failure: FileError?
-        bytes.withUnsafeMutableBytes { buffer in
-            do throws(FileError) { try source.read(tensor: index, atByteOffset: 0, into: buffer) } catch { failure = error }
-        }
-        if let failure { throw failure }
-        return bytes
+        return try source.bytes(ofTensor: index)
     }
 }

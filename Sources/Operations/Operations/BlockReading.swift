@@ -67,7 +67,7 @@ struct BlockReading {
         let (packed, values) = try wholeBlocks(range)
         var code: [UInt8] = [0]
         if tensor.nested != nil {
-            try code.fill { buffer throws(FileError) in try source.read(tensor: tensor.absmax, atByteOffset: number, into: buffer) }
+            try code.withMutableBytes { buffer throws(FileError) in try source.read(tensor: tensor.absmax, atByteOffset: number, into: buffer) }
         }
         return TensorSlice.Block(
             number: number, firstPlace: place(of: range.lowerBound), lastPlace: place(of: range.upperBound - 1),
@@ -86,20 +86,9 @@ struct BlockReading {
     private func wholeBlocks(_ range: Range<Int>) throws(FileError) -> (packed: [UInt8], values: [Float]) {
         var packed = [UInt8](repeating: 0, count: (range.count + 1) / 2)
         var values = [Float](repeating: 0, count: range.count)
-        try packed.fill { packed throws(FileError) in
-            try values.fill { values throws(FileError) in try reader.dequantize(range, as: .f32, codes: packed, into: values) }
+        try packed.withMutableBytes { packed throws(FileError) in
+            try values.withMutableBytes { values throws(FileError) in try reader.dequantize(range, as: .f32, codes: packed, into: values) }
         }
         return (packed, values)
-    }
-}
-
-extension Array where Element: BitwiseCopyable {
-    /// Lets a typed throw pass through the closure that lends the memory.
-    mutating func fill(_ body: (UnsafeMutableRawBufferPointer) throws(FileError) -> Void) throws(FileError) {
-        var failure: FileError?
-        withUnsafeMutableBytes { buffer in
-            do throws(FileError) { try body(buffer) } catch { failure = error }
-        }
-        if let failure { throw failure }
     }
 }

@@ -80,7 +80,7 @@ package struct TensorSlice: Sendable {
             let endBit = firstBit + frame.columns.count * type.bitCount
             let first = firstBit / 8
             var bytes = [UInt8](repeating: 0, count: (endBit + 7) / 8 - first)
-            try bytes.fill { buffer throws(FileError) in try source.read(tensor: stored, atByteOffset: first, into: buffer) }
+            try bytes.withMutableBytes { buffer throws(FileError) in try source.read(tensor: stored, atByteOffset: first, into: buffer) }
             runs.append(
                 bytes.withUnsafeBytes { .decode($0, of: type, firstBit: firstBit - 8 * first, count: frame.columns.count) })
         }

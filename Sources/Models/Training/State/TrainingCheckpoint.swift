@@ -44,18 +44,16 @@ package enum TrainingCheckpoint {
         var evaluations = history.evaluations.flatMap { [Double($0.step), $0.loss] }
         let output = try AtomicOutput(destination: path, replaces: true)
         let file = try output.file()
-        var failure: FileError?
-        losses.withUnsafeMutableBytes { losses in
-            evaluations.withUnsafeMutableBytes { evaluations in
+        try losses.withMutableBytes { losses throws(FileError) in
+            try evaluations.withMutableBytes { evaluations throws(FileError) in
                 let parts =
                     parts(parameters, optimizer, best) + [
                         Part(name: lossesName, type: .f64, dimensions: [losses.count / 8], bytes: losses),
                         Part(name: evaluationsName, type: .f64, dimensions: [evaluations.count / 16, 2], bytes: evaluations),
                     ]
-                do throws(FileError) { try write(parts, to: file, step: step, identity: identity) } catch { failure = error }
+                try write(parts, to: file, step: step, identity: identity)
             }
         }
-        if let failure { throw failure }
         try output.commit([file])
     }
 
@@ -161,13 +159,7 @@ package enum TrainingCheckpoint {
     private static func doubles(_ file: SafetensorsFile, _ index: Int?, dimensions: [Int]?) throws(FileError) -> [Double] {
         guard let index, file.tensors[index].scalarType == .f64, dimensions.map({ $0 == file.tensors[index].shape.dimensions }) ?? true
         else { throw FileError(file.path, "the losses of its steps are not as many as its steps") }
-        var values = [Double](repeating: 0, count: file.tensors[index].elementCount)
-        var failure: FileError?
-        values.withUnsafeMutableBytes { buffer in
-            do throws(FileError) { try read(file, index, into: buffer) } catch { failure = error }
-        }
-        if let failure { throw failure }
-        return values
+        return try [Double](count: file.tensors[index].elementCount) { buffer throws(FileError) in try read(file, index, into: buffer) }
     }
 
     private static func read(_ file: SafetensorsFile, _ index: Int, into bytes: UnsafeMutableRawBufferPointer) throws(FileError) {

@@ -84,16 +84,10 @@ package struct BaseValues: Sendable {
             stored.deallocate()
             spare.deallocate()
         }
-        var failure: FileError?
-        let elements = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-            do throws(FileError) {
-                try read(
-                    0..<count, stored: UnsafeMutableRawBufferPointer(rebasing: stored[..<storedByteCount(count)]), spare: spare,
-                    into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
-                initialized = count
-            } catch { failure = error }
+        return try [Float](count: count) { buffer throws(FileError) in
+            try read(
+                0..<count, stored: UnsafeMutableRawBufferPointer(rebasing: stored[..<storedByteCount(count)]), spare: spare,
+                into: buffer.bindMemory(to: Float.self))
         }
-        if let failure { throw failure }
-        return elements
     }
 }

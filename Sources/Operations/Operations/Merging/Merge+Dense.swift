@@ -208,11 +208,7 @@ extension Merge {
     private func copy(_ records: SafetensorsFile, to writer: SafetensorsWriter) throws {
         for index in records.tensors.indices {
             try pieces(of: records, tensor: index) { bytes, offset in
-                var failure: FileError?
-                bytes.withUnsafeBytes { buffer in
-                    do throws(FileError) { try writer.write(buffer, tensor: index, atByteOffset: offset) } catch { failure = error }
-                }
-                if let failure { throw failure }
+                try bytes.withBytes { buffer throws(FileError) in try writer.write(buffer, tensor: index, atByteOffset: offset) }
             }
         }
     }
@@ -220,7 +216,7 @@ extension Merge {
     private func pieces(of file: SafetensorsFile, tensor: Int, _ body: ([UInt8], Int) throws -> Void) throws {
         let byteCount = file.tensors[tensor].byteCount
         for start in stride(from: 0, to: byteCount, by: 1 << 20) {
-            try body(try file.undoBytes(ofTensor: tensor, start..<min(start + (1 << 20), byteCount)), start)
+            try body(try file.bytes(ofTensor: tensor, start..<min(start + (1 << 20), byteCount)), start)
         }
     }
 }

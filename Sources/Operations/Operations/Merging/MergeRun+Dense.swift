@@ -93,7 +93,7 @@ extension MergeRun {
             let ranges = Chunks.ranges(count: info.byteCount, limit: Self.chunkElementCount * max(1, info.scalarType.bitCount / 8), unit: 1)
             let sequence = undo.sequence(count: ranges.count)
             try resources.pool.forEach(count: ranges.count) { chunk, _ in
-                let bytes = try plan.base.source.undoBytes(ofTensor: tensor, ranges[chunk])
+                let bytes = try plan.base.source.bytes(ofTensor: tensor, ranges[chunk])
                 try bytes.withUnsafeBytes { try sequence.set($0, chunk, .numbers) }
             }
             result.undone.append(

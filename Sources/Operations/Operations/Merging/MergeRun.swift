@@ -170,7 +170,7 @@ struct MergeRun: Sendable {
     func undoState(of previous: LogicalTensor, _ state: QuantState, _ result: inout Result) throws {
         guard let undo, let quantized = previous.quantized else { return }
         let info = plan.base.source.tensors[quantized.stateBlob]
-        let bytes = try plan.base.source.undoBytes(ofTensor: quantized.stateBlob, 0..<info.byteCount)
+        let bytes = try plan.base.source.bytes(ofTensor: quantized.stateBlob, 0..<info.byteCount)
         guard bytes != Array(state.jsonText.utf8) else { return }
         result.undone.append(
             UndoDirectory.Tensor(
@@ -182,7 +182,7 @@ struct MergeRun: Sendable {
     func undoDifference(ofStored tensor: Int, written: [UInt8], _ result: inout Result) throws {
         guard let undo else { return }
         let info = plan.base.source.tensors[tensor]
-        let before = try plan.base.source.undoBytes(ofTensor: tensor, 0..<info.byteCount)
+        let before = try plan.base.source.bytes(ofTensor: tensor, 0..<info.byteCount)
         guard before != written else { return }
         precondition(before.count == written.count, "parts of the same weight have the same sizes")
         let room = UnsafeMutableRawBufferPointer.allocate(

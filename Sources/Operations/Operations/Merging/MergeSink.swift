@@ -15,11 +15,7 @@ protocol MergeSink: Sendable {
 extension MergeSink {
     /// All bytes of a small stored tensor.
     func write<Element: BitwiseCopyable>(_ elements: [Element], stored index: Int) throws(FileError) {
-        var failure: FileError?
-        elements.withUnsafeBytes { buffer in
-            do throws(FileError) { try write(buffer, stored: index, atByteOffset: 0) } catch { failure = error }
-        }
-        if let failure { throw failure }
+        try elements.withBytes { buffer throws(FileError) in try write(buffer, stored: index, atByteOffset: 0) }
     }
 }
 

@@ -101,7 +101,7 @@ private final class ComparingSink: MergeSink {
 
     func write(_ bytes: UnsafeRawBufferPointer, stored index: Int, atByteOffset offset: Int) throws(FileError) {
         guard let tensor = indices[index] else { return }
-        let found = try merged.source.undoBytes(ofTensor: tensor, offset..<offset + bytes.count)
+        let found = try merged.source.bytes(ofTensor: tensor, offset..<offset + bytes.count)
         let difference = found.withUnsafeBytes { found in
             found.elementsEqual(bytes) ? nil : zip(found, bytes).enumerated().first { $1.0 != $1.1 }?.offset
         }
@@ -119,7 +119,7 @@ private final class ComparingSink: MergeSink {
     func compare(_ state: [UInt8], withState number: Int) throws(FileError) {
         let index = firstState + number
         guard let tensor = indices[index] else { return }
-        let found = try merged.source.undoBytes(ofTensor: tensor, 0..<merged.source.tensors[tensor].byteCount)
+        let found = try merged.source.bytes(ofTensor: tensor, 0..<merged.source.tensors[tensor].byteCount)
         findings.withLock { findings in
             findings.comparedByteCount += found.count
             guard found != state else { return }

@@ -25,7 +25,7 @@ struct UndoRecord: Sendable {
             throw damage("is \(info.scalarType.rawValue) with \(info.byteCount) bytes, but a record is U8 with at least 32")
         }
         let end = info.byteCount - UndoRecordWriter.footerByteCount
-        let footer = try source.undoBytes(ofTensor: tensor, end..<info.byteCount)
+        let footer = try source.bytes(ofTensor: tensor, end..<info.byteCount)
         var reader = ByteReader(footer)
         let fields: (offset: UInt64, byteCount: UInt64, checksum: UInt32, own: UInt32)
         do {
@@ -46,7 +46,7 @@ struct UndoRecord: Sendable {
             throw damage("its checksum is \(found), but it says \(CRC32C(value: fields.checksum))")
         }
         let payloadByteCount = Int(fields.offset)
-        let stream = try source.undoBytes(ofTensor: tensor, payloadByteCount..<end)
+        let stream = try source.bytes(ofTensor: tensor, payloadByteCount..<end)
         guard let text = ZlibStream.decompress(stream, limit: Self.directoryByteCountLimit) else {
             throw damage("its directory is no zlib stream")
         }
@@ -64,7 +64,7 @@ struct UndoRecord: Sendable {
     /// The content of stream `index` of `items`, of at most `limit` bytes.
     func content(_ items: UndoDirectory.Items, _ index: Int, limit: Int) throws(FileError) -> [UInt8] {
         let offset = items.offset + items.byteCounts[..<index].reduce(0, +)
-        let stream = try source.undoBytes(ofTensor: tensor, offset..<offset + items.byteCounts[index])
+        let stream = try source.bytes(ofTensor: tensor, offset..<offset + items.byteCounts[index])
         guard let content = ZlibStream.decompress(stream, limit: limit) else {
             throw problem("the stream at byte \(offset) is no zlib stream of at most \(limit) bytes")
         }
@@ -81,17 +81,8 @@ struct UndoRecord: Sendable {
         var checksum = CRC32C()
         let step = 1 << 20
         for start in stride(from: 0, to: byteCount, by: step) {
-            checksum.append(try source.undoBytes(ofTensor: tensor, start..<min(start + step, byteCount)))
+            checksum.append(try source.bytes(ofTensor: tensor, start..<min(start + step, byteCount)))
         }
         return checksum
-    }
-}
-
-extension TensorSource {
-    /// A copy of bytes of a tensor.
-    func undoBytes(ofTensor index: Int, _ range: Range<Int>) throws(FileError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: range.count)
-        try bytes.fill { buffer throws(FileError) in try read(tensor: index, atByteOffset: range.lowerBound, into: buffer) }
-        return bytes
     }
 }
