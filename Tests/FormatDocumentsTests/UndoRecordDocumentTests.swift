@@ -1,5 +1,6 @@
 import Adapters
 import ByteIO
+import Compression
 import Checkpoints
 import JSONText
 import SafetensorsFormat

@@ -1,4 +1,5 @@
 package import ByteIO
+import Compression
 import JSONText
 
 /// Records to learn from, read from one file.
@@ -45,7 +46,7 @@ package struct DataSet: Sendable {
         try refuseForeign(try file.bytes(atOffset: 0, count: min(ForeignData.headByteCount, file.byteCount)), name: name, path: path)
         var bytes = try file.allBytes(limit: byteCountLimit)
         if Gzip.isGzip(bytes) {
-            bytes = try Gzip.expand(bytes, path: path, limit: byteCountLimit)
+            bytes = try Gzip.expand(bytes, path: path, limit: byteCountLimit, of: "a data set")
             if name.hasSuffix(".gz") { name.removeLast(3) }
             try refuseForeign(bytes, name: name, path: path)
         }

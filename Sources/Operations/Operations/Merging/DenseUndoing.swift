@@ -61,7 +61,7 @@ struct DenseUndoing: Sendable {
         _ chunk: Int, before: UnsafeRawBufferPointer, found: UnsafeRawBufferPointer, room: UnsafeMutableRawBufferPointer
     ) throws {
         guard let kept else { return }
-        try kept.streams.set(SparseDifference.encode(before, from: found, room: room), factorCount + chunk, .difference)
+        try kept.streams.set(difference: SparseDifference.encode(before, from: found, room: room), factorCount + chunk)
     }
 
     /// The entry of the directory, once all chunks are written.

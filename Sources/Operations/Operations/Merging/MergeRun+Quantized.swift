@@ -80,7 +80,7 @@ extension MergeRun {
             }
             guard let sequence else { return }
             let room = buffer(.sparse, worker: worker, byteCount: SparseDifference.byteCountLimit(codes.count))
-            try sequence.set(SparseDifference.encode(before, from: UnsafeRawBufferPointer(codes), room: room), chunk, .difference)
+            try sequence.set(difference: SparseDifference.encode(before, from: UnsafeRawBufferPointer(codes), room: room), chunk)
         }
         if let sequence, let previous {
             let info = plan.base.source.tensors[previous.codes]

@@ -189,7 +189,10 @@ struct MergeRun: Sendable {
             byteCount: SparseDifference.byteCountLimit(before.count), alignment: 64)
         defer { room.deallocate() }
         let items = try before.withUnsafeBytes { before in
-            try written.withUnsafeBytes { try undo.append(SparseDifference.encode(before, from: $0, room: room), .difference) }
+            try written.withUnsafeBytes { written in
+                let difference = SparseDifference.encode(before, from: written, room: room)
+                return try undo.append(difference, SparseDifference.content(of: difference))
+            }
         }
         result.undone.append(
             UndoDirectory.Tensor(

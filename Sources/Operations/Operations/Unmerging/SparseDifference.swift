@@ -1,4 +1,5 @@
 import CKernels
+import Compression
 
 /// The bytes in which two equally long runs differ, as an undo record keeps them.
 ///
@@ -28,9 +29,9 @@ enum SparseDifference {
         return UnsafeRawBufferPointer(start: base, count: 4 + counts.gapCount + counts.valueCount)
     }
 
-    /// Where the values of an encoding begin.
-    static func valuesOffset(of difference: UnsafeRawBufferPointer) -> Int {
-        4 + Int(UInt32(littleEndian: difference.loadUnaligned(as: UInt32.self)))
+    /// How an encoding is compressed: gaps have other bytes than values.
+    static func content(of difference: UnsafeRawBufferPointer) -> ZlibStream.Content {
+        .numbersInTwoParts(boundary: 4 + Int(UInt32(littleEndian: difference.loadUnaligned(as: UInt32.self))))
     }
 
     /// The longest encoding of the difference of runs of `byteCount` bytes.

@@ -1,4 +1,5 @@
 import ByteIO
+import Compression
 import JSONText
 import TensorCore
 

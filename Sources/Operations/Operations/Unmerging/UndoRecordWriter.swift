@@ -1,4 +1,5 @@
 import ByteIO
+import Compression
 import JSONText
 import Synchronization
 
@@ -94,6 +95,11 @@ final class UndoRecordWriter: Sendable {
                     state.byteCounts.append(next.count)
                 }
             }
+        }
+
+        /// Likewise of an encoded `SparseDifference`.
+        func set(difference: UnsafeRawBufferPointer, _ index: Int) throws {
+            try set(difference, index, SparseDifference.content(of: difference))
         }
 
         /// Where they lie, once all are there; nothing else was written meanwhile.

@@ -1,14 +1,15 @@
-import ByteIO
+package import ByteIO
 import CZlib
 
 /// Reads gzip files: one member or several one after another, each with its checksum.
-enum Gzip {
-    static func isGzip(_ bytes: [UInt8]) -> Bool { bytes.count >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b }
+package enum Gzip {
+    package static func isGzip(_ bytes: [UInt8]) -> Bool { bytes.count >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b }
 
     /// - Parameters:
     ///   - path: for messages.
-    ///   - limit: bytes that the text may have; a few kilobytes of gzip can hold gigabytes.
-    static func expand(_ bytes: [UInt8], path: String, limit: Int) throws(FileError) -> [UInt8] {
+    ///   - limit: bytes that the content may have; a few kilobytes of gzip can hold gigabytes.
+    ///   - kind: what the content is, for messages: "a data set".
+    package static func expand(_ bytes: [UInt8], path: String, limit: Int, of kind: String) throws(FileError) -> [UInt8] {
         var stream = z_stream()
         // 16 asks for gzip's own header and checksum.
         guard inflateInit2_(&stream, MAX_WBITS + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
@@ -24,7 +25,7 @@ enum Gzip {
             output += chunk[..<produced]
             consumed = bytes.count - left
             guard output.count <= limit else {
-                throw FileError(path, "expands to more than \(limit) bytes, the most that is read of a data set")
+                throw FileError(path, "expands to more than \(limit) bytes, the most that is read of \(kind)")
             }
             if status == Z_STREAM_END {
                 if consumed == bytes.count { return output }

@@ -2,23 +2,32 @@ import CKernels
 import CZlib
 
 /// One zlib stream, whole in memory.
-enum ZlibStream {
+package enum ZlibStream {
     /// What the bytes are like, and so what compression they repay.
-    enum Content {
+    package enum Content: Sendable, Hashable {
         /// Text with repetitions.
         case text
         /// Floats, which repeat nothing but have bytes that are more frequent than others.
         case numbers
-        /// A `SparseDifference`: the same, and other bytes are frequent in its gaps than in its values.
-        case difference
+        /// The same, and other bytes are frequent before a boundary (an offset) than after it.
+        case numbersInTwoParts(boundary: Int)
+
+        /// Where the second part begins; nil of text.
+        fileprivate var boundary: Int? {
+            switch self {
+            case .text: nil
+            case .numbers: 0
+            case .numbersInTwoParts(let boundary): boundary
+            }
+        }
     }
 
     /// Compresses `bytes`; other versions of zlib may give other bytes for the same content.
-    static func compress(_ bytes: [UInt8], _ content: Content) -> [UInt8] { bytes.withUnsafeBytes { compress($0, content) } }
+    package static func compress(_ bytes: [UInt8], _ content: Content) -> [UInt8] { bytes.withUnsafeBytes { compress($0, content) } }
 
-    static func compress(_ bytes: UnsafeRawBufferPointer, _ content: Content) -> [UInt8] {
-        guard content != .text, bytes.count >= literalByteCount else { return deflated(bytes, content) }
-        return literals(bytes, boundary: content == .difference ? SparseDifference.valuesOffset(of: bytes) : 0)
+    package static func compress(_ bytes: UnsafeRawBufferPointer, _ content: Content) -> [UInt8] {
+        guard let boundary = content.boundary, bytes.count >= literalByteCount else { return deflated(bytes, content) }
+        return literals(bytes, boundary: boundary)
     }
 
     /// From here on a table of codes in each block costs little, and zlib much: a tenth of the speed for the same length.
@@ -60,7 +69,7 @@ enum ZlibStream {
     }
 
     /// The content of a stream that takes all of `bytes`; nil where it is damaged or longer than `limit`.
-    static func decompress(_ bytes: [UInt8], limit: Int) -> [UInt8]? {
+    package static func decompress(_ bytes: [UInt8], limit: Int) -> [UInt8]? {
         var stream = z_stream()
         guard bytes.count <= UInt32.max, inflateInit_(&stream, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }
         defer { inflateEnd(&stream) }
