@@ -22,12 +22,12 @@ let kernelFlags =
 /// only on what `sideways` names; anything else fails the build. `make lint` checks that nothing else is imported.
 let layers: [(name: String, rooms: Set<String>)] = [
     ("C", ["CKernels", "CSystem", "CZlib", "COpenBLAS"]),
-    ("Bytes", ["ByteIO", "JSONText", "Parallelism"]),
+    ("Bytes", ["ByteIO", "JSONText", "Compression", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["SafetensorsFormat", "TensorFlowFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Training"]),
-    ("Operations", ["Operations", "AdapterAlgebra"]),
+    ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
     (
         "Tools",
         ["CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport", "qconvert", "qinspect", "qmerge", "qrun", "qtrain", "qverify"]
@@ -35,9 +35,10 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Development", ["kernelbench", "toolbench", "fuzz"]),
 ]
 let sideways: [String: Set<String>] = [
-    "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"], "Adapters": ["Architectures"],
+    "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"], "Adapters": ["Architectures"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
-    "AdapterAlgebra": ["Operations"],
+    "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
+    "AdapterAlgebra": ["Streaming", "Merging"],
     "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
     "qconvert": ["CommandLineKit", "ToolSupport"], "qinspect": ["CommandLineKit", "Reports", "ToolSupport"],
     "qmerge": ["CommandLineKit", "ToolSupport"], "qrun": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
@@ -70,7 +71,7 @@ func tool(_ name: String, _ more: [Target.Dependency] = []) -> Target {
     .executableTarget(
         name: name,
         dependencies: [
-            "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit", "ToolSupport",
+            "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "CommandLineKit", "ToolSupport",
         ] + more,
         swiftSettings: swiftSettings)
 }
@@ -91,6 +92,7 @@ let package = Package(
         // 1: bytes
         library("ByteIO", ["CKernels", "CSystem"]),
         library("JSONText"),
+        library("Compression", ["CKernels", "CZlib", "ByteIO"]),
         library("Parallelism", ["CSystem"]),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
@@ -115,49 +117,72 @@ let package = Package(
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Adapters", "Tokenization",
                 "Transformer",
             ]),
+        library("Streaming", ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Checkpoints"]),
+        library("Inspection", ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming"]),
+        library("Comparison", ["ByteIO", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Streaming"]),
         library(
-            "Operations",
+            "Conversion",
+            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Streaming"]),
+        library(
+            "Merging",
             [
-                "CKernels", "CZlib", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat",
-                "Architectures", "Checkpoints", "Adapters",
+                "CKernels", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat",
+                "Architectures", "Checkpoints", "Adapters", "Streaming",
             ]),
-        // Apart from Operations, as OpenBLAS starts threads, which look for work for a while, in each tool that links it.
+        // Apart from Merging, as OpenBLAS starts threads, which look for work for a while, in each tool that links it.
         library(
             "AdapterAlgebra",
-            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "LinearAlgebra", "Architectures", "Checkpoints", "Adapters", "Operations"]),
+            [
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "LinearAlgebra", "Architectures", "Checkpoints", "Adapters", "Streaming",
+                "Merging",
+            ]),
         library(
             "Training",
             [
-                "CKernels", "COpenBLAS", "CZlib", "CSystem", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization",
+                "CKernels", "COpenBLAS", "CSystem", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization",
                 "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
             ]),
         library("Evaluation", ["Architectures", "Parallelism", "TensorCore", "Tokenization", "Transformer"]),
         library("CommandLineKit"),
-        library("Reports", ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Operations", "CommandLineKit"]),
+        library(
+            "Reports",
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Streaming", "Inspection", "Comparison",
+                "CommandLineKit",
+            ]),
         // 6: tools
         library(
-            "ToolSupport", ["ByteIO", "JSONText", "Quantization", "Checkpoints", "Adapters", "Operations", "CommandLineKit", "TensorCore"]),
-        tool("qconvert"),
-        tool("qinspect", ["Reports"]),
-        tool("qmerge", ["AdapterAlgebra"]),
+            "ToolSupport",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "Inspection", "CommandLineKit"]),
+        tool("qconvert", ["Conversion"]),
+        tool("qinspect", ["Inspection", "Comparison", "Reports"]),
+        tool("qmerge", ["Merging", "AdapterAlgebra"]),
         // Apart from ToolSupport, as tools that run no model would carry and build the whole engine for it.
         library(
             "ModelToolSupport",
             [
-                "ByteIO", "JSONText", "Architectures", "Checkpoints", "Adapters", "Operations", "Tokenization", "Transformer",
+                "ByteIO", "JSONText", "Architectures", "Checkpoints", "Adapters", "Streaming", "Inspection", "Tokenization", "Transformer",
                 "ModelLoading",
                 "CommandLineKit", "ToolSupport",
             ]),
-        tool("qverify", ["Parallelism", "Reports", "Architectures", "Tokenization", "Transformer", "Evaluation", "ModelToolSupport"]),
+        tool(
+            "qverify",
+            [
+                "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Transformer", "Evaluation",
+                "ModelToolSupport", "Reports",
+            ]),
         tool(
             "qrun",
-            ["Parallelism", "SafetensorsFormat", "Architectures", "Tokenization", "Transformer", "ModelLoading", "ModelToolSupport"]),
+            [
+                "Inspection", "Parallelism", "SafetensorsFormat", "Architectures", "Tokenization", "Transformer", "ModelLoading",
+                "ModelToolSupport",
+            ]),
         .executableTarget(
             name: "qtrain",
             dependencies: [
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Adapters", "Tokenization",
                 "Transformer",
-                "ModelLoading", "Training", "Operations", "CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport",
+                "ModelLoading", "Training", "Streaming", "CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
@@ -178,18 +203,24 @@ let package = Package(
         tests(
             "TestSupportTests",
             [
-                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Adapters", "Operations",
+                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Adapters", "Streaming",
+                "Conversion",
             ]),
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
         tests("CommandLineKitTests", ["CommandLineKit"]),
         tests(
             "FormatDocumentsTests",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Operations"]),
+            [
+                "ByteIO", "JSONText", "Compression", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters",
+                "Streaming",
+                "Conversion", "Inspection", "Merging",
+            ]),
         tests(
             "ToolTests",
             [
-                "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Operations", "CommandLineKit", "qconvert", "qinspect",
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Inspection", "Comparison", "CommandLineKit", "qconvert",
+                "qinspect",
                 "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "ToolSupport", "Training", "Reports",
             ]),
         tests(
@@ -211,16 +242,17 @@ let package = Package(
             [
                 "ByteIO", "JSONText", "TensorCore", "Parallelism", "Architectures", "Checkpoints", "Adapters", "Tokenization",
                 "Transformer", "ModelLoading",
-                "Operations",
+                "Streaming", "Conversion", "Merging",
             ]),
         tests(
             "OperationsTests",
             [
-                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Operations",
-                "AdapterAlgebra", "Parallelism",
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Streaming",
+                "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra", "Parallelism",
             ]),
         tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters"]),
         tests("ByteIOTests", ["ByteIO", "CKernels"]),
+        tests("CompressionTests", ["Compression"]),
         tests(
             "TrainingTests",
             [
@@ -243,7 +275,7 @@ if isFuzzing {
             name: "fuzz",
             dependencies: [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Adapters",
-                "Tokenization", "Jinja", "Operations",
+                "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
             ],
             exclude: ["run.sh"], swiftSettings: swiftSettings,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))

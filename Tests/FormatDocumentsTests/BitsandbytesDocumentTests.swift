@@ -1,8 +1,9 @@
 import ByteIO
 import Checkpoints
-import Operations
+import Conversion
 import Quantization
 import SafetensorsFormat
+import Streaming
 import TensorCore
 import TestSupport
 import Testing

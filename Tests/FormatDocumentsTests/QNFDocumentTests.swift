@@ -1,10 +1,12 @@
 import ByteIO
 import Checkpoints
+import Conversion
 import Glibc
+import Inspection
 import JSONText
-import Operations
 import Quantization
 import SafetensorsFormat
+import Streaming
 import TensorCore
 import TestSupport
 import Testing

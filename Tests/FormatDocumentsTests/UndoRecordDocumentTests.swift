@@ -1,14 +1,15 @@
 import Adapters
 import ByteIO
-import Compression
 import Checkpoints
+import Compression
 import JSONText
 import SafetensorsFormat
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Merging
+@testable import Streaming
 
 /// The undo record in `formats/qnf.md` undoes the merge that the document describes.
 @Suite struct UndoRecordDocumentTests {

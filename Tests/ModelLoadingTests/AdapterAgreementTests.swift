@@ -7,7 +7,9 @@ import TestSupport
 import Testing
 import Transformer
 
-@testable import Operations
+@testable import Conversion
+@testable import Merging
+@testable import Streaming
 
 /// Whatever an adapter is, merging it and running it beside the base are the same model, that of PEFT.
 @Suite struct AdapterAgreementTests {

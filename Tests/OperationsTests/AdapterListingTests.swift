@@ -1,5 +1,6 @@
 import Adapters
-import Operations
+import Inspection
+import Streaming
 import TensorCore
 import TestSupport
 import Testing

@@ -4,7 +4,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Conversion
+@testable import Streaming
 
 /// Models of many families, which are not part of the project, each with a twin that transformers and bitsandbytes made 4-bit.
 ///

@@ -1,10 +1,12 @@
 import Checkpoints
+import Comparison
+import Conversion
 import Quantization
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Streaming
 
 /// Types of tensors that stay dense, and of those that are quantized.
 @Suite struct CastTests {

@@ -1,10 +1,12 @@
 import Checkpoints
+import Comparison
 import Quantization
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Conversion
+@testable import Streaming
 
 /// Rules decide in the order in which they are given, the first that matches wins; what cannot be 4-bit stays as it is.
 @Suite struct ConversionRulesTests {

@@ -5,7 +5,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Conversion
+@testable import Streaming
 
 /// Converting gives what bitsandbytes and transformers give, byte for byte.
 @Suite struct ConversionTests {

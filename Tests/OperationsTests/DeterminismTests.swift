@@ -6,7 +6,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Conversion
+@testable import Streaming
 
 /// The same input gives the same bytes, whatever the machine's threads and the size of chunks.
 @Suite struct DeterminismTests {

@@ -1,12 +1,14 @@
 import ByteIO
 import Checkpoints
+import Comparison
 import JSONText
 import SafetensorsFormat
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Conversion
+@testable import Streaming
 
 /// What leaves as a folder or a file is what the libraries hold, and what they load.
 @Suite struct ExportTests {

@@ -4,7 +4,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Inspection
+@testable import Streaming
 
 /// Tensors as people look at them.
 @Suite struct LayerListingTests {

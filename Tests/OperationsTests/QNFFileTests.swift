@@ -7,7 +7,9 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Conversion
+@testable import Inspection
+@testable import Streaming
 
 /// No damage to a .qnf goes unnoticed, and none that claims to be one is believed.
 @Suite struct QNFFileTests {

@@ -1,5 +1,6 @@
 import ByteIO
 import Checkpoints
+import Conversion
 import Glibc
 import Quantization
 import SafetensorsFormat
@@ -7,7 +8,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Inspection
+@testable import Streaming
 
 /// What cannot be converted is refused by name, and a run that fails leaves nothing behind.
 @Suite struct RefusalTests {

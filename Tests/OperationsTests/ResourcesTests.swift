@@ -1,7 +1,7 @@
 import Parallelism
 import Testing
 
-@testable import Operations
+@testable import Streaming
 
 /// Memory is divided before the work begins, and refused where it cannot do.
 @Suite struct ResourcesTests {

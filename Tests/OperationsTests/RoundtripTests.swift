@@ -4,7 +4,9 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Comparison
+@testable import Conversion
+@testable import Streaming
 
 /// How far a model is from its source is measured right, and nothing that differs is overlooked.
 @Suite struct RoundtripTests {

@@ -5,7 +5,8 @@ import Synchronization
 import TensorCore
 import TestSupport
 
-@testable import Operations
+@testable import Conversion
+@testable import Streaming
 
 /// Converts whatever lies at `source` to a .qnf.
 @discardableResult

@@ -1,9 +1,10 @@
 import Adapters
 import Checkpoints
+import Conversion
 import Glibc
-import Operations
 import Quantization
 import SafetensorsFormat
+import Streaming
 import TensorCore
 import TensorFlowFormat
 import TestSupport

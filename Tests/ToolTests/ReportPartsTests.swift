@@ -1,4 +1,4 @@
-import Operations
+import Inspection
 import Quantization
 import TensorCore
 import Testing

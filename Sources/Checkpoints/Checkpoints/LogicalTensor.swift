@@ -36,6 +36,20 @@ package struct LogicalTensor: Sendable {
         if case .plain(let index) = storage { index } else { nil }
     }
 
+    /// Bytes of all stored tensors that hold it.
+    package func storedByteCount(in source: any TensorSource) -> Int {
+        switch storage {
+        case .plain(let index): source.tensors[index].byteCount
+        case .quantized(let quantized): quantized.parts.reduce(0) { $0 + source.tensors[$1].byteCount }
+        }
+    }
+
+    /// `BF16`, or of a 4-bit weight `NF4/64+DQ`: type, block size, double quantization.
+    package var typeName: String {
+        guard let state = quantized?.state else { return scalarType.rawValue }
+        return "\(state.quantType.rawValue.uppercased())/\(state.blockSize)\(state.isDoubleQuantized ? "+DQ" : "")"
+    }
+
     package var quantized: QuantizedTensor? {
         if case .quantized(let tensor) = storage { tensor } else { nil }
     }

@@ -2,7 +2,7 @@ package import Adapters
 import ByteIO
 import JSONText
 import LinearAlgebra
-import Operations
+import Streaming
 import TensorCore
 
 /// One adapter made of several, without a base.

@@ -3,8 +3,9 @@ import ByteIO
 package import Checkpoints
 import JSONText
 import LinearAlgebra
-package import Operations
+import Merging
 import Parallelism
+package import Streaming
 import Synchronization
 import TensorCore
 

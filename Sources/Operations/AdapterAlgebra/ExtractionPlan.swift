@@ -3,7 +3,7 @@ import Architectures
 import ByteIO
 import Checkpoints
 import JSONText
-import Operations
+import Merging
 import TensorCore
 
 /// What an adapter has to hold so that one model becomes another: which tensors differ, and in which form PEFT keeps each.

@@ -29,6 +29,17 @@ package struct QuantState: Hashable, Sendable {
     package let nested: Nested?
 
     /// - Throws: where the values cannot belong to a weight that bitsandbytes quantized.
+    /// The type a quantized weight is recorded to have had: bitsandbytes knows three.
+    ///
+    /// F64 is read as F32; 8-bit floats widen exactly to bfloat16, the type such models compute in.
+    package static func recordedType(of type: ScalarType) -> ScalarType {
+        switch type {
+        case .f32, .f16, .bf16: type
+        case .f8e4m3, .f8e5m2: .bf16
+        default: .f32
+        }
+    }
+
     package init(
         quantType: QuantType, blockSize: Int, scalarType: ScalarType, shape: [Int], nested: Nested?
     ) throws(QuantizationError) {

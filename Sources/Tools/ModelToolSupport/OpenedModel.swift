@@ -3,8 +3,9 @@ package import Architectures
 import ByteIO
 package import Checkpoints
 package import CommandLineKit
+import Inspection
 package import ModelLoading
-import Operations
+import Streaming
 package import Tokenization
 import ToolSupport
 package import Transformer

@@ -1,4 +1,4 @@
-import Operations
+import Inspection
 
 /// How often the 16 codes of one codebook occur in all tensors that use it.
 struct CodeUsageChart {

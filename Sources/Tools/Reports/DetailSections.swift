@@ -1,7 +1,8 @@
 import Checkpoints
 import CommandLineKit
+import Comparison
+import Inspection
 import JSONText
-import Operations
 import TensorCore
 
 /// What belongs to a model beside its weights: configuration and companion files.

@@ -1,5 +1,5 @@
 import CommandLineKit
-import Operations
+import Inspection
 
 /// How the values of the weights are distributed, by kind, and how the 4-bit codes are used.
 struct DistributionSection {

@@ -1,5 +1,5 @@
 import CommandLineKit
-import Operations
+import Comparison
 import Quantization
 
 /// What a model lost against its source: in all, by layer and kind of weight, and where most.

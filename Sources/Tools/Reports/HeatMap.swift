@@ -1,5 +1,6 @@
 import CommandLineKit
-import Operations
+import Comparison
+import Inspection
 import TensorCore
 
 /// Errors by layer (rows) and kind of weight (columns), and the scale of their colours.

@@ -1,5 +1,5 @@
 import CommandLineKit
-import Operations
+import Inspection
 
 /// The layers of a model as rows of a chart: one each, or several together where there are too many to look at.
 struct LayerBands {

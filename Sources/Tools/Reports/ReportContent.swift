@@ -1,8 +1,10 @@
 import ByteIO
 package import Checkpoints
+import Comparison
 import Glibc
+package import Inspection
 import JSONText
-package import Operations
+package import Streaming
 import TensorCore
 
 /// Everything a report tells, found out before the first line of it is written.

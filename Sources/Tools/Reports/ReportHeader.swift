@@ -1,7 +1,8 @@
 import Checkpoints
 import CommandLineKit
+import Comparison
+import Inspection
 import JSONText
-import Operations
 
 /// What the model is, in a few numbers, and whether its file is whole.
 struct ReportHeader {

@@ -1,7 +1,8 @@
 package import ByteIO
 import Checkpoints
 import CommandLineKit
-import Operations
+import Comparison
+import Inspection
 
 /// A whole report: one page that needs nothing else, no script and no network, and is the same bytes for the same model.
 package struct ReportPage {

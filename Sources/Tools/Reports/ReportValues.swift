@@ -1,5 +1,6 @@
 import Checkpoints
-import Operations
+import Inspection
+import Streaming
 
 /// How the elements of a model are distributed, and how its 4-bit codes are used.
 struct ReportValues {

@@ -1,5 +1,5 @@
 import CommandLineKit
-import Operations
+import Inspection
 import TensorCore
 
 /// Where the bytes of a model are: by type, by part, and by layer.

@@ -1,5 +1,5 @@
 import Checkpoints
-import Operations
+import Inspection
 import Quantization
 import TensorCore
 

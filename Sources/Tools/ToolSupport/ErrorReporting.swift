@@ -1,5 +1,4 @@
 package import JSONText
-import Operations
 package import Quantization
 
 extension ErrorStatistics.Totals {

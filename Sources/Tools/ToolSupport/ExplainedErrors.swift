@@ -1,7 +1,7 @@
 import ByteIO
 import CommandLineKit
-import Operations
 import Quantization
+package import Streaming
 
 extension FileError: Explained {}
 

@@ -1,7 +1,7 @@
 import Checkpoints
 package import CommandLineKit
+import Inspection
 import JSONText
-import Operations
 
 /// Reads every byte of a model and reports what is wrong: `qinspect check` and `qverify integrity`.
 package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {

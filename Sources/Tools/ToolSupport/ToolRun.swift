@@ -4,7 +4,7 @@ package import Checkpoints
 package import CommandLineKit
 import Glibc
 package import JSONText
-package import Operations
+package import Streaming
 import TensorCore
 
 /// The version of all tools: they are released together.

@@ -1,5 +1,5 @@
 import CommandLineKit
-import Operations
+import Streaming
 import TensorCore
 
 /// The type of `--dtype`; nil for `keep`.

@@ -1,7 +1,8 @@
 import Checkpoints
 import CommandLineKit
+import Conversion
 import JSONText
-import Operations
+import Streaming
 import TensorCore
 import ToolSupport
 

@@ -1,8 +1,9 @@
 import Checkpoints
 import CommandLineKit
+import Conversion
 import JSONText
-import Operations
 import Quantization
+import Streaming
 import TensorCore
 import ToolSupport
 

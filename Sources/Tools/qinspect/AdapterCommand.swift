@@ -1,7 +1,8 @@
 import Adapters
 import CommandLineKit
+import Inspection
 import JSONText
-import Operations
+import Streaming
 import ToolSupport
 
 /// `qinspect adapter`.

@@ -1,8 +1,8 @@
 import Adapters
 import Checkpoints
 import CommandLineKit
+import Comparison
 import JSONText
-import Operations
 import Quantization
 import TensorCore
 import ToolSupport

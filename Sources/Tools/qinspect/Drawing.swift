@@ -1,5 +1,5 @@
 import CommandLineKit
-import Operations
+import Inspection
 import Quantization
 
 /// Pictures out of characters.

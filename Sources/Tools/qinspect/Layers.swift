@@ -1,7 +1,7 @@
 import Checkpoints
 import CommandLineKit
+import Inspection
 import JSONText
-import Operations
 import TensorCore
 import ToolSupport
 

@@ -1,7 +1,8 @@
 import ByteIO
 import Checkpoints
 import CommandLineKit
-import Operations
+import Comparison
+import Inspection
 import Reports
 import ToolSupport
 

@@ -1,7 +1,7 @@
 import ByteIO
 import Checkpoints
 import CommandLineKit
-import Operations
+import Inspection
 import TensorCore
 
 extension ParsedArguments {

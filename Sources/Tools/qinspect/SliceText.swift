@@ -1,5 +1,5 @@
 import CommandLineKit
-import Operations
+import Inspection
 
 /// The elements of a slice in rows and columns, with their indices around them.
 struct SliceText {

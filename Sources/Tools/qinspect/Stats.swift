@@ -1,8 +1,9 @@
 import ByteIO
 import Checkpoints
 import CommandLineKit
-import Operations
+import Inspection
 import Quantization
+import Streaming
 import TensorCore
 import ToolSupport
 

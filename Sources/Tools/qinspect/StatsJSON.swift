@@ -1,8 +1,8 @@
 import ByteIO
 import Checkpoints
 import CommandLineKit
+import Inspection
 import JSONText
-import Operations
 import Quantization
 import TensorCore
 import ToolSupport

@@ -4,7 +4,6 @@ import ByteIO
 import Checkpoints
 import CommandLineKit
 import JSONText
-import Operations
 import ToolSupport
 
 /// `qmerge --combine METHOD ADAPTER... -o OUTPUT`.

@@ -3,7 +3,7 @@ import ByteIO
 import Checkpoints
 import CommandLineKit
 import JSONText
-import Operations
+import Merging
 import TensorCore
 import ToolSupport
 

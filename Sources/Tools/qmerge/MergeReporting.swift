@@ -2,7 +2,7 @@ import Adapters
 import Checkpoints
 import CommandLineKit
 import JSONText
-import Operations
+import Merging
 import ToolSupport
 
 /// The tensors of which least survived, and all together.

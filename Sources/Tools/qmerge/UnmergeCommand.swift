@@ -1,7 +1,7 @@
 import Checkpoints
 import CommandLineKit
 import JSONText
-import Operations
+import Merging
 import ToolSupport
 
 /// `qmerge --unmerge MERGED -o BASE`.

@@ -1,9 +1,11 @@
 import Architectures
 import Checkpoints
 import CommandLineKit
+import Inspection
 import ModelLoading
 import ModelToolSupport
 import Parallelism
+import Streaming
 import TensorCore
 import Tokenization
 import Transformer

@@ -2,7 +2,7 @@ import ByteIO
 import CommandLineKit
 import JSONText
 import ModelToolSupport
-import Operations
+import Streaming
 import Tokenization
 import ToolSupport
 import Training

@@ -2,7 +2,8 @@ import Adapters
 import Checkpoints
 import CommandLineKit
 import JSONText
-import Operations
+import Merging
+import Streaming
 import ToolSupport
 
 /// `qverify merge`.

@@ -1,9 +1,10 @@
 import ByteIO
 import Checkpoints
 import CommandLineKit
+import Comparison
+import Inspection
 import JSONText
 import ModelToolSupport
-import Operations
 import Reports
 import ToolSupport
 

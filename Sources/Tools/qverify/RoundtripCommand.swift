@@ -1,7 +1,7 @@
 import Checkpoints
 import CommandLineKit
+import Comparison
 import JSONText
-import Operations
 import Quantization
 import TensorCore
 import ToolSupport

@@ -1,7 +1,8 @@
 import Checkpoints
 import CommandLineKit
+import Comparison
+import Inspection
 import JSONText
-import Operations
 import Quantization
 import ToolSupport
 

@@ -2,11 +2,12 @@ import AdapterAlgebra
 import Adapters
 import ByteIO
 import Checkpoints
+import Merging
 import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Streaming
 
 /// Adapters made of adapters, and of two models.
 struct AdapterMakingTests {

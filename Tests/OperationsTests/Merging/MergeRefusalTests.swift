@@ -6,7 +6,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Merging
+@testable import Streaming
 
 struct MergeRefusalTests {
     /// The error of planning a merge.

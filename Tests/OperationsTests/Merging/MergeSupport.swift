@@ -6,7 +6,8 @@ import SafetensorsFormat
 import TensorCore
 import TestSupport
 
-@testable import Operations
+@testable import Merging
+@testable import Streaming
 
 /// Merges adapters into whatever lies at `base`.
 @discardableResult

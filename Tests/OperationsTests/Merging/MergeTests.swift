@@ -6,7 +6,9 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Conversion
+@testable import Merging
+@testable import Streaming
 
 struct MergeTests {
     /// Linear layers of the sample Llama: outputs and inputs.

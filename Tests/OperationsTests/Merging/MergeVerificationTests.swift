@@ -5,7 +5,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Merging
+@testable import Streaming
 
 struct MergeVerificationTests {
     private static func verify(_ base: String, _ adapter: String, _ merged: String, weight: Double = 1) throws -> MergeVerification.Report {

@@ -7,7 +7,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
+@testable import Merging
+@testable import Streaming
 
 /// Sums that pass the type of the base: never without a word, and never as a measure.
 struct OverflowTests {

@@ -5,8 +5,6 @@ import TensorCore
 import TestSupport
 import Testing
 
-@testable import Operations
-
 /// What PEFT 0.21.2 makes of the same adapters and bases (Tests/Fixtures/merge).
 struct ReferenceMergeTests {
     struct Case: Sendable, CustomTestStringConvertible {

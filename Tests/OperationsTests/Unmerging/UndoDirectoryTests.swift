@@ -3,7 +3,7 @@ import JSONText
 import TensorCore
 import Testing
 
-@testable import Operations
+@testable import Merging
 
 struct UndoDirectoryTests {
     private static let sound = """

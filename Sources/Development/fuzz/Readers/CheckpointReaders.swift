@@ -1,8 +1,9 @@
 import ByteIO
+import Inspection
 import JSONText
-import Operations
 import Quantization
 import SafetensorsFormat
+import Streaming
 import TensorCore
 
 @testable import Checkpoints

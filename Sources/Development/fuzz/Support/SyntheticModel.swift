@@ -1,7 +1,8 @@
 import ByteIO
 import Checkpoints
-import Operations
+import Conversion
 import Quantization
+import Streaming
 import TensorCore
 
 /// Small .qnf files, made by the tools' own conversion.

@@ -1,0 +1,159 @@
+package import ByteIO
+package import Checkpoints
+package import JSONText
+package import Quantization
+import Streaming
+package import TensorCore
+
+/// What a conversion to .qnf will do, tensor by tensor, before anything is read or written.
+package struct ConversionPlan: Sendable {
+    package enum Step: Sendable {
+        /// Dense weight to 4-bit.
+        case quantize
+        /// 4-bit already: its parts are copied.
+        case copyQuantized
+        /// Bytes as they are.
+        case copy
+        /// Another float type for a tensor that stays dense.
+        case cast(to: ScalarType)
+    }
+
+    package struct Item: Sendable {
+        package let tensor: LogicalTensor
+        package let step: Step
+        /// Bytes in the source and in the output, all parts together.
+        package let inputByteCount: Int
+        package let outputByteCount: Int
+    }
+
+    package let checkpoint: Checkpoint
+    let layers: FourBitLayers
+    package let items: [Item]
+    package let settings: QuantizationSettings
+    package let layout: QNFPlan
+    /// Value of `qnf.settings`.
+    package let settingsDocument: JSONValue
+    package let toolVersion: String
+    package let options: [String]
+
+    /// - Parameters:
+    ///   - settings: for what is to be quantized; nil takes the default, or what the source is quantized with.
+    ///   - type: for tensors that stay dense and are floats; nil keeps theirs.
+    ///   - options: the options given, for the lineage.
+    package init(
+        _ checkpoint: Checkpoint, settings requested: QuantizationSettings?, rules: ConversionRules, castingTo type: ScalarType?,
+        toolVersion: String, options: [String]
+    ) throws {
+        let settings = try Self.settings(of: checkpoint, requested: requested)
+        try Self.checkConvertible(checkpoint)
+        let isQuantized = checkpoint.tensors.contains { $0.quantized != nil }
+        let layers = FourBitLayers(checkpoint)
+        var items: [Item] = []
+        var planned: [PlannedTensor] = []
+        for tensor in checkpoint.tensors {
+            let quantizes = rules.action(for: tensor, of: layers, isQuantizedModel: isQuantized) == .quantize
+            let (step, form) = try Self.step(for: tensor, checkpoint, quantizing: quantizes ? settings : nil, castingTo: type)
+            let plannedTensor = PlannedTensor(name: tensor.name, form: form, isConv1D: tensor.isConv1D)
+            planned.append(plannedTensor)
+            items.append(
+                Item(
+                    tensor: tensor, step: step, inputByteCount: tensor.storedByteCount(in: checkpoint.source),
+                    outputByteCount: try Self.byteCount(of: form)))
+        }
+        self.checkpoint = checkpoint
+        self.layers = layers
+        self.items = items
+        self.settings = settings
+        self.toolVersion = toolVersion
+        self.options = options
+        let files = try checkpoint.correctedFiles()
+        do throws(QuantizationError) { layout = try QNFPlan(tensors: planned, files: files) } catch {
+            throw FileError(checkpoint.path, error.message)
+        }
+        let transposed = planned.filter(\.isConv1D).map(\.name).sorted(by: NaturalOrder.precedes)
+        settingsDocument = .object([
+            "quantizer": .string("bitsandbytes-0.50-cpu"), "quant_type": .string(settings.quantType.rawValue),
+            "blocksize": .integer(settings.blockSize), "double_quant": .bool(settings.isDoubleQuantized),
+            "nested_blocksize": .integer(QuantizationSettings.nestedBlockSize), "transposed": .strings(transposed),
+        ])
+    }
+
+    package var elementCount: Int { items.reduce(0) { $0 + $1.tensor.elementCount } }
+
+    /// Bytes that a conversion tells `Resources.progress` of, all together: every byte of the source is read.
+    package var inputByteCount: Int { checkpoint.storedByteCount }
+
+    /// Bytes of the output; a few less where decimal numbers in it turn out shorter than they can be.
+    package func outputByteCount() throws(FileError) -> Int {
+        try QNFWriter.byteCount(plan: layout, settings: settingsDocument, lineagePlaceholder: lineage(checksums: nil))
+    }
+
+    /// The steps that led to the source, and this one; of constant length whatever the checksums are.
+    func lineage(checksums: [CRC32C]?) -> JSONValue {
+        let step: JSONValue = .object([
+            "step": .string("to-nf4"), "tool": .string("qconvert \(toolVersion)"), "options": .strings(options),
+            "source": SourceChecksums.lineage(of: checkpoint, checksums: checksums),
+        ])
+        return .array((checkpoint.metadata?.lineage.array ?? []) + [step])
+    }
+
+    private static func settings(of checkpoint: Checkpoint, requested: QuantizationSettings?) throws -> QuantizationSettings {
+        let states = checkpoint.tensors.compactMap { $0.quantized?.state }
+        guard let first = states.first else { return requested ?? .standard }
+        let existing = try QuantizationSettings(
+            quantType: first.quantType, blockSize: first.blockSize, isDoubleQuantized: first.nested != nil)
+        guard let requested, requested != existing else { return existing }
+        throw OperationError(
+            "\(checkpoint.path) is 4-bit already (\(existing)), but \(requested) is asked for",
+            hint: "start from the dense model, or accept a second loss: `DenseExport` first")
+    }
+
+    /// Refuses what would give a file that says something else than its source.
+    private static func checkConvertible(_ checkpoint: Checkpoint) throws {
+        try checkpoint.requireReadableWeights()
+        if let tensor = checkpoint.tensors.first(where: { $0.name.hasPrefix(QNFMetadata.filePrefix) }) {
+            throw FileError(
+                checkpoint.path, at: "tensor '\(tensor.name)'",
+                "cannot be held by a .qnf, where names that begin with '\(QNFMetadata.filePrefix)' are files")
+        }
+    }
+
+    /// - Parameter settings: how a dense tensor is to be quantized; nil keeps it dense.
+    private static func step(
+        for tensor: LogicalTensor, _ checkpoint: Checkpoint, quantizing settings: QuantizationSettings?, castingTo type: ScalarType?
+    ) throws -> (Step, PlannedTensor.Form) {
+        switch tensor.storage {
+        case .quantized(let quantized):
+            let state = quantized.state
+            guard let own = state.settings else {
+                throw FileError(
+                    checkpoint.path, at: "tensor '\(tensor.name)'",
+                    "its constants are quantized in blocks of \(state.nested?.blockSize ?? 0), but a .qnf holds blocks of "
+                        + "\(QuantizationSettings.nestedBlockSize)")
+            }
+            return (.copyQuantized, .quantized(own, scalarType: state.scalarType, shape: state.shape))
+        case .plain(let index):
+            let info = checkpoint.source.tensors[index]
+            if let settings {
+                let dimensions = tensor.isConv1D ? Array(info.shape.dimensions.reversed()) : info.shape.dimensions
+                guard let shape = Shape(dimensions) else { preconditionFailure("a transposed shape has as many elements") }
+                return (.quantize, .quantized(settings, scalarType: QuantState.recordedType(of: info.scalarType), shape: shape))
+            }
+            guard let type, info.scalarType.isQuantizable, type != info.scalarType,
+                let cast = TensorInfo(name: info.name, scalarType: type, shape: info.shape)
+            else { return (.copy, .plain(info)) }
+            return (.cast(to: type), .plain(cast))
+        }
+    }
+
+    private static func byteCount(of form: PlannedTensor.Form) throws -> Int {
+        switch form {
+        case .plain(let info): return info.byteCount
+        case .quantized(let settings, let scalarType, let shape):
+            let state = try QuantState(
+                settings: settings, scalarType: scalarType, shape: shape, offset: settings.isDoubleQuantized ? 0 : nil)
+            let constants = settings.isDoubleQuantized ? state.blockCount + 4 * state.nestedBlockCount + 4 * 256 : 4 * state.blockCount
+            return state.packedByteCount + constants + 4 * 16 + state.jsonText.utf8.count
+        }
+    }
+}

@@ -1,0 +1,114 @@
+import ByteIO
+package import Checkpoints
+import Parallelism
+import Quantization
+package import Streaming
+import Synchronization
+import TensorCore
+
+/// What is wrong with a checkpoint whose structure is sound.
+package struct IntegrityReport: Sendable {
+    package struct Finding: Sendable, Hashable {
+        /// The tensor, or companion file, as it is stored; nil where the whole checkpoint is meant.
+        package let tensor: String?
+        package let message: String
+
+        /// `tensor 'wte.weight': is missing`.
+        package var text: String { tensor.map { "tensor '\($0)': \(message)" } ?? message }
+    }
+
+    /// Damage: stored and computed checksums differ, or constants that cannot be.
+    package let problems: [Finding]
+    /// No damage to the file, but no model to be used: values that are not finite, tensors that are missing, files that hide others.
+    package let flaws: [Finding]
+    package let checkedByteCount: Int
+    package let tensorCount: Int
+    /// Tensors for which the container keeps a checksum.
+    package let checksumCount: Int
+
+    package var isSound: Bool { problems.isEmpty && flaws.isEmpty }
+}
+
+/// Reads every byte of a checkpoint once and compares it with the checksums that the container keeps.
+package struct IntegrityCheck: Sendable {
+    private let checkpoint: Checkpoint
+    private let resources: Resources
+
+    /// What is read should stay in the second-level cache until its checksum is known.
+    private static let chunkByteCount = 1 << 18
+
+    package init(_ checkpoint: Checkpoint, resources: Resources) {
+        self.checkpoint = checkpoint
+        self.resources = resources
+    }
+
+    package func run() throws -> IntegrityReport {
+        let source = checkpoint.source
+        let table = ChecksumTable(tensorCount: source.tensors.count)
+        let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 1)
+        let jobs = source.tensors.indices.flatMap { tensor in
+            Chunks.ranges(
+                count: source.tensors[tensor].byteCount, limit: min(Self.chunkByteCount, 4 * resources.chunkElementCount), unit: 8
+            )
+            .map { (tensor: tensor, range: $0) }
+        }
+        // Codes may be stored under a type of numbers (`quant_storage`), and are none.
+        let codes = Set(checkpoint.tensors.compactMap { $0.quantized?.codes })
+        // First value that is not finite, of each tensor that has one.
+        let nonfinite = Mutex<[Int: Int]>([:])
+        try resources.pool.forEach(count: jobs.count) { index, worker in
+            let (tensor, range) = jobs[index]
+            let buffer = scratch.buffer(worker: worker, slot: 0, byteCount: range.count)
+            try source.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
+            if checkpoint.storedChecksum(ofTensor: tensor) != nil {
+                table.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
+            }
+            let bytes = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(buffer))
+            if !codes.contains(tensor), let first = FiniteScan.firstNonfinite(bytes, of: source.tensors[tensor].scalarType) {
+                let element = range.lowerBound * 8 / source.tensors[tensor].scalarType.bitCount + first
+                nonfinite.withLock { $0[tensor] = min($0[tensor] ?? .max, element) }
+            }
+            resources.progress(range.count)
+        }
+        return try report(table, nonfinite: nonfinite.withLock { $0 })
+    }
+
+    private func report(_ table: ChecksumTable, nonfinite: [Int: Int]) throws -> IntegrityReport {
+        let source = checkpoint.source
+        var problems: [IntegrityReport.Finding] = []
+        var flaws = checkpoint.defects.map { IntegrityReport.Finding(tensor: nil, message: $0) }
+        if let foreign = checkpoint.foreignWeights, foreign.kind == .unscaledFloat8 {
+            flaws.append(.init(tensor: nil, message: "\(foreign.place): \(foreign.message)"))
+        }
+        flaws += MissingTensors.find(in: checkpoint).map { IntegrityReport.Finding(tensor: $0.name, message: $0.reason) }
+        var checksumCount = 0
+        for (index, info) in source.tensors.enumerated() {
+            if let stored = checkpoint.storedChecksum(ofTensor: index) {
+                checksumCount += 1
+                let computed = table.checksum(ofTensor: index, byteCount: info.byteCount)
+                if computed != stored {
+                    let found = computed.map(\.description) ?? "unknown"
+                    problems.append(.init(tensor: info.name, message: "its checksum is \(found), but the file says \(stored)"))
+                }
+            }
+        }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { buffer.deallocate() }
+        for (index, info) in source.tensors.enumerated() {
+            do throws(FileError) { try source.verifyPartChecksums(ofTensor: index, buffer: buffer) } catch {
+                problems.append(.init(tensor: info.name, message: error.description))
+            }
+        }
+        let constants = Set(checkpoint.tensors.flatMap { $0.quantized?.parts ?? [] })
+        for (index, element) in nonfinite.sorted(by: { $0.key < $1.key }) {
+            let finding = IntegrityReport.Finding(
+                tensor: source.tensors[index].name, message: "element \(element) is not a finite number")
+            // A checksum that is right says that they were written so (`allowsNonfinite`).
+            let isDamage = constants.contains(index) && checkpoint.storedChecksum(ofTensor: index) == nil
+            if isDamage { problems.append(finding) } else { flaws.append(finding) }
+        }
+        return IntegrityReport(
+            problems: problems, flaws: flaws, checkedByteCount: checkpoint.storedByteCount, tensorCount: source.tensors.count,
+            checksumCount: checksumCount)
+    }
+}

@@ -1,0 +1,283 @@
+import Adapters
+import ByteIO
+import CKernels
+import Checkpoints
+import Compression
+import Parallelism
+import Quantization
+import Streaming
+import Synchronization
+import TensorCore
+
+/// What the chunks of a dense tensor find, in their order.
+private struct DenseFindings {
+    struct Chunk {
+        var sums = MergeSums()
+        var changedCount = 0
+        var overflowCount = 0
+    }
+
+    var chunks: [Chunk]
+
+    /// All chunks together.
+    var total: Chunk {
+        chunks.reduce(into: Chunk()) { total, chunk in
+            total.sums = total.sums + chunk.sums
+            total.changedCount += chunk.changedCount
+            total.overflowCount += chunk.overflowCount
+        }
+    }
+}
+
+extension MergeRun {
+    /// Elements that go through all steps together: all of their buffers fit into the second-level cache. Divides into
+    /// blocks of any size.
+    private static let tileElementCount = 1 << 15
+
+    /// A dense tensor that is being written.
+    private struct DenseTensor {
+        let item: MergePlan.Item
+        let values: BaseValues
+        let target: MergeTarget?
+        let info: TensorInfo
+        let stored: Int
+        let undoing: DenseUndoing
+        /// Whether elements that changed can be counted.
+        let isSameType: Bool
+
+        var elementByteCount: Int { info.scalarType.bitCount / 8 }
+    }
+
+    /// A tensor that is merged or cast, and stored dense.
+    func mergeDense(_ item: MergePlan.Item, as info: TensorInfo, at index: Int, _ result: inout Result) throws {
+        guard case .plain(let stored) = places[index] else { preconditionFailure("a dense tensor has one place") }
+        let values = try BaseValues(item.origin, item.tensor, asQuantized: false)
+        let target = try item.change.map { try self.target($0, values: values) }
+        let ranges = ranges(of: values)
+        if item.isResized { try undoTable(item, &result) }
+        let undoing = try DenseUndoing(
+            undo == nil || item.isResized ? nil : item.previous, target: target, info: info, ranges: ranges, run: self)
+        let tensor = DenseTensor(
+            item: item, values: values, target: target, info: info, stored: stored, undoing: undoing,
+            isSameType: item.previous?.scalarType == info.scalarType && !item.isResized)
+        let findings = Mutex(DenseFindings(chunks: Array(repeating: DenseFindings.Chunk(), count: ranges.count)))
+        try resources.pool.forEach(count: undoing.jobCount) { job, worker in
+            guard job >= undoing.factorCount else { return try undoing.writeFactor(job) }
+            let chunk = job - undoing.factorCount
+            let found = try mergeChunk(chunk, ranges[chunk], of: tensor, worker: worker)
+            findings.withLock { $0.chunks[chunk] = found }
+        }
+        let total = findings.withLock { $0.total }
+        if total.overflowCount > 0 { result.overflows.append((item.name, total.overflowCount)) }
+        if let undone = undoing.tensor { result.undone.append(undone) }
+        guard let change = item.change else { return }
+        add(
+            item.name, change, typeName: info.scalarType.rawValue, total.sums, elementCount: info.elementCount,
+            changedCount: tensor.isSameType ? total.changedCount : nil, &result)
+    }
+
+    /// A small tensor that the base lacks.
+    func writeAdded(_ values: [Float], as info: TensorInfo, at index: Int, _ result: inout Result) throws {
+        guard case .plain(let stored) = places[index] else { preconditionFailure("a dense tensor has one place") }
+        var bytes = [UInt8](repeating: 0, count: info.byteCount)
+        var span = bytes.mutableSpan
+        var destination = span.mutableBytes
+        FloatConversion.narrow(values.span, to: info.scalarType, into: &destination)
+        if FiniteScan.firstNonfinite(bytes.span.bytes, of: info.scalarType) != nil { result.overflows.append((info.name, 1)) }
+        try sink.write(bytes, stored: stored)
+    }
+
+    /// Of a table that another one takes the place of, all of its bytes are kept.
+    private func undoTable(_ item: MergePlan.Item, _ result: inout Result) throws {
+        guard let undo, let previous = item.previous else { return }
+        for tensor in previous.quantized?.parts ?? [previous.plainIndex].compactMap({ $0 }) {
+            let info = plan.base.source.tensors[tensor]
+            let ranges = Chunks.ranges(count: info.byteCount, limit: Self.chunkElementCount * max(1, info.scalarType.bitCount / 8), unit: 1)
+            let sequence = undo.sequence(count: ranges.count)
+            try resources.pool.forEach(count: ranges.count) { chunk, _ in
+                let bytes = try plan.base.source.bytes(ofTensor: tensor, ranges[chunk])
+                try bytes.withUnsafeBytes { try sequence.set($0, chunk, .numbers) }
+            }
+            result.undone.append(
+                UndoDirectory.Tensor(
+                    name: info.name, method: .content, byteCount: info.byteCount, chunkByteCount: ranges.first?.count ?? 0,
+                    items: sequence.items))
+        }
+    }
+
+    private func mergeChunk(_ chunk: Int, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws -> DenseFindings.Chunk {
+        let size = tensor.elementByteCount
+        let stored = buffer(.stored, worker: worker, byteCount: tensor.values.storedByteCount(range.count))
+        let output = buffer(.output, worker: worker, byteCount: range.count * size)
+        // What undoing would find; without it the memory is not touched.
+        let found = tensor.undoing.subtracts ? buffer(.found, worker: worker, byteCount: output.count) : output
+        var result = DenseFindings.Chunk()
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.tileElementCount) {
+            let tile = start..<min(start + Self.tileElementCount, range.upperBound)
+            let bytes = (tile.lowerBound - range.lowerBound) * size..<(tile.upperBound - range.lowerBound) * size
+            let first = tensor.values.storedByteCount(tile.lowerBound - range.lowerBound)
+            let own = UnsafeMutableRawBufferPointer(rebasing: stored[first..<first + tensor.values.storedByteCount(tile.count)])
+            try mergeTile(
+                tile, of: tensor, stored: own, output: UnsafeMutableRawBufferPointer(rebasing: output[bytes]),
+                found: UnsafeMutableRawBufferPointer(rebasing: found[bytes]), worker: worker, &result)
+        }
+        try writeDense(UnsafeRawBufferPointer(output), range, of: tensor, worker: worker)
+        let before = try storedChunk(tensor.item, range, stored, worker: worker)
+        if tensor.target != nil, measures, tensor.isSameType {
+            result.changedCount = differingElements(before, UnsafeRawBufferPointer(output), count: range.count)
+        }
+        if tensor.undoing.isNeeded {
+            let room = buffer(.sparse, worker: worker, byteCount: SparseDifference.byteCountLimit(output.count))
+            try tensor.undoing.writeChunk(chunk, before: before, found: UnsafeRawBufferPointer(found), room: room)
+        }
+        return result
+    }
+
+    private func mergeTile(
+        _ range: Range<Int>, of tensor: DenseTensor, stored: UnsafeMutableRawBufferPointer, output: UnsafeMutableRawBufferPointer,
+        found: UnsafeMutableRawBufferPointer, worker: Int, _ result: inout DenseFindings.Chunk
+    ) throws {
+        let base = floats(.base, worker: worker, count: range.count), delta = floats(.delta, worker: worker, count: range.count)
+        let spare = buffer(.spare, worker: worker, byteCount: max(4 * range.count, stored.count))
+        try tensor.values.read(range, stored: stored, spare: spare, into: base)
+        var wanted = UnsafeBufferPointer(base)
+        if let target = tensor.target {
+            let sum = floats(.target, worker: worker, count: range.count)
+            try target.fill(range, base: wanted, delta: delta, target: sum)
+            wanted = UnsafeBufferPointer(sum)
+        }
+        let type = tensor.info.scalarType
+        var narrowed = MutableRawSpan(_unsafeBytes: output)
+        FloatConversion.narrow(Span(_unsafeElements: wanted), to: type, into: &narrowed)
+        let merged = floats(.merged, worker: worker, count: range.count)
+        var widened = MutableSpan(_unsafeElements: merged)
+        FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(output)), of: type, into: &widened)
+        result.overflowCount += overflowCount(merged, base: UnsafeBufferPointer(base))
+        guard tensor.target != nil else { return }
+        if measures {
+            result.sums =
+                result.sums
+                + MergeSums(ofFinite: UnsafeBufferPointer(base), delta: UnsafeBufferPointer(delta), merged: UnsafeBufferPointer(merged))
+        }
+        if tensor.undoing.subtracts, let values = merged.baseAddress, let d = delta.baseAddress {
+            qk_subtract(values, d, range.count, values)
+            var without = MutableRawSpan(_unsafeBytes: found)
+            FloatConversion.narrow(Span(_unsafeElements: UnsafeBufferPointer(merged)), to: type, into: &without)
+        }
+    }
+
+    /// One row of the report.
+    func add(
+        _ name: String, _ change: WeightChange, typeName: String, _ sums: MergeSums, elementCount: Int, changedCount: Int?,
+        _ result: inout Result
+    ) {
+        result.rows.append(
+            MergeReport.Row(
+                name: name, change: change.word, typeName: typeName,
+                measures: .init(sums, elementCount: elementCount, changedCount: changedCount)))
+        result.sums = result.sums + sums
+        result.elementCount += elementCount
+        if let total = result.changedCount { result.changedCount = changedCount.map { total + $0 } }
+    }
+
+    /// What the tensor becomes; of DoRA, after a pass over the base for the lengths of its rows.
+    func target(_ change: WeightChange, values: BaseValues) throws -> MergeTarget {
+        guard case .rescaled(let term, let magnitude) = change.kind else {
+            return try MergeTarget(change, of: plan.adapters, values: values)
+        }
+        let factors = try DeltaFactors([term], of: plan.adapters, columns: values.columns, isTurned: values.isTurned)
+        let magnitudes = try plan.adapters[term.adapter].adapter.values(of: magnitude)
+        return MergeTarget(
+            factors, lengths: try lengths(values, factors), magnitudes: magnitudes, isTurned: values.isTurned)
+    }
+
+    /// Chunks of a tensor: of a fixed size, so that no limit shows in what is written.
+    func ranges(of values: BaseValues) -> [Range<Int>] {
+        let turnsOnWriting = values.tensor.isConv1D && values.tensor.quantized != nil
+        let unit = turnsOnWriting ? Chunks.leastCommonMultiple(values.granularity, values.columns) : values.granularity
+        return Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
+    }
+
+    /// The base's own stored bytes of a chunk whose values were read through `stored`; counts what was read.
+    private func storedChunk(
+        _ item: MergePlan.Item, _ range: Range<Int>, _ stored: UnsafeMutableRawBufferPointer, worker: Int
+    ) throws -> UnsafeRawBufferPointer {
+        let isOwn = item.previous != nil || item.name == item.tensor.name
+        switch item.tensor.storage {
+        case .quantized(let quantized):
+            if isOwn { record(UnsafeRawBufferPointer(stored), tensor: quantized.codes, atByteOffset: range.lowerBound / 2) }
+            return UnsafeRawBufferPointer(stored)
+        case .plain(let tensor):
+            guard item.origin.path != read.path else {
+                let size = item.tensor.scalarType.bitCount / 8
+                if isOwn { record(UnsafeRawBufferPointer(stored), tensor: tensor, atByteOffset: range.lowerBound * size) }
+                return UnsafeRawBufferPointer(stored)
+            }
+            // Values of the reference: the base is read for its checksum, and for what undoing leads back to.
+            guard case .plain(let own)? = item.previous?.storage, !item.isResized else { return UnsafeRawBufferPointer(stored) }
+            let size = plan.base.source.tensors[own].scalarType.bitCount / 8
+            let before = buffer(.stored, worker: worker, byteCount: range.count * size)
+            try plan.base.source.read(tensor: own, atByteOffset: range.lowerBound * size, into: before)
+            record(UnsafeRawBufferPointer(before), tensor: own, atByteOffset: range.lowerBound * size)
+            return UnsafeRawBufferPointer(before)
+        }
+    }
+
+    /// Writes a chunk; of a 4-bit `Conv1D` weight, whose rows are columns of the dense tensor, transposed.
+    private func writeDense(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws {
+        let (values, size) = (tensor.values, tensor.elementByteCount)
+        guard values.tensor.isConv1D, values.tensor.quantized != nil else {
+            return try sink.write(bytes, stored: tensor.stored, atByteOffset: range.lowerBound * size)
+        }
+        let (firstColumn, columnCount) = (range.lowerBound / values.columns, range.count / values.columns)
+        let panel = buffer(.spare, worker: worker, byteCount: bytes.count)
+        MatrixTransposition.transpose(bytes, rows: columnCount, columns: values.columns, elementByteCount: size, into: panel)
+        let segmentByteCount = columnCount * size
+        for row in 0..<values.columns {
+            let segment = UnsafeRawBufferPointer(rebasing: panel[row * segmentByteCount..<(row + 1) * segmentByteCount])
+            try sink.write(segment, stored: tensor.stored, atByteOffset: (row * values.rows + firstColumn) * size)
+        }
+    }
+
+    private func overflowCount(_ merged: UnsafeMutableBufferPointer<Float>, base: UnsafeBufferPointer<Float>) -> Int {
+        let bytes = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(merged))
+        guard let first = FiniteScan.firstNonfinite(bytes, of: .f32) else { return 0 }
+        return merged[first...].indices.count { !merged[$0].isFinite && base[$0].isFinite }
+    }
+
+    private func differingElements(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer, count: Int) -> Int {
+        guard count > 0, let first = a.baseAddress, let second = b.baseAddress else { return 0 }
+        return qk_differingElements(
+            first.assumingMemoryBound(to: UInt8.self), second.assumingMemoryBound(to: UInt8.self), count, b.count / count)
+    }
+
+    /// Lengths of the rows of [out, in] of base + delta, summed in double precision and in the order of the chunks.
+    private func lengths(_ values: BaseValues, _ factors: DeltaFactors) throws -> [Float] {
+        let outputs = values.isTurned ? values.columns : values.rows
+        let unit = Chunks.leastCommonMultiple(values.granularity, values.columns)
+        let ranges = Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
+        let partial = Mutex([[Double]](repeating: [], count: ranges.count))
+        try resources.pool.forEach(count: ranges.count) { chunk, worker in
+            let range = ranges[chunk]
+            let stored = buffer(.stored, worker: worker, byteCount: values.storedByteCount(range.count))
+            let spare = buffer(.spare, worker: worker, byteCount: max(4 * range.count, stored.count))
+            let base = floats(.base, worker: worker, count: range.count), delta = floats(.delta, worker: worker, count: range.count)
+            try values.read(range, stored: stored, spare: spare, into: base)
+            guard let d = delta.baseAddress, let w = base.baseAddress else { return }
+            factors.fill(range, into: d)
+            qk_add(w, d, range.count, d)
+            let firstRow = range.lowerBound / values.columns
+            var sums = [Double](repeating: 0, count: values.isTurned ? outputs : range.count / values.columns)
+            for index in 0..<range.count {
+                let (row, column) = (range.lowerBound + index).quotientAndRemainder(dividingBy: values.columns)
+                sums[values.isTurned ? column : row - firstRow] += Double(d[index]) * Double(d[index])
+            }
+            partial.withLock { $0[chunk] = sums }
+        }
+        let parts = partial.withLock { $0 }
+        guard values.isTurned else { return parts.joined().map { Float($0.squareRoot()) } }
+        var sums = [Double](repeating: 0, count: outputs)
+        for part in parts { for index in 0..<outputs { sums[index] += part[index] } }
+        return sums.map { Float($0.squareRoot()) }
+    }
+}

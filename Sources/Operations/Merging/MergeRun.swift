@@ -1,0 +1,204 @@
+import ByteIO
+import Checkpoints
+import Compression
+import JSONText
+import Parallelism
+import Quantization
+import Streaming
+import Synchronization
+import TensorCore
+
+/// One merge in progress: the tensors of a plan to a sink, each in a stream.
+///
+/// Unchanged tensors are copied first. Changed ones follow one after another, each cut into chunks of a fixed number of
+/// elements for all threads: neither threads nor memory limits show in the bytes or in the report.
+struct MergeRun: Sendable {
+    /// Buffers of a worker.
+    enum Slot: Int, CaseIterable {
+        case stored, spare, base, delta, target, output, merged, found, sparse
+    }
+
+    /// What is known about the tensors once all is written.
+    struct Result {
+        /// Of each item that stays or becomes 4-bit.
+        var states: [QuantState?]
+        var rows: [MergeReport.Row] = []
+        var sums = MergeSums()
+        var elementCount = 0
+        /// Codes or elements that changed; nil where the forms differ.
+        var changedCount: Int? = 0
+        /// How to undo each stored tensor of the base that changed.
+        var undone: [UndoDirectory.Tensor] = []
+        /// Tensors with elements that were finite in the base but are too large for their type once merged, and how many.
+        var overflows: [(name: String, count: Int)] = []
+    }
+
+    static let chunkElementCount = 1 << 18
+
+    let plan: MergePlan
+    /// Of each item.
+    let places: [QNFPlan.Place]
+    let sink: any MergeSink
+    let undo: UndoRecordWriter?
+    let resources: Resources
+    /// Whether deltas are measured in what was written; a comparison needs no report.
+    let measures: Bool
+    let checksums: SourceChecksums
+    let scratch: ScratchMemory
+
+    init(
+        _ plan: MergePlan, places: [QNFPlan.Place], sink: any MergeSink, undo: UndoRecordWriter?, resources: Resources,
+        measures: Bool = true
+    ) {
+        self.plan = plan
+        self.places = places
+        self.sink = sink
+        self.undo = undo
+        self.resources = resources
+        self.measures = measures
+        // With a dense output of the reference the base itself is not read.
+        checksums = SourceChecksums(Self.readCheckpoint(plan))
+        scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: Slot.allCases.count)
+    }
+
+    /// The checkpoint that is read completely.
+    static func readCheckpoint(_ plan: MergePlan) -> Checkpoint {
+        if case .export = plan.form { plan.reference ?? plan.base } else { plan.base }
+    }
+
+    /// The checkpoint that is read completely, and whose bytes are counted and checked.
+    var read: Checkpoint { Self.readCheckpoint(plan) }
+
+    func run() throws -> Result {
+        var result = Result(states: Array(repeating: nil, count: plan.items.count))
+        try copyUnchanged(&result)
+        for (index, item) in plan.items.enumerated() {
+            switch item.outcome {
+            case .copy: continue
+            case .dense(let info): try mergeDense(item, as: info, at: index, &result)
+            case .quantized(let state, let settings): try mergeQuantized(item, state, settings, at: index, &result)
+            case .added(let info, let values): try writeAdded(values, as: info, at: index, &result)
+            }
+        }
+        result.rows.sort { NaturalOrder.precedes($0.name, $1.name) }
+        return result
+    }
+
+    func buffer(_ slot: Slot, worker: Int, byteCount: Int) -> UnsafeMutableRawBufferPointer {
+        scratch.buffer(worker: worker, slot: slot.rawValue, byteCount: byteCount)
+    }
+
+    func floats(_ slot: Slot, worker: Int, count: Int) -> UnsafeMutableBufferPointer<Float> {
+        buffer(slot, worker: worker, byteCount: 4 * count).bindMemory(to: Float.self)
+    }
+
+    // MARK: - Copies
+
+    private struct Copy {
+        let tensor: Int
+        /// Nil for bytes that are only counted for their checksum.
+        let stored: Int?
+        let range: Range<Int>
+        /// A second copy of a tensor that is read elsewhere, too.
+        let isRecorded: Bool
+    }
+
+    /// Copies what no adapter touches, and reads what only has to be checked.
+    private func copyUnchanged(_ result: inout Result) throws {
+        var copies: [Copy] = []
+        var counted = Set(read.source.tensors.indices)
+        for (index, item) in plan.items.enumerated() {
+            // An output head of its own begins as a second copy of the embedding.
+            let isSecond = item.previous == nil && item.name != item.tensor.name
+            for (tensor, stored) in pairs(item, places[index]) {
+                copies += byteRanges(of: tensor).map { Copy(tensor: tensor, stored: stored, range: $0, isRecorded: !isSecond) }
+                if !isSecond { counted.remove(tensor) }
+            }
+            switch (item.outcome, item.tensor.storage) {
+            case (.copy, .quantized(let quantized)):
+                result.states[index] = quantized.state
+                if let previous = item.previous { try undoState(of: previous, quantized.state, &result) }
+            case (.dense, .plain(let tensor)) where item.origin.path == read.path && !isSecond: counted.remove(tensor)
+            case (.dense, .quantized(let quantized)) where !isSecond: counted.remove(quantized.codes)
+            case (.quantized, _):
+                if let previous = item.previous?.quantized { counted.remove(previous.codes) }
+            default: break
+            }
+            // Merged from the reference: the base's own tensor is read beside it.
+            if case .dense = item.outcome, !item.isResized, case .plain(let tensor)? = item.previous?.storage { counted.remove(tensor) }
+        }
+        for tensor in counted.sorted() {
+            copies += byteRanges(of: tensor).map { Copy(tensor: tensor, stored: nil, range: $0, isRecorded: true) }
+        }
+        try resources.pool.forEach(count: copies.count) { index, worker in
+            let copy = copies[index]
+            let bytes = buffer(.stored, worker: worker, byteCount: copy.range.count)
+            try read.source.read(tensor: copy.tensor, atByteOffset: copy.range.lowerBound, into: bytes)
+            if copy.isRecorded { record(UnsafeRawBufferPointer(bytes), tensor: copy.tensor, atByteOffset: copy.range.lowerBound) }
+            if let stored = copy.stored {
+                try sink.write(UnsafeRawBufferPointer(bytes), stored: stored, atByteOffset: copy.range.lowerBound)
+            }
+        }
+    }
+
+    /// Stored tensors of an item that is copied, each with where it goes; the quant state is written with the header.
+    private func pairs(_ item: MergePlan.Item, _ place: QNFPlan.Place) -> [(Int, Int)] {
+        guard case .copy = item.outcome else { return [] }
+        switch (item.tensor.storage, place) {
+        case (.plain(let tensor), .plain(let stored)): return [(tensor, stored)]
+        case (.quantized(let quantized), .quantized(let parts)):
+            var pairs = [(quantized.codes, parts.codes), (quantized.absmax, parts.absmax), (quantized.quantMap, parts.quantMap)]
+            if let nested = quantized.nested, let absmax = parts.nestedAbsmax, let map = parts.nestedQuantMap {
+                pairs += [(nested.absmax, absmax), (nested.quantMap, map)]
+            }
+            return pairs
+        default: preconditionFailure("storage and place of '\(item.name)' do not belong together")
+        }
+    }
+
+    private func byteRanges(of tensor: Int) -> [Range<Int>] {
+        Chunks.ranges(count: read.source.tensors[tensor].byteCount, limit: 1 << 20, unit: 1)
+    }
+
+    /// Counts bytes of the checkpoint that is read completely.
+    func record(_ bytes: UnsafeRawBufferPointer, tensor: Int, atByteOffset offset: Int) {
+        checksums.record(bytes, tensor: tensor, atByteOffset: offset)
+        resources.progress(bytes.count)
+    }
+
+    // MARK: - Undoing
+
+    /// A quant state whose text is no longer the base's.
+    func undoState(of previous: LogicalTensor, _ state: QuantState, _ result: inout Result) throws {
+        guard let undo, let quantized = previous.quantized else { return }
+        let info = plan.base.source.tensors[quantized.stateBlob]
+        let bytes = try plan.base.source.bytes(ofTensor: quantized.stateBlob, 0..<info.byteCount)
+        guard bytes != Array(state.jsonText.utf8) else { return }
+        result.undone.append(
+            UndoDirectory.Tensor(
+                name: info.name, method: .content, byteCount: bytes.count, chunkByteCount: bytes.count, items: try undo.append(bytes, .text)
+            ))
+    }
+
+    /// Constants of a 4-bit weight, or a part of it, that may have changed.
+    func undoDifference(ofStored tensor: Int, written: [UInt8], _ result: inout Result) throws {
+        guard let undo else { return }
+        let info = plan.base.source.tensors[tensor]
+        let before = try plan.base.source.bytes(ofTensor: tensor, 0..<info.byteCount)
+        guard before != written else { return }
+        precondition(before.count == written.count, "parts of the same weight have the same sizes")
+        let room = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: SparseDifference.byteCountLimit(before.count), alignment: 64)
+        defer { room.deallocate() }
+        let items = try before.withUnsafeBytes { before in
+            try written.withUnsafeBytes { written in
+                let difference = SparseDifference.encode(before, from: written, room: room)
+                return try undo.append(difference, SparseDifference.content(of: difference))
+            }
+        }
+        result.undone.append(
+            UndoDirectory.Tensor(
+                name: info.name, method: .difference, byteCount: before.count, chunkByteCount: before.count,
+                items: items))
+    }
+}
