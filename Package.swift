@@ -102,7 +102,7 @@ let package = Package(
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
         library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
         // 4
-        library("Architectures", ["JSONText"]),
+        library("Architectures", ["JSONText", "TensorCore"]),
         library(
             "Checkpoints",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Architectures"]),

@@ -7,8 +7,9 @@ import Testing
 @testable import Adapters
 
 @Suite struct BindingTests {
-    private static func parameter(_ name: String, _ dimensions: [Int], isConv1D: Bool = false) throws -> BaseParameter {
-        BaseParameter(name: name, shape: try tensorInfo(name, .f32, dimensions).shape, isConv1D: isConv1D)
+    private static func parameter(_ name: String, _ dimensions: [Int], orientation: Orientation = .outputsByInputs) throws -> BaseParameter
+    {
+        BaseParameter(name: name, shape: try tensorInfo(name, .f32, dimensions).shape, orientation: orientation)
     }
 
     private static func adapter(_ tensors: [StoredTensor], _ members: KeyValuePairs<String, JSONValue>) throws -> (AdapterFolder, Adapter) {
@@ -27,12 +28,13 @@ import Testing
     }
 
     /// The square case: shapes cannot tell, and `fan_in_fan_out` is not asked.
-    @Test(arguments: [false, true]) func orientationIsThatOfTheBase(_ isConv1D: Bool) throws {
+    @Test(arguments: [Orientation.outputsByInputs, .inputsByOutputs]) func orientationIsThatOfTheBase(_ orientation: Orientation) throws {
         let (_, adapter) = try Self.adapter(AdapterFolder.factors("h.0.c_fc"), Self.plain)
-        let fits = isConv1D ? [3, 4] : [4, 3]
-        _ = try AdapterBinding(adapter, to: [try Self.parameter("h.0.c_fc.weight", fits, isConv1D: isConv1D)], basePath: "base")
+        let fits = orientation.turned([4, 3])
+        _ = try AdapterBinding(adapter, to: [try Self.parameter("h.0.c_fc.weight", fits, orientation: orientation)], basePath: "base")
         let error = #expect(throws: FileError.self) {
-            try AdapterBinding(adapter, to: [try Self.parameter("h.0.c_fc.weight", fits.reversed(), isConv1D: isConv1D)], basePath: "base")
+            try AdapterBinding(
+                adapter, to: [try Self.parameter("h.0.c_fc.weight", fits.reversed(), orientation: orientation)], basePath: "base")
         }
         #expect(
             error?.message
@@ -57,7 +59,8 @@ import Testing
     @Test func namesAnotherFamily() throws {
         let (_, adapter) = try Self.adapter(AdapterFolder.factors("model.layers.0.self_attn.q_proj"), ["r": .integer(2)])
         let error = #expect(throws: FileError.self) {
-            try AdapterBinding(adapter, to: [try Self.parameter("h.0.attn.c_attn.weight", [3, 9], isConv1D: true)], basePath: "gpt2")
+            try AdapterBinding(
+                adapter, to: [try Self.parameter("h.0.attn.c_attn.weight", [3, 9], orientation: .inputsByOutputs)], basePath: "gpt2")
         }
         #expect(
             error?.message == "is of another family than gpt2: it changes 'model.layers.0.self_attn.q_proj.weight', "

@@ -11,7 +11,9 @@ import Testing
     /// Two tokens of three numbers each, tied; `storesHead` once more.
     private static func base(storesHead: Bool = false) throws -> AdapterBase {
         let names = ["model.embed_tokens.weight"] + (storesHead ? ["lm_head.weight"] : [])
-        let parameters = try names.map { BaseParameter(name: $0, shape: try tensorInfo($0, .f32, [4, 3]).shape, isConv1D: false) }
+        let parameters = try names.map {
+            BaseParameter(name: $0, shape: try tensorInfo($0, .f32, [4, 3]).shape, orientation: .outputsByInputs)
+        }
         return AdapterBase(path: "base", parameters: parameters, tie: AdapterBase.Tie(embedding: 0, head: storesHead ? 1 : nil))
     }
 

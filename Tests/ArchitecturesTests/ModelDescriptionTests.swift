@@ -1,5 +1,6 @@
 import Architectures
 import JSONText
+import TensorCore
 import Testing
 
 @Suite struct ModelDescriptionTests {
@@ -258,7 +259,7 @@ import Testing
         #expect(tensors.count == 1 + 9 * 3 + 1)
         #expect(tensors[1].name == "model.layers.0.input_layernorm.weight" && tensors[1].dimensions == [64])
         let key = try #require(tensors.first { $0.key == ModuleKey(.key, layer: 2) })
-        #expect(key.name == "model.layers.2.self_attn.k_proj.weight" && key.dimensions == [32, 64] && !key.isConv1D)
+        #expect(key.name == "model.layers.2.self_attn.k_proj.weight" && key.dimensions == [32, 64] && key.orientation == .outputsByInputs)
         #expect(tensors.last?.name == "model.norm.weight")
     }
 }

@@ -46,7 +46,7 @@ import Testing
         let checkpoint = try Checkpoint.open(folder.path("m.safetensors"))
         #expect(checkpoint.tensors.map(\.name) == ["w", "b"])
         let weight = checkpoint.tensors[0]
-        #expect(weight.shape.dimensions == [3, 65] && weight.scalarType == .bf16 && !weight.isConv1D)
+        #expect(weight.shape.dimensions == [3, 65] && weight.scalarType == .bf16 && weight.orientation == .outputsByInputs)
         let reader = try QuantizedReader(source: checkpoint.source, tensor: try #require(weight.quantized))
         #expect(try reader.absmax(ofBlocks: 1..<4) == [2, 3, 4])
         #expect(!reader.hasStandardMaps)
@@ -110,9 +110,11 @@ import Testing
     @Test func conv1DWeightsAreTransposed() throws {
         let checkpoint = try Checkpoint.open(Fixture.checkpoint("gpt2/nf4-f32"))
         let weight = try #require(checkpoint.tensors.first { $0.name == "transformer.h.0.mlp.c_proj.weight" })
-        #expect(weight.isConv1D && weight.shape.dimensions == [192, 48] && weight.quantized?.state.shape.dimensions == [48, 192])
+        #expect(
+            weight.orientation == .inputsByOutputs && weight.shape.dimensions == [192, 48]
+                && weight.quantized?.state.shape.dimensions == [48, 192])
         let embedding = try #require(checkpoint.tensors.first { $0.name == "transformer.wte.weight" })
-        #expect(!embedding.isConv1D)
+        #expect(embedding.orientation == .outputsByInputs)
     }
 
     // MARK: - Refusing states

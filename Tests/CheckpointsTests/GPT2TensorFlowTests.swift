@@ -19,7 +19,7 @@ import Testing
     @Test func weightsThatTransformersTransposesAreMarked() throws {
         let folder = try Fixture.makeOpenAIFolder()
         let tensors = try Checkpoint.open(folder.path).tensors
-        let transposed = tensors.filter(\.isConv1D).map(\.name)
+        let transposed = tensors.filter { $0.orientation == .inputsByOutputs }.map(\.name)
         #expect(transposed.count == 8 && transposed.allSatisfy { $0.contains(".c_") && $0.hasSuffix(".weight") })
     }
 

@@ -11,9 +11,9 @@ import Testing
         ("h.0.mlp.c_fc.bias", false), ("wte.weight", false), ("lm_head.weight", false), ("score.weight", false), ("c_fc", false),
         ("weight", false),
     ]) func conv1DLayersOfGPT2(_ name: String, _ isConv1D: Bool) {
-        #expect(ModelIdentity(modelType: "gpt2").isConv1D(name) == isConv1D)
-        #expect(!ModelIdentity(modelType: "gpt_bigcode").isConv1D(name))
-        #expect(!ModelIdentity(modelType: nil).isConv1D(name))
+        #expect(ModelIdentity(modelType: "gpt2").orientation(of: name) == (isConv1D ? .inputsByOutputs : .outputsByInputs))
+        #expect(ModelIdentity(modelType: "gpt_bigcode").orientation(of: name) == .outputsByInputs)
+        #expect(ModelIdentity(modelType: nil).orientation(of: name) == .outputsByInputs)
     }
 
     /// Without a config GPT-2 is known by its fused attention weight, which is wider than tall only there.

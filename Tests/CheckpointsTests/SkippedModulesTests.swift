@@ -16,7 +16,7 @@ import Testing
             LogicalTensor(
                 name: name.hasPrefix("*") ? String(name.dropFirst()) : name,
                 storage: name.hasPrefix("*") ? .quantized(quantized) : .plain(0),
-                scalarType: .f32, shape: shape, isConv1D: false)
+                scalarType: .f32, shape: shape, orientation: .outputsByInputs)
         }
     }
 

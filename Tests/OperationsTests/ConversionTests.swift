@@ -131,7 +131,7 @@ import Testing
         let tensors = try Checkpoint.open(folder.path("model.qnf")).tensors
         let attention = try #require(tensors.first { $0.name == "transformer.h.0.attn.c_attn.weight" })
         #expect(attention.shape.dimensions == [48, 144])
-        #expect(attention.isConv1D)
+        #expect(attention.orientation == .inputsByOutputs)
         #expect(attention.quantized?.state.shape.dimensions == [144, 48])
     }
 }

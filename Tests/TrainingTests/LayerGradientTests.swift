@@ -59,7 +59,8 @@ import Transformer
             ("a", [rank, inputs], start[2]), ("b", [outputs, rank], start[3]),
         ])
         let tensor = ExpectedTensor(
-            ModuleKey(.head), .weight, name: "weight", dimensions: set.slots[0].shape.dimensions, isConv1D: isTransposed)
+            ModuleKey(.head), .weight, name: "weight", dimensions: set.slots[0].shape.dimensions,
+            orientation: isTransposed ? .inputsByOutputs : .outputsByInputs)
         let layer = TunableLinear(
             weight: .trained(DenseWeight(set, slot: 0, of: tensor)), bias: VectorParameter(set, slot: 1),
             update: LowRankBranch(

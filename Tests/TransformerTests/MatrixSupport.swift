@@ -41,10 +41,10 @@ struct TestWeight {
         switch form {
         case .f32, .f16, .bf16, .transposedF32, .transposedF16:
             let type: ScalarType = form == .f32 || form == .transposedF32 ? .f32 : form == .bf16 ? .bf16 : .f16
-            let isTransposed = form == .transposedF32 || form == .transposedF16
+            let orientation: Orientation = form == .transposedF32 || form == .transposedF16 ? .inputsByOutputs : .outputsByInputs
             self.init(
                 dense: values.floats(outputCount * inputCount), type, outputCount: outputCount, inputCount: inputCount,
-                isTransposed: isTransposed)
+                orientation: orientation)
         case .nf4, .doubleNF4, .fp4Blocks32:
             let nested = form == .doubleNF4 ? try QuantState.Nested(blockSize: 8, offset: 0.4) : nil
             let state = try QuantState(
@@ -62,7 +62,7 @@ struct TestWeight {
         self.init(packed: state, values: &values)
     }
 
-    private init(dense values: [Float], _ type: ScalarType, outputCount: Int, inputCount: Int, isTransposed: Bool) {
+    private init(dense values: [Float], _ type: ScalarType, outputCount: Int, inputCount: Int, orientation: Orientation) {
         var bytes = [UInt8](repeating: 0, count: values.count * type.bitCount / 8), stored = values
         bytes.withUnsafeMutableBytes { bytes in
             var span = bytes.mutableBytes
@@ -72,10 +72,10 @@ struct TestWeight {
         FloatConversion.widen(bytes.span.bytes, of: type, into: &span)
         let memory = Memory(bytes)
         weight = WeightMatrix(
-            dense: memory[0], of: type, outputCount: outputCount, inputCount: inputCount, isTransposed: isTransposed,
+            dense: memory[0], of: type, outputCount: outputCount, inputCount: inputCount, orientation: orientation,
             owner: memory)
         elements =
-            isTransposed
+            orientation == .inputsByOutputs
             ? (0..<outputCount * inputCount).map { stored[$0 % inputCount * outputCount + $0 / inputCount] } : stored
     }
 

@@ -105,14 +105,13 @@ package struct AdapterBinding: Sendable {
         }
         switch module.change {
         case .linear(let update):
-            let expected = [update.outputCount, update.inputCount]
-            let turned: [Int] = expected.reversed()
-            if let fit = resized(expected, update.baseCopy) { return fit }
-            guard shape == (parameter.isConv1D ? turned : expected) else {
-                let isTurned = shape == (parameter.isConv1D ? expected : turned)
+            let plain = [update.outputCount, update.inputCount]
+            let expected = parameter.orientation.turned(plain)
+            if let fit = resized(plain, update.baseCopy) { return fit }
+            guard shape == expected else {
                 return mismatch(
-                    parameter.isConv1D ? turned : expected, "the adapter is of one",
-                    isTurned ? " (the other way round: the base is of another family than the adapter's)" : "")
+                    expected, "the adapter is of one",
+                    shape == expected.reversed() ? " (the other way round: the base is of another family than the adapter's)" : "")
             }
             if let bias, bias.shape.dimensions != [update.outputCount] {
                 return .mismatch("\(bias.name) is \(bias.shape), but the adapter adds [\(update.outputCount)] to it")

@@ -1,3 +1,5 @@
+package import TensorCore
+
 /// A tensor that a model must have: its module, its canonical name and its dense shape, as transformers stores it.
 package struct ExpectedTensor: Sendable, Hashable {
     package enum Part: String, Sendable, Hashable {
@@ -8,21 +10,19 @@ package struct ExpectedTensor: Sendable, Hashable {
     package let part: Part
     package let name: String
     package let dimensions: [Int]
-    /// Lies as [in, out] when dense (GPT-2's `Conv1D`), quantized as [out, in] in any case.
-    package let isConv1D: Bool
+    /// How it lies when dense; quantized it is [out, in] in any case.
+    package let orientation: Orientation
 
-    package init(_ key: ModuleKey, _ part: Part, name: String, dimensions: [Int], isConv1D: Bool = false) {
+    package init(_ key: ModuleKey, _ part: Part, name: String, dimensions: [Int], orientation: Orientation = .outputsByInputs) {
         self.key = key
         self.part = part
         self.name = name
         self.dimensions = dimensions
-        self.isConv1D = isConv1D
+        self.orientation = orientation
     }
 
     /// Of a matrix, whichever way it lies.
-    package var sizes: (inputs: Int, outputs: Int) {
-        isConv1D ? (dimensions[0], dimensions[1]) : (dimensions[1], dimensions[0])
-    }
+    package var sizes: (outputs: Int, inputs: Int) { orientation.sizes(of: dimensions) }
 
     /// The path of its module: the name without its last part.
     package var module: String { String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex)) }
@@ -64,10 +64,12 @@ private struct TensorList {
 
     init(_ spelling: Spelling) { self.spelling = spelling }
 
-    private mutating func add(_ key: ModuleKey, _ part: ExpectedTensor.Part, _ dimensions: [Int], isConv1D: Bool = false) {
+    private mutating func add(
+        _ key: ModuleKey, _ part: ExpectedTensor.Part, _ dimensions: [Int], _ orientation: Orientation = .outputsByInputs
+    ) {
         tensors.append(
             ExpectedTensor(
-                key, part, name: "\(spelling.module(key)).\(part.rawValue)", dimensions: dimensions, isConv1D: isConv1D))
+                key, part, name: "\(spelling.module(key)).\(part.rawValue)", dimensions: dimensions, orientation: orientation))
     }
 
     mutating func addTable(_ role: TensorRole, _ dimensions: [Int]) { add(ModuleKey(role), .weight, dimensions) }
@@ -78,8 +80,8 @@ private struct TensorList {
     }
 
     mutating func addLinear(_ key: ModuleKey, _ linear: (inputs: Int, outputs: Int, hasBias: Bool)) {
-        let (inputs, outputs) = (linear.inputs, linear.outputs)
-        add(key, .weight, spelling.hasConv1D ? [inputs, outputs] : [outputs, inputs], isConv1D: spelling.hasConv1D)
-        if linear.hasBias { add(key, .bias, [outputs]) }
+        let orientation: Orientation = spelling.hasConv1D ? .inputsByOutputs : .outputsByInputs
+        add(key, .weight, orientation.turned([linear.outputs, linear.inputs]), orientation)
+        if linear.hasBias { add(key, .bias, [linear.outputs]) }
     }
 }

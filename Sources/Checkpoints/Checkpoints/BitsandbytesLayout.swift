@@ -44,10 +44,10 @@ enum BitsandbytesLayout {
 
     /// Groups the stored tensors into logical ones, and checks every part against the quant state.
     static func logicalTensors(
-        of source: any TensorSource, isConv1D: (String) -> Bool
+        of source: any TensorSource, orientation: (String) -> Orientation
     ) throws(FileError) -> [LogicalTensor] {
         let infos = source.tensors
-        let quantized = try quantizedTensors(of: source, isConv1D: isConv1D)
+        let quantized = try quantizedTensors(of: source, orientation: orientation)
         var isPart = [Bool](repeating: false, count: infos.count)
         for tensor in quantized.values { for part in tensor.quantized?.parts.dropFirst() ?? [] { isPart[part] = true } }
         var tensors: [LogicalTensor] = []
@@ -55,10 +55,10 @@ enum BitsandbytesLayout {
             if let tensor = quantized[index] {
                 tensors.append(tensor)
             } else {
-                let isTransposed = info.shape.dimensions.count == 2 && isConv1D(info.name)
+                let own = info.shape.dimensions.count == 2 ? orientation(info.name) : .outputsByInputs
                 tensors.append(
                     LogicalTensor(
-                        name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape, isConv1D: isTransposed))
+                        name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape, orientation: own))
             }
         }
         return tensors
@@ -66,7 +66,7 @@ enum BitsandbytesLayout {
 
     /// The 4-bit weights, by the index of their codes. No stored tensor belongs to two of them.
     private static func quantizedTensors(
-        of source: any TensorSource, isConv1D: (String) -> Bool
+        of source: any TensorSource, orientation: (String) -> Orientation
     ) throws(FileError) -> [Int: LogicalTensor] {
         let infos = source.tensors
         let states = infos.indices.compactMap { index in StateName(infos[index].name).map { (index: index, name: $0) } }
@@ -90,19 +90,19 @@ enum BitsandbytesLayout {
                     source.path, at: "tensor '\(infos[owner == name ? index : part].name)'",
                     owner == name ? "is a second quant state of '\(name)'" : "is a part of two 4-bit weights, '\(owner)' and '\(name)'")
             }
-            result[tensor.codes] = try logicalTensor(name, tensor, isConv1D: isConv1D(name), path: source.path)
+            result[tensor.codes] = try logicalTensor(name, tensor, orientation: orientation(name), path: source.path)
         }
         return result
     }
 
     private static func logicalTensor(
-        _ name: String, _ tensor: QuantizedTensor, isConv1D: Bool, path: String
+        _ name: String, _ tensor: QuantizedTensor, orientation: Orientation, path: String
     ) throws(FileError) -> LogicalTensor {
         let dimensions = tensor.state.shape.dimensions
-        let own = isConv1D && dimensions.count == 2 ? [dimensions[1], dimensions[0]] : dimensions
+        let own = orientation.turned(dimensions)
         guard let shape = Shape(own) else { throw FileError(path, at: "tensor '\(name)'", "shape \(own) is no possible size") }
         return LogicalTensor(
-            name: name, storage: .quantized(tensor), scalarType: tensor.state.scalarType, shape: shape, isConv1D: isConv1D)
+            name: name, storage: .quantized(tensor), scalarType: tensor.state.scalarType, shape: shape, orientation: orientation)
     }
 
     private static func quantizedTensor(

@@ -50,7 +50,8 @@ package struct Checkpoint: Sendable {
         let config = try Self.parseConfig(files, path: path)
         let architecture = ModelIdentity(config: config, tensors: source.tensors)
         let logical = try BitsandbytesLayout.logicalTensors(of: source) { name in
-            metadata?.transposed.contains(ByteKey(name)) ?? architecture.isConv1D(name)
+            guard let metadata else { return architecture.orientation(of: name) }
+            return metadata.transposed.contains(ByteKey(name)) ? .inputsByOutputs : .outputsByInputs
         }
         let hasQuantized = logical.contains { $0.quantized != nil }
         self.path = path

@@ -18,15 +18,15 @@ package struct LogicalTensor: Sendable {
     package let scalarType: ScalarType
     /// The shape of the dense weight in the model's own orientation: a `Conv1D` weight is [in, out].
     package let shape: Shape
-    /// The dense weight lies as [in, out], the quantized one as [out, in] (transformers' `Conv1D`).
-    package let isConv1D: Bool
+    /// How the dense weight lies; a quantized one is always [out, in].
+    package let orientation: Orientation
 
-    package init(name: String, storage: Storage, scalarType: ScalarType, shape: Shape, isConv1D: Bool) {
+    package init(name: String, storage: Storage, scalarType: ScalarType, shape: Shape, orientation: Orientation = .outputsByInputs) {
         self.name = name
         self.storage = storage
         self.scalarType = scalarType
         self.shape = shape
-        self.isConv1D = isConv1D
+        self.orientation = orientation
     }
 
     package var elementCount: Int { shape.elementCount }

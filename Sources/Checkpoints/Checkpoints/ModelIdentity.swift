@@ -1,6 +1,6 @@
 import Architectures
 import JSONText
-import TensorCore
+package import TensorCore
 
 /// What config.json says about the kind of a model, as far as it concerns its weights.
 package struct ModelIdentity: Sendable, Hashable {
@@ -44,12 +44,12 @@ package struct ModelIdentity: Sendable, Hashable {
         self.init(modelType: stated ?? (looksLikeGPT2 ? "gpt2" : nil), config: config)
     }
 
-    /// Whether a dense weight of this name lies as [in, out], so that it is transposed before quantizing.
-    package func isConv1D(_ name: String) -> Bool {
-        guard let modelType, Self.conv1DModelTypes.contains(modelType) else { return false }
+    /// How a dense weight of this name lies.
+    package func orientation(of name: String) -> Orientation {
+        guard let modelType, Self.conv1DModelTypes.contains(modelType) else { return .outputsByInputs }
         let parts = name.split(separator: ".")
-        guard parts.count >= 2, parts.last == "weight" else { return false }
-        return Self.conv1DLayers.contains(parts[parts.count - 2])
+        guard parts.count >= 2, parts.last == "weight", Self.conv1DLayers.contains(parts[parts.count - 2]) else { return .outputsByInputs }
+        return .inputsByOutputs
     }
 
     private static func collectTypes(_ config: JSONValue, depth: Int, into found: inout Set<String>) {

@@ -15,12 +15,12 @@ package struct PlannedTensor: Sendable {
 
     package let name: String
     package let form: Form
-    package let isConv1D: Bool
+    package let orientation: Orientation
 
-    package init(name: String, form: Form, isConv1D: Bool) {
+    package init(name: String, form: Form, orientation: Orientation) {
         self.name = name
         self.form = form
-        self.isConv1D = isConv1D
+        self.orientation = orientation
     }
 }
 

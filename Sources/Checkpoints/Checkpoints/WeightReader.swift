@@ -12,13 +12,13 @@ package struct WeightReader: Sendable {
     /// Of the stored matrix, where it has to be transposed.
     private let stored: (rows: Int, columns: Int)?
 
-    package init(source: any TensorSource, tensor: Int, isTransposed: Bool) {
+    package init(source: any TensorSource, tensor: Int, orientation: Orientation) {
         let info = source.tensors[tensor]
         precondition(info.scalarType.bitCount % 8 == 0, "weights are made of whole bytes")
         self.source = source
         self.tensor = tensor
         elementByteCount = info.scalarType.bitCount / 8
-        stored = isTransposed ? (info.shape.dimensions[0], info.shape.dimensions[1]) : nil
+        stored = orientation == .inputsByOutputs ? (info.shape.dimensions[0], info.shape.dimensions[1]) : nil
     }
 
     /// Elements a read must begin at a multiple of and be a multiple of (or reach the end): whole rows of [out, in].

@@ -42,10 +42,10 @@ final class BenchmarkMemory {
         }
     }
 
-    func dense(_ type: ScalarType, outputCount: Int, inputCount: Int, isTransposed: Bool = false) -> WeightMatrix {
+    func dense(_ type: ScalarType, outputCount: Int, inputCount: Int, orientation: Orientation = .outputsByInputs) -> WeightMatrix {
         WeightMatrix(
             dense: take(outputCount * inputCount * type.bitCount / 8), of: type, outputCount: outputCount, inputCount: inputCount,
-            isTransposed: isTransposed, owner: self)
+            orientation: orientation, owner: self)
     }
 
     /// The next bytes; from the start again where they do not suffice.

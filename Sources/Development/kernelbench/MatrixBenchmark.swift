@@ -34,7 +34,7 @@ struct MatrixBenchmark {
         decode("F16, 5632 x 2048", .f16, 5632, 2048, precision: .exact, target: "60 %")
         decode("BF16, 5632 x 2048", .bf16, 5632, 2048, precision: .exact, target: "60 %")
         decode("F32, 5632 x 2048", .f32, 5632, 2048, precision: .exact, target: "60 %")
-        decode("F16 as [in, out], 3072 x 768", .f16, 3072, 768, isTransposed: true, precision: .exact)
+        decode("F16 as [in, out], 3072 x 768", .f16, 3072, 768, orientation: .inputsByOutputs, precision: .exact)
         token()
         print("  512 rows of x (prefill, training): GFLOP/s, share of sgemm")
         prefill("NF4, 5632 x 2048", .nf4, precision: .fast, target: "170 GFLOP/s")
@@ -48,15 +48,16 @@ struct MatrixBenchmark {
 
     private enum Form { case nf4, bytes, f16, bf16, f32 }
 
-    private func weight(_ form: Form, _ outputCount: Int, _ inputCount: Int, isTransposed: Bool = false, at byteOffset: Int) -> WeightMatrix
-    {
+    private func weight(
+        _ form: Form, _ outputCount: Int, _ inputCount: Int, orientation: Orientation = .outputsByInputs, at byteOffset: Int
+    ) -> WeightMatrix {
         memory.rewind(to: byteOffset)
         switch form {
         case .nf4: return memory.nf4(outputCount: outputCount, inputCount: inputCount)
         case .bytes: return memory.dense(.f16, outputCount: outputCount, inputCount: inputCount).quantizedToBytes(pool: pool)
-        case .f16: return memory.dense(.f16, outputCount: outputCount, inputCount: inputCount, isTransposed: isTransposed)
-        case .bf16: return memory.dense(.bf16, outputCount: outputCount, inputCount: inputCount, isTransposed: isTransposed)
-        case .f32: return memory.dense(.f32, outputCount: outputCount, inputCount: inputCount, isTransposed: isTransposed)
+        case .f16: return memory.dense(.f16, outputCount: outputCount, inputCount: inputCount, orientation: orientation)
+        case .bf16: return memory.dense(.bf16, outputCount: outputCount, inputCount: inputCount, orientation: orientation)
+        case .f32: return memory.dense(.f32, outputCount: outputCount, inputCount: inputCount, orientation: orientation)
         }
     }
 
@@ -71,13 +72,14 @@ struct MatrixBenchmark {
 
     /// Weights of other places in memory come in between, as in a model: none is in a cache when its turn comes.
     private func decode(
-        _ name: String, _ form: Form, _ outputCount: Int, _ inputCount: Int, isTransposed: Bool = false, precision: MatrixEngine.Precision,
+        _ name: String, _ form: Form, _ outputCount: Int, _ inputCount: Int, orientation: Orientation = .outputsByInputs,
+        precision: MatrixEngine.Precision,
         target: String = ""
     ) {
         let bytes = byteCount(form) * Double(outputCount * inputCount), copyCount = max(1, min(32, Int(400e6 / bytes)))
         var next = 0
         let weights = (0..<copyCount).map { _ in
-            let weight = weight(form, outputCount, inputCount, isTransposed: isTransposed, at: next)
+            let weight = weight(form, outputCount, inputCount, orientation: orientation, at: next)
             next = memory.used
             return weight
         }

@@ -36,7 +36,7 @@ extension LoadedModel {
     private var adapterBase: AdapterBase {
         let parameters = configuration.expectedTensors.map { expected in
             guard let shape = Shape(expected.dimensions) else { preconditionFailure("the tensors of a loaded model have such shapes") }
-            return BaseParameter(name: expected.name, shape: shape, isConv1D: expected.isConv1D)
+            return BaseParameter(name: expected.name, shape: shape, orientation: expected.orientation)
         }
         let embedding = configuration.name(.embedding) + ".weight"
         let tied = configuration.head.isTied ? parameters.firstIndex { $0.name == embedding } : nil
@@ -65,21 +65,23 @@ private struct AdapterApplication {
     mutating func run() throws(FileError) {
         let head = configuration.name(.head) + ".weight", embedding = configuration.name(.embedding) + ".weight"
         for (index, outcome) in bound.outcomes.sorted(by: { $0.key < $1.key }) {
-            try apply(outcome, to: parameters[index].name, isConv1D: parameters[index].isConv1D)
+            try apply(outcome, to: parameters[index].name, orientation: parameters[index].orientation)
             if configuration.head.isTied, bound.untiedHead == nil, parameters[index].name == embedding { try apply(outcome, to: head) }
         }
         if let outcome = bound.untiedHead { try apply(outcome, to: head) }
         for bias in bound.addedBiases { try addBias(bias.terms, to: bias.isTiedHead ? configuration.name(.head) : bias.module) }
     }
 
-    private mutating func apply(_ outcome: BoundAdapters.Outcome, to name: String, isConv1D: Bool = false) throws(FileError) {
+    private mutating func apply(_ outcome: BoundAdapters.Outcome, to name: String, orientation: Orientation = .outputsByInputs)
+        throws(FileError)
+    {
         if let table = outcome.table { try replace(name, by: table.tensor, of: table.adapter) }
         switch outcome.change?.kind {
         case nil: return
         case .lowRank(let terms): for term in terms { try add(term, to: name) }
         case .rescaled(let term, let magnitude): try addRescaled(term, magnitude, to: name)
         case .bias(let terms): try addBias(terms, to: String(name.dropLast(".bias".count)))
-        case .replaced(let adapter, let tensor): try replace(name, by: tensor, of: adapter, isConv1D: isConv1D)
+        case .replaced(let adapter, let tensor): try replace(name, by: tensor, of: adapter, orientation: orientation)
         case .rows(let adapter, let tensor, let indices): try replaceRows(indices, of: name, by: tensor, of: adapter)
         }
     }
@@ -171,12 +173,12 @@ private struct AdapterApplication {
 
     /// Takes a whole parameter of the adapter in the place of the base's.
     private mutating func replace(
-        _ name: String, by tensor: AdapterTensor, of adapter: Int, isConv1D: Bool = false
+        _ name: String, by tensor: AdapterTensor, of adapter: Int, orientation: Orientation = .outputsByInputs
     ) throws(FileError) {
         let values = try values(tensor, of: adapter)
         let (module, isBias) = name.hasSuffix(".bias") ? (String(name.dropLast(5)), true) : (String(name.dropLast(7)), false)
         var isFound = changeLayer(module) { layer in
-            if isBias { layer.bias = values } else { layer.matrix = Self.matrix(values, tensor.dimensions, isConv1D: isConv1D) }
+            if isBias { layer.bias = values } else { layer.matrix = Self.matrix(values, tensor.dimensions, orientation: orientation) }
         }
         weights.forEachNorm { norm in
             guard norm.name == module else { return }
@@ -184,7 +186,7 @@ private struct AdapterApplication {
             if isBias { norm.bias = values } else { norm.weight = values }
         }
         if isFound { return }
-        try changeTable(named: name, of: adapter) { $0.matrix = Self.matrix(values, tensor.dimensions, isConv1D: false) }
+        try changeTable(named: name, of: adapter) { $0.matrix = Self.matrix(values, tensor.dimensions, orientation: .outputsByInputs) }
     }
 
     // MARK: - Where
@@ -217,12 +219,13 @@ private struct AdapterApplication {
         }
     }
 
-    private static func matrix(_ values: [Float], _ dimensions: [Int], isConv1D: Bool) -> WeightMatrix {
+    private static func matrix(_ values: [Float], _ dimensions: [Int], orientation: Orientation) -> WeightMatrix {
         let copy = OwnedBytes(byteCount: 4 * values.count)
         values.withUnsafeBytes { copy.buffer.copyMemory(from: $0) }
+        let sizes = orientation.sizes(of: dimensions)
         return WeightMatrix(
-            dense: UnsafeRawBufferPointer(copy.buffer), of: .f32, outputCount: dimensions[isConv1D ? 1 : 0],
-            inputCount: dimensions[isConv1D ? 0 : 1], isTransposed: isConv1D, owner: copy)
+            dense: UnsafeRawBufferPointer(copy.buffer), of: .f32, outputCount: sizes.outputs, inputCount: sizes.inputs,
+            orientation: orientation, owner: copy)
     }
 }
 

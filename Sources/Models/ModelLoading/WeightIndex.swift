@@ -72,7 +72,7 @@ struct WeightIndex: Sendable {
         }
         if tensor.quantized != nil {
             guard expected.dimensions.count == 2 else { throw refuse("is 4-bit, but only matrices can be") }
-            guard tensor.isConv1D == expected.isConv1D else {
+            guard tensor.orientation == expected.orientation else {
                 throw refuse(
                     "was quantized as \(expected.dimensions), but a Conv1D weight is quantized transposed, as [out, in]",
                     hint: "convert the model again with `Conversion`, which transposes such weights")

@@ -63,12 +63,12 @@ struct WeightReading {
 
     private func matrix(_ module: String) throws(FileError) -> WeightMatrix {
         guard let entry = index[module + ".weight"] else { preconditionFailure("every weight is among the expected tensors") }
-        let (dimensions, isConv1D) = (entry.expected.dimensions, entry.expected.isConv1D)
+        let sizes = entry.expected.sizes
         switch entry.tensor.storage {
         case .plain(let stored):
             return WeightMatrix(
-                dense: try memory.bytes(ofTensor: stored), of: entry.tensor.scalarType, outputCount: dimensions[isConv1D ? 1 : 0],
-                inputCount: dimensions[isConv1D ? 0 : 1], isTransposed: isConv1D, owner: memory)
+                dense: try memory.bytes(ofTensor: stored), of: entry.tensor.scalarType, outputCount: sizes.outputs,
+                inputCount: sizes.inputs, orientation: entry.expected.orientation, owner: memory)
         case .quantized(let quantized): return try packedMatrix(quantized)
         }
     }

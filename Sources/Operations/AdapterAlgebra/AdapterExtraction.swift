@@ -94,13 +94,13 @@ package struct AdapterExtraction: Sendable {
         if plan.ensuresWeightTying { others.append(("ensure_weight_tying", .bool(true))) }
         return try AdapterConfiguration.combined(
             modules: pairs.flatMap { pair in [(pair.module, pair.rank)] + (pair.tiedHead.map { [($0, pair.rank)] } ?? []) },
-            fanInFanOut: !pairs.isEmpty && pairs.allSatisfy(\.base.isConv1D), baseModelName: nil, others: others)
+            fanInFanOut: !pairs.isEmpty && pairs.allSatisfy { $0.base.orientation == .inputsByOutputs }, baseModelName: nil, others: others)
     }
 
     /// B and A of a linear layer; those of an embedding; those of both where they are tied.
     private func factorInfos(_ pair: ExtractionPlan.Pair) -> [TensorInfo] {
         let dimensions = pair.base.shape.dimensions
-        let (outputs, inputs) = pair.base.isConv1D ? (dimensions[1], dimensions[0]) : (dimensions[0], dimensions[1])
+        let (outputs, inputs) = pair.base.orientation.sizes(of: dimensions)
         let linear: [(AdapterPlan.Factor, [Int])] = [(.a, [pair.rank, inputs]), (.b, [outputs, pair.rank])]
         let embedding: [(AdapterPlan.Factor, [Int])] = [(.embeddingA, [pair.rank, outputs]), (.embeddingB, [inputs, pair.rank])]
         let own = (pair.isEmbedding ? embedding : linear).map { (pair.module, $0.0, $0.1) }

@@ -88,15 +88,19 @@ struct TensorPair: Sendable {
     }
 
     /// Whether the elements are walked in the order of [out, in]: that of the 4-bit side, where there is one.
-    private var isTransposed: Bool { weight != nil && tensor.isConv1D || originalWeight != nil && original.isConv1D }
+    private var turned: Orientation {
+        let turns =
+            weight != nil && tensor.orientation == .inputsByOutputs || originalWeight != nil && original.orientation == .inputsByOutputs
+        return turns ? .inputsByOutputs : .outputsByInputs
+    }
 
     /// Runs of elements, independent of the number of threads.
     func chunks(limit: Int) -> [Range<Int>] {
         guard isComparable else { return [0..<tensor.elementCount] }
-        let granularity = isTransposed ? tensor.shape.dimensions[0] : 1
+        let granularity = turned == .inputsByOutputs ? tensor.shape.dimensions[0] : 1
         let blockSize = Chunks.leastCommonMultiple(reader?.state.blockSize ?? 1, originalReader?.state.blockSize ?? 1)
         return Chunks.ranges(
-            count: tensor.elementCount, limit: limit * (isTransposed ? Resources.transposedChunkFactor : 1),
+            count: tensor.elementCount, limit: limit * (turned == .inputsByOutputs ? Resources.transposedChunkFactor : 1),
             unit: Chunks.leastCommonMultiple(granularity, blockSize))
     }
 
@@ -206,9 +210,9 @@ struct TensorPair: Sendable {
         _ tensor: LogicalTensor, _ source: any TensorSource, _ range: Range<Int>, slot: Int, scratch: Scratch
     ) throws -> UnsafeRawBufferPointer {
         guard case .plain(let index) = tensor.storage else { preconditionFailure("only a dense tensor is read as such") }
-        let reader = WeightReader(source: source, tensor: index, isTransposed: isTransposed)
+        let reader = WeightReader(source: source, tensor: index, orientation: turned)
         let raw = scratch(slot, range.count * tensor.scalarType.bitCount / 8)
-        let spare = isTransposed ? scratch(5, raw.count) : raw
+        let spare = turned == .inputsByOutputs ? scratch(5, raw.count) : raw
         try reader.read(range, into: raw, scratch: spare)
         return UnsafeRawBufferPointer(raw)
     }

@@ -103,7 +103,7 @@ private final class ConversionRun: Sendable {
     func nonfinite() -> [(name: String, index: Int)] {
         findings.withLock { $0.nonfinite }.sorted { $0.key < $1.key }.map { item, position in
             let tensor = plan.items[item].tensor
-            let place = Self.place(ofElement: position, in: tensor)
+            let place = tensor.orientation.place(ofElement: position, in: tensor.shape.dimensions)
             return (tensor.name, place[0] * tensor.shape.dimensions[1] + place[1])
         }
     }
@@ -130,13 +130,13 @@ private final class ConversionRun: Sendable {
     }
 
     private func appendQuantize(_ index: Int, tensor: Int, to jobs: inout [Job]) {
-        let reader = WeightReader(source: source, tensor: tensor, isTransposed: plan.items[index].tensor.isConv1D)
-        let isTransposed = reader.granularity > 1
-        let limit = resources.chunkElementCount * (isTransposed ? Resources.transposedChunkFactor : 1)
+        let reader = WeightReader(source: source, tensor: tensor, orientation: plan.items[index].tensor.orientation)
+        let isTurned = plan.items[index].tensor.orientation == .inputsByOutputs
+        let limit = resources.chunkElementCount * (isTurned ? Resources.transposedChunkFactor : 1)
         let unit = Chunks.leastCommonMultiple(reader.granularity, plan.settings.blockSize)
         let ranges = Chunks.ranges(count: source.tensors[tensor].elementCount, limit: limit, unit: unit)
         jobs += ranges.map { .quantize(item: index, $0) }
-        if isTransposed { appendCount(of: tensor, to: &jobs) }
+        if isTurned { appendCount(of: tensor, to: &jobs) }
     }
 
     private func appendCopies(of quantized: QuantizedTensor, to parts: QNFPlan.Parts, jobs: inout [Job]) {
@@ -205,11 +205,11 @@ private final class ConversionRun: Sendable {
         let info = source.tensors[tensor]
         let byteCount = range.count * info.scalarType.bitCount / 8
         let values = scratch.buffer(worker: worker, slot: 0, byteCount: byteCount)
-        let reader = WeightReader(source: source, tensor: tensor, isTransposed: plan.items[index].tensor.isConv1D)
-        let isTransposed = reader.granularity > 1
-        let spare = isTransposed ? scratch.buffer(worker: worker, slot: 1, byteCount: byteCount) : values
+        let reader = WeightReader(source: source, tensor: tensor, orientation: plan.items[index].tensor.orientation)
+        let isTurned = plan.items[index].tensor.orientation == .inputsByOutputs
+        let spare = isTurned ? scratch.buffer(worker: worker, slot: 1, byteCount: byteCount) : values
         try reader.read(range, into: values, scratch: spare)
-        if !isTransposed {
+        if !isTurned {
             checksums.record(
                 UnsafeRawBufferPointer(values), tensor: tensor, atByteOffset: range.lowerBound * info.scalarType.bitCount / 8)
             resources.progress(byteCount)
@@ -232,18 +232,13 @@ private final class ConversionRun: Sendable {
         guard allowsNonfinite, !plan.settings.isDoubleQuantized else {
             let reason = tensor.scalarType == .f64 ? "is not a finite number of float32" : "is not a finite number"
             throw FileError(
-                plan.checkpoint.path, at: "tensor '\(tensor.name)'", "element \(Self.place(ofElement: position, in: tensor)) \(reason)",
+                plan.checkpoint.path, at: "tensor '\(tensor.name)'",
+                "element \(tensor.orientation.place(ofElement: position, in: tensor.shape.dimensions)) \(reason)",
                 hint: allowsNonfinite
                     ? "double quantization would spread it to the whole tensor; with `plainConstants` it stays in its block"
                     : "`allowsNonfinite` with `plainConstants` quantizes it all the same, as bitsandbytes does")
         }
         findings.withLock { $0.nonfinite[index] = min($0.nonfinite[index] ?? .max, position) }
-    }
-
-    /// Row and column in the weight's own orientation, which is what a person will look at.
-    private static func place(ofElement position: Int, in tensor: LogicalTensor) -> [Int] {
-        let (outer, inner) = position.quotientAndRemainder(dividingBy: tensor.shape.dimensions[tensor.isConv1D ? 0 : 1])
-        return tensor.isConv1D ? [inner, outer] : [outer, inner]
     }
 
     /// Adds the constants of a chunk; with the last one, writes those of the whole tensor.

@@ -53,7 +53,7 @@ package struct ConversionPlan: Sendable {
         for tensor in checkpoint.tensors {
             let quantizes = rules.action(for: tensor, of: layers, isQuantizedModel: isQuantized) == .quantize
             let (step, form) = try Self.step(for: tensor, checkpoint, quantizing: quantizes ? settings : nil, castingTo: type)
-            let plannedTensor = PlannedTensor(name: tensor.name, form: form, isConv1D: tensor.isConv1D)
+            let plannedTensor = PlannedTensor(name: tensor.name, form: form, orientation: tensor.orientation)
             planned.append(plannedTensor)
             items.append(
                 Item(
@@ -70,7 +70,7 @@ package struct ConversionPlan: Sendable {
         do throws(QuantizationError) { layout = try QNFPlan(tensors: planned, files: files) } catch {
             throw FileError(checkpoint.path, error.message)
         }
-        let transposed = planned.filter(\.isConv1D).map(\.name).sorted(by: NaturalOrder.precedes)
+        let transposed = planned.filter { $0.orientation == .inputsByOutputs }.map(\.name).sorted(by: NaturalOrder.precedes)
         settingsDocument = .object([
             "quantizer": .string("bitsandbytes-0.50-cpu"), "quant_type": .string(settings.quantType.rawValue),
             "blocksize": .integer(settings.blockSize), "double_quant": .bool(settings.isDoubleQuantized),
@@ -135,8 +135,9 @@ package struct ConversionPlan: Sendable {
         case .plain(let index):
             let info = checkpoint.source.tensors[index]
             if let settings {
-                let dimensions = tensor.isConv1D ? Array(info.shape.dimensions.reversed()) : info.shape.dimensions
-                guard let shape = Shape(dimensions) else { preconditionFailure("a transposed shape has as many elements") }
+                guard let shape = Shape(tensor.orientation.turned(info.shape.dimensions)) else {
+                    preconditionFailure("a transposed shape has as many elements")
+                }
                 return (.quantize, .quantized(settings, scalarType: QuantState.recordedType(of: info.scalarType), shape: shape))
             }
             guard let type, info.scalarType.isQuantizable, type != info.scalarType,

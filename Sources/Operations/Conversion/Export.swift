@@ -168,8 +168,8 @@ private final class ExportRun: Sendable {
     /// Chunks of a 4-bit weight, in its quantized order; of a transposed one, whole rows of [out, in].
     private func ranges(of tensor: LogicalTensor) -> [Range<Int>] {
         guard let state = tensor.quantized?.state else { preconditionFailure("only a 4-bit weight is dequantized") }
-        let granularity = tensor.isConv1D ? state.shape.dimensions[1] : 1
-        let limit = resources.chunkElementCount * (tensor.isConv1D ? Resources.transposedChunkFactor : 1)
+        let granularity = tensor.orientation == .inputsByOutputs ? state.shape.dimensions[1] : 1
+        let limit = resources.chunkElementCount * (tensor.orientation == .inputsByOutputs ? Resources.transposedChunkFactor : 1)
         return Chunks.ranges(
             count: state.elementCount, limit: limit, unit: Chunks.leastCommonMultiple(granularity, state.blockSize))
     }
@@ -222,7 +222,7 @@ private final class ExportRun: Sendable {
         let values = scratch.buffer(worker: worker, slot: 1, byteCount: range.count * size)
         try reader.dequantize(range, as: type, codes: codes, into: values)
         checksums.record(UnsafeRawBufferPointer(codes), tensor: quantized.codes, atByteOffset: range.lowerBound / 2)
-        if tensor.isConv1D {
+        if tensor.orientation == .inputsByOutputs {
             try writePanel(UnsafeRawBufferPointer(values), of: tensor, range, size, worker: worker, writer: writer, position: position)
         } else {
             try writer.write(UnsafeRawBufferPointer(values), tensor: position, atByteOffset: range.lowerBound * size)

@@ -10,12 +10,12 @@ struct BlockReading {
     private let source: any TensorSource
     private let tensor: QuantizedTensor
     private let reader: QuantizedReader
-    private let isTransposed: Bool
+    private let orientation: Orientation
 
-    init(_ source: any TensorSource, _ tensor: QuantizedTensor, isTransposed: Bool) throws(FileError) {
+    init(_ source: any TensorSource, _ tensor: QuantizedTensor, orientation: Orientation) throws(FileError) {
         self.source = source
         self.tensor = tensor
-        self.isTransposed = isTransposed
+        self.orientation = orientation
         reader = try QuantizedReader(source: source, tensor: tensor)
     }
 
@@ -24,7 +24,7 @@ struct BlockReading {
 
     /// Elements of a slice, row by row.
     func values(of frame: Frame) throws(FileError) -> [Float] {
-        guard isTransposed else {
+        guard orientation == .inputsByOutputs else {
             var values: [Float] = []
             for range in runs(of: frame) { values += try dequantized(range) }
             return values
@@ -49,7 +49,7 @@ struct BlockReading {
 
     /// Elements of the slice that lie one after the other.
     private func runs(of frame: Frame) -> [Range<Int>] {
-        let (outer, inner) = isTransposed ? (frame.columns, frame.rows) : (frame.rows, frame.columns)
+        let (outer, inner) = orientation == .outputsByInputs ? (frame.rows, frame.columns) : (frame.columns, frame.rows)
         return outer.map { $0 * columnCount + inner.lowerBound..<$0 * columnCount + inner.upperBound }
     }
 
@@ -79,7 +79,7 @@ struct BlockReading {
     /// Row and column by the tensor's own shape.
     private func place(of position: Int) -> [Int] {
         let (outer, inner) = position.quotientAndRemainder(dividingBy: columnCount)
-        return isTransposed ? [inner, outer] : [outer, inner]
+        return orientation == .outputsByInputs ? [outer, inner] : [inner, outer]
     }
 
     /// Elements from a block's first on.

@@ -67,7 +67,7 @@ package struct TensorSlice: Sendable {
             values = try Self.read(frame, stored: index, checkpoint.source)
             blocks = []
         case .quantized(let quantized):
-            let reader = try BlockReading(checkpoint.source, quantized, isTransposed: tensor.isConv1D)
+            let reader = try BlockReading(checkpoint.source, quantized, orientation: tensor.orientation)
             values = .real(try reader.values(of: frame).map(Double.init))
             blocks = try reader.firstBlocks(of: frame, limit: Self.blockCountLimit)
         }

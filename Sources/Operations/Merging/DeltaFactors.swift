@@ -24,15 +24,15 @@ struct DeltaFactors: Sendable {
     }
 
     /// - Parameters:
-    ///   - isTurned: a linear layer's weight lies as [in, out] (dense `Conv1D`); factors are those of [out, in].
-    init(_ terms: [WeightChange.Term], of adapters: [WeightedAdapter], columns: Int, isTurned: Bool) throws(FileError) {
+    ///   - orientation: of the weight as it is worked on; factors are those of [out, in].
+    init(_ terms: [WeightChange.Term], of adapters: [WeightedAdapter], columns: Int, orientation: Orientation) throws(FileError) {
         var loaded: [Term] = []
         for term in terms {
             let adapter = adapters[term.adapter].adapter
             let a = try adapter.values(of: term.update.a), b = try adapter.values(of: term.update.b)
             let rank = term.update.rank
             // An embedding's table is [vocabulary, dim], and its factors are those of [dim, vocabulary].
-            let turns = isTurned != term.isEmbedding
+            let turns = (orientation == .inputsByOutputs) != term.isEmbedding
             let left = turns ? Self.transposed(a, rows: rank) : b
             let right = turns ? Self.transposed(b, columns: rank) : a
             loaded.append(Term(left: left, right: right, rank: rank, scale: term.scale))

@@ -15,7 +15,7 @@ package struct MergeBase: Sendable {
     package init(_ checkpoint: Checkpoint) throws(FileError) {
         self.checkpoint = checkpoint
         let tie = try Self.tie(of: checkpoint)
-        let parameters = checkpoint.tensors.map { BaseParameter(name: $0.name, shape: $0.shape, isConv1D: $0.isConv1D) }
+        let parameters = checkpoint.tensors.map { BaseParameter(name: $0.name, shape: $0.shape, orientation: $0.orientation) }
         description = AdapterBase(path: checkpoint.path, parameters: parameters, tie: tie)
         let embedding = tie.map { String(checkpoint.tensors[$0.embedding].name.dropLast(".weight".count)) }
         headName =

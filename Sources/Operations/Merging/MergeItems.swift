@@ -59,7 +59,7 @@ struct MergeItems {
         for index in base.attachments where base.source.tensors[index].name.hasPrefix(QNFMetadata.undoPrefix) {
             let info = base.source.tensors[index]
             let tensor = LogicalTensor(
-                name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape, isConv1D: false)
+                name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape)
             items.append(Item(name: info.name, origin: base, tensor: tensor, previous: tensor, change: nil, outcome: .copy))
         }
         return items
@@ -115,7 +115,7 @@ struct MergeItems {
         guard type.isNarrowable else { throw noFloat(tensor, base) }
         let shape = table.tensor.info.shape
         let source = LogicalTensor(
-            name: tensor.name, storage: .plain(table.tensor.index), scalarType: table.tensor.info.scalarType, shape: shape, isConv1D: false)
+            name: tensor.name, storage: .plain(table.tensor.index), scalarType: table.tensor.info.scalarType, shape: shape)
         return Item(
             name: tensor.name, origin: origins[table.adapter], tensor: source, previous: previous, change: change,
             outcome: .dense(try info(tensor.name, type, shape)), remark: "\(table.rowCount) rows")
@@ -136,7 +136,7 @@ struct MergeItems {
         try bound.taskHeads.map { head in
             let info = head.tensor.info
             let source = LogicalTensor(
-                name: head.name, storage: .plain(head.tensor.index), scalarType: info.scalarType, shape: info.shape, isConv1D: false)
+                name: head.name, storage: .plain(head.tensor.index), scalarType: info.scalarType, shape: info.shape)
             return Item(
                 name: head.name, origin: origins[head.adapter], tensor: source, previous: nil, change: nil,
                 outcome: .dense(try self.info(head.name, type ?? info.scalarType, info.shape)), remark: "head of a task")
@@ -174,7 +174,7 @@ struct MergeItems {
     /// The embedding under the name of the head.
     private func renamed(_ tensor: LogicalTensor) -> LogicalTensor {
         LogicalTensor(
-            name: headName, storage: tensor.storage, scalarType: tensor.scalarType, shape: tensor.shape, isConv1D: tensor.isConv1D)
+            name: headName, storage: tensor.storage, scalarType: tensor.scalarType, shape: tensor.shape, orientation: tensor.orientation)
     }
 
     private func noFloat(_ tensor: LogicalTensor, _ checkpoint: Checkpoint) -> FileError {

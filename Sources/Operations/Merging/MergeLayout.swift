@@ -10,7 +10,9 @@ enum MergeLayout {
         _ plan: MergePlan, files: [CompanionFile], undoRecord: (name: String, byteCountLimit: Int)?
     ) throws -> QNFPlan {
         let planned = try plan.items.map { item in
-            PlannedTensor(name: item.name, form: try form(item), isConv1D: item.tensor.isConv1D && item.shape == item.tensor.shape)
+            PlannedTensor(
+                name: item.name, form: try form(item),
+                orientation: item.shape == item.tensor.shape ? item.tensor.orientation : .outputsByInputs)
         }
         do throws(QuantizationError) {
             return try QNFPlan(tensors: planned, files: files, undoRecord: undoRecord)

@@ -185,15 +185,15 @@ extension MergeRun {
         guard case .rescaled(let term, let magnitude) = change.kind else {
             return try MergeTarget(change, of: plan.adapters, values: values)
         }
-        let factors = try DeltaFactors([term], of: plan.adapters, columns: values.columns, isTurned: values.isTurned)
+        let factors = try DeltaFactors([term], of: plan.adapters, columns: values.columns, orientation: values.orientation)
         let magnitudes = try plan.adapters[term.adapter].adapter.values(of: magnitude)
         return MergeTarget(
-            factors, lengths: try lengths(values, factors), magnitudes: magnitudes, isTurned: values.isTurned)
+            factors, lengths: try lengths(values, factors), magnitudes: magnitudes, orientation: values.orientation)
     }
 
     /// Chunks of a tensor: of a fixed size, so that no limit shows in what is written.
     func ranges(of values: BaseValues) -> [Range<Int>] {
-        let turnsOnWriting = values.tensor.isConv1D && values.tensor.quantized != nil
+        let turnsOnWriting = values.tensor.orientation != values.orientation
         let unit = turnsOnWriting ? Chunks.leastCommonMultiple(values.granularity, values.columns) : values.granularity
         return Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
     }
@@ -226,7 +226,7 @@ extension MergeRun {
     /// Writes a chunk; of a 4-bit `Conv1D` weight, whose rows are columns of the dense tensor, transposed.
     private func writeDense(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws {
         let (values, size) = (tensor.values, tensor.elementByteCount)
-        guard values.tensor.isConv1D, values.tensor.quantized != nil else {
+        guard values.tensor.orientation != values.orientation else {
             return try sink.write(bytes, stored: tensor.stored, atByteOffset: range.lowerBound * size)
         }
         let (firstColumn, columnCount) = (range.lowerBound / values.columns, range.count / values.columns)
@@ -253,7 +253,8 @@ extension MergeRun {
 
     /// Lengths of the rows of [out, in] of base + delta, summed in double precision and in the order of the chunks.
     private func lengths(_ values: BaseValues, _ factors: DeltaFactors) throws -> [Float] {
-        let outputs = values.isTurned ? values.columns : values.rows
+        let isByInputs = values.orientation == .inputsByOutputs
+        let outputs = isByInputs ? values.columns : values.rows
         let unit = Chunks.leastCommonMultiple(values.granularity, values.columns)
         let ranges = Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
         let partial = Mutex([[Double]](repeating: [], count: ranges.count))
@@ -267,15 +268,15 @@ extension MergeRun {
             factors.fill(range, into: d)
             qk_add(w, d, range.count, d)
             let firstRow = range.lowerBound / values.columns
-            var sums = [Double](repeating: 0, count: values.isTurned ? outputs : range.count / values.columns)
+            var sums = [Double](repeating: 0, count: isByInputs ? outputs : range.count / values.columns)
             for index in 0..<range.count {
                 let (row, column) = (range.lowerBound + index).quotientAndRemainder(dividingBy: values.columns)
-                sums[values.isTurned ? column : row - firstRow] += Double(d[index]) * Double(d[index])
+                sums[isByInputs ? column : row - firstRow] += Double(d[index]) * Double(d[index])
             }
             partial.withLock { $0[chunk] = sums }
         }
         let parts = partial.withLock { $0 }
-        guard values.isTurned else { return parts.joined().map { Float($0.squareRoot()) } }
+        guard isByInputs else { return parts.joined().map { Float($0.squareRoot()) } }
         var sums = [Double](repeating: 0, count: outputs)
         for part in parts { for index in 0..<outputs { sums[index] += part[index] } }
         return sums.map { Float($0.squareRoot()) }

@@ -32,7 +32,7 @@ extension MergeRun {
         }
         let values = try BaseValues(item.origin, item.tensor, asQuantized: true)
         let target = try target(change, values: values)
-        let ranges = quantizedRanges(of: values, state, isConv1D: item.tensor.isConv1D)
+        let ranges = quantizedRanges(of: values, state, orientation: item.tensor.orientation)
         let constants = Constants(count: state.blockCount)
         let changedCount = try writeCodes(item, values, target, state, parts, ranges, constants, &result)
         let (merged, absmax) = try writeConstants(Array(constants.values), settings, state, parts, item, &result)
@@ -46,8 +46,8 @@ extension MergeRun {
     }
 
     /// The same chunks whether values come from the base or from a reference.
-    private func quantizedRanges(of values: BaseValues, _ state: QuantState, isConv1D: Bool) -> [Range<Int>] {
-        let granularity = isConv1D ? values.columns : 1
+    private func quantizedRanges(of values: BaseValues, _ state: QuantState, orientation: Orientation) -> [Range<Int>] {
+        let granularity = orientation == .inputsByOutputs ? values.columns : 1
         let unit = Chunks.leastCommonMultiple(granularity, state.blockSize)
         return Chunks.ranges(count: state.elementCount, limit: Self.chunkElementCount, unit: unit)
     }

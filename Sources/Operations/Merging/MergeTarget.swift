@@ -26,7 +26,7 @@ struct MergeTarget: Sendable {
         columns = values.columns
         switch change.kind {
         case .lowRank(let terms):
-            content = .lowRank(try DeltaFactors(terms, of: adapters, columns: values.columns, isTurned: values.isTurned))
+            content = .lowRank(try DeltaFactors(terms, of: adapters, columns: values.columns, orientation: values.orientation))
         case .rescaled: preconditionFailure("lengths of rows are taken first")
         case .bias(let biases):
             var sum = [Float](repeating: 0, count: values.tensor.elementCount)
@@ -37,7 +37,7 @@ struct MergeTarget: Sendable {
             content = .sum(sum)
         case .replaced(let adapter, let tensor):
             let adapter = adapters[adapter].adapter
-            guard values.tensor.quantized == nil || !values.tensor.isConv1D else {
+            guard values.tensor.orientation == values.orientation else {
                 content = .whole(DeltaFactors.transposed(try adapter.values(of: tensor), rows: values.columns, columns: values.rows))
                 break
             }
@@ -53,9 +53,9 @@ struct MergeTarget: Sendable {
     /// - Parameters:
     ///   - lengths: of the rows of base + delta, taken as [out, in].
     ///   - magnitudes: what they are to be.
-    init(_ factors: DeltaFactors, lengths: [Float], magnitudes: [Float], isTurned: Bool) {
+    init(_ factors: DeltaFactors, lengths: [Float], magnitudes: [Float], orientation: Orientation) {
         columns = factors.columns
-        content = .rescaled(factors, factors: zip(magnitudes, lengths).map { $0 / $1 }, byRows: !isTurned)
+        content = .rescaled(factors, factors: zip(magnitudes, lengths).map { $0 / $1 }, byRows: orientation == .outputsByInputs)
     }
 
     /// The deltas, where they alone are what is added: undoing can subtract them again.

@@ -54,7 +54,7 @@ struct MergedBiases: Sendable {
         _ module: String, _ weight: LogicalTensor, _ index: Int, _ added: BoundAdapters.AddedBias?, _ bound: BoundAdapters,
         _ base: Checkpoint
     ) throws -> Bias {
-        let count = weight.shape.dimensions[weight.isConv1D ? 1 : 0]
+        let count = weight.orientation.sizes(of: weight.shape.dimensions).outputs
         var values = [Float](repeating: 0, count: count)
         for term in added?.terms ?? [] {
             let bias = try bound.adapters[term.adapter].adapter.values(of: term.tensor)

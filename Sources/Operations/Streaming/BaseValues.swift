@@ -12,8 +12,8 @@ package struct BaseValues: Sendable {
     /// Of the matrix as it is worked on; a tensor of other than two dimensions is one row.
     package let rows: Int
     package let columns: Int
-    /// Whether a linear layer's weight is worked on as [in, out].
-    package let isTurned: Bool
+    /// How a linear layer's weight is worked on.
+    package let orientation: Orientation
     private let source: any TensorSource
     private let quantized: QuantizedReader?
     private let plain: (reader: WeightReader, index: Int, type: ScalarType)?
@@ -28,13 +28,13 @@ package struct BaseValues: Sendable {
             quantized = try QuantizedReader(source: checkpoint.source, tensor: parts)
             plain = nil
             dimensions = parts.state.shape.dimensions
-            isTurned = false
+            orientation = .outputsByInputs
         case .plain(let index):
             quantized = nil
-            let isTransposed = asQuantized && tensor.isConv1D
-            plain = (WeightReader(source: checkpoint.source, tensor: index, isTransposed: isTransposed), index, tensor.scalarType)
-            if isTransposed { dimensions.reverse() }
-            isTurned = tensor.isConv1D && !isTransposed
+            let turned = asQuantized ? tensor.orientation : .outputsByInputs
+            plain = (WeightReader(source: checkpoint.source, tensor: index, orientation: turned), index, tensor.scalarType)
+            dimensions = turned.turned(dimensions)
+            orientation = asQuantized ? .outputsByInputs : tensor.orientation
         }
         let isMatrix = dimensions.count == 2
         rows = isMatrix ? dimensions[0] : 1

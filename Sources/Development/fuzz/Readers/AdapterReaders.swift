@@ -67,7 +67,7 @@ extension Reader {
                 require(
                     a.count == update.rank * update.inputCount && b.count == update.outputCount * update.rank, "factors fit their layer")
             }
-            let base = Shape([4, 3]).map { [BaseParameter(name: "q.weight", shape: $0, isConv1D: false)] } ?? []
+            let base = Shape([4, 3]).map { [BaseParameter(name: "q.weight", shape: $0, orientation: .outputsByInputs)] } ?? []
             let binding = try AdapterBinding(adapter, to: base, basePath: "b")
             require(binding.targets.count == adapter.modules.count, "every module finds its parameter")
         } catch {

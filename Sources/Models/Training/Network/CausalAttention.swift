@@ -1,6 +1,7 @@
 import CKernels
 import COpenBLAS
 import Parallelism
+import TensorCore
 
 /// Attention of every position to itself and those before it in its own sample, with grouped queries.
 ///

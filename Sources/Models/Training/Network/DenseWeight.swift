@@ -9,25 +9,24 @@ struct DenseWeight {
     let gradient: UnsafeMutablePointer<Float>
     let inputCount: Int
     let outputCount: Int
-    /// Lies as [in, out] instead of [out, in].
-    let isConv1D: Bool
+    let orientation: Orientation
     /// The same elements for products.
     let matrix: WeightMatrix
 
     init(_ parameters: ParameterSet, slot: Int, of tensor: ExpectedTensor) {
         values = UnsafePointer(parameters.value(slot))
         gradient = parameters.gradient(slot)
-        (inputCount, outputCount) = tensor.sizes
-        isConv1D = tensor.isConv1D
+        (outputCount, inputCount) = tensor.sizes
+        orientation = tensor.orientation
         matrix = WeightMatrix(
             dense: UnsafeRawBufferPointer(start: values, count: 4 * parameters.slots[slot].count), of: .f32, outputCount: outputCount,
-            inputCount: inputCount, isTransposed: isConv1D, owner: parameters)
+            inputCount: inputCount, orientation: orientation, owner: parameters)
     }
 
     /// dW += dy^T x, or x^T dy where it lies so.
     func addGradient(_ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, rows: Int, pool: WorkerPool) {
-        let left: (pointer: UnsafePointer<Float>, count: Int) = isConv1D ? (x, inputCount) : (dy, outputCount)
-        let right: (pointer: UnsafePointer<Float>, count: Int) = isConv1D ? (dy, outputCount) : (x, inputCount)
+        let left: (pointer: UnsafePointer<Float>, count: Int) = orientation == .outputsByInputs ? (dy, outputCount) : (x, inputCount)
+        let right: (pointer: UnsafePointer<Float>, count: Int) = orientation == .outputsByInputs ? (x, inputCount) : (dy, outputCount)
         MatrixProduct.multiply(
             .init(left.pointer, stride: left.count, .transposed), .init(right.pointer, stride: right.count), rows: left.count,
             columns: right.count, inner: rows, into: gradient, stride: right.count, accumulates: true, pool: pool)

@@ -1,5 +1,6 @@
 import COpenBLAS
 import Parallelism
+import TensorCore
 
 /// Products of dense row-major f32 matrices on all threads.
 ///

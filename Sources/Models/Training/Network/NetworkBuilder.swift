@@ -34,7 +34,7 @@ struct NetworkBuilder {
         case .lowRank(let settings, _):
             for tensor in configuration.linearWeights where settings.isTarget(tensor.module) {
                 modules[tensor.module] = modules.count
-                let (inputs, outputs) = tensor.sizes
+                let (outputs, inputs) = tensor.sizes
                 planned.append((LowRankFactor(module: tensor.module, kind: .a).name, Self.shape([settings.rank, inputs])))
                 planned.append((LowRankFactor(module: tensor.module, kind: .b).name, Self.shape([outputs, settings.rank])))
             }

@@ -1,5 +1,6 @@
 import CKernels
 package import Parallelism
+import TensorCore
 
 extension WeightMatrix {
     /// A copy of this weight in signed bytes, with a constant for each 64 elements of an output: 1.06 bytes an element.
@@ -26,7 +27,7 @@ extension WeightMatrix {
         matrix.rowCount = outputCount
         matrix.columnCount = inputCount
         matrix.blockSize = groupSize
-        return WeightMatrix(stored: matrix, isTransposed: false, owner: memory)
+        return WeightMatrix(stored: matrix, orientation: .outputsByInputs, owner: memory)
     }
 }
 

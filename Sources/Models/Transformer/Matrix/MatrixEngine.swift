@@ -43,7 +43,7 @@ package final class MatrixEngine {
             multiplyIntegers(x, rowCount: rowCount, [.init(matrix: weight.stored, result: result)], inputCount: weight.inputCount)
         } else {
             let left = DenseOperand(x, rowCount: rowCount, columnCount: weight.inputCount)
-            run(left, weight.stored, isContractedAlongRows: !weight.isTransposed, into: result)
+            run(left, weight.stored, isContractedAlongRows: weight.orientation == .outputsByInputs, into: result)
         }
     }
 
@@ -106,7 +106,7 @@ package final class MatrixEngine {
             "dx of \(dx.count) and dy of \(dy.count) floats for \(rowCount) rows of [\(weight.outputCount), \(weight.inputCount)]")
         let left = DenseOperand(dy, rowCount: rowCount, columnCount: weight.outputCount)
         let result = DenseResult(dx, rowCount: rowCount, columnCount: weight.inputCount, beta: adds ? 1 : 0)
-        run(left, weight.stored, isContractedAlongRows: weight.isTransposed, into: result)
+        run(left, weight.stored, isContractedAlongRows: weight.orientation == .inputsByOutputs, into: result)
     }
 
     /// c = alpha op(a) op(b) + beta c, row by row without gaps, where op transposes or does nothing. With beta 0, c may hold anything.
@@ -126,7 +126,9 @@ package final class MatrixEngine {
         let result = DenseResult(c, rowCount: m, columnCount: n, alpha: alpha, beta: beta)
         guard k > 0 else { return result.scale() }
         let left = DenseOperand(a, rowCount: m, columnCount: k, isTransposed: transposesA)
-        let right = WeightMatrix(dense: UnsafeRawBufferPointer(b), of: .f32, outputCount: n, inputCount: k, isTransposed: !transposesB)
+        let right = WeightMatrix(
+            dense: UnsafeRawBufferPointer(b), of: .f32, outputCount: n, inputCount: k,
+            orientation: transposesB ? .outputsByInputs : .inputsByOutputs)
         run(left, right.stored, isContractedAlongRows: transposesB, into: result)
     }
 

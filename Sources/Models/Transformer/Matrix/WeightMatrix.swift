@@ -6,34 +6,34 @@ package import TensorCore
 ///
 /// `inputCount` is what a row of x has, `outputCount` what a row of y = x W^T has.
 package struct WeightMatrix: @unchecked Sendable {
-    /// As stored: rows are outputs, or inputs where `isTransposed`.
+    /// As stored.
     package let stored: qk_matrix
-    /// The elements lie as [in, out] (transformers' `Conv1D`, GPT-2).
-    package let isTransposed: Bool
+    /// What the rows of `stored` are; 4-bit elements lie by outputs.
+    package let orientation: Orientation
     /// Keeps the memory alive that `stored` points into.
     private let owner: AnyObject?
 
-    package var outputCount: Int { isTransposed ? stored.columnCount : stored.rowCount }
-    package var inputCount: Int { isTransposed ? stored.rowCount : stored.columnCount }
+    package var outputCount: Int { orientation == .outputsByInputs ? stored.rowCount : stored.columnCount }
+    package var inputCount: Int { orientation == .outputsByInputs ? stored.columnCount : stored.rowCount }
 
     /// Whether `MatrixEngine.Precision.fast` differs from `exact`: rows of 4-bit codes must be whole groups of 64 elements in
     /// blocks of at least as many.
     package var hasIntegerProducts: Bool { withUnsafePointer(to: stored) { qk_matmul16_supports($0) } }
 
-    init(stored: qk_matrix, isTransposed: Bool, owner: AnyObject?) {
+    init(stored: qk_matrix, orientation: Orientation, owner: AnyObject?) {
         self.stored = stored
-        self.isTransposed = isTransposed
+        self.orientation = orientation
         self.owner = owner
     }
 
     /// Elements of f32, f16 or bf16 (f64 and f8 as well, more slowly).
     ///
     /// - Parameters:
-    ///   - elements: [out, in], or [in, out] where `isTransposed`, row by row, at any alignment.
+    ///   - elements: as `orientation` says, row by row, at any alignment.
     ///   - owner: is kept as long as this value; nil where the caller sees to that.
     package init(
-        dense elements: UnsafeRawBufferPointer, of scalarType: ScalarType, outputCount: Int, inputCount: Int, isTransposed: Bool = false,
-        owner: AnyObject? = nil
+        dense elements: UnsafeRawBufferPointer, of scalarType: ScalarType, outputCount: Int, inputCount: Int,
+        orientation: Orientation = .outputsByInputs, owner: AnyObject? = nil
     ) {
         guard let type = scalarType.kernelType else { preconditionFailure("\(scalarType) is no type of weights") }
         precondition(
@@ -44,9 +44,8 @@ package struct WeightMatrix: @unchecked Sendable {
         matrix.storage = QK_MATRIX_DENSE
         matrix.type = type
         matrix.values = elements.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        matrix.rowCount = isTransposed ? inputCount : outputCount
-        matrix.columnCount = isTransposed ? outputCount : inputCount
-        self.init(stored: matrix, isTransposed: isTransposed, owner: owner)
+        (matrix.rowCount, matrix.columnCount) = orientation == .outputsByInputs ? (outputCount, inputCount) : (inputCount, outputCount)
+        self.init(stored: matrix, orientation: orientation, owner: owner)
     }
 
     /// Constants of the blocks of a 4-bit weight.
@@ -90,7 +89,7 @@ package struct WeightMatrix: @unchecked Sendable {
             matrix.nestedBlockSize = nested.blockSize
             matrix.offset = nested.offset
         }
-        self.init(stored: matrix, isTransposed: false, owner: owner)
+        self.init(stored: matrix, orientation: .outputsByInputs, owner: owner)
     }
 
     /// Elements of one output (row of [out, in]) as float32: an embedding, for instance.
@@ -99,7 +98,7 @@ package struct WeightMatrix: @unchecked Sendable {
     package func readRow(_ row: Int, into destination: UnsafeMutableBufferPointer<Float>) {
         precondition(row >= 0 && row < outputCount && destination.count == inputCount, "no row \(row), or not \(inputCount) floats")
         withUnsafePointer(to: stored) { matrix in
-            guard isTransposed else { return qk_matrix_expand(matrix, row, 0, inputCount, destination.baseAddress) }
+            guard orientation == .inputsByOutputs else { return qk_matrix_expand(matrix, row, 0, inputCount, destination.baseAddress) }
             for input in 0..<inputCount { qk_matrix_expand(matrix, input, row, 1, destination.baseAddress.map { $0 + input }) }
         }
     }
