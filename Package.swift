@@ -25,24 +25,29 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Bytes", ["ByteIO", "JSONText", "Compression", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["SafetensorsFormat", "TensorFlowFormat"]),
-    ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja"]),
+    ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Training"]),
     ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
     (
         "Tools",
-        ["CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport", "qconvert", "qinspect", "qmerge", "qrun", "qtrain", "qverify"]
+        [
+            "CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "qconvert", "qinspect", "qmerge", "qrun",
+            "qtrain", "qverify",
+        ]
     ),
     ("Development", ["kernelbench", "toolbench", "fuzz"]),
 ]
 let sideways: [String: Set<String>] = [
     "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"], "Adapters": ["Architectures"],
+    "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
     "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
     "AdapterAlgebra": ["Streaming", "Merging"],
-    "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
-    "qconvert": ["CommandLineKit", "ToolSupport"], "qinspect": ["CommandLineKit", "Reports", "ToolSupport"],
-    "qmerge": ["CommandLineKit", "ToolSupport"], "qrun": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
-    "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport"],
+    "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "PromptSupport": ["CommandLineKit"],
+    "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
+    "qconvert": ["CommandLineKit", "ToolSupport"], "qinspect": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport"],
+    "qmerge": ["CommandLineKit", "ToolSupport"], "qrun": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport"],
+    "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
     "qverify": ["CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport"],
 ]
 
@@ -110,6 +115,7 @@ let package = Package(
         library("Transformer", ["CKernels", "Parallelism", "TensorCore", "Quantization", "Architectures"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         library("Jinja", ["JSONText"]),
+        library("Prompts", ["ByteIO", "JSONText", "Checkpoints", "Tokenization", "Jinja"]),
         // 5
         library(
             "ModelLoading",
@@ -140,7 +146,7 @@ let package = Package(
             "Training",
             [
                 "CKernels", "COpenBLAS", "CSystem", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization",
-                "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading",
+                "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "Prompts",
             ]),
         library("Evaluation", ["Architectures", "Parallelism", "TensorCore", "Tokenization", "Transformer"]),
         library("CommandLineKit"),
@@ -155,13 +161,15 @@ let package = Package(
             "ToolSupport",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "Inspection", "CommandLineKit"]),
         tool("qconvert", ["Conversion"]),
-        tool("qinspect", ["Inspection", "Comparison", "Reports"]),
+        tool("qinspect", ["Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
         tool("qmerge", ["Merging", "AdapterAlgebra"]),
+        library("PromptSupport", ["ByteIO", "JSONText", "Tokenization", "Jinja", "Prompts", "CommandLineKit"]),
         // Apart from ToolSupport, as tools that run no model would carry and build the whole engine for it.
         library(
             "ModelToolSupport",
             [
-                "ByteIO", "JSONText", "Architectures", "Checkpoints", "Adapters", "Streaming", "Inspection", "Tokenization", "Transformer",
+                "ByteIO", "JSONText", "Architectures", "Checkpoints", "Adapters", "Streaming", "Inspection", "Tokenization", "Prompts",
+                "Transformer",
                 "ModelLoading",
                 "CommandLineKit", "ToolSupport",
             ]),
@@ -174,15 +182,15 @@ let package = Package(
         tool(
             "qrun",
             [
-                "Inspection", "Parallelism", "SafetensorsFormat", "Architectures", "Tokenization", "Transformer", "ModelLoading",
-                "ModelToolSupport",
+                "Inspection", "Parallelism", "SafetensorsFormat", "Architectures", "Tokenization", "Prompts", "Transformer", "ModelLoading",
+                "PromptSupport", "ModelToolSupport",
             ]),
         .executableTarget(
             name: "qtrain",
             dependencies: [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Adapters", "Tokenization",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Prompts",
                 "Transformer",
-                "ModelLoading", "Training", "Streaming", "CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport",
+                "ModelLoading", "Training", "Streaming", "CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
@@ -226,11 +234,12 @@ let package = Package(
         tests(
             "EvaluationTests",
             [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Tokenization", "Transformer",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Tokenization", "Prompts", "Transformer",
                 "ModelLoading",
                 "Evaluation",
             ]),
         tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization"]),
+        tests("PromptsTests", ["ByteIO", "JSONText", "Jinja", "Prompts", "Tokenization"]),
         tests("JinjaTests", ["ByteIO", "JSONText", "Jinja"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("JSONTextTests", ["JSONText"]),
@@ -240,7 +249,7 @@ let package = Package(
         tests(
             "ModelLoadingTests",
             [
-                "ByteIO", "JSONText", "TensorCore", "Parallelism", "Architectures", "Checkpoints", "Adapters", "Tokenization",
+                "ByteIO", "JSONText", "TensorCore", "Parallelism", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Prompts",
                 "Transformer", "ModelLoading",
                 "Streaming", "Conversion", "Merging",
             ]),
@@ -258,7 +267,7 @@ let package = Package(
             [
                 "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Architectures", "Checkpoints",
                 "ModelLoading",
-                "Tokenization", "Training",
+                "Tokenization", "Prompts", "Training",
             ]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("ArchitecturesTests", ["JSONText", "Architectures"]),

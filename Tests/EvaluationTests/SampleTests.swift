@@ -5,6 +5,7 @@ import Glibc
 import JSONText
 import ModelLoading
 import Parallelism
+import Prompts
 import TensorCore
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 import ByteIO
 import Checkpoints
 import ModelLoading
+import Prompts
 import TensorCore
 import TestSupport
 import Testing

@@ -2,6 +2,7 @@ import Adapters
 import ByteIO
 import JSONText
 import ModelLoading
+import Prompts
 import TensorCore
 import TestSupport
 import Testing

@@ -3,6 +3,7 @@ import Checkpoints
 import Glibc
 import JSONText
 import Parallelism
+import Prompts
 import TensorCore
 import TestSupport
 import Testing

@@ -48,7 +48,7 @@ import Tokenization
         #expect(sample.specialTokens.end == 1279)
         #expect(sample.specialTokens.padding == 1279)
         #expect(sample.specialTokens.stops == [1279])
-        #expect(sample.chatTemplate?.contains("### Response:") == true)
+        #expect(sample.chatTemplates["default"]?.contains("### Response:") == true)
         #expect(sample.warnings.isEmpty)
         let pieces = try TokenizerFolder.fixture("sentencepiece")
         #expect(pieces.specialTokens.beginning == 1)

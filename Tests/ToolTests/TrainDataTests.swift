@@ -39,7 +39,7 @@ import Testing
         #expect(documents.allSatisfy { $0 == documents[0] })
     }
 
-    @Test func toolTurnsAreRefusedWithTheirRecord() throws {
+    @Test func recordsThatTheTemplateHasNoPlaceForAreRefused() throws {
         let folder = try TemporaryFolder()
         let good = #"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#
         let call = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "x"}]}]}"#
@@ -48,8 +48,8 @@ import Testing
         #expect(run.status == .failed)
         #expect(
             run.errors.hasSuffix(
-                "data.jsonl: line 2, message 2: 'tool_calls': calls of tools are in no template that is known here\n"
-                    + "hint: leave out records with tools, or write calls and results into the texts of the messages\n"), "\(run.errors)")
+                "data.jsonl: line 2: the model's chat template fails: line 7, column 31: 'dict object' has no attribute 'content'\n"
+                    + "hint: another --template, or leave out such records\n"), "\(run.errors)")
     }
 
     /// One text is no single record that all falls to one part.

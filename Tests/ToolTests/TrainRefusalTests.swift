@@ -75,7 +75,7 @@ import Testing
         let run = ToolRunner(qtrain, [model] + (try Self.line(folder, ["--steps", "1"])).dropFirst())
         #expect(run.status == .failed)
         #expect(
-            run.errors.contains("data.json: the template ends responses with the end of text, for which the tokenizer has no token\n"),
+            run.errors.contains(": the template ends responses with the end of text, for which the tokenizer has no token\n"),
             "\(run.errors)")
         #expect(try folder.names() == ["data.json", "model"])
     }

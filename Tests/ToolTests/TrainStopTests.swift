@@ -120,7 +120,7 @@ import Testing
         (["--lr", "0.5"], "lr was 0.0002, but is 0.5"), (["--rank", "8"], "rank was 4, but is 8"),
         (["--batch-size", "4"], "batch-size was 2, but is 4"), (["--seed", "9"], "seed was 1, but is 9"),
         (["--pack"], "pack was false, but is true"), (["--steps", "5"], "steps was 4, but is 5"),
-        (["--template", "chatml"], "template was \"alpaca\", but is \"chatml\""),
+        (["--template", "chatml"], "template was \"of the model, 88ca656276d733c2, 2024-07-26\", but is \"chatml\""),
     ]
 
     /// A finished run of four steps with a checkpoint after the second.

@@ -1,8 +1,9 @@
 import ByteIO
 import Glibc
+import JSONText
+import Prompts
 import TestSupport
 import Testing
-import Tokenization
 
 @testable import Training
 
@@ -44,7 +45,7 @@ extension TemporaryFolder {
         #expect(lines.form == .lines)
         #expect(
             lines.records == [
-                .conversation([ChatMessage(.user, "Hi"), ChatMessage(.assistant, "Hello")]),
+                .conversation(Conversation([Conversation.message("user", "Hi"), Conversation.message("assistant", "Hello")])),
                 .pair(prompt: "a", completion: "b"), .text("whole"),
             ])
         #expect(lines.places == ["line 1", "line 3", "line 4"])
@@ -66,8 +67,44 @@ extension TemporaryFolder {
     ])
     func readsConversations(_ text: String) throws {
         let set = try Self.open(text)
-        #expect(set.records == [.conversation([ChatMessage(.system, "S"), ChatMessage(.user, "Hi"), ChatMessage(.assistant, "Yes")])])
+        var talk = Conversation(system: "S", user: "Hi")
+        talk.append("assistant", "Yes")
+        #expect(set.records == [.conversation(talk)])
         #expect(set.unusedFields.isEmpty)
+    }
+
+    /// Calls and their results in both spellings, and the tools of a record as a list and as its text.
+    @Test(arguments: [
+        """
+        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": null, "reasoning": "Hm.", "tool_calls": \
+        [{"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}]}, {"role": "tool", "content": "3"}], \
+        "tools": [{"name": "f"}]}
+        """,
+        """
+        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "reasoning": "Hm.", "tool_calls": [], \
+        "function_call": {"name": "f", "arguments": {"a": 1}}}, {"role": "function", "content": "3"}], "tools": "[{\\"name\\": \\"f\\"}]"}
+        """,
+    ])
+    func readsCallsOfTools(_ text: String) throws {
+        let set = try Self.open(text)
+        guard case .conversation(let conversation) = try #require(set.records.first) else { return #expect(Bool(false)) }
+        #expect(conversation.tools?.text(.compact) == #"[{"name":"f"}]"#)
+        #expect(conversation.messages.map { $0["role"]?.string } == ["user", "assistant", "tool"])
+        #expect(conversation.messages[1]["reasoning"]?.string == "Hm." && conversation.messages[1]["content"] == nil)
+        let call = #"[{"type":"function","function":{"name":"f","arguments":{"a":1}}}]"#
+        #expect(conversation.messages[1]["tool_calls"]?.text(.compact) == call)
+        #expect(set.unusedFields.isEmpty)
+    }
+
+    @Test func readsCallsThatAreTurns() throws {
+        let set = try Self.open(
+            """
+            {"conversations": [{"from": "human", "value": "Hi"}, {"from": "function_call", "value": "{\\"name\\": \\"f\\"}"}, \
+            {"from": "observation", "value": "3"}, {"from": "gpt", "value": "Three"}]}
+            """)
+        guard case .conversation(let conversation) = try #require(set.records.first) else { return #expect(Bool(false)) }
+        #expect(conversation.messages.map { $0["role"]?.string } == ["user", "assistant", "tool", "assistant"])
+        #expect(conversation.messages[1]["tool_calls"]?.text(.compact) == #"[{"type":"function","function":{"name":"f"}}]"#)
     }
 
     @Test func tellsOfWhatItDoesNotUseOfMessages() throws {
@@ -76,8 +113,8 @@ extension TemporaryFolder {
             {"conversations": [{"from": "human", "value": "a", "weight": 0}, {"from": "bot", "value": "b", "weight": 1}], "tools": "[]"}
             {"conversations": [{"from": "human", "value": "a"}, {"from": "bot", "value": "b", "thought": "c"}]}
             """)
-        #expect(set.unusedFields.map(\.name) == ["conversations[].thought", "conversations[].weight", "tools"])
-        #expect(set.unusedFields.map(\.count) == [1, 1, 1])
+        #expect(set.unusedFields.map(\.name) == ["conversations[].thought", "conversations[].weight"])
+        #expect(set.unusedFields.map(\.count) == [1, 1])
     }
 
     static let foreign: [(bytes: [UInt8], name: String, what: String, hint: String)] = [
@@ -166,25 +203,22 @@ extension TemporaryFolder {
         (#"{"messages": []}"#, "line 1: 'messages' is not a list of messages"),
         (
             #"{"messages": [{"role": "tool", "content": ""}]}"#,
-            "line 1, message 1: role 'tool': turns of tools are in no template that is known here"
+            "line 1: none of its messages is of the assistant, so there is nothing to learn"
         ),
         (
-            #"{"conversations": [{"from": "human", "value": "x"}, {"from": "observation", "value": "y"}]}"#,
-            "line 1, message 2: role 'observation': turns of tools are in no template that is known here"
+            #"{"messages": [{"role": "narrator", "content": "x"}]}"#,
+            "line 1, message 1: role 'narrator' is unknown; known are system, developer, user, human, assistant, gpt, model, bot, tool, "
+                + "function, observation, ipython, tool_response, function_response, tool_result, tool_call, function_call"
         ),
         (
-            #"{"messages": [{"role": "developer", "content": "x"}]}"#,
-            "line 1, message 1: role 'developer' is unknown; known are system, user, human, assistant, gpt, model, bot"
+            #"{"conversations": [{"from": "function_call", "value": "f(3)"}]}"#,
+            "line 1, message 1: a call of a tool is the text of an object with 'name' and 'arguments'"
+        ),
+        (
+            #"{"messages": [{"role": "assistant", "content": "x"}], "tools": {}}"#,
+            "line 1: 'tools' is not a list of tools"
         ),
         (#"{"messages": [{"role": 1, "content": "x"}]}"#, "line 1, message 1: 'role' is not a string"),
-        (
-            #"{"messages": [{"role": "assistant", "content": null, "tool_calls": [{"id": "a"}]}]}"#,
-            "line 1, message 1: 'tool_calls': calls of tools are in no template that is known here"
-        ),
-        (
-            #"{"messages": [{"role": "assistant", "content": "x", "function_call": {"name": "f"}}]}"#,
-            "line 1, message 1: 'function_call': calls of tools are in no template that is known here"
-        ),
         (
             #"{"messages": [{"role": "assistant", "content": null, "tool_calls": []}]}"#,
             "line 1, message 1: 'content' is missing or null, and no call of a tool stands for it"

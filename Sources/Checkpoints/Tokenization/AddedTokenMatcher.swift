@@ -3,7 +3,8 @@ struct AddedTokenMatcher: Sendable {
     /// A piece of text: an added token, or what lies between two.
     enum Piece: Equatable, Sendable {
         case text(Range<Int>)
-        case token(TokenID)
+        /// And where it begins.
+        case token(TokenID, at: Int)
     }
 
     private var tokens: [AddedToken] = []
@@ -57,7 +58,7 @@ struct AddedTokenMatcher: Sendable {
             if token.stripsLeft { start = max(Self.startOfSpaces(in: text, endingAt: start), textStart) }
             if token.stripsRight { stop = Self.endOfSpaces(in: text, from: stop) }
             if textStart < start { pieces.append(.text(textStart..<start)) }
-            pieces.append(.token(token.id))
+            pieces.append(.token(token.id, at: start))
             textStart = stop
         }
         if textStart < text.count { pieces.append(.text(textStart..<text.count)) }

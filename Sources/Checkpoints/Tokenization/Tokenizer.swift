@@ -13,8 +13,10 @@ package final class Tokenizer: Sendable {
     /// The same of the tokens that were not added to the vocabulary later: the embedding needs at least this many rows.
     package let vocabularyIDCount: Int
     package let specialTokens: SpecialTokens
-    /// The model's own template of conversations, in Jinja; `PromptTemplate` recognizes some.
-    package let chatTemplate: String?
+    /// The model's own templates of conversations, in Jinja, by name; the one without a name of its own is `default`.
+    package let chatTemplates: [String: String]
+    /// The texts of tokens that have a role, by the names that chat templates know them under: `bos_token`, `eos_token` and so on.
+    package let roleTexts: [String: String]
     /// What is odd about the files, but no reason to refuse them.
     package let warnings: [String]
 
@@ -50,14 +52,19 @@ package final class Tokenizer: Sendable {
         vocabularyIDCount = rowCount
         let (tokens, oddities) = roles.resolved(in: parts.vocabulary)
         (specialTokens, warnings) = (tokens, parts.warnings + oddities)
-        chatTemplate = roles.chatTemplate
+        chatTemplates = roles.chatTemplates
+        var texts = roles.texts
+        for (name, id) in [("bos_token", tokens.beginning), ("eos_token", tokens.end)] where texts[name] == nil {
+            texts[name] = id.flatMap { parts.vocabulary.spelling(of: $0) }.map { String(decoding: $0, as: UTF8.self) }
+        }
+        roleTexts = texts
     }
 
     /// The ids of a text.
     package func encode(_ text: String, _ options: EncodingOptions = EncodingOptions()) -> [TokenID] {
         let bytes = Array(text.utf8)
         let markup = options.findsSpecialTokens ? [0..<bytes.count] : []
-        let ids = encode(bytes, markup: markup, continuesText: options.continuesText)
+        let ids = encode(bytes, markup: markup, continuesText: options.continuesText)[0]
         return options.addsSpecialTokens ? parts.before + ids + parts.after : ids
     }
 
@@ -67,8 +74,8 @@ package final class Tokenizer: Sendable {
         return text.utf8.reduce(0) { $0 + (ids[Int($1)] < 0 ? 1 : 0) }
     }
 
-    /// The special tokens around a text.
-    var frame: (before: [TokenID], after: [TokenID]) { (parts.before, parts.after) }
+    /// The special tokens that the tokenizer puts around a text.
+    package var frame: (before: [TokenID], after: [TokenID]) { (parts.before, parts.after) }
 
     /// The ids of a text, without special tokens around it.
     ///
@@ -76,21 +83,42 @@ package final class Tokenizer: Sendable {
     ///   - text: UTF-8.
     ///   - markup: where special tokens are found, in ascending order; elsewhere they are text like any other. Those that
     ///     the tokenizer looks for in normalized text, where places are lost, are found where all is markup.
+    ///   - cuts: places in the text, in ascending order, that no token of ordinary text reaches across.
     ///   - continuesText: whether it goes on where other text ended.
-    ///   - beginsText: whether nothing but special tokens around the text comes before it.
-    func encode(_ text: [UInt8], markup: [Range<Int>], continuesText: Bool, beginsText: Bool = true) -> [TokenID] {
-        var ids: [TokenID] = []
+    /// - Returns: the ids before, between and after the cuts: one list more than there are cuts.
+    package func encode(
+        _ text: [UInt8], markup: [Range<Int>], cuts: [Int] = [], continuesText: Bool = false
+    ) -> [[TokenID]] {
+        var segments: [[TokenID]] = [[]]
+        var cuts = cuts[...]
         var state = idleStates.withLock { $0.popLast() } ?? EncodingState()
-        var piece = PieceContext(findsSpecial: markup == [0..<text.count], continuesText: continuesText, beginsText: beginsText)
+        var piece = PieceContext(findsSpecial: markup == [0..<text.count], continuesText: continuesText)
+        func pass(_ place: Int) {
+            while let cut = cuts.first, cut <= place {
+                cuts.removeFirst()
+                segments.append([])
+            }
+        }
         for part in rawTokens.pieces(of: text, findsSpecialIn: markup) {
             switch part {
-            case .token(let id): ids.append(id)
-            case .text(let range): encodePiece(range == 0..<text.count ? text : Array(text[range]), piece, &state, &ids)
+            case .token(let id, let place):
+                pass(place)
+                segments[segments.count - 1].append(id)
+            case .text(var range):
+                pass(range.lowerBound)
+                while let cut = cuts.first, cut < range.upperBound {
+                    encodePiece(Array(text[range.lowerBound..<cut]), piece, &state, &segments[segments.count - 1])
+                    pass(cut)
+                    range = cut..<range.upperBound
+                    piece = PieceContext(findsSpecial: piece.findsSpecial, continuesText: true)
+                }
+                encodePiece(range == 0..<text.count ? text : Array(text[range]), piece, &state, &segments[segments.count - 1])
             }
             piece.isFirst = false
         }
+        pass(text.count)
         idleStates.withLock { $0.append(state) }
-        return ids
+        return segments
     }
 
     /// The text of ids; bytes that are no UTF-8 become U+FFFD. Ids that no token has are left out.
@@ -131,7 +159,6 @@ package final class Tokenizer: Sendable {
     private struct PieceContext {
         let findsSpecial: Bool
         let continuesText: Bool
-        let beginsText: Bool
         /// Whether it is the first piece of what is encoded at once.
         var isFirst = true
         /// Whether it goes on with what was before the text.
@@ -144,13 +171,13 @@ package final class Tokenizer: Sendable {
         var context = context
         for piece in normalizedTokens.pieces(of: text, findsSpecialIn: context.findsSpecial ? [0..<text.count] : []) {
             switch piece {
-            case .token(let id): ids.append(id)
+            case .token(let id, _): ids.append(id)
             case .text(let range):
                 var bytes = range == 0..<text.count ? text : Array(text[range])
                 if parts.marksSpaces {
                     bytes = Normalization.replacement(of: Decoding.space, with: Decoding.mark).apply(to: bytes, continues: true)
                 }
-                let words = parts.prefix.apply(to: bytes, isFirst: context.isFirst && context.beginsText, continues: context.continues)
+                let words = parts.prefix.apply(to: bytes, isFirst: context.isFirst && !context.continuesText, continues: context.continues)
                 split(words.span, from: 0, to: words.count, rule: 0, &state, &ids)
             }
             context.isFirst = false

@@ -14,4 +14,14 @@ package struct TokenizerFile: Sendable {
         "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "config.json", "chat_template.jinja",
         "chat_template.json",
     ]
+
+    /// Where templates other than the usual one lie, as `NAME.jinja`.
+    package static let templateFolder = "additional_chat_templates"
+
+    /// The name of the chat template that a file is; nil for other files.
+    static func templateName(of file: String) -> String? {
+        if file == "chat_template.jinja" { return "default" }
+        guard file.hasPrefix(templateFolder + "/"), file.hasSuffix(".jinja") else { return nil }
+        return String(file.dropFirst(templateFolder.count + 1).dropLast(".jinja".count))
+    }
 }

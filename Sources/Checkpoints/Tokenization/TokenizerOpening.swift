@@ -54,17 +54,18 @@ private struct TokenizerOpening {
     }
 
     private func readRoles() throws(FileError) -> TokenRoles {
-        var jinja: String?
-        if let file = file("chat_template.jinja") {
+        var templates: [String: String] = [:]
+        for file in files {
+            guard let name = TokenizerFile.templateName(of: file.name) else { continue }
             guard let text = String(validating: file.bytes, as: UTF8.self) else { throw FileError(path, at: file.name, "is not UTF-8") }
-            jinja = text
+            templates[name] = text
         }
         var documents: [String: JSONValue] = [:]
         for name in TokenRoles.fileNames {
             guard let file = file(name) else { continue }
             documents[name] = try reading(file) { bytes throws(Malformed) in try Self.parse(bytes) }
         }
-        do { return try TokenRoles(documents, jinja: jinja) } catch { throw error.inFile("tokenizer_config.json", of: path) }
+        do { return try TokenRoles(documents, templates: templates) } catch { throw error.inFile("tokenizer_config.json", of: path) }
     }
 
     private static func parse(_ bytes: [UInt8]) throws(Malformed) -> JSONValue {

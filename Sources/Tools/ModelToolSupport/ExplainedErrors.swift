@@ -1,10 +1,5 @@
 import Architectures
 import CommandLineKit
-import Tokenization
 import Transformer
 
 extension ModelError: Explained {}
-
-extension PromptError: Explained {
-    package var hint: String? { nil }
-}

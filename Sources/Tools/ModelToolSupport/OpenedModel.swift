@@ -5,6 +5,7 @@ package import Checkpoints
 package import CommandLineKit
 import Inspection
 package import ModelLoading
+import Prompts
 import Streaming
 package import Tokenization
 import ToolSupport

@@ -69,8 +69,15 @@ extension Console {
 
     /// Writes one JSON document that begins with the version of its form.
     package func writeJSON(_ members: KeyValuePairs<String, JSONValue>) throws {
-        var object = JSONObject(["schema": .integer(1)])
+        var object = JSONObject()
         for (key, value) in members { object[key] = value }
+        try writeJSON(object)
+    }
+
+    /// The same.
+    package func writeJSON(_ members: JSONObject) throws {
+        var object = JSONObject(["schema": .integer(1)])
+        for member in members.members { object[member.key] = member.value }
         try writeDocument(JSONValue.object(object).withFiniteNumbers.text(.indented))
     }
 }

@@ -1,11 +1,14 @@
 package import CommandLineKit
+import PromptSupport
 import ToolSupport
 
 /// The tool: what is inside a model file.
 package let qinspect = Tool(
     "qinspect", summary: "show what is inside a model file or folder", version: toolVersion,
     commands: [
-        layersCommand, statsCommand, tensorCommand, diffCommand, reportCommand, adapterCommand, metadataCommand, filesCommand, checkCommand,
+        layersCommand, statsCommand, tensorCommand, diffCommand, reportCommand, adapterCommand, templateCommand, metadataCommand,
+        filesCommand,
+        checkCommand,
     ])
 
 private let fileArgument = Argument(
@@ -123,3 +126,16 @@ private let reportCommand = Command(
     arguments: [fileArgument, Argument("source", .optional, help: "the model before quantization, in any format")],
     options: [.output.required(), .force, .threads, .maxMemory],
     example: "qinspect report tinyllama.qnf TinyLlama-1.1B -o report.html", run: report)
+
+private let templateCommand = Command(
+    "template", summary: "show a model's chat template and what becomes of a conversation",
+    discussion: """
+        The variables are what the template asks its caller for. The conversation is shown as the model is given it, with │ between \
+        tokens; special tokens stand in ‹ ›. Without --messages it is one question.
+        """,
+    arguments: [fileArgument],
+    options: [
+        .path("messages", "FILE", help: "conversation to render: a list of messages (JSON)"),
+        .path("tools", "FILE", help: "functions that the model may call: a list of schemas (JSON)"),
+    ] + Option.prompts(otherwise: "none", help: "the template: \(Option.templateNames)", date: "today") + [.json],
+    example: "qinspect template model.qnf --messages talk.json", run: template)

@@ -3,6 +3,8 @@ import CommandLineKit
 import Glibc
 import ModelLoading
 import ModelToolSupport
+import PromptSupport
+import Prompts
 import Tokenization
 import Transformer
 
@@ -10,9 +12,9 @@ import Transformer
 func chat(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let setup = try ModelSetup(RunOptions(arguments), console)
     let tokenizer = try setup.model.tokenizer(console)
-    var conversation = try Conversation(setup, tokenizer, console)
+    var talk = try Talk(setup, tokenizer, console)
     while let line = try readMessage(console) {
-        guard try conversation.take(line) else { break }
+        guard try talk.take(line) else { break }
     }
     return .done
 }
@@ -25,27 +27,27 @@ private func readMessage(_ console: Console) throws -> String? {
 }
 
 /// What was said so far, and the model that answers.
-private struct Conversation {
+private struct Talk {
     private let setup: ModelSetup
     private let tokenizer: Tokenizer
     private let console: Console
-    private let template: PromptTemplate
-    private let opening: [ChatMessage]
+    private let template: ChatTemplate
+    private let stops: (ids: [TokenID], texts: [String])
     private var sampling: SamplingSettings
     private var generator: TextGenerator
-    private var messages: [ChatMessage]
+    private var conversation: Conversation
 
     init(_ setup: ModelSetup, _ tokenizer: Tokenizer, _ console: Console) throws {
         self.setup = setup
         self.tokenizer = tokenizer
         self.console = console
         let options = setup.options
-        template = setup.model.template(of: tokenizer, options.prompts, otherwise: .none, console)
-        opening = options.system.map { [ChatMessage(.system, $0)] } ?? []
+        template = try options.prompts.template(for: tokenizer, path: setup.model.path, otherwise: .none, console)
+        stops = template.stops(in: tokenizer)
         sampling = options.sampling
         let session = try setup.session(contextLength: options.conversationLength(setup.configuration))
         generator = TextGenerator(session: session, tokenizer: tokenizer)
-        messages = opening
+        conversation = options.opening
     }
 
     /// Does what a line asks for; false where it ends the conversation.
@@ -54,7 +56,7 @@ private struct Conversation {
         switch words.first {
         case nil: break
         case "/exit", "/quit": return false
-        case "/reset": messages = opening
+        case "/reset": conversation = setup.options.opening
         case "/help": try writeHelp()
         case "/adapter": try switchAdapter(words.dropFirst().joined(separator: " "))
         case let word? where word.hasPrefix("/"):
@@ -82,35 +84,34 @@ private struct Conversation {
     }
 
     private mutating func answer(_ text: String) throws {
-        messages.append(ChatMessage(.user, text))
-        let ids = try tokenizer.encode(template.render(messages, opensResponse: true)).ids
+        let before = conversation
+        conversation.append("user", text)
+        let prompt = try template.render(conversation, opensResponse: true)
+        let ids = tokenizer.encode(prompt).ids
         try setup.model.check(ids, of: tokenizer)
         guard ids.count < generator.session.cache.capacity else {
-            messages.removeLast()
+            conversation = before
             console.warning(
                 "the conversation has \(ids.count) tokens, but the context has room for \(generator.session.cache.capacity)",
                 hint: "/reset begins another one; --context sets up more room")
             return
         }
-        let stops = template.stops(in: tokenizer)
         let request = GenerationRequest(
             prompt: ids, tokenLimit: setup.options.tokenLimit, sampling: sampling,
             stopTokens: Set(stops.ids + setup.configuration.endTokenIDs.map { TokenID($0) }),
             stopTexts: stops.texts + setup.options.stopTexts)
-        let (console, isTerminal) = (console, console.outputTerminal.isTerminal)
+        var output = ThinkingText(after: prompt.text, console)
         let result = try console.absorbingInterrupts { isInterrupted in
-            try generator.generate(request, isInterrupted: isInterrupted) { piece in
-                try console.write(isTerminal ? piece.printable : piece)
-                try console.flush()
-            }
+            try generator.generate(request, isInterrupted: isInterrupted) { piece in try output.write(piece) }
         }
+        try output.finish()
         try console.writeLine()
         try console.flush()
         if result.tokens.isEmpty {
             // Interrupted before there was an answer: as if nothing had been said.
-            messages.removeLast()
+            conversation = before
         } else {
-            messages.append(ChatMessage(.assistant, result.text))
+            conversation.append("assistant", result.text)
         }
         // Another answer to the same words is another draw.
         sampling.seed &+= 1

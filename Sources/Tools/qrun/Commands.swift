@@ -1,6 +1,6 @@
 package import CommandLineKit
 import ModelToolSupport
-import Tokenization
+import PromptSupport
 import ToolSupport
 
 /// The tool: text from a model.
@@ -9,16 +9,16 @@ package let qrun = Tool("qrun", version: toolVersion, command: runCommand, other
 private let modelHelp =
     "model to run: Hugging Face folder, .safetensors file or index, bitsandbytes 4-bit folder, GPT-2 TensorFlow folder, or .qnf"
 
-private let templates = PromptTemplate.Name.allCases.map(\.rawValue)
-
 /// Of both commands: which model, and how it is run.
 private let modelOptions: [Option] =
     [
         .text("adapter", short: "a", "FILE[@W]", help: "LoRA adapter to add beside the base, with a weight (default: 1)").repeatable(),
         .tokenizer(
             help: "whose tokenizer and chat template are used, where an adapter brings its own"),
-        .choice("template", templates, defaultText: "the model's own, if it has one", help: "how prompts are written for the model"),
-    ] + Option.specialTokens + [
+    ]
+    + Option.prompts(otherwise: "none", help: "how prompts are written: \(Option.templateNames)", date: "today") + [
+        .flag("no-thinking", help: "turn off what the template calls thinking, where it has a switch for it"),
+        .path("tools", "FILE", help: "functions that the model may call (JSON); none is ever called"),
         .text("system", "TEXT", defaultText: "the template's own", help: "message that opens the conversation"),
         .integer(
             "context", in: 1...1_000_000, unit: "tokens", defaultText: "the model's",
@@ -41,13 +41,14 @@ private let runCommand = Command(
     summary: "generate text from a model",
     discussion: """
         The prompt comes from --prompt, or from standard input. Text is written as it is generated; the same options give the \
-        same text for any number of threads. Weights are used where they lie in the file, adapters are computed beside them. A chat \
-        template of the model's own is followed where it is known to the letter; else a warning says which is used instead.
+        same text for any number of threads. Weights are used where they lie in the file, adapters are computed beside them. The \
+        prompt is written as the chat template of the model says, or another that is named.
         """,
     arguments: [Argument("model", help: modelHelp)],
     options: [
         .text("prompt", short: "p", "TEXT", defaultText: "standard input", help: "text to answer or to continue").inUsage(),
         .text("prompt-ids", "N,N,...", help: "token ids to continue, instead of text; @FILE reads them from a file"),
+        .flag("print-prompt", help: "write the prompt as the model is given it, and stop"),
         .path("dump-logits", help: "write logits [T, V] of the prompt as .safetensors, and stop"),
     ] + modelOptions + [.force, .json],
     example: "qrun tinyllama.qnf --prompt 'Why is the sky blue?' --adapter alpaca.lora", run: run)

@@ -5,6 +5,8 @@ import CommandLineKit
 import Glibc
 import ModelLoading
 import ModelToolSupport
+import PromptSupport
+import Prompts
 import Tokenization
 import Transformer
 
@@ -52,8 +54,12 @@ struct Prompt {
     let ids: [TokenID]
     let stopTokens: Set<TokenID>
     let stopTexts: [String]
+    /// What the ids say, special tokens included; nil where there is no tokenizer.
+    let text: String?
     /// Nil where the model has none: ids in, ids out.
     let tokenizer: Tokenizer?
+    /// In which the text was written; nil for ids.
+    let template: ChatTemplate?
 
     /// - Parameter showsText: whether ids are shown as text.
     init(_ source: PromptSource, _ setup: ModelSetup, showsText: Bool, _ console: Console) throws {
@@ -65,12 +71,17 @@ struct Prompt {
             // Ids go in and come out; a tokenizer only shows them as text.
             tokenizer = showsText ? setup.tokenizerIfAny(console) : nil
             stopTokens.formUnion(tokenizer?.specialTokens.stops ?? [])
+            self.text = tokenizer?.decode(ids, showsSpecialTokens: true)
+            template = nil
         case .text(let text):
             let (model, path) = (setup.model, setup.model.path)
             let tokenizer = try model.tokenizer(console)
-            let template = model.template(of: tokenizer, setup.options.prompts, otherwise: .none, console)
-            let messages = (setup.options.system.map { [ChatMessage(.system, $0)] } ?? []) + [ChatMessage(.user, text)]
-            ids = try tokenizer.encode(template.render(messages, opensResponse: true)).ids
+            let template = try setup.options.prompts.template(for: tokenizer, path: model.path, otherwise: .none, console)
+            let prompt = try template.render(setup.options.conversation(text), opensResponse: true)
+            ids = tokenizer.encode(prompt).ids
+            let frame = prompt.isFramed ? tokenizer.frame.before : []
+            self.text = tokenizer.decode(frame, showsSpecialTokens: true) + prompt.text
+            self.template = template
             try model.check(ids, of: tokenizer)
             console.warnOfLostBytes(of: text, tokenizer, path: path)
             if let beginning = tokenizer.specialTokens.beginning, ids.starts(with: [beginning, beginning]) {

@@ -6,6 +6,8 @@ import CommandLineKit
 import JSONText
 import ModelLoading
 import ModelToolSupport
+import PromptSupport
+import Prompts
 import Tokenization
 import ToolSupport
 import Transformer
@@ -18,6 +20,7 @@ func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let setup = try ModelSetup(options, console)
     let logits = arguments.string("dump-logits")
     let prompt = try Prompt(source, setup, showsText: logits == nil, console)
+    if arguments.flag("print-prompt") { return try printPrompt(prompt, asJSON: arguments.flag("json"), console) }
     let modelContext = try options.contextLength(setup.configuration)
     guard prompt.ids.count <= modelContext else {
         throw Failure(
@@ -35,18 +38,29 @@ func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
         stopTexts: prompt.stopTexts)
     request.needsProbabilities = arguments.flag("json")
     let isStreamed = !arguments.flag("json")
-    let result = try generator.generate(request) { text in
-        guard isStreamed, !text.isEmpty else { return }
-        try console.write(console.outputTerminal.isTerminal ? text.printable : text)
-        try console.flush()
-    }
+    var output = ThinkingText(after: prompt.text, console)
+    let result = try generator.generate(request) { text in if isStreamed { try output.write(text) } }
     if isStreamed {
+        try output.finish()
         if prompt.tokenizer == nil { try console.write(result.tokens.map { String($0.id) }.joined(separator: " ")) }
         try console.writeLine()
         try console.flush()
         console.note(result.summary + ", \(NumberText.byteCount(measures.peakMemory)) of memory at most")
     } else {
         try writeJSON(result, prompt, setup, measures, console)
+    }
+    return .done
+}
+
+/// `--print-prompt`: byte for byte, with a line feed behind it on a terminal alone.
+private func printPrompt(_ prompt: Prompt, asJSON: Bool, _ console: Console) throws -> ExitCode {
+    if asJSON {
+        try console.writeJSON([
+            "prompt": prompt.text.map { .string($0) } ?? .null, "prompt_ids": .array(prompt.ids.map { .integer(Int($0)) }),
+        ])
+    } else {
+        try console.write(prompt.text ?? prompt.ids.map { String($0) }.joined(separator: " "))
+        if console.outputTerminal.isTerminal { try console.writeLine() }
     }
     return .done
 }
@@ -61,7 +75,7 @@ private func writeJSON(
             "log_probability": token.logProbability.map { .double($0) } ?? .null,
         ])
     }
-    try console.writeJSON([
+    var document = JSONObject([
         "model": .string(setup.model.path), "adapters": .strings(setup.model.adapters.map(\.adapter.path)),
         "prompt_ids": .array(prompt.ids.map { .integer(Int($0)) }),
         "text": prompt.tokenizer == nil ? .null : .string(result.text), "end": .string(result.end.rawValue), "tokens": .array(tokens),
@@ -71,6 +85,11 @@ private func writeJSON(
         "tokens_per_second": result.tokensPerSecond.map { .double($0) } ?? .null, "seconds": .double(measures.seconds),
         "peak_memory": .integer(measures.peakMemory),
     ])
+    if setup.options.prompts.tools != nil, let tokenizer = prompt.tokenizer, let template = prompt.template {
+        let said = tokenizer.decode(result.tokens.map(\.id), showsSpecialTokens: true)
+        document["tool_calls"] = template.toolCalls(in: said).map { .array($0) } ?? .null
+    }
+    try console.writeJSON(document)
 }
 
 extension GeneratedText {

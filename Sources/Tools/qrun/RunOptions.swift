@@ -1,6 +1,8 @@
 import Architectures
 import CommandLineKit
 import ModelToolSupport
+import PromptSupport
+import Prompts
 import Transformer
 
 /// What a command line asks `qrun` and `qrun chat` for.
@@ -25,7 +27,10 @@ struct RunOptions {
             tokenizer: arguments.string("tokenizer"), threadCount: arguments.integer("threads"))
         model.verifies = arguments.flag("verify")
         self.model = model
-        prompts = try PromptOptions(arguments)
+        var prompts = try PromptOptions(arguments)
+        prompts.isThinkingOff = arguments.flag("no-thinking")
+        prompts.tools = try arguments.string("tools").map { try ConversationFiles.tools($0) }
+        self.prompts = prompts
         system = arguments.string("system")
         context = arguments.integer("context")
         tokenLimit = arguments.integer(always: "max-tokens")
@@ -39,6 +44,20 @@ struct RunOptions {
         guard !stopTexts.contains("") else { throw UsageError("--stop needs a text, not an empty one") }
         isExact = arguments.flag("exact")
         hasCompactHead = arguments.string(always: "head") == "8bit" && !isExact
+    }
+
+    /// What stands before a person's first words.
+    var opening: Conversation {
+        var conversation = Conversation(tools: prompts.tools)
+        if let system { conversation.append("system", system) }
+        return conversation
+    }
+
+    /// A question in a conversation of its own.
+    func conversation(_ question: String) -> Conversation {
+        var conversation = opening
+        conversation.append("user", question)
+        return conversation
     }
 
     /// What `--context` asks for, or what the model was made for.

@@ -3,6 +3,7 @@ import CommandLineKit
 import Glibc
 import JSONText
 import ModelLoading
+import Prompts
 import TensorCore
 import Tokenization
 import Training
@@ -35,6 +36,7 @@ struct Answer {
 struct AnswerSession {
     private let data: TrainingData
     private let answerLimit: Int
+    private let stops: (ids: [TokenID], texts: [String])
     private let session: InferenceSession
 
     init(
@@ -43,6 +45,7 @@ struct AnswerSession {
     ) {
         self.data = data
         self.answerLimit = answerLimit
+        stops = data.template.stops(in: data.tokenizer)
         let length = Self.contextLength(configuration, data, answerLimit: answerLimit)
         session = InferenceSession(configuration, weights, engine: resources.engine, contextLength: length, cacheType: .f32)
     }
@@ -102,11 +105,10 @@ struct AnswerSession {
     func answer(to instruction: String) throws -> String? {
         var generator = TextGenerator(session: session, tokenizer: data.tokenizer)
         session.reset()
-        return try answer(try data.tokenizer.encode(data.template.render(instruction: instruction, response: nil)).ids, &generator)
+        return try answer(try data.encoder.prompt(instruction), &generator)
     }
 
     private func answer(_ prompt: [TokenID], _ generator: inout TextGenerator) throws -> String? {
-        let stops = data.template.stops(in: data.tokenizer)
         guard prompt.count < session.cache.capacity else { return nil }
         let request = GenerationRequest(
             prompt: prompt, tokenLimit: answerLimit, sampling: SamplingSettings(), stopTokens: Set(stops.ids), stopTexts: stops.texts)

@@ -1,6 +1,6 @@
 package import CommandLineKit
 import ModelToolSupport
-import Tokenization
+import PromptSupport
 import ToolSupport
 import Training
 
@@ -12,11 +12,9 @@ private let dataHelp = "records to learn from: Alpaca JSON or JSONL, chat or Sha
 
 private let dataOptions: [Option] =
     [
-        .path("data", "FILE", help: dataHelp).required(),
-        .choice(
-            "template", PromptTemplate.Name.allCases.map(\.rawValue), defaultText: "the model's own where it has one, else alpaca",
-            help: "how records become text"),
-    ] + Option.specialTokens + [
+        .path("data", "FILE", help: dataHelp).required()
+    ]
+    + Option.prompts(otherwise: "alpaca", help: "how records become text: \(Option.templateNames)", date: DataOptions.date) + [
         .choice(
             "train-on", SampleEncoder.Lesson.allCases.map(\.rawValue), default: "completions", help: "what of a record is learned"),
         .flag("swap-instruction-and-response", help: "learn to write the instruction for a given answer"),

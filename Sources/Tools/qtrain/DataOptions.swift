@@ -1,5 +1,6 @@
 import CommandLineKit
 import ModelToolSupport
+import PromptSupport
 import Training
 
 /// Which records a command line names, and how they become samples.
@@ -17,9 +18,12 @@ struct DataOptions {
     let maximumLength: Int?
     let seed: Int
 
+    /// What templates are told of the date: the same on every day, as the same options give the same bytes.
+    static let date = "2024-07-26"
+
     init(_ arguments: ParsedArguments) throws {
         path = arguments.string(always: "data")
-        prompts = try PromptOptions(arguments)
+        prompts = try PromptOptions(arguments, date: Self.date)
         lesson = .init(rawValue: arguments.string(always: "train-on")) ?? .completions
         swaps = arguments.flag("swap-instruction-and-response")
         split = arguments.string(always: "split")

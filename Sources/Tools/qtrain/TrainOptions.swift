@@ -2,6 +2,8 @@ import ByteIO
 import CommandLineKit
 import JSONText
 import ModelToolSupport
+import PromptSupport
+import Prompts
 import Streaming
 import Tokenization
 import ToolSupport
@@ -158,7 +160,8 @@ struct TrainOptions {
         members["model"] = .string(fingerprint)
         if let start { members["init-from"] = .string(start.description) }
         members["data"] = .string(records.set.checksum.description)
-        members["template"] = .string(records.template.name.rawValue)
+        members["template"] = .string(records.template.identity(on: data.prompts.date))
+        if !data.prompts.variables.members.isEmpty { members["template-option"] = .object(data.prompts.variables) }
         members["train-on"] = .string(data.lesson.rawValue)
         members["split"] = .string(data.split)
         members["optimizer"] = .string(optimizer.kind.rawValue)

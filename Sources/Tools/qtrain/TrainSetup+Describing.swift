@@ -1,5 +1,6 @@
 import CommandLineKit
 import JSONText
+import Prompts
 import Tokenization
 import ToolSupport
 import Training
@@ -65,7 +66,7 @@ extension TrainSetup {
         let counts = tokenCounts
         console.note(
             "\(samples.samples.count) samples of \(NumberText.grouped(counts.all)) tokens, \(NumberText.grouped(counts.learned)) of them "
-                + "learned; template \(data.template.name.rawValue); \(run.plan.stepCount) steps")
+                + "learned; template \(data.template.name); \(run.plan.stepCount) steps")
         console.note("\(data.place(samples.records[index])), learned is what stands in [[ ]]: \(text.debugDescription)")
     }
 }

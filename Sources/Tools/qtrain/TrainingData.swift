@@ -1,6 +1,8 @@
 import Architectures
 import CommandLineKit
 import ModelToolSupport
+import PromptSupport
+import Prompts
 import Tokenization
 import Training
 import Transformer
@@ -14,7 +16,7 @@ struct TrainingData {
     /// Shares of the parts that are to have records.
     private let wanted: [DataSplit.Part: Double]
     let encoder: SampleEncoder
-    let template: PromptTemplate
+    let template: ChatTemplate
     let tokenizer: Tokenizer
     private let model: OpenedModel
     /// Tokens of a sample at most.
@@ -31,13 +33,13 @@ struct TrainingData {
         self.set = set
         for field in set.unusedFields { console.note("\(set.path): field '\(field.name)' of \(field.count) records is not used") }
         if options.swaps { try Self.tellOfUnswappable(set, console) }
-        template = model.template(of: tokenizer, options.prompts, otherwise: .alpaca, console)
+        template = try options.prompts.template(for: tokenizer, path: model.path, otherwise: .alpaca, console)
         let shares = options.shares
         let encoder = SampleEncoder(
             tokenizer, template: template, lesson: options.lesson, swaps: options.swaps, limit: limit,
-            parsesSpecialTokens: options.prompts.parsesSpecialTokens)
+            readsSpecialTokens: options.prompts.readsSpecialTokens ?? true)
         self.encoder = encoder
-        windows = try set.onlyText.map { text in try Self.explained(set) { try encoder.windows(of: text) } }
+        windows = try set.onlyText.map { text in try encoder.windows(of: text) }
         split = DataSplit(count: windows?.count ?? set.records.count, shares: shares, seed: UInt64(options.seed))
         wanted = [.train: shares.train, .test: shares.test, .validation: 1 - shares.train - shares.test].filter { $0.value > 1e-6 }
         self.tokenizer = tokenizer
@@ -73,16 +75,16 @@ struct TrainingData {
     }
 
     private func encoded(_ part: DataSplit.Part) throws -> SampleEncoder.Outcome {
-        guard let windows else { return try Self.explained(set) { try encoder.encode(split.indices(part).map { ($0, set.records[$0]) }) } }
+        guard let windows else {
+            do throws(SampleError) { return try encoder.encode(split.indices(part).map { ($0, set.records[$0]) }) } catch {
+                throw Failure(
+                    "\(set.path): \(set.places[error.record]): \(error.reason)",
+                    hint: error.reason.hint ?? "another --template, or leave out such records")
+            }
+        }
         // In the order of the text, as if it had been cut after it was split.
         let indices = split.indices(part).sorted()
         return SampleEncoder.Outcome(samples: indices.map { windows[$0] }, records: indices)
-    }
-
-    private static func explained<Result>(_ set: DataSet, _ encode: () throws -> Result) throws -> Result {
-        do { return try encode() } catch let error as PromptError {
-            throw Failure("\(set.path): \(error.description)", hint: "another --template, or a tokenizer with an end token")
-        }
     }
 
     /// Batches of samples in their order, for evaluation.

@@ -9,7 +9,10 @@ struct TokenRoles: Sendable {
     private(set) var unknown: String?
     /// From `eos_token_id`: one or several.
     private(set) var stopIDs: [Int] = []
-    private(set) var chatTemplate: String?
+    /// By name; `default` has none of its own.
+    private(set) var chatTemplates: [String: String] = [:]
+    /// The texts of all roles that are stated, by the names of their members.
+    private(set) var texts: [String: String] = [:]
     /// `tokenizer_class`, without a final `Fast`.
     private(set) var tokenizerClass: String?
     private(set) var addsBeginning: Bool?
@@ -34,15 +37,17 @@ struct TokenRoles: Sendable {
 
     /// - Parameters:
     ///   - files: those of `fileNames` that are there.
-    ///   - jinja: chat_template.jinja.
-    init(_ files: [String: JSONValue], jinja: String?) throws(Malformed) {
+    ///   - templates: chat_template.jinja as `default`, and additional ones by their names; what the other files say of templates
+    ///     is not looked at where there is one.
+    init(_ files: [String: JSONValue], templates: [String: String]) throws(Malformed) {
         let config = files["tokenizer_config.json"]
         let map = files["special_tokens_map.json"]
         func role(_ key: String) -> String? { Self.content(config?[key]) ?? Self.content(map?[key]) }
-        beginning = role("bos_token")
-        end = role("eos_token")
-        padding = role("pad_token")
-        unknown = role("unk_token")
+        for key in Self.roleNames { texts[key] = role(key) }
+        beginning = texts["bos_token"]
+        end = texts["eos_token"]
+        padding = texts["pad_token"]
+        unknown = texts["unk_token"]
         let model = files["config.json"]
         for value in [files["generation_config.json"]?["eos_token_id"], model?["eos_token_id"]] {
             stopIDs += value?.integer.map { [$0] } ?? value?.array?.compactMap(\.integer) ?? []
@@ -53,7 +58,10 @@ struct TokenRoles: Sendable {
         addsEnd = config?["add_eos_token"]?.bool
         addsPrefixSpace = config?["add_prefix_space"]?.bool ?? false
         isLegacy = config?["legacy"]?.bool
-        chatTemplate = jinja ?? files["chat_template.json"]?["chat_template"]?.string ?? Self.template(config?["chat_template"])
+        chatTemplates = templates
+        if templates.isEmpty {
+            chatTemplates = Self.templates(files["chat_template.json"]?["chat_template"] ?? config?["chat_template"])
+        }
         if let decoder = config?["added_tokens_decoder"]?.object {
             addedTokens = try Self.addedTokens(decoder: decoder)
         } else if let ids = files["added_tokens.json"]?.object {
@@ -63,8 +71,10 @@ struct TokenRoles: Sendable {
     }
 
     /// In the order in which transformers adds them.
+    private static let roleNames = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
+
     private static func namedTokens(_ config: JSONValue?) throws(Malformed) -> [AddedToken] {
-        var values = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"].compactMap { config?[$0] }
+        var values = roleNames.compactMap { config?[$0] }
         for key in ["extra_special_tokens", "additional_special_tokens"] { values += config?[key]?.array ?? [] }
         var tokens: [AddedToken] = []
         for value in values {
@@ -107,9 +117,14 @@ struct TokenRoles: Sendable {
     /// A token's text, plain or in an object.
     private static func content(_ value: JSONValue?) -> String? { value?.string ?? value?["content"]?.string }
 
-    /// One template, or the one named `default` of several.
-    private static func template(_ value: JSONValue?) -> String? {
-        value?.string ?? value?.array?.first { $0["name"]?.string == "default" }?["template"]?.string
+    /// One template, or several with names.
+    private static func templates(_ value: JSONValue?) -> [String: String] {
+        if let text = value?.string { return ["default": text] }
+        var templates: [String: String] = [:]
+        for entry in value?.array ?? [] {
+            if let name = entry["name"]?.string, let text = entry["template"]?.string { templates[name] = text }
+        }
+        return templates
     }
 
     /// `added_tokens_decoder`: id -> token.

@@ -1,6 +1,6 @@
 import ByteIO
 import JSONText
-import Tokenization
+import Prompts
 
 /// Reads the turns of a conversation in the spellings that data sets have:
 ///
@@ -8,8 +8,13 @@ import Tokenization
 ///     {"from": "human", "value": "Hi"}            as ShareGPT has them
 ///
 /// The text may also be a list of parts, `{"type": "text", "text": "Hi"}`, which follow each other without anything between. A
-/// member that is null is taken for one that is not there. Turns and calls of tools are refused by name: no template that is
-/// known here has a place for them, and a conversation without them would teach something else.
+/// member that is null is taken for one that is not there. What becomes of turns and calls of tools is up to the chat template; here
+/// they only get the names that templates know:
+///
+///     {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
+///     {"role": "tool", "content": "3"}
+///     {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}        as the first
+///     {"from": "observation", "value": "3"}                                            as the second
 struct ConversationReader {
     /// Fields of a record that may hold a conversation.
     static let fields = ["messages", "conversations"]
@@ -21,14 +26,14 @@ struct ConversationReader {
     private(set) var unusedFields: Set<String> = []
 
     private static let spellings = [(role: "role", text: "content"), (role: "from", text: "value")]
-    private static let roles: KeyValuePairs<ChatMessage.Role, [String]> = [
-        .system: ["system"], .user: ["user", "human"], .assistant: ["assistant", "gpt", "model", "bot"],
+    private static let roles: KeyValuePairs<String, [String]> = [
+        "system": ["system"], "developer": ["developer"], "user": ["user", "human"], "assistant": ["assistant", "gpt", "model", "bot"],
+        "tool": ["tool", "function", "observation", "ipython", "tool_response", "function_response", "tool_result"],
     ]
-    private static let toolRoles = [
-        "tool", "function", "observation", "ipython", "tool_call", "function_call", "tool_response", "function_response", "tool_result",
-    ]
-    private static let calls = ["tool_calls", "function_call"]
-    private static let toolHint = "leave out records with tools, or write calls and results into the texts of the messages"
+    /// Turns of the model whose text is a call.
+    private static let callRoles = ["tool_call", "function_call"]
+    /// Members beside role and text that templates know.
+    private static let passed = ["tool_calls", "tool_call_id", "name", "reasoning_content", "reasoning", "thinking"]
 
     init(path: String, place: String) {
         self.path = path
@@ -38,24 +43,24 @@ struct ConversationReader {
     /// - Parameters:
     ///   - value: of the record's member `field`.
     ///   - system: a system message that stands in the record, outside of the list.
-    /// - Throws: for anything but turns of the three roles, one of them the model's, with a text each.
-    mutating func messages(_ value: JSONValue, field: String, system: String?) throws(FileError) -> [ChatMessage] {
+    /// - Throws: for anything but turns of known roles, one of them the model's, with a text or a call each.
+    mutating func messages(_ value: JSONValue, field: String, system: String?) throws(FileError) -> [JSONValue] {
         guard let values = value.array, !values.isEmpty else { throw FileError(path, at: place, "'\(field)' is not a list of messages") }
-        var messages: [ChatMessage] = []
+        var messages: [JSONValue] = []
         for (index, value) in values.enumerated() { messages.append(try message(value, "\(place), message \(index + 1)")) }
         if let system, !system.isEmpty {
-            guard messages.first?.role != .system else {
+            guard messages.first?["role"]?.string != "system" else {
                 throw FileError(path, at: place, "there is a system message in '\(field)', and another in 'system'")
             }
-            messages.insert(ChatMessage(.system, system), at: 0)
+            messages.insert(Conversation.message("system", system), at: 0)
         }
-        guard messages.contains(where: { $0.role == .assistant }) else {
+        guard messages.contains(where: { $0["role"]?.string == "assistant" }) else {
             throw FileError(path, at: place, "none of its messages is of the assistant, so there is nothing to learn")
         }
         return messages
     }
 
-    private mutating func message(_ value: JSONValue, _ place: String) throws(FileError) -> ChatMessage {
+    private mutating func message(_ value: JSONValue, _ place: String) throws(FileError) -> JSONValue {
         guard let members = value.object?.withoutNulls else {
             throw FileError(path, at: place, "a message is an object with 'role' and 'content', or 'from' and 'value'")
         }
@@ -64,25 +69,36 @@ struct ConversationReader {
             throw FileError(
                 path, at: place, "a message has either 'role' and 'content' or 'from' and 'value', but this one has \(names(members))")
         }
-        let role = try role(members[spelling.role], spelling.role, place)
-        for call in Self.calls where !isEmpty(members[call]) {
-            throw FileError(path, at: place, "'\(call)': calls of tools are in no template that is known here", hint: Self.toolHint)
+        guard let name = members[spelling.role]?.string else { throw FileError(path, at: place, "'\(spelling.role)' is not a string") }
+        if Self.callRoles.contains(name) { return try call(members[spelling.text], spelling.text, place) }
+        guard let role = Self.roles.first(where: { $0.value.contains(name) })?.key else {
+            let known = Self.roles.flatMap(\.value) + Self.callRoles
+            throw FileError(
+                path, at: place, "role '\(JSONError.excerpt(name))' is unknown; known are \(known.joined(separator: ", "))")
         }
-        let text = try text(members[spelling.text], spelling.text, place)
-        for member in members.members where ![spelling.role, spelling.text].contains(member.key) && !isEmpty(member.value) {
-            unusedFields.insert(member.key)
+        var message = JSONObject(["role": .string(role)])
+        var calls = members["tool_calls"]
+        if isEmpty(calls), let call = members["function_call"], !isEmpty(call) { calls = self.calls(call) }
+        if members[spelling.text] != nil || isEmpty(calls) {
+            message["content"] = .string(try text(members[spelling.text], spelling.text, place))
         }
-        return ChatMessage(role, text)
+        if let calls, !isEmpty(calls) { message["tool_calls"] = calls }
+        for member in members.members where ![spelling.role, spelling.text, "tool_calls", "function_call"].contains(member.key) {
+            if isEmpty(member.value) { continue }
+            if Self.passed.contains(member.key) { message[member.key] = member.value } else { unusedFields.insert(member.key) }
+        }
+        return .object(message)
     }
 
-    private func role(_ value: JSONValue?, _ field: String, _ place: String) throws(FileError) -> ChatMessage.Role {
-        guard let name = value?.string else { throw FileError(path, at: place, "'\(field)' is not a string") }
-        if let found = Self.roles.first(where: { $0.value.contains(name) }) { return found.key }
-        guard !Self.toolRoles.contains(name) else {
-            throw FileError(path, at: place, "role '\(name)': turns of tools are in no template that is known here", hint: Self.toolHint)
+    /// One call in the form of several.
+    private func calls(_ call: JSONValue) -> JSONValue { .array([.object(["type": .string("function"), "function": call])]) }
+
+    private func call(_ value: JSONValue?, _ field: String, _ place: String) throws(FileError) -> JSONValue {
+        let text = try text(value, field, place)
+        guard let call = try? JSONValue(parsing: Array(text.utf8)), call["name"]?.string != nil else {
+            throw FileError(path, at: place, "a call of a tool is the text of an object with 'name' and 'arguments'")
         }
-        let known = Self.roles.flatMap(\.value).joined(separator: ", ")
-        throw FileError(path, at: place, "role '\(JSONError.excerpt(name))' is unknown; known are \(known)")
+        return .object(["role": .string("assistant"), "tool_calls": calls(call)])
     }
 
     private func text(_ value: JSONValue?, _ field: String, _ place: String) throws(FileError) -> String {

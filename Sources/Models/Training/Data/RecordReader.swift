@@ -1,6 +1,6 @@
 import ByteIO
 import JSONText
-import Tokenization
+import Prompts
 
 /// Collects the records of a JSON data set; whatever is not a record is an error with its place.
 struct RecordReader {
@@ -56,7 +56,7 @@ struct RecordReader {
         let used: [String]
         let conversations = ConversationReader.fields.filter { object[$0] != nil }
         if let field = conversations.first {
-            used = [field, "system"]
+            used = [field, "system", "tools"]
             record = .conversation(try conversation(object, fields: conversations, place: place))
         } else if object["instruction"] != nil || object["output"] != nil {
             used = ["instruction", "input", "output"]
@@ -78,7 +78,7 @@ struct RecordReader {
 
     private mutating func conversation(
         _ object: JSONObject, fields: [String], place: String
-    ) throws(FileError) -> [ChatMessage] {
+    ) throws(FileError) -> Conversation {
         guard let field = fields.first, fields.count == 1, let value = object[field] else {
             throw FileError(path, at: place, "there is a conversation in each of \(fields.map { "'\($0)'" }.joined(separator: " and "))")
         }
@@ -87,7 +87,15 @@ struct RecordReader {
         var reader = ConversationReader(path: path, place: place)
         let messages = try reader.messages(value, field: field, system: system?.string)
         for name in reader.unusedFields { unusedFields["\(field)[].\(name)", default: 0] += 1 }
-        return messages
+        return Conversation(messages, tools: try tools(object["tools"], place: place))
+    }
+
+    /// A list of schemas, or its text, as tables keep it.
+    private func tools(_ value: JSONValue?, place: String) throws(FileError) -> JSONValue? {
+        guard let value else { return nil }
+        let list = value.string.flatMap { try? JSONValue(parsing: Array($0.utf8)) } ?? value
+        guard let tools = list.array else { throw FileError(path, at: place, "'tools' is not a list of tools") }
+        return tools.isEmpty ? nil : list
     }
 
     private static func line(of offset: Int, in bytes: [UInt8]) -> Int {

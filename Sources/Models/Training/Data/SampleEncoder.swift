@@ -1,4 +1,13 @@
+import JSONText
+package import Prompts
 package import Tokenization
+
+/// A record that a template does not write.
+package struct SampleError: Error, Hashable, Sendable {
+    /// Its number in the data set.
+    package let record: Int
+    package let reason: PromptError
+}
 
 /// Turns records into tokens: a template around them, the end token behind them, and what of it is to be learned.
 package struct SampleEncoder: Sendable {
@@ -26,9 +35,9 @@ package struct SampleEncoder: Sendable {
     }
 
     private let tokenizer: Tokenizer
-    private let template: PromptTemplate
-    /// For records that are a text as it stands.
-    private var plain = PromptTemplate(.none)
+    private let template: ChatTemplate
+    /// Whether special tokens in records that are a text as it stands are tokens.
+    private let readsSpecialTokens: Bool
     private let lesson: Lesson
     private let swaps: Bool
     /// Tokens of a sample at most.
@@ -36,9 +45,9 @@ package struct SampleEncoder: Sendable {
 
     /// - Parameters:
     ///   - swaps: the response becomes the prompt and the instruction what is to be written.
-    ///   - parsesSpecialTokens: whether special tokens in plain texts and in pairs are tokens; nil for what `none` does.
+    ///   - readsSpecialTokens: whether special tokens in plain texts and in pairs are tokens.
     package init(
-        _ tokenizer: Tokenizer, template: PromptTemplate, lesson: Lesson, swaps: Bool, limit: Int, parsesSpecialTokens: Bool? = nil
+        _ tokenizer: Tokenizer, template: ChatTemplate, lesson: Lesson, swaps: Bool, limit: Int, readsSpecialTokens: Bool = true
     ) {
         precondition(limit > 1, "a sample has a token to predict")
         self.tokenizer = tokenizer
@@ -46,19 +55,20 @@ package struct SampleEncoder: Sendable {
         self.lesson = lesson
         self.swaps = swaps
         self.limit = limit
-        plain.parsesSpecialTokens = parsesSpecialTokens ?? plain.parsesSpecialTokens
+        self.readsSpecialTokens = readsSpecialTokens
     }
 
     /// The samples of `records`, in order. A long plain text is cut into as many as it takes; anything else is truncated.
     ///
     /// - Parameter records: their numbers in the data set, with which the outcome names them.
-    package func encode(_ records: [(number: Int, record: TrainingRecord)]) throws -> Outcome {
+    package func encode(_ records: [(number: Int, record: TrainingRecord)]) throws(SampleError) -> Outcome {
         var outcome = Outcome()
         for (number, record) in records {
-            let sample = try encode(record)
-            var parts = [sample.prefix(limit)]
-            if sample.tokens.count > limit {
-                if case .text = record { parts = cut(sample) } else { outcome.truncated.append(number) }
+            let samples: [Sample]
+            do throws(PromptError) { samples = try encode(record) } catch { throw SampleError(record: number, reason: error) }
+            var parts = samples.map { $0.prefix(limit) }
+            if samples.contains(where: { $0.tokens.count > limit }) {
+                if case .text = record { parts = samples.flatMap(cut) } else { outcome.truncated.append(number) }
             }
             let useful = parts.filter { $0.learnedCount > 0 }
             if useful.isEmpty { outcome.skipped.append(number) }
@@ -71,44 +81,62 @@ package struct SampleEncoder: Sendable {
     }
 
     /// A text in the samples that it is cut into, in order; without one that would have nothing to learn.
-    package func windows(of text: TrainingRecord) throws -> [Sample] { cut(try encode(text)).filter { $0.learnedCount > 0 } }
-
-    /// One record, however long it is.
-    package func encode(_ record: TrainingRecord) throws -> Sample {
-        let encoded = try tokenizer.encode(rendered(record))
-        var isLearned = [Bool](repeating: lesson == .all, count: encoded.ids.count)
-        for range in encoded.responses { for index in range { isLearned[index] = true } }
-        return Sample(tokens: encoded.ids, isLearned: isLearned)
+    package func windows(of text: TrainingRecord) throws(PromptError) -> [Sample] {
+        try encode(text).flatMap(cut).filter { $0.learnedCount > 0 }
     }
 
-    /// What the model is given to answer, and what the record answers; nil where there is no one answer (plain text).
-    package func question(_ record: TrainingRecord) throws -> (prompt: [TokenID], answer: String)? {
-        let prompt: RenderedPrompt
-        let answer: String
+    /// One record, however long it is: one sample, or one for each answer where the template does not write them all in one text.
+    package func encode(_ record: TrainingRecord) throws(PromptError) -> [Sample] {
+        try texts(of: swapped(record)).map { text in
+            let encoded = tokenizer.encode(text)
+            var isLearned = [Bool](repeating: lesson == .all, count: encoded.ids.count)
+            for range in encoded.responses { for index in range { isLearned[index] = true } }
+            return Sample(tokens: encoded.ids, isLearned: isLearned)
+        }
+    }
+
+    /// What the model is given to answer, and what the record answers; nil where there is no one answer in words.
+    package func question(_ record: TrainingRecord) throws(PromptError) -> (prompt: [TokenID], answer: String)? {
         switch swapped(record) {
-        case .instruction(let instruction, let input, let output):
-            prompt = template.render(instruction: instruction, input: input, response: nil)
-            answer = output
+        case .instruction(let instruction, let input, let output): return (try prompt(instruction, input: input), output)
         case .pair(let text, let completion):
-            prompt = plain.render(instruction: text, response: nil)
-            answer = completion
-        case .conversation(let messages):
-            guard let last = messages.lastIndex(where: { $0.role == .assistant }) else { return nil }
-            prompt = template.render(Array(messages[..<last]), opensResponse: true)
-            answer = messages[last].content
+            var prompt = RenderedPrompt(isFramed: true)
+            prompt.append(text, isMarkup: readsSpecialTokens)
+            return (tokenizer.encode(prompt).ids, completion)
+        case .conversation(var conversation):
+            guard let last = conversation.messages.lastIndex(where: { $0["role"]?.string == "assistant" }),
+                let answer = conversation.messages[last]["content"]?.string
+            else { return nil }
+            conversation.messages.removeSubrange(last...)
+            return (tokenizer.encode(try template.render(conversation, opensResponse: true)).ids, answer)
         case .text: return nil
         }
-        return (try tokenizer.encode(prompt).ids, answer)
     }
 
-    private func rendered(_ record: TrainingRecord) -> RenderedPrompt {
-        switch swapped(record) {
+    /// What the model is given to answer an instruction.
+    package func prompt(_ instruction: String, input: String = "") throws(PromptError) -> [TokenID] {
+        let conversation = Conversation(instruction: instruction, input: input, hasInput: template.hasInput)
+        return tokenizer.encode(try template.render(conversation, opensResponse: true)).ids
+    }
+
+    private func texts(of record: TrainingRecord) throws(PromptError) -> [RenderedPrompt] {
+        switch record {
         case .instruction(let instruction, let input, let output):
-            template.render(instruction: instruction, input: input, response: output)
-        case .conversation(let messages): template.render(messages)
-        case .pair(let prompt, let completion): plain.render(instruction: prompt, response: completion)
-        case .text(let text): plain.render(instruction: "", response: text)
+            var conversation = Conversation(instruction: instruction, input: input, hasInput: template.hasInput)
+            conversation.append("assistant", output)
+            return try texts(of: conversation)
+        case .conversation(let conversation): return try texts(of: conversation)
+        case .pair(let prompt, let completion): return [try plain(prompt, completion)]
+        case .text(let text): return [try plain("", text)]
         }
+    }
+
+    private func texts(of conversation: Conversation) throws(PromptError) -> [RenderedPrompt] {
+        lesson == .all ? [try template.render(conversation)] : try template.lessons(of: conversation)
+    }
+
+    private func plain(_ prompt: String, _ completion: String) throws(PromptError) -> RenderedPrompt {
+        try ChatTemplate.lesson(prompt: prompt, completion: completion, tokenizer, readsSpecialTokens: readsSpecialTokens)
     }
 
     /// The answer asks and the question answers, where that is wanted. Conversations and texts stay.

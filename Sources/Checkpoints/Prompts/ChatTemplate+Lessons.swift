@@ -1,0 +1,69 @@
+import JSONText
+package import Tokenization
+
+extension ChatTemplate {
+    /// A conversation as it is learned, what the model is to say marked.
+    ///
+    /// Where the template marks responses (`{% generation %}`), these are learned. Otherwise a response is what is there with an
+    /// answer and was not there without: the end of the answer belongs to it, white space after that does not. A template that
+    /// writes earlier turns in another way once more follow (without their thoughts) gives a text for each answer, as the model
+    /// will see them.
+    ///
+    /// - Returns: one text mostly, or one for each answer.
+    /// - Throws: also where the text with an answer does not begin with the text without it.
+    package func lessons(of conversation: Conversation) throws(PromptError) -> [RenderedPrompt] {
+        if marksResponses { return [try renderMarked(conversation)] }
+        var whole = try render(conversation)
+        var texts: [RenderedPrompt] = []
+        for (index, message) in conversation.messages.enumerated() where message["role"]?.string == "assistant" {
+            let before = try render(conversation.prefix(index), opensResponse: true)
+            var text = index + 1 == conversation.messages.count ? whole : try render(conversation.prefix(index + 1))
+            guard before.isPrefix(of: text) else {
+                throw PromptError(
+                    "message \(index + 1): the text with the answer does not begin with the text that asks for it, so that what is "
+                        + "to be learned is not known; it ends in \(Self.ending(before, besides: text)), but the answer's has "
+                        + "\(Self.ending(text, besides: before)) there",
+                    hint: "records that also say what the template puts in front of an answer, or another template")
+            }
+            text.responses = [before.bytes.count..<text.endOfResponse]
+            texts.append(text)
+        }
+        if texts.allSatisfy({ $0.bytes.count <= whole.bytes.count && whole.bytes.starts(with: $0.bytes[..<$0.responses[0].upperBound]) }) {
+            whole.responses = texts.map { $0.responses[0] }
+            return [whole]
+        }
+        return texts
+    }
+
+    /// A text that is learned as it stands: a prompt, and what follows it with an end.
+    package static func lesson(prompt: String, completion: String, _ tokenizer: Tokenizer, readsSpecialTokens: Bool)
+        throws(PromptError) -> RenderedPrompt
+    {
+        guard let end = tokenizer.roleTexts["eos_token"] else {
+            throw PromptError("the template ends responses with the end of text, for which the tokenizer has no token")
+        }
+        var text = RenderedPrompt(isFramed: true)
+        text.append(prompt, isMarkup: readsSpecialTokens)
+        let start = text.bytes.count
+        text.append(completion, isMarkup: readsSpecialTokens)
+        text.append(end, isMarkup: true)
+        text.responses = [start..<text.bytes.count]
+        return text
+    }
+
+    /// What of a text follows its common beginning with another, in quotes and not too long.
+    private static func ending(_ text: RenderedPrompt, besides other: RenderedPrompt) -> String {
+        let shared = zip(text.bytes, other.bytes).prefix { $0 == $1 }.count
+        let rest = String(decoding: text.bytes[max(0, shared - 20)...].prefix(80), as: UTF8.self)
+        return rest.debugDescription
+    }
+}
+
+extension RenderedPrompt {
+    /// Without white space that the template writes after the end of the last response.
+    fileprivate var endOfResponse: Int {
+        let end = bytes.count - bytes.reversed().prefix { [0x20, 0x09, 0x0a, 0x0d].contains($0) }.count
+        // Only behind something of the template's: white space may be the answer.
+        return markup.last.map { $0.upperBound == bytes.count && $0.lowerBound < end } ?? false ? end : bytes.count
+    }
+}

@@ -1,0 +1,4 @@
+import CommandLineKit
+import Prompts
+
+extension PromptError: Explained {}
