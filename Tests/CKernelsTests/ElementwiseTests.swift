@@ -36,17 +36,13 @@ struct ElementwiseTests {
         #expect(y.suffix(14)[40_001 + 1] == 1)
     }
 
-    @Test func siluTimesUp() {
-        var random = SeededGenerator(seed: 1)
-        let gate = random.floats(999).map { $0 * 30 } + [0, -0.0, 200, -200, .nan], up = random.floats(1004).map { $0 * 3 }
-        let y = onEveryLevel(gate.count) { qk_siluTimes_at($0, gate, up, gate.count, &$1) }
-        let expected = zip(gate, up).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }
-        #expect(largestError(y, expected) <= 4)
+    private func activated(_ activation: qk_activation, _ x: [Float]) -> [Float] {
+        onEveryLevel(x.count) { qk_activate_at($0, activation, x, x.count, &$1) }
     }
 
     @Test func geluInItsTanhForm() {
         let x = (0...8000).map { Float($0 - 4000) * 0.001 } + [30, -30, 1e5, -1e5, 3e38, .infinity]
-        let y = onEveryLevel(x.count) { qk_geluTanh_at($0, x, x.count, &$1) }
+        let y = activated(QK_GELU_TANH, x)
         let expected = x.map { x in
             // As x / (1 + e^-2u): 1 + tanh(u) has no digits left for large negative u, not even in double.
             Double(x) / (1 + exp(-2 * (2 / Double.pi).squareRoot() * (Double(x) + 0.044715 * Double(x) * Double(x) * Double(x))))
@@ -57,35 +53,66 @@ struct ElementwiseTests {
 
     @Test func geluAsItIsDefined() {
         let x = (0...26_000).map { Float($0 - 13_000) * 0.001 } + [20, -20, 3e38, .infinity, -3e38, -.infinity, .nan]
-        let y = onEveryLevel(x.count) { qk_gelu_at($0, x, x.count, &$1) }
+        let y = activated(QK_GELU, x)
         let expected = x.prefix(26_001).map { Double($0) / 2 * erfc(-Double($0) / 2.squareRoot()) }
         #expect(largestError(Array(y.prefix(26_001)), expected) <= 6)
         #expect(isSame(Array(y.suffix(7)), [20, 0, 3e38, .infinity, 0, 0, .nan]))
     }
 
-    @Test func reluAndSiluAlone() {
+    @Test func reluAndSilu() {
         let x = (0...8000).map { Float($0 - 4000) * 0.01 } + [0, -0.0, 3e38, .infinity, .nan]
-        let relu = onEveryLevel(x.count) { qk_relu_at($0, x, x.count, &$1) }
-        #expect(isSame(relu, x.map { $0 < 0 ? 0 : $0 }))
-        let silu = onEveryLevel(x.count) { qk_silu_at($0, x, x.count, &$1) }
+        #expect(isSame(activated(QK_RELU, x), x.map { $0 < 0 ? 0 : $0 }))
+        let silu = activated(QK_SILU, x)
         #expect(largestError(silu, x.map { $0 == .infinity ? .infinity : Double($0) / (1 + exp(-Double($0))) }) <= 3)
     }
 
+    @Test(arguments: [QK_GELU, QK_GELU_TANH, QK_RELU, QK_SILU])
+    func gatesAreTheActivationTimesUp(_ activation: qk_activation) {
+        var random = SeededGenerator(seed: 1)
+        let gate = random.floats(999).map { $0 * 30 } + [0, -0.0, 200, -200, .nan], up = random.floats(1004).map { $0 * 3 }
+        let y = onEveryLevel(gate.count) { qk_gated_at($0, activation, gate, up, gate.count, &$1) }
+        #expect(isSame(y, zip(activated(activation, gate), up).map { $0 * $1 }))
+    }
+
     @Test(arguments: [1, 15, 16, 17, 100, 2049])
-    func norms(_ count: Int) {
+    func norms(_ width: Int) {
         var random = SeededGenerator(seed: 2)
-        let x = random.floats(count).map { $0 + 3 }, weight = random.floats(count), bias = random.floats(count)
-        let mean = x.reduce(0.0) { $0 + Double($1) } / Double(count)
-        let variance = x.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(count)
-        let square = x.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(count)
-        let rms = onEveryLevel(count) { qk_rmsNorm_at($0, x, weight, count, 1e-5, &$1) }
-        let factor = 1 / (square + Double(Float(1e-5))).squareRoot()
-        #expect(largestError(rms, zip(x, weight).map { Double($0) * factor * Double($1) }) <= 3)
-        let layer = onEveryLevel(count) { qk_layerNorm_at($0, x, weight, bias, count, 1e-5, &$1) }
-        for i in 0..<count {
-            let product = (Double(x[i]) - mean) / (variance + Double(Float(1e-5))).squareRoot() * Double(weight[i])
-            let unit = Double(max(abs(Float(product + Double(bias[i]))), abs(bias[i])).ulp)
-            #expect(abs(Double(layer[i]) - product - Double(bias[i])) <= 4 * unit)
+        let x = random.floats(2 * width).map { $0 + 3 }, weight = random.floats(width), bias = random.floats(width)
+        func normed(centers: Bool, addsOne: Bool, hasBias: Bool) -> [Float] {
+            weight.withUnsafeBufferPointer { weight in
+                bias.withUnsafeBufferPointer { bias in
+                    var norm = qk_norm(
+                        weight: weight.baseAddress, bias: hasBias ? bias.baseAddress : nil, width: width, epsilon: 1e-5, centers: centers,
+                        addsOne: addsOne)
+                    return onEveryLevel(2 * width) { qk_norm_at($0, &norm, x, 2, nil, nil, &$1) }
+                }
+            }
+        }
+        for addsOne in [false, true] {
+            let rms = normed(centers: false, addsOne: addsOne, hasBias: false)
+            let layer = normed(centers: true, addsOne: addsOne, hasBias: true)
+            let bare = normed(centers: true, addsOne: addsOne, hasBias: false)
+            for row in 0..<2 {
+                let values = x[row * width..<(row + 1) * width].map { Double($0) }
+                let mean = values.reduce(0, +) / Double(width)
+                let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)
+                let square = values.reduce(0) { $0 + $1 * $1 } / Double(width)
+                for i in 0..<width {
+                    let gain = Double(addsOne ? weight[i] + 1 : weight[i]), place = row * width + i
+                    #expect(ulps(rms[place], values[i] / (square + Double(Float(1e-5))).squareRoot() * gain) <= 3)
+                    let product = (values[i] - mean) / (variance + Double(Float(1e-5))).squareRoot() * gain
+                    let unit = Double(max(abs(Float(product + Double(bias[i]))), abs(bias[i])).ulp)
+                    #expect(abs(Double(layer[place]) - product - Double(bias[i])) <= 4 * unit)
+                    #expect(ulps(bare[place], product) <= 4 || abs(Double(bare[place]) - product) < 1e-12)
+                }
+            }
+        }
+    }
+
+    private func softmaxed(_ x: [Float], scale: Float = 1, cap: Float = 0) -> [Float] {
+        onEveryLevel(x.count) { level, y in
+            y = x
+            qk_softmax_at(level, &y, 1, x.count, x.count, 0, scale, cap, nil)
         }
     }
 
@@ -94,22 +121,32 @@ struct ElementwiseTests {
         var random = SeededGenerator(seed: 3)
         var x = random.floats(count).map { $0 * 12 }
         if count > 2 { x[1] = -.infinity }
-        let y = onEveryLevel(count) { level, y in
-            y = x
-            qk_softmax_at(level, &y, count)
-        }
-        let largest = x.max() ?? 0
         // The difference to the largest is rounded to float32 before the exponential: that is part of the definition.
-        let exponentials = x.map { exp(Double($0 - largest)) }
-        let sum = exponentials.reduce(0, +)
-        #expect(largestError(y, exponentials.map { $0 / sum }) <= 3)
-        for bad in [[Float.nan, 1, 2], [-.infinity, -.infinity], [1, .infinity]] {
-            let y = onEveryLevel(bad.count) { level, y in
-                y = bad
-                qk_softmax_at(level, &y, bad.count)
-            }
-            #expect(y.contains { $0.isNaN })
+        func expected(_ x: [Float]) -> [Double] {
+            let largest = x.max() ?? 0
+            let exponentials = x.map { exp(Double($0 - largest)) }
+            let sum = exponentials.reduce(0, +)
+            return exponentials.map { $0 / sum }
         }
+        #expect(largestError(softmaxed(x), expected(x)) <= 3)
+        #expect(largestError(softmaxed(x, scale: 0.3), expected(x.map { $0 * 0.3 })) <= 3)
+        let capped = onEveryLevel(count) { level, y in
+            y = x.map { $0 * 0.3 }
+            qk_cap_at(level, 2, count, &y)
+        }
+        #expect(isSame(softmaxed(x, scale: 0.3, cap: 2), softmaxed(capped)))
+        for bad in [[Float.nan, 1, 2], [-.infinity, -.infinity], [1, .infinity]] {
+            #expect(softmaxed(bad).contains { $0.isNaN })
+        }
+    }
+
+    @Test func capsByTheHyperbolicTangent() {
+        let x = (0...40_000).map { Float($0 - 20_000) * 0.01 } + [1e-30, -1e-6, 3e38, -.infinity, .nan, 0, -0.0]
+        let y = onEveryLevel(x.count) { level, y in
+            y = x
+            qk_cap_at(level, 30, x.count, &y)
+        }
+        #expect(largestError(y, x.map { Double(30 * tanh(Double($0) / 30)) }) <= 4)
     }
 
     @Test(arguments: [1, 8, 33])
@@ -119,7 +156,7 @@ struct ElementwiseTests {
         let cosines = angles.map { cosf($0) }, sines = angles.map { sinf($0) }
         let y = onEveryLevel(2 * half) { level, y in
             y = x
-            qk_rotateHalves_at(level, &y, cosines, sines, half)
+            qk_rotate_at(level, &y, 1, 2 * half, 1, half, cosines, sines, 1)
         }
         for i in 0..<half {
             let a = Double(x[i]), b = Double(x[half + i]), cosine = Double(cosines[i]), sine = Double(sines[i])
@@ -128,13 +165,13 @@ struct ElementwiseTests {
         }
     }
 
-    @Test func addsScaled() {
+    @Test func addsToRows() {
         var random = SeededGenerator(seed: 5)
-        let x = random.floats(77), start = random.floats(77)
-        let y = onEveryLevel(77) { level, y in
+        let x = random.floats(77), start = random.floats(154)
+        let y = onEveryLevel(154) { level, y in
             y = start
-            qk_addScaled_at(level, 0.7, x, 77, &y)
+            qk_addToRows_at(level, x, 2, 77, &y)
         }
-        #expect(y == zip(x, start).map { $1.addingProduct(0.7, $0) })
+        #expect(y == start.indices.map { start[$0] + x[$0 % 77] })
     }
 }

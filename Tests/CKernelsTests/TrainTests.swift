@@ -18,25 +18,23 @@ import Testing
             let rows = 3, count = rows * width
             let x = random.floats(count), dy = random.floats(count), weight = random.floats(width),
                 bias = random.floats(width)
-            Self.check(level) { level in
-                var y = [Float](repeating: 0, count: count), r = [Float](repeating: 0, count: rows)
-                qk_rmsnorm_forward_at(level, x, weight, rows, width, 1e-5, &r, &y)
-                var dx = x, dw = weight
-                qk_rmsnorm_backward_at(level, dy, x, weight, r, rows, width, &dx)
-                qk_norm_weightGradient_at(level, dy, x, nil, r, rows, width, width, &dw)
-                return [y, r, dx, dw]
-            }
-            Self.check(level) { level in
-                var y = [Float](repeating: 0, count: count), r = [Float](repeating: 0, count: rows), means = r
-                qk_layernorm_forward_at(level, x, weight, bias, rows, width, 1e-5, &means, &r, &y)
-                var dx = x, dw = weight, db = bias
-                qk_layernorm_backward_at(level, dy, x, weight, means, r, rows, width, &dx)
-                qk_norm_weightGradient_at(level, dy, x, means, r, rows, width, width, &dw)
-                qk_bias_gradient_at(level, dy, rows, width, width, &db)
-                var biased = y, sum = x
-                qk_bias_forward_at(level, bias, rows, width, &biased)
-                qk_accumulate_at(level, dy, count, &sum)
-                return [y, means, r, dx, dw, db, biased, sum]
+            for centers in [false, true] {
+                Self.check(level) { level in
+                    var y = [Float](repeating: 0, count: count), r = [Float](repeating: 0, count: rows), means = r
+                    var dx = x, dw = weight, db = bias
+                    weight.withUnsafeBufferPointer { weight in
+                        bias.withUnsafeBufferPointer { bias in
+                            var norm = qk_norm(
+                                weight: weight.baseAddress, bias: bias.baseAddress, width: width, epsilon: 1e-5, centers: centers,
+                                addsOne: !centers)
+                            qk_norm_at(level, &norm, x, rows, &means, &r, &y)
+                            qk_norm_backward_at(level, &norm, dy, x, rows, means, r, &dx)
+                        }
+                    }
+                    qk_norm_weightGradient_at(level, dy, x, means, r, rows, width, width, &dw)
+                    qk_addRows_at(level, dy, rows, width, width, &db)
+                    return [y, means, r, dx, dw, db]
+                }
             }
         }
     }
@@ -48,24 +46,18 @@ import Testing
             let x = random.floats(count).map { $0 * 30 }, up = random.floats(count), dy = random.floats(count)
             let stream = qk_random_stream(seed: 99, step: 3, site: 17)
             Self.check(level) { level in
-                var gated = dy, dgate = dy, dup = dy, dropped = dy, added = dy
-                qk_gatedSilu_forward_at(level, x, up, count, &gated)
-                qk_gatedSilu_backward_at(level, &dgate, x, up, count, &dup)
+                var dropped = dy, added = dy
                 qk_dropout_at(level, stream, 1 << 30, 4.0 / 3, x, 128, count, &dropped)
                 qk_dropout_add_at(level, stream, 1 << 30, 4.0 / 3, x, 128, count, &added)
-                return [gated, dgate, dup, dropped, added]
+                return [dropped, added]
             }
-            Self.check(level) { level in
-                var y = [[Float]](repeating: dy, count: 4), d = y
-                qk_geluTanh_forward_at(level, x, count, &y[0])
-                qk_geluTanh_backward_at(level, &d[0], x, count)
-                qk_gelu_forward_at(level, x, count, &y[1])
-                qk_gelu_backward_at(level, &d[1], x, count)
-                qk_relu_forward_at(level, x, count, &y[2])
-                qk_relu_backward_at(level, &d[2], x, count)
-                qk_silu_forward_at(level, x, count, &y[3])
-                qk_silu_backward_at(level, &d[3], x, count)
-                return y + d
+            for activation in [QK_GELU, QK_GELU_TANH, QK_RELU, QK_SILU] {
+                Self.check(level) { level in
+                    var dx = dy, dgate = dy, dup = dy
+                    qk_activate_backward_at(level, activation, x, count, &dx)
+                    qk_gated_backward_at(level, activation, x, up, count, &dgate, &dup)
+                    return [dx, dgate, dup]
+                }
             }
         }
     }
@@ -76,20 +68,24 @@ import Testing
         for (rows, visible, window) in [(1, 1, 0), (5, 3, 0), (17, 20, 0), (17, 20, 6), (4, 1, 3)] {
             let keys = visible + rows - 1
             let scores = random.floats(rows * keys).map { $0 * 5 }, gradients = random.floats(rows * keys)
-            Self.check(level) { level in
-                var p = scores, sums = [Float](repeating: 0, count: rows), again = scores, d = gradients, rotated = gradients
-                qk_attention_softmax_at(level, &p, rows, keys, visible, window, 0.5, &sums)
-                qk_attention_backward_at(level, &again, &d, rows, keys, visible, window, 0.5, sums)
-                qk_rope_at(level, &rotated, 1, keys, 1, keys / 2, scores, gradients, -1)
-                return [p, sums, again, d, rotated]
+            for cap: Float in [0, 3] {
+                Self.check(level) { level in
+                    var p = scores, sums = [Float](repeating: 0, count: rows), again = scores, d = gradients, rotated = gradients
+                    qk_softmax_at(level, &p, rows, keys, visible, window, 0.5, cap, &sums)
+                    qk_softmax_backward_at(level, &again, &d, rows, keys, visible, window, 0.5, cap, sums)
+                    qk_rotate_at(level, &rotated, 1, keys, 1, keys / 2, scores, gradients, -1)
+                    return [p, sums, again, d, rotated]
+                }
             }
         }
         let logits = random.floats(1003).map { $0 * 20 }
-        Self.check(level) { level in
-            var row = logits
-            var loss = 0.0
-            qk_crossEntropy_at(level, &row, 1003, 7, 0.25, &loss)
-            return [row, [Float(loss)]]
+        for cap: Float in [0, 15] {
+            Self.check(level) { level in
+                var row = logits
+                var loss = 0.0
+                qk_crossEntropy_at(level, &row, 1003, 7, 0.25, cap, &loss)
+                return [row, [Float(loss)]]
+            }
         }
     }
 
@@ -114,7 +110,8 @@ import Testing
     @Test func dropsItsShareAndKeepsTheMean() {
         let count = 100_000
         var y = [Float](repeating: 0, count: count)
-        qk_dropout(qk_random_stream(seed: 1, step: 2, site: 3), 1 << 30, 4.0 / 3, [Float](repeating: 1, count: count), 0, count, &y)
+        qk_dropout_at(
+            QK_SCALAR, qk_random_stream(seed: 1, step: 2, site: 3), 1 << 30, 4.0 / 3, [Float](repeating: 1, count: count), 0, count, &y)
         let dropped = y.filter { $0 == 0 }.count
         // Four standard deviations of a binomial number.
         #expect(abs(dropped - count / 4) < 550)

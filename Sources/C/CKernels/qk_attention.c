@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "qk_elementwise.h"
-#include "qk_exp.h"
+#include "qk_levels.h"
+#include "qk_softmax.h"
 
 enum { LANES = 16, KEYS = QK_ATTENTION_KEYS };
 
@@ -122,18 +122,10 @@ QK_INLINE void mixValues(const qk_attention *a, attentionCall c, size_t start, s
     }
 }
 
-QK_FOR_LEVELS(
-    scoreKeys, scoreKeys, (const qk_attention *a, attentionCall c, size_t start, size_t keyCount), a, c, start, keyCount)
-QK_FOR_LEVELS(
-    mixValues, mixValues, (const qk_attention *a, attentionCall c, size_t start, size_t keyCount), a, c, start, keyCount)
-
-static void scoreKeysAt(qk_simd level, const qk_attention *a, attentionCall c, size_t start, size_t keyCount) {
-    QK_CALL_LEVEL(scoreKeys, level, a, c, start, keyCount);
-}
-
-static void mixValuesAt(qk_simd level, const qk_attention *a, attentionCall c, size_t start, size_t keyCount) {
-    QK_CALL_LEVEL(mixValues, level, a, c, start, keyCount);
-}
+static QK_FOR_LEVELS(
+    scoreKeysAt, scoreKeys, (a, c, start, keyCount), const qk_attention *a, attentionCall c, size_t start, size_t keyCount)
+static QK_FOR_LEVELS(
+    mixValuesAt, mixValues, (a, c, start, keyCount), const qk_attention *a, attentionCall c, size_t start, size_t keyCount)
 
 static void widenRows(
     qk_simd level, const qk_attention *a, const void *rows, size_t start, size_t keyCount, float *widened
@@ -170,7 +162,8 @@ void qk_attend_at(
         const size_t position = firstPosition + query, first = firstSeen(a, position);
         for (size_t head = 0; head < a->groupSize; head++) {
             float *scores = c.scores + (query * a->groupSize + head) * c.scoreCount + (first - firstKey);
-            qk_softmax_at(level, scores, position + 1 - first);
+            const size_t count = position + 1 - first;
+            qk_softmax_at(level, scores, 1, count, count, 0, 1, a->cap, NULL);
         }
         memset(y + query * yStride, 0, a->groupSize * a->headSize * sizeof(float));
     }

@@ -1,18 +1,10 @@
 #include "qk_matdot.h"
 
-#include "qk_exp.h"
+#include "qk_encodings.h"
+#include "qk_levels.h"
 #include "qk_matmul.h"
 
 enum { LANES = 32, PIECE = 512 };
-
-typedef struct {
-    const qk_matrix *matrix;
-    size_t firstRow, rowCount;
-    const float *x;
-    size_t xStride;
-    float *y;
-    size_t yStride;
-} products;
 
 QK_INLINE float totalOf(float lanes[LANES]) {
     for (size_t half = LANES / 2; half > 0; half /= 2)
@@ -25,7 +17,7 @@ QK_INLINE void addLast(const float *x, const float *row, size_t count, float lan
     for (size_t lane = 0; lane < count; lane++) lanes[lane] = __builtin_fmaf(row[lane], x[lane], lanes[lane]);
 }
 
-QK_INLINE void rowScalar(products p, size_t row, size_t vectorCount) {
+QK_INLINE void rowScalar(qk_products p, size_t row, size_t vectorCount) {
     const qk_matrix *m = p.matrix;
     float lanes[QK_MATDOT_VECTORS][LANES] = {{0}}, piece[PIECE];
     for (size_t start = 0; start < m->columnCount; start += PIECE) {
@@ -38,7 +30,7 @@ QK_INLINE void rowScalar(products p, size_t row, size_t vectorCount) {
     for (size_t t = 0; t < vectorCount; t++) p.y[t * p.yStride + row - p.firstRow] = totalOf(lanes[t]);
 }
 
-static void productsScalar(products p, size_t vectorCount) {
+static void productsScalar(qk_products p, size_t vectorCount) {
     for (size_t row = p.firstRow; row < p.firstRow + p.rowCount; row++) rowScalar(p, row, vectorCount);
 }
 
@@ -56,8 +48,8 @@ QK_TARGET_AVX2 QK_INLINE void addAVX2(
     }
 }
 
-/// A row of elements of `type`, or with QK_F64, which weights never have, one that is expanded first.
-QK_TARGET_AVX2 QK_INLINE void rowsAVX2(qk_float type, products p, size_t vectorCount) {
+/// Rows of elements of `type`, or of any weight, which are expanded a piece at a time.
+QK_TARGET_AVX2 QK_INLINE void rowsAVX2(bool expands, qk_float type, qk_products p, size_t vectorCount) {
     const qk_matrix *m = p.matrix;
     const size_t whole = m->columnCount - m->columnCount % LANES;
     const size_t width = type == QK_F32 ? 4 : 2;
@@ -65,7 +57,7 @@ QK_TARGET_AVX2 QK_INLINE void rowsAVX2(qk_float type, products p, size_t vectorC
         __m256 sums[QK_MATDOT_VECTORS][4];
         UNROLL for (size_t t = 0; t < vectorCount; t++)
             UNROLL for (size_t j = 0; j < 4; j++) sums[t][j] = _mm256_setzero_ps();
-        if (type == QK_F64) {
+        if (expands) {
             float piece[PIECE];
             for (size_t start = 0; start < whole; start += PIECE) {
                 const size_t count = whole - start < PIECE ? whole - start : PIECE;
@@ -98,7 +90,7 @@ QK_TARGET_AVX512 QK_INLINE void addAVX512(
     }
 }
 
-QK_TARGET_AVX512 QK_INLINE void rowsAVX512(qk_float type, products p, size_t vectorCount) {
+QK_TARGET_AVX512 QK_INLINE void rowsAVX512(bool expands, qk_float type, qk_products p, size_t vectorCount) {
     const qk_matrix *m = p.matrix;
     const size_t whole = m->columnCount - m->columnCount % LANES;
     const size_t width = type == QK_F32 ? 4 : 2;
@@ -106,7 +98,7 @@ QK_TARGET_AVX512 QK_INLINE void rowsAVX512(qk_float type, products p, size_t vec
         __m512 sums[QK_MATDOT_VECTORS][2];
         UNROLL for (size_t t = 0; t < vectorCount; t++)
             UNROLL for (size_t j = 0; j < 2; j++) sums[t][j] = _mm512_setzero_ps();
-        if (type == QK_F64) {
+        if (expands) {
             float piece[PIECE];
             for (size_t start = 0; start < whole; start += PIECE) {
                 const size_t count = whole - start < PIECE ? whole - start : PIECE;
@@ -128,51 +120,63 @@ QK_TARGET_AVX512 QK_INLINE void rowsAVX512(qk_float type, products p, size_t vec
 }
 
 /// With the number of vectors as a constant.
-#define FOR_COUNTS(rows, type, p, vectorCount) \
+#define FOR_COUNTS(rows, expands, type, p, vectorCount) \
     switch (vectorCount) { \
-    case 1: rows(type, p, 1); return; \
-    case 2: rows(type, p, 2); return; \
-    case 3: rows(type, p, 3); return; \
-    case 4: rows(type, p, 4); return; \
+    case 1: rows(expands, type, p, 1); break; \
+    case 2: rows(expands, type, p, 2); break; \
+    case 3: rows(expands, type, p, 3); break; \
+    case 4: rows(expands, type, p, 4); break; \
     }
 
 #define FOR_TYPES(rows, type, p, vectorCount) \
     switch (type) { \
-    case QK_F32: FOR_COUNTS(rows, QK_F32, p, vectorCount) return; \
-    case QK_F16: FOR_COUNTS(rows, QK_F16, p, vectorCount) return; \
-    case QK_BF16: FOR_COUNTS(rows, QK_BF16, p, vectorCount) return; \
-    default: FOR_COUNTS(rows, QK_F64, p, vectorCount) return; \
+    case QK_F32: FOR_COUNTS(rows, false, QK_F32, p, vectorCount) return true; \
+    case QK_F16: FOR_COUNTS(rows, false, QK_F16, p, vectorCount) return true; \
+    case QK_BF16: FOR_COUNTS(rows, false, QK_BF16, p, vectorCount) return true; \
+    default: return false; \
     }
 
-QK_TARGET_AVX2 static void productsAVX2(qk_float type, products p, size_t vectorCount) {
-    FOR_TYPES(rowsAVX2, type, p, vectorCount)
+QK_TARGET_AVX2 static bool denseAVX2(qk_products p, size_t vectorCount) {
+    FOR_TYPES(rowsAVX2, p.matrix->type, p, vectorCount)
 }
 
-QK_TARGET_AVX512 static void productsAVX512(qk_float type, products p, size_t vectorCount) {
-    FOR_TYPES(rowsAVX512, type, p, vectorCount)
+QK_TARGET_AVX512 static bool denseAVX512(qk_products p, size_t vectorCount) {
+    FOR_TYPES(rowsAVX512, p.matrix->type, p, vectorCount)
+}
+
+QK_TARGET_AVX2 static void expandedAVX2(qk_products p, size_t vectorCount) {
+    FOR_COUNTS(rowsAVX2, true, QK_F32, p, vectorCount)
+}
+
+QK_TARGET_AVX512 static void expandedAVX512(qk_products p, size_t vectorCount) {
+    FOR_COUNTS(rowsAVX512, true, QK_F32, p, vectorCount)
 }
 #endif
+
+bool qk_matdot_dense(qk_simd level, qk_products products, size_t vectorCount) {
+    switch (level) {
+#if defined(__x86_64__)
+    case QK_AVX512: return denseAVX512(products, vectorCount);
+    case QK_AVX2: return denseAVX2(products, vectorCount);
+#endif
+    default: (void)products, (void)vectorCount; return false;
+    }
+}
 
 void qk_matdot_at(
     qk_simd level, const qk_matrix *matrix, size_t firstRow, size_t rowCount, const float *x, size_t xStride,
     size_t vectorCount, float *y, size_t yStride
 ) {
-    const products p = {matrix, firstRow, rowCount, x, xStride, y, yStride};
-    const qk_float type = matrix->storage == QK_MATRIX_DENSE ? matrix->type : QK_F64;
+    const qk_products p = {matrix, firstRow, rowCount, x, xStride, y, yStride};
+    const qk_encoding *encoding = qk_encoding_of(matrix);
+    if (encoding->dots && encoding->dots(level, p, vectorCount)) return;
     switch (level) {
 #if defined(__x86_64__)
-    case QK_AVX512: productsAVX512(type, p, vectorCount); return;
-    case QK_AVX2: productsAVX2(type, p, vectorCount); return;
+    case QK_AVX512: expandedAVX512(p, vectorCount); return;
+    case QK_AVX2: expandedAVX2(p, vectorCount); return;
 #endif
-    default: (void)type, productsScalar(p, vectorCount);
+    default: productsScalar(p, vectorCount);
     }
-}
-
-void qk_matdot(
-    const qk_matrix *matrix, size_t firstRow, size_t rowCount, const float *x, size_t xStride, size_t vectorCount, float *y,
-    size_t yStride
-) {
-    qk_matdot_at(qk_simd_best(), matrix, firstRow, rowCount, x, xStride, vectorCount, y, yStride);
 }
 
 // Columns: rows are expanded, four of them at a time, and added to sums that stay in the first-level cache.
@@ -195,15 +199,9 @@ QK_INLINE void addRows(const float *x, const float *rows, size_t rowCount, size_
     }
 }
 
-QK_FOR_LEVELS(
-    addRows, addRows, (const float *x, const float *rows, size_t rowCount, size_t columnCount, float *sums), x, rows,
-    rowCount, columnCount, sums)
-
-static void addRowsAt(
-    qk_simd level, const float *x, const float *rows, size_t rowCount, size_t columnCount, float *sums
-) {
-    QK_CALL_LEVEL(addRows, level, x, rows, rowCount, columnCount, sums);
-}
+static QK_FOR_LEVELS(
+    addRowsAt, addRows, (x, rows, rowCount, columnCount, sums), const float *x, const float *rows, size_t rowCount,
+    size_t columnCount, float *sums)
 
 void qk_matdot_columns_at(
     qk_simd level, const qk_matrix *matrix, size_t firstColumn, size_t columnCount, const float *x, size_t xStride,

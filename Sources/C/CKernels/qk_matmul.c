@@ -106,20 +106,16 @@ void qk_matmul_tile_at(
     }
 }
 
-QK_INLINE void fillPanel(size_t width, const float *x, size_t stride, size_t rows, size_t depth, float *panel) {
+QK_INLINE void fillPanel(qk_simd level, const float *x, size_t stride, size_t rows, size_t depth, float *panel) {
+    const size_t width = qk_matmul_width(level);
     transposeWords(x, 4 * stride, rows, depth, panel, 4 * width);
     if (rows < width)
         for (size_t k = 0; k < depth; k++) memset(panel + width * k + rows, 0, (width - rows) * sizeof *panel);
 }
 
-QK_FOR_LEVELS(
-    fillPanel, fillPanel, (size_t width, const float *x, size_t stride, size_t rows, size_t depth, float *panel), width, x,
-    stride, rows, depth, panel)
-
-void qk_matmul_panel_at(qk_simd level, const float *x, size_t stride, size_t rows, size_t depth, float *panel) {
-    const size_t width = qk_matmul_width(level);
-    QK_CALL_LEVEL(fillPanel, level, width, x, stride, rows, depth, panel);
-}
+QK_FOR_LEVELS_OF(
+    qk_matmul_panel_at, fillPanel, (x, stride, rows, depth, panel), const float *x, size_t stride, size_t rows, size_t depth,
+    float *panel)
 
 void qk_matmul_expandPanels_at(
     qk_simd level, const qk_matrix *matrix, size_t row, size_t depth, size_t column, size_t columnCount, float *panels
@@ -141,17 +137,15 @@ void qk_matmul_expandPanels_at(
     }
 }
 
-QK_FOR_LEVELS(
-    transposeWords, transposeWords,
-    (const void *source, size_t sourceStride, size_t rowCount, size_t columnCount, void *destination, size_t stride), source,
-    sourceStride, rowCount, columnCount, destination, stride)
-
-void qk_matmul_transpose_at(
-    qk_simd level, const float *source, size_t sourceStride, size_t rowCount, size_t columnCount, float *destination,
-    size_t stride
+QK_INLINE void transposeFloats(
+    const float *source, size_t sourceStride, size_t rowCount, size_t columnCount, float *destination, size_t stride
 ) {
-    QK_CALL_LEVEL(transposeWords, level, source, 4 * sourceStride, rowCount, columnCount, destination, 4 * stride);
+    transposeWords(source, 4 * sourceStride, rowCount, columnCount, destination, 4 * stride);
 }
+
+QK_FOR_LEVELS(
+    qk_matmul_transpose_at, transposeFloats, (source, sourceStride, rowCount, columnCount, destination, stride),
+    const float *source, size_t sourceStride, size_t rowCount, size_t columnCount, float *destination, size_t stride)
 
 /// With beta 0 the old values may be NaNs.
 QK_INLINE void combineRow(const float *sums, size_t count, float alpha, float beta, float *result) {
@@ -189,26 +183,9 @@ QK_INLINE void storeTransposedTile(
 }
 
 QK_FOR_LEVELS(
-    storeTile, storeTile,
-    (const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
-     size_t stride),
-    tile, tileStride, rowCount, columnCount, alpha, beta, result, stride)
+    qk_matmul_store_at, storeTile, (tile, tileStride, rowCount, columnCount, alpha, beta, result, stride), const float *tile,
+    size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result, size_t stride)
 QK_FOR_LEVELS(
-    storeTransposedTile, storeTransposedTile,
-    (const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta, float *result,
-     size_t stride),
-    tile, tileStride, rowCount, columnCount, alpha, beta, result, stride)
-
-void qk_matmul_store_at(
-    qk_simd level, const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta,
-    float *result, size_t stride
-) {
-    QK_CALL_LEVEL(storeTile, level, tile, tileStride, rowCount, columnCount, alpha, beta, result, stride);
-}
-
-void qk_matmul_storeTransposed_at(
-    qk_simd level, const float *tile, size_t tileStride, size_t rowCount, size_t columnCount, float alpha, float beta,
-    float *result, size_t stride
-) {
-    QK_CALL_LEVEL(storeTransposedTile, level, tile, tileStride, rowCount, columnCount, alpha, beta, result, stride);
-}
+    qk_matmul_storeTransposed_at, storeTransposedTile,
+    (tile, tileStride, rowCount, columnCount, alpha, beta, result, stride), const float *tile, size_t tileStride,
+    size_t rowCount, size_t columnCount, float alpha, float beta, float *result, size_t stride)

@@ -1,12 +1,14 @@
 #include "qk_matmul16_parts.h"
 
+bool qk_matmul16_takesPacked(const qk_matrix *matrix) {
+    return matrix->blockSize >= GROUP && matrix->columnCount % GROUP == 0;
+}
+
+bool qk_matmul16_takesBytes(const qk_matrix *matrix) { return matrix->blockSize == GROUP; }
+
 bool qk_matmul16_supports(const qk_matrix *matrix) {
-    switch (matrix->storage) {
-    case QK_MATRIX_DENSE: return false;
-    case QK_MATRIX_PACKED4: return matrix->blockSize >= GROUP && matrix->columnCount % GROUP == 0;
-    case QK_MATRIX_BYTES: return matrix->blockSize == GROUP;
-    }
-    return false;
+    const qk_encoding *encoding = qk_encoding_of(matrix);
+    return encoding->hasIntegers && encoding->hasIntegers(matrix);
 }
 
 size_t qk_matmul16_width(size_t columnCount) { return (columnCount + GROUP - 1) / GROUP * GROUP; }
@@ -88,22 +90,15 @@ QK_INLINE void quantizeRow(qk_simd level, bool areBytes, const float *x, size_t 
 }
 
 QK_INLINE void quantizeAnyRow(
-    qk_simd level, bool areBytes, const float *x, size_t count, int16_t *quantized, float *scales
+    qk_simd level, const qk_matrix *matrix, const float *x, int16_t *quantized, float *scales
 ) {
-    if (areBytes) quantizeRow(level, true, x, count, quantized, scales);
-    else quantizeRow(level, false, x, count, quantized, scales);
+    if (matrix->storage == QK_MATRIX_BYTES) quantizeRow(level, true, x, matrix->columnCount, quantized, scales);
+    else quantizeRow(level, false, x, matrix->columnCount, quantized, scales);
 }
 
 QK_FOR_LEVELS_OF(
-    quantizeRow, quantizeAnyRow, (bool areBytes, const float *x, size_t count, int16_t *quantized, float *scales), areBytes,
-    x, count, quantized, scales)
-
-void qk_matmul16_quantize_at(
-    qk_simd level, const qk_matrix *matrix, const float *x, int16_t *quantized, float *scales
-) {
-    const bool areBytes = matrix->storage == QK_MATRIX_BYTES;
-    QK_CALL_LEVEL(quantizeRow, level, areBytes, x, matrix->columnCount, quantized, scales);
-}
+    qk_matmul16_quantize_at, quantizeAnyRow, (matrix, x, quantized, scales), const qk_matrix *matrix, const float *x,
+    int16_t *quantized, float *scales)
 
 void qk_matmul16_bytes(const float *x, size_t count, int8_t *bytes, float *scales) {
     for (size_t start = 0; start < count; start += GROUP) {

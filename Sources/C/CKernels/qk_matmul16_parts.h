@@ -2,7 +2,8 @@
 #ifndef QK_MATMUL16_PARTS_H
 #define QK_MATMUL16_PARTS_H
 
-#include "qk_exp.h"
+#include "qk_encodings.h"
+#include "qk_levels.h"
 #include "qk_matmul.h"
 #include "qk_matmul16.h"
 

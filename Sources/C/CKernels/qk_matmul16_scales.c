@@ -22,11 +22,9 @@ QK_INLINE void scalesOfGroups(
     }
 }
 
-QK_FOR_LEVELS(
-    scalesOfGroups, scalesOfGroups,
-    (const qk_matrix *m, float unit, const uint8_t *const codes[ROWS], const float factors[ROWS], size_t start, size_t end,
-     float *scales),
-    m, unit, codes, factors, start, end, scales)
+static QK_FOR_LEVELS(
+    scalesOfFewGroups, scalesOfGroups, (m, unit, codes, factors, start, end, scales), const qk_matrix *m, float unit,
+    const uint8_t *const codes[ROWS], const float factors[ROWS], size_t start, size_t end, float *scales)
 
 /// Constants of groups of 8 rows, stored as they are, times `unit`.
 QK_INLINE void constantsOfGroups(
@@ -39,9 +37,9 @@ QK_INLINE void constantsOfGroups(
     }
 }
 
-QK_FOR_LEVELS(
-    constantsOfGroups, constantsOfGroups,
-    (float unit, const uint8_t *const constants[ROWS], size_t start, size_t end, float *scales), unit, constants, start, end, scales)
+static QK_FOR_LEVELS(
+    constantsOfFewGroups, constantsOfGroups, (unit, constants, start, end, scales), float unit,
+    const uint8_t *const constants[ROWS], size_t start, size_t end, float *scales)
 
 #if defined(__x86_64__)
 /// map[code] of 16 codes; the map of 256 floats stays in registers.
@@ -134,7 +132,7 @@ static void scalesOfGroupsAt(
 #if defined(__x86_64__)
     if (level == QK_AVX512) start = scalesOfManyGroups(m, unit, codes, factors, start, end, scales);
 #endif
-    QK_CALL_LEVEL(scalesOfGroups, level, m, unit, codes, factors, start, end, scales);
+    scalesOfFewGroups(level, m, unit, codes, factors, start, end, scales);
 }
 
 static void constantsOfGroupsAt(
@@ -144,7 +142,7 @@ static void constantsOfGroupsAt(
 #if defined(__x86_64__)
     if (level == QK_AVX512) start = constantsOfManyGroups(unit, constants, groupCount, scales);
 #endif
-    QK_CALL_LEVEL(constantsOfGroups, level, unit, constants, start, groupCount, scales);
+    constantsOfFewGroups(level, unit, constants, start, groupCount, scales);
 }
 
 void qk_matmul16_scalesOfEight(

@@ -81,17 +81,9 @@ QK_INLINE void fillPanel(
     }
 }
 
-QK_FOR_LEVELS(
-    fillPanel, fillPanel,
-    (size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, bool pairs, int16_t *panel),
-    width, quantized, stride, rows, groupCount, pairs, panel)
-
-static void fillPanelAt(
-    qk_simd level, size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, bool pairs,
-    int16_t *panel
-) {
-    QK_CALL_LEVEL(fillPanel, level, width, quantized, stride, rows, groupCount, pairs, panel);
-}
+static QK_FOR_LEVELS(
+    fillPanelAt, fillPanel, (width, quantized, stride, rows, groupCount, pairs, panel), size_t width,
+    const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, bool pairs, int16_t *panel)
 
 void qk_matmul16_panel_at(
     qk_simd level, const qk_matrix *matrix, const int16_t *quantized, const float *scales, size_t rows, int16_t *panel,

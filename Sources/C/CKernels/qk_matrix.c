@@ -1,5 +1,4 @@
-#include "qk_matrix.h"
-
+#include "qk_encodings.h"
 #include "qk_lanes.h"
 
 QK_INLINE float floatAt(const uint8_t *values, size_t i) {
@@ -123,7 +122,8 @@ QK_TARGET_AVX512 static void expandPackedAVX512(const qk_matrix *m, size_t start
 }
 #endif
 
-static void expandPacked(qk_simd level, const qk_matrix *m, size_t start, size_t count, float *destination) {
+static void expandPacked(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
+    const size_t start = row * m->columnCount + column;
     switch (level) {
 #if defined(__x86_64__)
     case QK_AVX512: expandPackedAVX512(m, start, count, destination); return;
@@ -133,7 +133,8 @@ static void expandPacked(qk_simd level, const qk_matrix *m, size_t start, size_t
     }
 }
 
-static void expandBytes(const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
+static void expandBytes(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
+    (void)level;
     const size_t blocks = (m->columnCount + m->blockSize - 1) / m->blockSize;
     const uint8_t *bytes = m->values + row * blocks * m->blockSize;
     for (size_t i = column; i < column + count;) {
@@ -145,19 +146,24 @@ static void expandBytes(const qk_matrix *m, size_t row, size_t column, size_t co
     }
 }
 
+static void widenDense(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
+    const size_t start = row * m->columnCount + column;
+    qk_widen_at(level, m->type, m->values + start * qk_float_byteCount(m->type), count, destination);
+}
+
+const qk_encoding *qk_encoding_of(const qk_matrix *matrix) {
+    static const qk_encoding encodings[] = {
+        [QK_MATRIX_DENSE] = {widenDense, qk_matdot_dense, NULL},
+        [QK_MATRIX_PACKED4] = {expandPacked, NULL, qk_matmul16_takesPacked},
+        [QK_MATRIX_BYTES] = {expandBytes, NULL, qk_matmul16_takesBytes},
+    };
+    return &encodings[matrix->storage];
+}
+
 void qk_matrix_expand_at(
     qk_simd level, const qk_matrix *matrix, size_t row, size_t column, size_t count, float *destination
 ) {
-    const size_t start = row * matrix->columnCount + column;
-    switch (matrix->storage) {
-    case QK_MATRIX_DENSE:
-        qk_widen_at(
-            level, matrix->type, matrix->values + start * qk_float_byteCount(matrix->type), count, destination);
-        return;
-    case QK_MATRIX_PACKED4: expandPacked(level, matrix, start, count, destination); return;
-    case QK_MATRIX_BYTES: expandBytes(matrix, row, column, count, destination); return;
-    }
-    __builtin_trap();
+    qk_encoding_of(matrix)->expand(level, matrix, row, column, count, destination);
 }
 
 void qk_matrix_expand(const qk_matrix *matrix, size_t row, size_t column, size_t count, float *destination) {

@@ -1,6 +1,6 @@
 #include "qk_merge.h"
 
-#include "qk_exp.h"
+#include "qk_levels.h"
 
 QK_INLINE void add(const float *a, const float *b, size_t count, float *out) {
     ELEMENTWISE for (size_t i = 0; i < count; i++) out[i] = a[i] + b[i];
@@ -10,18 +10,10 @@ QK_INLINE void subtract(const float *a, const float *b, size_t count, float *out
     ELEMENTWISE for (size_t i = 0; i < count; i++) out[i] = a[i] - b[i];
 }
 
-QK_FOR_LEVELS(add, add, (const float *a, const float *b, size_t count, float *out), a, b, count, out)
-QK_FOR_LEVELS(subtract, subtract, (const float *a, const float *b, size_t count, float *out), a, b, count, out)
-
-void qk_add_at(qk_simd level, const float *a, const float *b, size_t count, float *out) {
-    QK_CALL_LEVEL(add, level, a, b, count, out);
-}
+QK_FOR_LEVELS(qk_add_at, add, (a, b, count, out), const float *a, const float *b, size_t count, float *out)
+QK_FOR_LEVELS(qk_subtract_at, subtract, (a, b, count, out), const float *a, const float *b, size_t count, float *out)
 
 void qk_add(const float *a, const float *b, size_t count, float *out) { qk_add_at(qk_simd_best(), a, b, count, out); }
-
-void qk_subtract_at(qk_simd level, const float *a, const float *b, size_t count, float *out) {
-    QK_CALL_LEVEL(subtract, level, a, b, count, out);
-}
 
 void qk_subtract(const float *a, const float *b, size_t count, float *out) { qk_subtract_at(qk_simd_best(), a, b, count, out); }
 

@@ -2,7 +2,7 @@
 #ifndef QK_TRANSPOSE_H
 #define QK_TRANSPOSE_H
 
-#include "qk_exp.h"
+#include "qk_levels.h"
 
 typedef int32_t eightWords __attribute__((vector_size(32), aligned(2), may_alias));
 

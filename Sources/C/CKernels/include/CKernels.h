@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qk_activation.h"
 #include "qk_attention.h"
 #include "qk_crc32c.h"
 #include "qk_deflate.h"
 #include "qk_dequantize4.h"
+#include "qk_dropout.h"
 #include "qk_elementwise.h"
 #include "qk_error.h"
 #include "qk_float.h"
@@ -18,13 +20,15 @@
 #include "qk_matmul16.h"
 #include "qk_matrix.h"
 #include "qk_merge.h"
+#include "qk_norm.h"
+#include "qk_optimizer.h"
 #include "qk_quantize4.h"
 #include "qk_quantize8.h"
 #include "qk_scan.h"
 #include "qk_simd.h"
+#include "qk_softmax.h"
 #include "qk_sparse.h"
 #include "qk_statistics.h"
 #include "qk_statistics4.h"
-#include "qk_train.h"
 
 #endif

@@ -23,6 +23,8 @@ typedef struct {
     size_t groupSize;
     /// What scores are multiplied by, usually 1 / sqrt(headSize).
     float scale;
+    /// Bound of scores, cap tanh(score / cap); 0 for none.
+    float cap;
     /// Positions that a query sees, its own included; SIZE_MAX for all before it.
     size_t window;
 } qk_attention;

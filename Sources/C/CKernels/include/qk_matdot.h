@@ -17,9 +17,6 @@ enum {
 ///
 /// Element i belongs to lane i % 32, each lane a chain of fused multiply-adds; the lanes are added in halves. The same bits
 /// on every level and for any number of vectors.
-void qk_matdot(
-    const qk_matrix *matrix, size_t firstRow, size_t rowCount, const float *x, size_t xStride, size_t vectorCount, float *y,
-    size_t yStride);
 void qk_matdot_at(
     qk_simd level, const qk_matrix *matrix, size_t firstRow, size_t rowCount, const float *x, size_t xStride,
     size_t vectorCount, float *y, size_t yStride);

@@ -52,8 +52,8 @@ struct CausalAttention {
             for first in stride(from: 0, to: count, by: Self.tile) {
                 let rows = min(Self.tile, count - first), keys = keyRange(first, rows)
                 score(q, k, head: head, group: group, start: start, first: first, rows: rows, keys: keys, into: scores)
-                qk_attention_softmax(
-                    scores, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale,
+                qk_softmax_at(
+                    qk_simd_best(), scores, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale, 0,
                     logSums + head * positionCount + start + first)
                 gemm(
                     .asStored, .asStored, rows, headWidth, keys.count, scores, keys.count,
@@ -86,8 +86,8 @@ struct CausalAttention {
                     gemm(
                         .asStored, .transposed, rows, keys.count, headWidth, dout, doutput.stride,
                         v.head(group, width: headWidth, position: key), v.stride, 0, gradients, keys.count)
-                    qk_attention_backward(
-                        scores, gradients, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale,
+                    qk_softmax_backward_at(
+                        qk_simd_best(), scores, gradients, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale, 0,
                         logSums + head * positionCount + row)
                     gemm(
                         .transposed, .asStored, keys.count, headWidth, rows, scores, keys.count, dout, doutput.stride, 1,

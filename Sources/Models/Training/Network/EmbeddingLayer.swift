@@ -18,7 +18,7 @@ struct EmbeddingLayer {
             for n in range {
                 let row = x + n * width
                 tokens.readRow(Int(batch.batch.tokens[n]), into: row)
-                if let positions { qk_accumulate(positions.values + batch.positions[n] * width, width, row) }
+                if let positions { qk_addToRows_at(qk_simd_best(), positions.values + batch.positions[n] * width, 1, width, row) }
             }
         }
     }
@@ -34,10 +34,12 @@ struct EmbeddingLayer {
             for n in 0..<batch.positionCount {
                 let source = dx + n * width + range.lowerBound
                 if let tokenGradient {
-                    qk_accumulate(source, range.count, tokenGradient + Int(batch.batch.tokens[n]) * width + range.lowerBound)
+                    let row = tokenGradient + Int(batch.batch.tokens[n]) * width + range.lowerBound
+                    qk_addToRows_at(qk_simd_best(), source, 1, range.count, row)
                 }
                 if let positionGradient {
-                    qk_accumulate(source, range.count, positionGradient + batch.positions[n] * width + range.lowerBound)
+                    let row = positionGradient + batch.positions[n] * width + range.lowerBound
+                    qk_addToRows_at(qk_simd_best(), source, 1, range.count, row)
                 }
             }
         }

@@ -74,7 +74,7 @@ struct LowRankBranch {
         let stream = context.dropoutStream(site)
         context.pool.forTiles(of: rows * inputCount, size: Self.tile) { range in
             let first = range.lowerBound
-            qk_dropout_add(stream, threshold, keptScale, scratch + first, first, range.count, dx + first)
+            qk_dropout_add_at(qk_simd_best(), stream, threshold, keptScale, scratch + first, first, range.count, dx + first)
         }
     }
 
@@ -86,7 +86,7 @@ struct LowRankBranch {
         let stream = context.dropoutStream(site)
         context.pool.forTiles(of: rows * inputCount, size: Self.tile) { range in
             let first = range.lowerBound
-            qk_dropout(stream, threshold, keptScale, x + first, first, range.count, scratch + first)
+            qk_dropout_at(qk_simd_best(), stream, threshold, keptScale, x + first, first, range.count, scratch + first)
         }
         return UnsafePointer(scratch)
     }

@@ -13,6 +13,10 @@ struct NormLayer {
     /// Columns a worker takes at a time of the gradients of weight and bias.
     private static let columnTile = 256
 
+    private var kernel: qk_norm {
+        qk_norm(weight: weight.values, bias: bias?.values, width: width, epsilon: epsilon, centers: bias != nil, addsOne: false)
+    }
+
     /// y = norm(x).
     ///
     /// - Parameters:
@@ -25,11 +29,8 @@ struct NormLayer {
         pool.forTiles(of: rows, size: Self.tile) { range in
             let offset = range.lowerBound * width
             let means = statistics + range.lowerBound, reciprocals = statistics + rows + range.lowerBound
-            if let bias {
-                qk_layernorm_forward(
-                    x + offset, weight.values, bias.values, range.count, width, epsilon, means, reciprocals, y + offset)
-            } else {
-                qk_rmsnorm_forward(x + offset, weight.values, range.count, width, epsilon, reciprocals, y + offset)
+            withUnsafePointer(to: kernel) {
+                qk_norm_at(qk_simd_best(), $0, x + offset, range.count, means, reciprocals, y + offset)
             }
         }
     }
@@ -44,19 +45,17 @@ struct NormLayer {
         pool.forTiles(of: rows, size: Self.tile) { range in
             let offset = range.lowerBound * width
             let means = statistics + range.lowerBound, reciprocals = statistics + rows + range.lowerBound
-            if bias != nil {
-                qk_layernorm_backward(
-                    dy + offset, x + offset, weight.values, means, reciprocals, range.count, width, dx + offset)
-            } else {
-                qk_rmsnorm_backward(dy + offset, x + offset, weight.values, reciprocals, range.count, width, dx + offset)
+            withUnsafePointer(to: kernel) {
+                qk_norm_backward_at(qk_simd_best(), $0, dy + offset, x + offset, range.count, means, reciprocals, dx + offset)
             }
         }
         guard let dweight = weight.gradient else { return }
         pool.forTiles(of: width, size: Self.columnTile) { range in
             let first = range.lowerBound
-            qk_norm_weightGradient(
-                dy + first, x + first, bias == nil ? nil : statistics, statistics + rows, rows, width, range.count, dweight + first)
-            if let dbias = bias?.gradient { qk_bias_gradient(dy + first, rows, width, range.count, dbias + first) }
+            qk_norm_weightGradient_at(
+                qk_simd_best(), dy + first, x + first, bias == nil ? nil : statistics, statistics + rows, rows, width, range.count,
+                dweight + first)
+            if let dbias = bias?.gradient { qk_addRows_at(qk_simd_best(), dy + first, rows, width, range.count, dbias + first) }
         }
     }
 }

@@ -67,7 +67,7 @@ struct OutputHead {
         losses.withUnsafeMutableBufferPointer { losses in
             nonisolated(unsafe) let losses = losses
             context.pool.forEach(count: targets.count) { row, _ in
-                qk_crossEntropy(logits + row * v, v, Int(targets[row]), lossWeight, &losses[row])
+                qk_crossEntropy_at(qk_simd_best(), logits + row * v, v, Int(targets[row]), lossWeight, 0, &losses[row])
             }
         }
         return losses.reduce(0, +)

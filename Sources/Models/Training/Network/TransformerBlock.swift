@@ -153,7 +153,7 @@ struct TransformerBlock {
             // The activation is not needed any more: its place takes the gradient of up.
             context.pool.forTiles(of: count, size: Self.tile) { range in
                 let i = range.lowerBound
-                qk_gatedSilu_backward(dinner + i, kept.gate + i, kept.up + i, range.count, inner + i)
+                qk_gated_backward_at(qk_simd_best(), QK_SILU, kept.gate + i, kept.up + i, range.count, dinner + i, inner + i)
             }
             mlpNorm.forward(kept.middle, rows: n, statistics: kept.mlpStatistics, into: normed, pool: context.pool)
             gate.backward(
@@ -245,8 +245,8 @@ struct TransformerBlock {
         context.pool.forTiles(of: batch.positionCount, size: 32) { range in
             let n = range.lowerBound
             for (rows, heads) in [(rows.q, attention.headCount), (rows.k, attention.keyValueHeadCount)] {
-                qk_rope(
-                    rows.pointer + n * rows.stride, range.count, rows.stride, heads, half, angles.cosines + n * half,
+                qk_rotate_at(
+                    qk_simd_best(), rows.pointer + n * rows.stride, range.count, rows.stride, heads, half, angles.cosines + n * half,
                     angles.sines + n * half, sign)
             }
         }
@@ -257,7 +257,7 @@ struct TransformerBlock {
         context.pool.forTiles(of: count, size: Self.tile) { range in
             let i = range.lowerBound
             switch mlp {
-            case .gated: qk_gatedSilu_forward(kept.gate + i, kept.up + i, range.count, scratch.inner + i)
+            case .gated: qk_gated_at(qk_simd_best(), QK_SILU, kept.gate + i, kept.up + i, range.count, scratch.inner + i)
             case .plain(_, _, let activation): activation.forward(kept.gate + i, count: range.count, into: scratch.inner + i)
             }
         }
@@ -265,7 +265,7 @@ struct TransformerBlock {
 
     private func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int, _ context: StepContext) {
         context.pool.forTiles(of: count, size: Self.tile) { range in
-            qk_accumulate(x + range.lowerBound, range.count, y + range.lowerBound)
+            qk_addToRows_at(qk_simd_best(), x + range.lowerBound, 1, range.count, y + range.lowerBound)
         }
     }
 }

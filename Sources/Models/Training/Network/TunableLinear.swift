@@ -25,7 +25,7 @@ struct TunableLinear {
         weight.multiply(x, rows: rows, into: y, context)
         if let bias {
             context.pool.forTiles(of: rows, size: Self.tile) { range in
-                qk_bias_forward(bias.values, range.count, outputCount, y + range.lowerBound * outputCount)
+                qk_addToRows_at(qk_simd_best(), bias.values, range.count, outputCount, y + range.lowerBound * outputCount)
             }
         }
         update?.forward(x, rows: rows, u: u, addingTo: y, scratch: scratch.dropped, context)
@@ -43,7 +43,7 @@ struct TunableLinear {
         weight.addGradient(dy, x: x, rows: rows, context)
         if let dbias = bias?.gradient {
             context.pool.forTiles(of: outputCount, size: Self.columnTile) { range in
-                qk_bias_gradient(dy + range.lowerBound, rows, outputCount, range.count, dbias + range.lowerBound)
+                qk_addRows_at(qk_simd_best(), dy + range.lowerBound, rows, outputCount, range.count, dbias + range.lowerBound)
             }
         }
         update?.backward(

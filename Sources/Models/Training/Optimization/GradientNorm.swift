@@ -13,7 +13,7 @@ package enum GradientNorm {
             nonisolated(unsafe) let sums = sums
             pool.forEach(count: sums.count) { index, _ in
                 let start = index * chunk
-                qk_sumOfSquares(parameters.gradients.pointer + start, min(chunk, count - start), &sums[index])
+                qk_sumOfSquares_at(qk_simd_best(), parameters.gradients.pointer + start, min(chunk, count - start), &sums[index])
             }
         }
         return sums.reduce(0, +).squareRoot()

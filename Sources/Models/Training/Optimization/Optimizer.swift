@@ -68,14 +68,15 @@ package final class Optimizer {
             let range = index * Self.chunk..<min((index + 1) * Self.chunk, count)
             let gradients = parameters.gradients.pointer + range.lowerBound, values = parameters.values.pointer + range.lowerBound
             switch moments {
-            case .none: qk_sgd_step(decay, Float(learningRate), Float(gradientScale), gradients, range.count, values)
+            case .none: qk_sgd_step_at(qk_simd_best(), decay, Float(learningRate), Float(gradientScale), gradients, range.count, values)
             case .floats(let first, let second):
-                qk_adamw_step(
-                    constants, gradients, range.count, first.pointer + range.lowerBound, second.pointer + range.lowerBound, values)
+                qk_adamw_step_at(
+                    qk_simd_best(), constants, gradients, range.count, first.pointer + range.lowerBound, second.pointer + range.lowerBound,
+                    values)
             case .codes(let coded):
                 let first = scratch.pointer + 2 * Self.chunk * worker, second = first + Self.chunk
                 coded.decode(range, first, second)
-                qk_adamw_step(constants, gradients, range.count, first, second, values)
+                qk_adamw_step_at(qk_simd_best(), constants, gradients, range.count, first, second, values)
                 coded.encode(range, first, second)
             }
         }

@@ -63,10 +63,9 @@ extension InferenceSession {
         if let norm, let epsilon = attention.headNorm?.epsilon {
             norm.weight.withUnsafeBufferPointer { weight in
                 guard let weight = weight.baseAddress else { return }
-                for head in 0..<headCount {
-                    let start = heads + head * headWidth
-                    qk_rmsNorm_at(engine.level, start, weight, headWidth, epsilon, start)
-                }
+                var norm = qk_norm(
+                    weight: weight, bias: nil, width: headWidth, epsilon: epsilon, centers: false, addsOne: false)
+                qk_norm_at(engine.level, &norm, heads, headCount, nil, nil, heads)
             }
         }
         rotation?.apply(row: row, to: heads, headCount: headCount, level: engine.level)
@@ -87,9 +86,9 @@ extension InferenceSession {
         engine.forEachRow(rowCount) { row in
             let start = first + row * width
             if isGated {
-                qk_siluTimes_at(level, start, second + row * width, width, start)
+                qk_gated_at(level, QK_SILU, start, second + row * width, width, start)
             } else {
-                activation.apply(to: start, count: width, level: level)
+                qk_activate_at(level, activation.kernel, start, width, start)
             }
         }
         engine.apply(
@@ -105,16 +104,13 @@ extension InferenceSession {
         guard let from = source.baseAddress, let to = target.baseAddress else { return }
         let (epsilon, level) = (description.epsilon, engine.level)
         norm.weight.withUnsafeBufferPointer { weight in
-            guard let weight = weight.baseAddress else { return }
-            engine.forEachRow(rows.count) { index in
-                let offset = (rows.lowerBound + index) * width
-                if let bias = norm.bias {
-                    bias.withUnsafeBufferPointer {
-                        guard let bias = $0.baseAddress else { return }
-                        qk_layerNorm_at(level, from + offset, weight, bias, width, epsilon, to + offset)
-                    }
-                } else {
-                    qk_rmsNorm_at(level, from + offset, weight, width, epsilon, to + offset)
+            (norm.bias ?? []).withUnsafeBufferPointer { bias in
+                let kernel = qk_norm(
+                    weight: weight.baseAddress, bias: bias.isEmpty ? nil : bias.baseAddress, width: width, epsilon: epsilon,
+                    centers: norm.bias != nil, addsOne: false)
+                engine.forEachRow(rows.count) { index in
+                    let offset = (rows.lowerBound + index) * width
+                    withUnsafePointer(to: kernel) { qk_norm_at(level, $0, from + offset, 1, nil, nil, to + offset) }
                 }
             }
         }

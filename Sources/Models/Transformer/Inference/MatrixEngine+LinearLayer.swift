@@ -81,8 +81,7 @@ extension MatrixEngine {
     /// y += row, for every row of y.
     private func addRow(_ row: [Float], to y: UnsafeMutableBufferPointer<Float>, rowCount: Int) {
         row.withUnsafeBufferPointer { row in
-            guard let values = row.baseAddress, let target = y.baseAddress else { return }
-            for index in 0..<rowCount { qk_addScaled_at(level, 1, values, row.count, target + index * row.count) }
+            qk_addToRows_at(level, row.baseAddress, rowCount, row.count, y.baseAddress)
         }
     }
 }

@@ -29,10 +29,7 @@ struct Rotation {
         cosines.withUnsafeBufferPointer { cosines in
             sines.withUnsafeBufferPointer { sines in
                 guard let cosine = cosines.baseAddress, let sine = sines.baseAddress else { return }
-                for head in 0..<headCount {
-                    qk_rotateHalves_at(
-                        level, heads + head * 2 * pairCount, cosine + row * pairCount, sine + row * pairCount, pairCount)
-                }
+                qk_rotate_at(level, heads, 1, 0, headCount, pairCount, cosine + row * pairCount, sine + row * pairCount, 1)
             }
         }
     }

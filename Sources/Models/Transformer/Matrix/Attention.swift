@@ -58,7 +58,7 @@ extension MatrixEngine {
             let byteOffset = head * cache.headStride * qk_float_byteCount(cache.type)
             var attention = qk_attention(
                 type: cache.type, keys: cache.keys + byteOffset, values: cache.values + byteOffset, stride: cache.stride,
-                headSize: cache.headSize, groupSize: groupSize, scale: scale, window: cache.window ?? .max)
+                headSize: cache.headSize, groupSize: groupSize, scale: scale, cap: 0, window: cache.window ?? .max)
             let first = firstPosition + positions.lowerBound, last = firstPosition + positions.upperBound - 1
             let buffer = scratch[worker].floats(qk_attention_scratchCount(&attention, positions.count, last))
             let offset = positions.lowerBound * rowCount + head * groupSize * cache.headSize

@@ -76,7 +76,7 @@ package struct Sampler: Sendable {
         let weights = [Float](unsafeUninitializedCapacity: logits.count) { buffer, count in
             count = logits.count
             for index in 0..<count { buffer[index] = logits[index] - largest }
-            qk_exp(buffer.baseAddress, count, buffer.baseAddress)
+            qk_exp_at(qk_simd_best(), buffer.baseAddress, count, buffer.baseAddress)
         }
         var sums = SIMD8<Double>.zero
         let whole = weights.count / SIMD8<Double>.scalarCount * SIMD8<Double>.scalarCount

@@ -1,8 +1,10 @@
-#include "qk_train_lanes.h"
+#include "qk_optimizer.h"
 
 #include <math.h>
 
-QK_INLINE void qk_adamw_step_body(
+#include "qk_levels.h"
+
+QK_INLINE void adamwStep(
     qk_adamw c, const float *restrict gradients, size_t count, float *restrict moments1, float *restrict moments2,
     float *restrict parameters
 ) {
@@ -17,21 +19,21 @@ QK_INLINE void qk_adamw_step_body(
     }
 }
 
-QK_INLINE void qk_sgd_step_body(
+QK_INLINE void sgdStep(
     float decay, float rate, float scale, const float *restrict gradients, size_t count, float *restrict parameters
 ) {
     for (size_t i = 0; i < count; i++) parameters[i] = decay * parameters[i] - rate * (scale * gradients[i]);
 }
 
-QK_INLINE void qk_sumOfSquares_body(const float *restrict values, size_t count, double *sum) {
-    double lanes[LANES] = {0};
+/// Lanes in order.
+QK_INLINE void sumOfSquares(const float *restrict values, size_t count, double *sum) {
+    double lanes[SUM_LANES] = {0};
     size_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int l = 0; l < LANES; l++) lanes[l] += (double)values[i + (size_t)l] * (double)values[i + (size_t)l];
-    for (; i < count; i++) lanes[i % LANES] += (double)values[i] * (double)values[i];
-    double total = 0;
-    for (int l = 0; l < LANES; l++) total += lanes[l];
-    *sum = total;
+    for (; i + SUM_LANES <= count; i += SUM_LANES)
+        for (size_t l = 0; l < SUM_LANES; l++) lanes[l] += (double)values[i + l] * (double)values[i + l];
+    for (; i < count; i++) lanes[i % SUM_LANES] += (double)values[i] * (double)values[i];
+    *sum = 0;
+    for (size_t l = 0; l < SUM_LANES; l++) *sum += lanes[l];
 }
 
 /// Index of the nearest entry; the lower one of two that are equally near.
@@ -63,10 +65,10 @@ void qk_moments_decode(
     for (size_t i = 0; i < count; i++) values[i] = map[codes[i]] * absmax[i / blockSize];
 }
 
-QK_DEFINE(
-    qk_adamw_step, (c, gradients, count, moments1, moments2, parameters), qk_adamw c, const float *gradients, size_t count,
-    float *moments1, float *moments2, float *parameters)
-QK_DEFINE(
-    qk_sgd_step, (decay, rate, scale, gradients, count, parameters), float decay, float rate, float scale,
+QK_FOR_LEVELS(
+    qk_adamw_step_at, adamwStep, (c, gradients, count, moments1, moments2, parameters), qk_adamw c, const float *gradients,
+    size_t count, float *moments1, float *moments2, float *parameters)
+QK_FOR_LEVELS(
+    qk_sgd_step_at, sgdStep, (decay, rate, scale, gradients, count, parameters), float decay, float rate, float scale,
     const float *gradients, size_t count, float *parameters)
-QK_DEFINE(qk_sumOfSquares, (values, count, sum), const float *values, size_t count, double *sum)
+QK_FOR_LEVELS(qk_sumOfSquares_at, sumOfSquares, (values, count, sum), const float *values, size_t count, double *sum)
