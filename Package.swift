@@ -190,7 +190,8 @@ let package = Package(
             dependencies: [
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Prompts",
                 "Transformer",
-                "ModelLoading", "Training", "Streaming", "CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport",
+                "ModelLoading", "Training", "Evaluation", "Streaming", "CommandLineKit", "Reports", "ToolSupport", "PromptSupport",
+                "ModelToolSupport",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(

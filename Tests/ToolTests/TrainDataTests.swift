@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import qtrain
+@testable import qverify
 
 /// Data of other people, from their files to the loss.
 @Suite struct TrainDataTests {
@@ -24,6 +25,28 @@ import Testing
             qtrain, ["evaluate", model, "--data", folder.path("data.jsonl"), "--part", "train", "--split", "1,0,0", "--json"] + options)
         #expect(run.status == .done, "\(run.errors)")
         return try run.document()
+    }
+
+    /// The tokens of a text, cut alike, have one loss to the last bit, whichever tool measures it.
+    @Test(arguments: [1, 2])
+    func measuresTheLossThatQverifyMeasures(parts: Int) throws {
+        let text = "Once there was a small ship that sailed to an island, and one that came back with nothing but sand and shells"
+        let folder = try TemporaryFolder()
+        try Self.write(text, to: folder.file("text.txt"))
+        func measured(_ context: Int) throws -> JSONValue {
+            let run = ToolRunner(
+                qverify, ["perplexity", Self.model, "--text", folder.file("text.txt"), "--context", "\(context)", "--json"])
+            #expect(run.status == .done, "\(run.errors)")
+            return try run.document()
+        }
+        let tokenCount = try #require(try measured(512)["text"]?["tokens"]?.integer)
+        let context = tokenCount / parts
+        let expected = try measured(context)
+        // An end token behind the text alone in its sample is nothing to learn.
+        let evaluated = try Self.evaluate(#"{"text": "\#(text)"}"#, "--max-length", "\(context)")
+        #expect(tokenCount % parts == 0 && evaluated["learned_tokens"]?.integer == tokenCount - parts)
+        #expect(evaluated["learned_tokens"] == expected["text"]?["predicted_tokens"])
+        #expect(evaluated["loss"]?.double == expected["perplexity"]?["loss"]?.double)
     }
 
     @Test func aConversationIsTheSameInEverySpelling() throws {

@@ -60,7 +60,8 @@ enum FiniteDifferences {
     }
 
     static func plainAttention(
-        _ q: [Double], _ k: [Double], _ v: [Double], heads: Int, groups: Int, width: Int, starts: [Int], scale: Double, window: Int?
+        _ q: [Double], _ k: [Double], _ v: [Double], heads: Int, groups: Int, width: Int, starts: [Int], scale: Double, cap: Double? = nil,
+        window: Int?
     ) -> [Double] {
         var output = [Double](repeating: 0, count: q.count)
         for (start, end) in zip(starts, starts.dropFirst()) {
@@ -69,11 +70,12 @@ enum FiniteDifferences {
                 for head in 0..<heads {
                     let group = head * groups / heads
                     let weights = seen.map { key -> Double in
-                        exp(
+                        let score =
                             scale
-                                * (0..<width).reduce(0) {
-                                    $0 + q[(position * heads + head) * width + $1] * k[(key * groups + group) * width + $1]
-                                })
+                            * (0..<width).reduce(0) {
+                                $0 + q[(position * heads + head) * width + $1] * k[(key * groups + group) * width + $1]
+                            }
+                        return exp(cap.map { $0 * tanh(score / $0) } ?? score)
                     }
                     let sum = weights.reduce(0, +)
                     for (key, weight) in zip(seen, weights) {

@@ -15,14 +15,15 @@ import Transformer
     private static let isLearned = [false, false, true, true, false, true, true]
 
     /// The sum of the losses that count, each half.
-    private static func loss(_ table: [Double], _ positions: [Double], centers: Bool) -> Double {
+    private static func loss(_ table: [Double], _ positions: [Double], centers: Bool, scale: Double, cap: Double?) -> Double {
         var sum = 0.0
         var start = 0
         for length in lengths {
             for index in 0..<length - 1 where isLearned[start + index + 1] {
                 let row = Int(tokens[start + index])
-                let x = (0..<width).map { table[row * width + $0] + (positions.isEmpty ? 0 : positions[index * width + $0]) }
-                let logits = Reference.linear(Reference.norm(x, width: width, centers: centers), table, rows: 1, out: vocabulary)
+                let x = (0..<width).map { scale * table[row * width + $0] + (positions.isEmpty ? 0 : positions[index * width + $0]) }
+                let products = Reference.linear(Reference.norm(x, width: width, centers: centers), table, rows: 1, out: vocabulary)
+                let logits = products.map { z in cap.map { $0 * tanh(z / $0) } ?? z }
                 sum += log(logits.reduce(0) { $0 + exp($1) }) - logits[Int(tokens[start + index + 1])]
             }
             start += length
@@ -30,8 +31,12 @@ import Transformer
         return sum / 2
     }
 
-    @Test("differentiates embedding and head", arguments: [true, false])
-    func tables(hasPositions: Bool) throws {
+    @Test("differentiates embedding and head", arguments: [true, false], [nil, 1.5])
+    func tables(hasPositions: Bool, cap: Double?) throws {
+        let scale = cap == nil ? 1 : 2.5
+        func loss(_ table: [Double], _ positions: [Double]) -> Double {
+            Self.loss(table, positions, centers: hasPositions, scale: scale, cap: cap)
+        }
         let width = Self.width, vocabulary = Self.vocabulary
         let start = Reference.values(vocabulary * width, seed: 1), places = hasPositions ? Reference.values(16 * width, seed: 2) : []
         var tensors = [("table", [vocabulary, width], start)]
@@ -39,10 +44,12 @@ import Transformer
         let set = try LayerGradientTests.parameters(tensors)
         let tensor = ExpectedTensor(ModuleKey(.embedding), .weight, name: "table", dimensions: [vocabulary, width])
         let table = BaseWeight.trained(DenseWeight(set, slot: 0, of: tensor))
-        let ones = try VectorParameter([Float](repeating: 1, count: width))
-        let zeros = hasPositions ? try VectorParameter([Float](repeating: 0, count: width)) : nil
-        let head = OutputHead(norm: NormLayer(width: width, epsilon: 1e-5, weight: ones, bias: zeros), weight: table)
-        let embedding = EmbeddingLayer(tokens: table, positions: hasPositions ? VectorParameter(set, slot: 1) : nil)
+        let norm = NormLayer(
+            Norm(hasPositions ? .layer : .rms, epsilon: 1e-5), width: width,
+            weight: VectorParameter([Float](repeating: 1, count: width)), bias: nil)
+        let head = OutputHead(norm: norm, weight: table, cap: cap.map { Float($0) })
+        let embedding = EmbeddingLayer(
+            tokens: table, positions: hasPositions ? VectorParameter(set, slot: 1) : nil, scale: Float(scale))
         var first = 0
         let batch = Batch(
             Self.lengths.map { length in
@@ -52,19 +59,19 @@ import Transformer
             })
         let resources = ComputeResources(pool: WorkerPool(threadCount: 2))
         let context = StepContext(resources: resources, isTraining: true, seed: 1, batchNumber: 0)
-        let prepared = try PreparedBatch(
-            batch, try LayerGradientTests.configuration(isGated: false, width: 8, heads: 2, groups: 2, inner: 8),
+        let prepared = PreparedBatch(
+            batch, try LayerGradientTests.model([]),
             workerScratch: try WorkerScratch(workerCount: 2, count: 16))
         let memory = try FloatMemory(count: head.scratchCount(positions: batch.positionCount))
         var x = [Float](repeating: 0, count: batch.positionCount * width), dx = x
         embedding.forward(prepared, into: &x, pool: resources.pool)
         let sum = head.loss(x, batch, lossWeight: 0.5, gradient: &dx, scratch: memory.pointer, context)
-        embedding.backward(dx, prepared, pool: resources.pool)
-        #expect(abs(sum / 2 - Self.loss(start, places, centers: hasPositions)) < 1e-5)
+        embedding.backward(&dx, prepared, pool: resources.pool)
+        #expect(abs(sum / 2 - loss(start, places)) < 1e-5)
         Reference.expectClose(
-            LayerGradientTests.gradients(set, 0), Reference.gradient(start) { Self.loss($0, places, centers: hasPositions) }, "table")
+            LayerGradientTests.gradients(set, 0), Reference.gradient(start) { loss($0, places) }, "table")
         guard hasPositions else { return }
         Reference.expectClose(
-            LayerGradientTests.gradients(set, 1), Reference.gradient(places) { Self.loss(start, $0, centers: true) }, "positions")
+            LayerGradientTests.gradients(set, 1), Reference.gradient(places) { loss(start, $0) }, "positions")
     }
 }

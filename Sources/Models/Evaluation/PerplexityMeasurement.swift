@@ -24,9 +24,10 @@ package struct PerplexityMeasurement {
         for window in windows.windows {
             session.reset()
             let needed = try session.read(window, of: windows.ids)
-            try session.append(Array(windows.ids[needed])) { first, rows in
-                let start = needed.lowerBound + first
-                let losses = try rows.losses(of: windows.ids, predictedFrom: start, in: model, engine: engine)
+            try session.losses(of: Array(windows.ids[needed.lowerBound...needed.upperBound])) { indices, losses in
+                if let index = losses.firstIndex(where: { !$0.isFinite }) {
+                    throw EvaluationError.notFinite(model, position: needed.lowerBound + indices[index] - 1)
+                }
                 for loss in losses { perplexity.add(loss: loss) }
                 progress(losses.count)
             }
@@ -44,28 +45,6 @@ extension InferenceSession {
         let before = window.range.lowerBound..<needed.lowerBound
         if !before.isEmpty { _ = try append(Array(ids[before])) }
         return needed
-    }
-}
-
-extension UnsafeBufferPointer<Float> {
-    /// Row `index` of rows of `width` floats.
-    func row(_ index: Int, width: Int) -> UnsafeBufferPointer<Float> {
-        UnsafeBufferPointer(rebasing: self[index * width..<(index + 1) * width])
-    }
-
-    /// The loss of each row [n, V]: row i follows token `start` + i, and is about the one after it.
-    fileprivate func losses(
-        of ids: [Int32], predictedFrom start: Int, in model: EvaluationModel, engine: MatrixEngine
-    ) throws(EvaluationError) -> [Double] {
-        let width = model.configuration.vocabularySize
-        var losses = [Double](repeating: 0, count: count / width)
-        losses.withUnsafeMutableBufferPointer { losses in
-            engine.pool.forEach(count: losses.count) { index, _ in
-                losses[index] = LogitRow(row(index, width: width)).loss(of: Int(ids[start + index + 1]))
-            }
-        }
-        if let index = losses.firstIndex(where: { !$0.isFinite }) { throw .notFinite(model, position: start + index) }
-        return losses
     }
 }
 

@@ -1,6 +1,6 @@
 import Architectures
 import CommandLineKit
-import Glibc
+import Evaluation
 import JSONText
 import ModelLoading
 import Prompts
@@ -59,27 +59,20 @@ struct AnswerSession {
     ///
     /// - Throws: where it is not finite, with the record.
     func loss(_ outcome: SampleEncoder.Outcome, progress: Progress) throws -> (mean: Double, count: Int) {
-        var sum = 0.0
-        var count = 0
+        var mean = SampleMean()
         for (sample, record) in zip(outcome.samples, outcome.records) {
             session.reset()
-            let tokens = sample.tokens
-            try session.append(Array(tokens.dropLast())) { first, rows in
-                let width = session.configuration.vocabularySize
-                for row in 0..<rows.count / width where sample.isLearned[first + row + 1] {
-                    let logits = UnsafeBufferPointer(rebasing: rows[row * width..<(row + 1) * width])
-                    sum += Self.crossEntropy(logits, Int(tokens[first + row + 1]))
-                    count += 1
-                }
+            try session.losses(of: sample.tokens, isWanted: { sample.isLearned[$0] }) { _, losses in
+                for loss in losses { mean.add(loss) }
             }
-            guard sum.isFinite else {
+            guard mean.mean.isFinite else {
                 throw Failure(
                     "\(data.set.path): the loss of \(data.place(record)) is not finite",
                     hint: "the model or its adapter holds numbers that are too large; 'qinspect stats' shows them")
             }
             progress.advance(by: 1)
         }
-        return (count > 0 ? sum / Double(count) : .nan, count)
+        return (mean.count > 0 ? mean.mean : .nan, mean.count)
     }
 
     /// Greedy answers to the questions of `records`; records without a question are left out.
@@ -113,11 +106,5 @@ struct AnswerSession {
         let request = GenerationRequest(
             prompt: prompt, tokenLimit: answerLimit, sampling: SamplingSettings(), stopTokens: Set(stops.ids), stopTexts: stops.texts)
         return try generator.generate(request) { _ in }.text
-    }
-
-    private static func crossEntropy(_ logits: UnsafeBufferPointer<Float>, _ target: Int) -> Double {
-        let largest = logits.max() ?? 0
-        let sum = logits.reduce(0.0) { $0 + Double(exp($1 - largest)) }
-        return log(sum) + Double(largest) - Double(logits[target])
     }
 }

@@ -35,11 +35,13 @@ enum BaseWeight {
         }
     }
 
-    /// y = x W^T, of `rows` rows.
-    func multiply(_ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, _ context: StepContext) {
+    /// y = x W^T, or y += x W^T, of `rows` rows.
+    func multiply(
+        _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, accumulates: Bool = false, _ context: StepContext
+    ) {
         context.engine.multiply(
             UnsafeBufferPointer(start: x, count: rows * inputCount), rowCount: rows, by: matrix,
-            into: UnsafeMutableBufferPointer(start: y, count: rows * outputCount))
+            adds: accumulates, into: UnsafeMutableBufferPointer(start: y, count: rows * outputCount))
     }
 
     /// dx = dy W, or dx += dy W.

@@ -1,17 +1,15 @@
+import Architectures
+import Transformer
+
 /// What the forward pass of a block keeps for its backward pass; everything else is made again.
 struct BlockActivations {
     typealias Pointer = UnsafeMutablePointer<Float>
 
-    /// Of both norms, [2, N] each.
-    let attentionStatistics: Pointer
-    let mlpStatistics: Pointer
-    /// Queries, keys and values as attention sees them: one [N, Q + 2 G] of a fused layer, or [N, Q], [N, G], [N, G].
+    /// Queries, keys and values as attention sees them: `AttentionRows` of [N, Q + 2 G].
     let projections: Pointer
-    /// Queries and keys before their norms, [N, Q] and [N, G], and the norms' statistics; only with such norms.
-    let rawQueries: Pointer
-    let rawKeys: Pointer
-    let queryStatistics: Pointer
-    let keyStatistics: Pointer
+    /// Queries and keys before their norms, [N, Q] and [N, G]; nil without such norms.
+    let rawQueries: Pointer?
+    let rawKeys: Pointer?
     /// [H, N]
     let logSums: Pointer
     /// Output of attention, [N, Q].
@@ -21,33 +19,52 @@ struct BlockActivations {
     /// Gate and up, or the one inner layer before its activation: [N, I] each.
     let gate: Pointer
     let up: Pointer
+    /// What the branches give before their norms, [N, C] each; nil without such norms.
+    let branches: (attention: Pointer, feedForward: Pointer)?
+    /// Of each norm, [2, rows].
+    let statistics: [TensorRole: Pointer]
     /// u of the low-rank updates, [N, r] each.
     let updates: [Pointer]
 
+    private static let norms: [TensorRole] = [
+        .attentionNorm, .feedForwardNorm, .attentionPostNorm, .feedForwardPostNorm, .queryNorm, .keyNorm,
+    ]
+
     static func parts(_ s: BlockShape) -> [Int] {
         let n = s.positions
-        let raw = s.hasQueryKeyNorm ? n : 0
+        let raw = s.hasHeadNorms ? n : 0, branch = s.hasPostNorms ? n : 0
         return [
-            2 * n, 2 * n, n * s.attentionWidth, raw * s.queryWidth, raw * s.keyValueWidth, 2 * raw * s.queryWidth,
-            2 * raw * s.keyValueWidth, n * s.headCount, n * s.queryWidth, n * s.width, n * s.innerWidth,
-            s.isGated ? n * s.innerWidth : 0,
+            n * s.attentionWidth, raw * s.queryWidth, raw * s.keyValueWidth, n * s.headCount, n * s.queryWidth, n * s.width,
+            n * s.innerWidth, s.isGated ? n * s.innerWidth : 0, branch * s.width, branch * s.width,
+            2 * n, 2 * n, 2 * branch, 2 * branch, 2 * raw * s.headCount, 2 * raw * s.keyValueHeadCount,
         ] + s.ranks.map { n * $0 }
     }
 
     init(_ base: Pointer, _ shape: BlockShape) {
         let parts = BlockShape.divide(base, Self.parts(shape))
-        attentionStatistics = parts[0]
-        mlpStatistics = parts[1]
-        projections = parts[2]
-        rawQueries = parts[3]
-        rawKeys = parts[4]
-        queryStatistics = parts[5]
-        keyStatistics = parts[6]
-        logSums = parts[7]
-        attended = parts[8]
-        middle = parts[9]
-        gate = parts[10]
-        up = parts[11]
-        updates = Array(parts[12...])
+        projections = parts[0]
+        rawQueries = shape.hasHeadNorms ? parts[1] : nil
+        rawKeys = shape.hasHeadNorms ? parts[2] : nil
+        logSums = parts[3]
+        attended = parts[4]
+        middle = parts[5]
+        gate = parts[6]
+        up = parts[7]
+        branches = shape.hasPostNorms ? (parts[8], parts[9]) : nil
+        statistics = Dictionary(uniqueKeysWithValues: zip(Self.norms, parts[10..<16]))
+        updates = Array(parts[16...])
+    }
+
+    /// With memory that blocks share for what is not kept.
+    func memory(_ scratch: BlockScratch) -> BlockMemory {
+        BlockMemory(
+            normed: scratch.normed, projections: projections, rawQueries: rawQueries, rawKeys: rawKeys, attended: attended,
+            attentionBranch: branches?.attention ?? scratch.dnormed, feedForwardBranch: branches?.feedForward ?? scratch.dnormed,
+            middle: middle, gate: gate, up: up, inner: scratch.inner, statistics: statistics)
+    }
+
+    func statistics(_ role: TensorRole) -> Pointer {
+        guard let pointer = statistics[role] else { preconditionFailure("\(role) is a norm") }
+        return pointer
     }
 }

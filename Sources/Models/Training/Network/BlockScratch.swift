@@ -5,6 +5,8 @@ struct BlockScratch {
     /// [N, C]: output of a norm, and the gradient of such an output.
     let normed: Pointer
     let dnormed: Pointer
+    /// [N, C]: gradient of what a branch gives, where a norm follows it.
+    let dbranch: Pointer
     /// [N, I] twice: the MLP between its layers, and its gradients.
     let inner: Pointer
     let dinner: Pointer
@@ -16,12 +18,14 @@ struct BlockScratch {
     let dropped: Pointer
     /// [N, r] of the highest rank.
     let rankRows: Pointer
+}
 
+extension BlockScratch {
     static func parts(_ s: BlockShape) -> [Int] {
         let n = s.positions
         return [
-            n * s.width, n * s.width, n * s.innerWidth, n * max(s.innerWidth, s.keyValueWidth), n * s.queryWidth, n * s.attentionWidth,
-            n * max(s.width, s.innerWidth, s.queryWidth), n * (s.ranks.max() ?? 0),
+            n * s.width, n * s.width, s.hasPostNorms ? n * s.width : 0, n * s.innerWidth, n * max(s.innerWidth, s.keyValueWidth),
+            n * s.queryWidth, n * s.attentionWidth, n * max(s.width, s.innerWidth, s.queryWidth), n * (s.ranks.max() ?? 0),
         ]
     }
 
@@ -29,11 +33,12 @@ struct BlockScratch {
         let parts = BlockShape.divide(base, Self.parts(shape))
         normed = parts[0]
         dnormed = parts[1]
-        inner = parts[2]
-        dinner = parts[3]
-        dattended = parts[4]
-        dprojections = parts[5]
-        dropped = parts[6]
-        rankRows = parts[7]
+        dbranch = parts[2]
+        inner = parts[3]
+        dinner = parts[4]
+        dattended = parts[5]
+        dprojections = parts[6]
+        dropped = parts[7]
+        rankRows = parts[8]
     }
 }

@@ -1,34 +1,39 @@
+import Architectures
 import CKernels
 import COpenBLAS
 import Parallelism
 import TensorCore
+import Transformer
 
 /// Attention of every position to itself and those before it in its own sample, with grouped queries.
 ///
 ///     H  query heads      K  key/value heads, each for H / K query heads      D  width of a head
-///     S  scores, P = softmax(scale S) probabilities, O = P V output
+///     S  scores, P = softmax(cap(scale S)) probabilities, O = P V output
 ///
 ///     forward    S = Q K^T           P by rows            O = P V
-///     backward   dP = dO V^T         dV += P^T dO         dS = scale P (dP - sum(P dP))        dQ = dS K      dK += dS^T Q
+///     backward   dP = dO V^T         dV += P^T dO         dS = scale cap' P (dP - sum(P dP))        dQ = dS K      dK += dS^T Q
 ///
 /// Probabilities are not kept: the backward pass makes them again from the scores and the kept logarithms of their sums.
 struct CausalAttention {
-    /// Where one of queries, keys, values, or one of their gradients lies: head h of position n at n * stride + h * D.
-    struct Rows {
-        let pointer: UnsafeMutablePointer<Float>
-        let stride: Int
+    typealias Heads = AttentionRows.Heads
 
-        fileprivate func head(_ head: Int, width: Int, position: Int) -> UnsafeMutablePointer<Float> {
-            pointer + position * stride + head * width
-        }
-    }
-
-    let headCount: Int
-    let keyValueHeadCount: Int
-    let headWidth: Int
-    let scale: Float
+    private let headCount: Int
+    private let keyValueHeadCount: Int
+    private let headWidth: Int
+    private let scale: Float
+    /// 0 for none.
+    private let cap: Float
     /// Keys that a query sees at most, itself included.
-    let window: Int?
+    private let window: Int?
+
+    init(_ attention: Attention) {
+        headCount = attention.headCount
+        keyValueHeadCount = attention.keyValueHeadCount
+        headWidth = attention.headWidth
+        scale = attention.scale
+        cap = attention.scoreCap ?? 0
+        window = attention.window
+    }
 
     /// Queries that are dealt with at a time: scores of so many rows fit into a cache with their keys.
     static let tile = 64
@@ -40,9 +45,10 @@ struct CausalAttention {
     ///   - starts: where each sample begins, and where the last one ends.
     ///   - logSums: [H, N], kept for `backward`.
     func forward(
-        q: Rows, k: Rows, v: Rows, starts: [Int], logSums: UnsafeMutablePointer<Float>, into output: Rows, scratch: WorkerScratch,
+        _ rows: AttentionRows, starts: [Int], logSums: UnsafeMutablePointer<Float>, into output: Heads, scratch: WorkerScratch,
         pool: WorkerPool
     ) {
+        let (q, k, v) = (rows.q, rows.k, rows.v)
         let positionCount = starts.last ?? 0
         pool.forEach(count: (starts.count - 1) * headCount) { index, worker in
             let sample = index / headCount, head = index % headCount
@@ -53,7 +59,7 @@ struct CausalAttention {
                 let rows = min(Self.tile, count - first), keys = keyRange(first, rows)
                 score(q, k, head: head, group: group, start: start, first: first, rows: rows, keys: keys, into: scores)
                 qk_softmax_at(
-                    qk_simd_best(), scores, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale, 0,
+                    qk_simd_best(), scores, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale, cap,
                     logSums + head * positionCount + start + first)
                 gemm(
                     .asStored, .asStored, rows, headWidth, keys.count, scores, keys.count,
@@ -65,9 +71,10 @@ struct CausalAttention {
 
     /// Writes the gradients of queries, keys and values.
     func backward(
-        doutput: Rows, q: Rows, k: Rows, v: Rows, starts: [Int], logSums: UnsafePointer<Float>, dq: Rows, dk: Rows, dv: Rows,
+        doutput: Heads, _ rows: AttentionRows, starts: [Int], logSums: UnsafePointer<Float>, gradients: AttentionRows,
         scratch: WorkerScratch, pool: WorkerPool
     ) {
+        let (q, k, v) = (rows.q, rows.k, rows.v), (dq, dk, dv) = (gradients.q, gradients.k, gradients.v)
         let positionCount = starts.last ?? 0
         let groupSize = headCount / keyValueHeadCount
         // Heads of a group add to the same gradients of keys and values: one worker takes them all, in order.
@@ -76,7 +83,7 @@ struct CausalAttention {
             let start = starts[sample], count = starts[sample + 1] - start
             clear(dk, head: group, positions: start..<start + count)
             clear(dv, head: group, positions: start..<start + count)
-            let scores = scratch.pointer(worker), gradients = scores + Self.tile * count
+            let scores = scratch.pointer(worker), dscores = scores + Self.tile * count
             for head in group * groupSize..<(group + 1) * groupSize {
                 for first in stride(from: 0, to: count, by: Self.tile) {
                     let rows = min(Self.tile, count - first), keys = keyRange(first, rows)
@@ -85,19 +92,19 @@ struct CausalAttention {
                     score(q, k, head: head, group: group, start: start, first: first, rows: rows, keys: keys, into: scores)
                     gemm(
                         .asStored, .transposed, rows, keys.count, headWidth, dout, doutput.stride,
-                        v.head(group, width: headWidth, position: key), v.stride, 0, gradients, keys.count)
+                        v.head(group, width: headWidth, position: key), v.stride, 0, dscores, keys.count)
                     qk_softmax_backward_at(
-                        qk_simd_best(), scores, gradients, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale, 0,
+                        qk_simd_best(), scores, dscores, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale, cap,
                         logSums + head * positionCount + row)
                     gemm(
                         .transposed, .asStored, keys.count, headWidth, rows, scores, keys.count, dout, doutput.stride, 1,
                         dv.head(group, width: headWidth, position: key), dv.stride)
                     gemm(
-                        .asStored, .asStored, rows, headWidth, keys.count, gradients, keys.count,
+                        .asStored, .asStored, rows, headWidth, keys.count, dscores, keys.count,
                         k.head(group, width: headWidth, position: key), k.stride, 0,
                         dq.head(head, width: headWidth, position: row), dq.stride)
                     gemm(
-                        .transposed, .asStored, keys.count, headWidth, rows, gradients, keys.count,
+                        .transposed, .asStored, keys.count, headWidth, rows, dscores, keys.count,
                         q.head(head, width: headWidth, position: row), q.stride, 1,
                         dk.head(group, width: headWidth, position: key), dk.stride)
                 }
@@ -111,7 +118,7 @@ struct CausalAttention {
     }
 
     private func score(
-        _ q: Rows, _ k: Rows, head: Int, group: Int, start: Int, first: Int, rows: Int, keys: Range<Int>,
+        _ q: Heads, _ k: Heads, head: Int, group: Int, start: Int, first: Int, rows: Int, keys: Range<Int>,
         into scores: UnsafeMutablePointer<Float>
     ) {
         gemm(
@@ -119,7 +126,7 @@ struct CausalAttention {
             k.head(group, width: headWidth, position: start + keys.lowerBound), k.stride, 0, scores, keys.count)
     }
 
-    private func clear(_ rows: Rows, head: Int, positions: Range<Int>) {
+    private func clear(_ rows: Heads, head: Int, positions: Range<Int>) {
         for position in positions { rows.head(head, width: headWidth, position: position).update(repeating: 0, count: headWidth) }
     }
 
@@ -131,5 +138,11 @@ struct CausalAttention {
         cblas_sgemm(
             CblasRowMajor, orientationA.code, orientationB.code, blasint(m), blasint(n), blasint(k), 1, a, blasint(strideA), b,
             blasint(strideB), beta, c, blasint(strideC))
+    }
+}
+
+extension AttentionRows.Heads {
+    fileprivate func head(_ head: Int, width: Int, position: Int) -> UnsafeMutablePointer<Float> {
+        pointer + position * stride + head * width
     }
 }

@@ -1,11 +1,14 @@
 import CKernels
 import Parallelism
+import Transformer
 
 /// Rows of a table of tokens, and of one of positions where those are learned.
 struct EmbeddingLayer {
     let tokens: BaseWeight
     /// Values and gradient like those of a vector, row after row.
     let positions: VectorParameter?
+    /// What rows of tokens are multiplied by.
+    let scale: Float
 
     var width: Int { tokens.inputCount }
 
@@ -18,6 +21,7 @@ struct EmbeddingLayer {
             for n in range {
                 let row = x + n * width
                 tokens.readRow(Int(batch.batch.tokens[n]), into: row)
+                if scale != 1 { qk_scale_at(qk_simd_best(), scale, width, row) }
                 if let positions { qk_addToRows_at(qk_simd_best(), positions.values + batch.positions[n] * width, 1, width, row) }
             }
         }
@@ -25,20 +29,21 @@ struct EmbeddingLayer {
 
     /// Adds the gradients of both tables, where they are trained.
     ///
-    /// - Parameter dx: [N, C]
-    func backward(_ dx: UnsafePointer<Float>, _ batch: PreparedBatch, pool: WorkerPool) {
+    /// - Parameter dx: [N, C]; overwritten where rows are scaled.
+    func backward(_ dx: UnsafeMutablePointer<Float>, _ batch: PreparedBatch, pool: WorkerPool) {
         let tokenGradient = tokens.gradient, positionGradient = positions?.gradient
         guard tokenGradient != nil || positionGradient != nil else { return }
         // A token may come up often: columns are divided among the threads, and each adds the rows in order.
         pool.forTiles(of: width, size: Self.columnTile) { range in
             for n in 0..<batch.positionCount {
                 let source = dx + n * width + range.lowerBound
-                if let tokenGradient {
-                    let row = tokenGradient + Int(batch.batch.tokens[n]) * width + range.lowerBound
-                    qk_addToRows_at(qk_simd_best(), source, 1, range.count, row)
-                }
                 if let positionGradient {
                     let row = positionGradient + batch.positions[n] * width + range.lowerBound
+                    qk_addToRows_at(qk_simd_best(), source, 1, range.count, row)
+                }
+                if let tokenGradient {
+                    let row = tokenGradient + Int(batch.batch.tokens[n]) * width + range.lowerBound
+                    if scale != 1 { qk_scale_at(qk_simd_best(), scale, range.count, source) }
                     qk_addToRows_at(qk_simd_best(), source, 1, range.count, row)
                 }
             }

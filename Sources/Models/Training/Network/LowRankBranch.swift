@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import Transformer
 
 /// LoRA beside a linear layer: y += s * dropout(x) A^T B^T.
 ///

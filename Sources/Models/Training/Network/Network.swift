@@ -11,7 +11,7 @@ package struct Network {
     let tunedModules: [String]
     package let parameters: ParameterSet
     let embedding: EmbeddingLayer
-    let blocks: [TransformerBlock]
+    let blocks: [TransformerBlock<TunableLinear>]
     let head: OutputHead
 }
 

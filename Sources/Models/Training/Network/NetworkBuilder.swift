@@ -71,56 +71,40 @@ struct NetworkBuilder {
         }
     }
 
-    private func network() throws(FileError) -> Network {
+    private func network() -> Network {
         let c = configuration
         let table = matrix(ModuleKey(.embedding))
-        let positions = try c.hasLearnedPositions ? vector(ModuleKey(.positions), .weight) : nil
+        let positions = c.hasLearnedPositions ? vector(ModuleKey(.positions), .weight) : nil
         let head = OutputHead(
-            norm: try norm(ModuleKey(.finalNorm), c.finalNorm, width: c.width),
-            weight: c.head.isTied ? table : matrix(ModuleKey(.head)))
+            norm: norm(ModuleKey(.finalNorm), c.finalNorm, width: c.width), weight: c.head.isTied ? table : matrix(ModuleKey(.head)),
+            cap: c.head.cap)
         return Network(
             configuration: c, tuning: tuning, tunedModules: modules.keys.sorted(), parameters: parameters,
-            embedding: EmbeddingLayer(tokens: table, positions: positions),
-            blocks: try c.layers.indices.map { (index) throws(FileError) in try block(index) }, head: head)
+            embedding: EmbeddingLayer(
+                tokens: table, positions: positions, scale: weights.embedding.matrix.rounded(c.embeddingScale)),
+            blocks: c.layers.indices.map(block), head: head)
     }
 
-    private func block(_ index: Int) throws(FileError) -> TransformerBlock {
-        let layer = configuration.layers[index], attention = layer.attention
-        func linear(_ role: TensorRole) throws(FileError) -> TunableLinear { try self.linear(ModuleKey(role, layer: index)) }
-        func norm(_ role: TensorRole) throws(FileError) -> NormLayer {
+    private func block(_ index: Int) -> TransformerBlock<TunableLinear> {
+        let layer = configuration.layers[index]
+        return TransformerBlock(layer) { role in
             let (width, norm) = layer.norm(role, width: configuration.width)
-            return try self.norm(ModuleKey(role, layer: index), norm, width: width)
+            return self.norm(ModuleKey(role, layer: index), norm, width: width)
+        } linear: { role in
+            linear(ModuleKey(role, layer: index))
         }
-        let projections: TransformerBlock.Projections =
-            switch attention.projections {
-            case .fused: .fused(try linear(.fusedQueryKeyValue))
-            case .separate: .separate(q: try linear(.query), k: try linear(.key), v: try linear(.value))
-            }
-        let mlp: TransformerBlock.MLP =
-            switch layer.feedForward.form {
-            case .gated: .gated(gate: try linear(.gate), up: try linear(.up), down: try linear(.down))
-            case .plain:
-                .plain(inner: try linear(.up), outer: try linear(.down), activation: layer.feedForward.activation)
-            }
-        return TransformerBlock(
-            attentionNorm: try norm(.attentionNorm), projections: projections,
-            headNorms: attention.headNorm == nil ? nil : (try norm(.queryNorm), try norm(.keyNorm)),
-            attention: CausalAttention(
-                headCount: attention.headCount, keyValueHeadCount: attention.keyValueHeadCount, headWidth: attention.headWidth,
-                scale: attention.scale, window: attention.window),
-            rotary: attention.rotary, output: try linear(.attentionOutput), mlpNorm: try norm(.feedForwardNorm), mlp: mlp)
     }
 
     // MARK: layers
 
-    private func linear(_ key: ModuleKey) throws(FileError) -> TunableLinear {
+    private func linear(_ key: ModuleKey) -> TunableLinear {
         let weight = matrix(key)
-        return TunableLinear(weight: weight, bias: try vector(key, .bias), update: update(configuration.spelling.module(key), weight))
+        return TunableLinear(weight: weight, bias: vector(key, .bias), update: update(configuration.spelling.module(key), weight))
     }
 
-    private func norm(_ key: ModuleKey, _ norm: Norm, width: Int) throws(FileError) -> NormLayer {
-        guard let weight = try vector(key, .weight) else { preconditionFailure("every norm has a weight") }
-        return NormLayer(width: width, epsilon: norm.epsilon, weight: weight, bias: try vector(key, .bias))
+    private func norm(_ key: ModuleKey, _ norm: Norm, width: Int) -> NormLayer {
+        guard let weight = vector(key, .weight) else { preconditionFailure("every norm has a weight") }
+        return NormLayer(norm, width: width, weight: weight, bias: vector(key, .bias))
     }
 
     private func update(_ module: String, _ weight: BaseWeight) -> LowRankBranch? {
@@ -134,11 +118,11 @@ struct NetworkBuilder {
     }
 
     /// Nil where the model has no such tensor.
-    private func vector(_ key: ModuleKey, _ part: ExpectedTensor.Part) throws(FileError) -> VectorParameter? {
+    private func vector(_ key: ModuleKey, _ part: ExpectedTensor.Part) -> VectorParameter? {
         let name = "\(configuration.spelling.module(key)).\(part.rawValue)"
         guard let tensor = expected[name] else { return nil }
         if let slot = slots[name] { return VectorParameter(parameters, slot: slot) }
-        return try VectorParameter(floats(tensor))
+        return VectorParameter(floats(tensor))
     }
 
     private func matrix(_ key: ModuleKey) -> BaseWeight {

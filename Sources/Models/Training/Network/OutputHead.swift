@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import Transformer
 
 /// The last norm, the logits, and the loss, only at positions whose prediction counts.
 ///
@@ -10,6 +11,8 @@ import Parallelism
 struct OutputHead {
     let norm: NormLayer
     let weight: BaseWeight
+    /// c, where logits z become c tanh(z / c).
+    let cap: Float?
 
     /// Floats of logits that are there at a time.
     private static let logitLimit = 1 << 23
@@ -39,7 +42,7 @@ struct OutputHead {
         let hidden = scratch, normed = hidden + m * c, dnormed = normed + m * c, dhidden = dnormed + m * c
         let statistics = dhidden + m * c, logits = statistics + 2 * m
         for (row, n) in counted.enumerated() { (hidden + row * c).update(from: x + n * c, count: c) }
-        norm.forward(hidden, rows: m, statistics: statistics, into: normed, pool: context.pool)
+        norm.forward(hidden, rows: m, statistics: statistics, into: normed, context.engine)
         var total = 0.0
         let limit = rowLimit(positions: m)
         for first in stride(from: 0, to: m, by: limit) {
@@ -53,7 +56,7 @@ struct OutputHead {
         }
         guard let dx else { return total }
         dhidden.update(repeating: 0, count: m * c)
-        norm.backward(dnormed, x: hidden, rows: m, statistics: statistics, addingTo: dhidden, pool: context.pool)
+        norm.backward(dnormed, x: hidden, rows: m, statistics: statistics, addingTo: dhidden, context.engine)
         for (row, n) in counted.enumerated() { (dx + n * c).update(from: dhidden + row * c, count: c) }
         return total
     }
@@ -67,7 +70,7 @@ struct OutputHead {
         losses.withUnsafeMutableBufferPointer { losses in
             nonisolated(unsafe) let losses = losses
             context.pool.forEach(count: targets.count) { row, _ in
-                qk_crossEntropy_at(qk_simd_best(), logits + row * v, v, Int(targets[row]), lossWeight, 0, &losses[row])
+                qk_crossEntropy_at(qk_simd_best(), logits + row * v, v, Int(targets[row]), lossWeight, cap ?? 0, &losses[row])
             }
         }
         return losses.reduce(0, +)

@@ -1,6 +1,7 @@
 package import Architectures
 package import ByteIO
 import Parallelism
+import Transformer
 
 /// A model whose loss can be differentiated: forward and backward over batches, gradients added to those of `parameters`.
 ///
@@ -15,7 +16,7 @@ package final class TrainableModel {
     /// Names of the layers that LoRA tunes, sorted.
     package let tunedModules: [String]
     private let embedding: EmbeddingLayer
-    private let blocks: [TransformerBlock]
+    private let blocks: [TransformerBlock<TunableLinear>]
     private let head: OutputHead
     private let context: ComputeResources
     private let memory: Memory
@@ -61,7 +62,7 @@ package final class TrainableModel {
     /// The losses of a batch, with no gradients and nothing dropped.
     package func evaluate(_ batch: Batch) throws -> Loss {
         let step = StepContext(resources: context, isTraining: false, seed: 0, batchNumber: 0)
-        let prepared = try PreparedBatch(batch, configuration, workerScratch: memory.workers)
+        let prepared = PreparedBatch(batch, configuration, workerScratch: memory.workers)
         forward(prepared, step)
         let sum = head.loss(
             memory.hidden[blocks.count], batch, lossWeight: 0, gradient: nil, scratch: memory.headScratch, step)
@@ -74,15 +75,15 @@ package final class TrainableModel {
     ///   - seed, batchNumber: decide what is dropped.
     package func accumulate(_ batch: Batch, lossWeight: Double, seed: UInt64, batchNumber: Int) throws -> Loss {
         let step = StepContext(resources: context, isTraining: true, seed: seed, batchNumber: batchNumber)
-        let prepared = try PreparedBatch(batch, configuration, workerScratch: memory.workers)
+        let prepared = PreparedBatch(batch, configuration, workerScratch: memory.workers)
         forward(prepared, step)
         let sum = head.loss(
             memory.hidden[blocks.count], batch, lossWeight: Float(lossWeight), gradient: memory.gradient,
             scratch: memory.headScratch, step)
         for (index, block) in blocks.enumerated().reversed() {
-            let kept = memory.activations[recomputes ? 0 : index], x = memory.hidden[index]
-            if recomputes { block.forward(x, prepared, keeping: kept, into: nil, scratch: memory.scratch, step) }
-            block.backward(memory.gradient, x: x, prepared, kept: kept, scratch: memory.scratch, step)
+            let pass = pass(index, prepared, step), x = memory.hidden[index]
+            if recomputes { block.forward(x, into: nil, pass.memory, pass) }
+            block.backward(memory.gradient, x: x, pass)
         }
         embedding.backward(memory.gradient, prepared, pool: context.pool)
         return Loss(sum: sum, count: batch.learnedCount)
@@ -98,10 +99,13 @@ package final class TrainableModel {
     private func forward(_ batch: PreparedBatch, _ step: StepContext) {
         embedding.forward(batch, into: memory.hidden[0], pool: context.pool)
         for (index, block) in blocks.enumerated() {
-            block.forward(
-                memory.hidden[index], batch, keeping: memory.activations[recomputes ? 0 : index], into: memory.hidden[index + 1],
-                scratch: memory.scratch, step)
+            let pass = pass(index, batch, step)
+            block.forward(memory.hidden[index], into: memory.hidden[index + 1], pass.memory, pass)
         }
+    }
+
+    private func pass(_ block: Int, _ batch: PreparedBatch, _ step: StepContext) -> TrainingPass {
+        TrainingPass(context: step, batch: batch, kept: memory.activations[recomputes ? 0 : block], scratch: memory.scratch)
     }
 
     // MARK: memory
@@ -136,13 +140,10 @@ package final class TrainableModel {
             owner: owner)
     }
 
-    /// Of each block, and one with room for any of them: they differ in the ranks of their updates.
+    /// Of each block, and one with room for any of them.
     private static func shapes(_ network: Network, positions: Int) -> (each: [BlockShape], widest: BlockShape) {
-        let ranks = network.blocks.map { $0.linearLayers.map(\.rank) }
-        let highest = (ranks.first ?? []).indices.map { index in ranks.reduce(0) { max($0, $1[index]) } }
-        return (
-            ranks.map { BlockShape(network.configuration, positions: positions, ranks: $0) },
-            BlockShape(network.configuration, positions: positions, ranks: highest)
-        )
+        let each = network.blocks.map { BlockShape($0, positions: positions) }
+        guard let first = each.first else { preconditionFailure("a model has layers") }
+        return (each, each.reduce(first) { $0.united(with: $1) })
     }
 }

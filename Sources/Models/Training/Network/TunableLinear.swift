@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import Transformer
 
 /// y = x W^T + b, with LoRA beside it where it is tuned.
 struct TunableLinear {
@@ -17,12 +18,12 @@ struct TunableLinear {
     /// - Parameters:
     ///   - x: [rows, in]
     ///   - u: [rows, rank], kept for `backward`
-    ///   - y: [rows, out]
+    ///   - y: [rows, out], written or added to.
     func forward(
         _ x: UnsafePointer<Float>, rows: Int, u: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>,
-        scratch: BlockScratch, _ context: StepContext
+        accumulates: Bool = false, scratch: BlockScratch, _ context: StepContext
     ) {
-        weight.multiply(x, rows: rows, into: y, context)
+        weight.multiply(x, rows: rows, into: y, accumulates: accumulates, context)
         if let bias {
             context.pool.forTiles(of: rows, size: Self.tile) { range in
                 qk_addToRows_at(qk_simd_best(), bias.values, range.count, outputCount, y + range.lowerBound * outputCount)

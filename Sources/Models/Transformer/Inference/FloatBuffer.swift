@@ -7,6 +7,12 @@ final class FloatBuffer {
         memory = bytes.bindMemory(to: Float.self)
     }
 
+    /// The first float, valid for as long as this object is held.
+    var start: UnsafeMutablePointer<Float> {
+        guard let start = memory.baseAddress else { preconditionFailure("allocated memory has an address") }
+        return start
+    }
+
     deinit { memory.deallocate() }
 
     /// The first `count` floats, valid for as long as this object is held.

@@ -15,6 +15,7 @@ package final class InferenceSession {
     /// positions so far, so `reset` goes with it unless that is meant.
     package var weights: ModelWeights {
         didSet {
+            (blocks, finalNorm) = Self.layers(configuration, weights)
             guard weights.head.matrix.outputCount != configuration.vocabularySize else { return }
             configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
             buffers = PassBuffers(configuration)
@@ -24,7 +25,9 @@ package final class InferenceSession {
     package let engine: MatrixEngine
     /// Of the products; attention and everything else is in float32.
     package let precision: MatrixEngine.Precision
-    private(set) var buffers: PassBuffers
+    private var buffers: PassBuffers
+    private var blocks: [TransformerBlock<LinearLayer>]
+    private var finalNorm: NormLayer
     /// Told of hidden states [T, C]: those of the embedding (0), after each layer (1...), as tests compare them.
     package var observer: ((_ index: Int, _ states: [Float]) -> Void)?
 
@@ -43,6 +46,7 @@ package final class InferenceSession {
         self.precision = precision
         cache = KeyValueCache(configuration, capacity: contextLength, scalarType: cacheType)
         buffers = PassBuffers(self.configuration)
+        (blocks, finalNorm) = Self.layers(self.configuration, weights)
     }
 
     /// Positions that the sequence has.
@@ -91,11 +95,13 @@ package final class InferenceSession {
             let rowCount = min(buffers.rowLimit, ids.count - start)
             embed(ids[start..<start + rowCount])
             observe(0, rowCount)
-            let rotations = Rotation.tables(of: configuration, positions: count..<count + rowCount)
-            for layer in weights.layers.indices {
+            let rotations = Rotations(of: configuration, positions: Array(count..<count + rowCount))
+            let memory = buffers.blockMemory
+            for (layer, block) in blocks.enumerated() {
                 if isInterrupted() { return }
-                attend(layer, rowCount: rowCount, rotations)
-                feedForward(layer, rowCount: rowCount)
+                let pass = InferencePass(
+                    engine: engine, precision: precision, cache: cache, layer: layer, positionCount: rowCount, rotations: rotations)
+                block.forward(memory.middle, into: memory.middle, memory, pass)
                 observe(layer + 1, rowCount)
             }
             cache.advance(by: rowCount)
@@ -126,13 +132,32 @@ package final class InferenceSession {
 
     // MARK: - Parts of a pass
 
+    private static func layers(
+        _ model: ModelDescription, _ weights: ModelWeights
+    ) -> (blocks: [TransformerBlock<LinearLayer>], finalNorm: NormLayer) {
+        func norm(_ weights: NormWeights, _ norm: Norm) -> NormLayer {
+            NormLayer(
+                norm, width: weights.weight.count, weight: VectorParameter(weights.weight), bias: weights.bias.map { VectorParameter($0) })
+        }
+        let blocks = zip(model.layers, weights.layers).map { layer, weights in
+            TransformerBlock(layer) {
+                norm(weights[norm: $0], layer.norm($0, width: model.width).norm)
+            } linear: {
+                weights[linear: $0]
+            }
+        }
+        return (blocks, norm(weights.finalNorm, model.finalNorm))
+    }
+
     private func embed(_ ids: ArraySlice<Int32>) {
         let width = configuration.width
+        let scale = weights.embedding.matrix.rounded(configuration.embeddingScale)
         let x = buffers.x.first(ids.count * width)
         let position = buffers.normed.first(width)
         for (row, id) in ids.enumerated() {
             let states = UnsafeMutableBufferPointer(rebasing: x[row * width..<(row + 1) * width])
             weights.embedding.read(Int(id), into: states)
+            if scale != 1 { qk_scale_at(engine.level, scale, width, states.baseAddress) }
             guard let positions = weights.positions else { continue }
             positions.read(count + row, into: position)
             for index in 0..<width { states[index] += position[index] }
@@ -143,15 +168,23 @@ package final class InferenceSession {
         from first: Int, to rowCount: Int, offset: Int, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
     ) throws {
         guard first < rowCount else { return }
-        normalize(weights.finalNorm, configuration.finalNorm, rows: first..<rowCount)
         let width = configuration.width
+        finalNorm.forward(buffers.x.start + first * width, rows: rowCount - first, into: buffers.normed.start + first * width, engine)
         for start in stride(from: first, to: rowCount, by: buffers.logitRowLimit) {
             let count = min(buffers.logitRowLimit, rowCount - start)
             let states = buffers.normed.first((start + count) * width)[(start * width)...]
             let logits = buffers.logits.first(count * configuration.vocabularySize)
             engine.apply(weights.head, to: UnsafeBufferPointer(rebasing: states), rowCount: count, precision: precision, into: logits)
             replaceHeadRows(UnsafeBufferPointer(rebasing: states), rowCount: count, logits)
+            if let cap = configuration.head.cap { self.cap(cap, logits) }
             try body(offset + start, UnsafeBufferPointer(logits))
+        }
+    }
+
+    private func cap(_ limit: Float, _ logits: UnsafeMutableBufferPointer<Float>) {
+        guard let start = logits.baseAddress else { return }
+        engine.pool.forTiles(of: logits.count, size: 1 << 14) { range in
+            qk_cap_at(engine.level, limit, range.count, start + range.lowerBound)
         }
     }
 

@@ -69,11 +69,11 @@ package final class KeyValueCache {
     }
 
     /// What attention in a layer looks at.
-    func view(layer: Int, _ model: ModelDescription) -> MatrixEngine.AttentionCache {
+    func view(layer: Int, window: Int?) -> MatrixEngine.AttentionCache {
         MatrixEngine.AttentionCache(
             type: kernelType, keys: UnsafeRawPointer(start(layer, 0)), values: UnsafeRawPointer(start(layer, 1)),
             kvHeadCount: headCount, headSize: headSize, stride: headSize, headStride: capacity * headSize,
-            window: model.layers[layer].attention.window)
+            window: window)
     }
 
     private var kernelType: qk_float { scalarType == .f16 ? QK_F16 : QK_F32 }

@@ -39,14 +39,17 @@ extension MatrixEngine {
     ///
     /// - Parameters:
     ///   - queries: [queryCount, headCount, headSize], for positions `firstPosition`...; the cache holds their keys already.
-    ///   - y: likewise.
+    ///   - queryStride: floats from the queries of a position to those of the next, where others lie between them.
+    ///   - cap: c, where scores s become c tanh(s / c).
+    ///   - y: [queryCount, headCount, headSize].
     package func attend(
         _ queries: UnsafeBufferPointer<Float>, queryCount: Int, firstPosition: Int, headCount: Int, scale: Float,
-        cache: AttentionCache, into y: UnsafeMutableBufferPointer<Float>
+        cap: Float? = nil, queryStride: Int? = nil, cache: AttentionCache, into y: UnsafeMutableBufferPointer<Float>
     ) {
-        let rowCount = headCount * cache.headSize
+        let rowCount = headCount * cache.headSize, queryStride = queryStride ?? rowCount
         precondition(
-            headCount % cache.kvHeadCount == 0 && queries.count == queryCount * rowCount && y.count == queries.count,
+            headCount % cache.kvHeadCount == 0 && y.count == queryCount * rowCount
+                && queries.count >= (queryCount - 1) * queryStride + rowCount,
             "\(queries.count) floats of queries for \(queryCount) positions of \(headCount) heads of \(cache.headSize)")
         guard queryCount > 0, let queryStart = queries.baseAddress, let resultStart = y.baseAddress else { return }
         let groupSize = headCount / cache.kvHeadCount, queriesAtOnce = 8
@@ -58,12 +61,13 @@ extension MatrixEngine {
             let byteOffset = head * cache.headStride * qk_float_byteCount(cache.type)
             var attention = qk_attention(
                 type: cache.type, keys: cache.keys + byteOffset, values: cache.values + byteOffset, stride: cache.stride,
-                headSize: cache.headSize, groupSize: groupSize, scale: scale, cap: 0, window: cache.window ?? .max)
+                headSize: cache.headSize, groupSize: groupSize, scale: scale, cap: cap ?? 0, window: cache.window ?? .max)
             let first = firstPosition + positions.lowerBound, last = firstPosition + positions.upperBound - 1
             let buffer = scratch[worker].floats(qk_attention_scratchCount(&attention, positions.count, last))
-            let offset = positions.lowerBound * rowCount + head * groupSize * cache.headSize
+            let column = head * groupSize * cache.headSize
             qk_attend_at(
-                level, &attention, queryStart + offset, rowCount, positions.count, first, buffer, resultStart + offset, rowCount)
+                level, &attention, queryStart + positions.lowerBound * queryStride + column, queryStride, positions.count, first, buffer,
+                resultStart + positions.lowerBound * rowCount + column, rowCount)
         }
     }
 }

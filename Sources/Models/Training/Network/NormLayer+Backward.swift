@@ -1,0 +1,35 @@
+import Architectures
+import CKernels
+import Parallelism
+import Transformer
+
+extension NormLayer {
+    /// Columns a worker takes at a time of the gradients of weight and bias.
+    private static var columnTile: Int { 256 }
+
+    /// dx += the gradient through the norm; gradients of weight and bias where they are trained.
+    ///
+    /// - Parameters:
+    ///   - x, statistics: of `forward`, [rows, width] and [2, rows].
+    func backward(
+        _ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, rows: Int, statistics: UnsafePointer<Float>,
+        addingTo dx: UnsafeMutablePointer<Float>, _ engine: MatrixEngine
+    ) {
+        let kernel = kernel
+        engine.pool.forTiles(of: rows, size: tile) { range in
+            let first = range.lowerBound, offset = first * width
+            withUnsafePointer(to: kernel) {
+                qk_norm_backward_at(
+                    engine.level, $0, dy + offset, x + offset, range.count, statistics + first, statistics + rows + first, dx + offset)
+            }
+        }
+        guard let dweight = weight.gradient else { return }
+        engine.pool.forTiles(of: width, size: Self.columnTile) { range in
+            let first = range.lowerBound
+            qk_norm_weightGradient_at(
+                engine.level, dy + first, x + first, norm.kind == .layer ? statistics : nil, statistics + rows, rows, width, range.count,
+                dweight + first)
+            if let dbias = bias?.gradient { qk_addRows_at(engine.level, dy + first, rows, width, range.count, dbias + first) }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+package import Architectures
+package import CKernels
+import Parallelism
+
+/// A norm of rows of `width` floats.
+package struct NormLayer {
+    package let norm: Norm
+    package let width: Int
+    package let weight: VectorParameter
+    package let bias: VectorParameter?
+
+    package init(_ norm: Norm, width: Int, weight: VectorParameter, bias: VectorParameter?) {
+        self.norm = norm
+        self.width = width
+        self.weight = weight
+        self.bias = bias
+    }
+
+    /// Rows a worker takes at a time.
+    package var tile: Int { max(4, (1 << 14) / width) }
+
+    package var kernel: qk_norm {
+        qk_norm(
+            weight: weight.values, bias: bias?.values, width: width, epsilon: norm.epsilon, centers: norm.kind == .layer,
+            addsOne: norm.addsOne)
+    }
+
+    /// y = norm(x).
+    ///
+    /// - Parameters:
+    ///   - x, y: [rows, width]; may be the same.
+    ///   - statistics: [2, rows]: means (unused by RMSNorm) and reciprocal deviations, where a backward pass follows.
+    package func forward(
+        _ x: UnsafePointer<Float>, rows: Int, statistics: UnsafeMutablePointer<Float>? = nil, into y: UnsafeMutablePointer<Float>,
+        _ engine: MatrixEngine
+    ) {
+        let kernel = kernel
+        engine.pool.forTiles(of: rows, size: tile) { range in
+            let first = range.lowerBound, offset = first * width
+            withUnsafePointer(to: kernel) {
+                qk_norm_at(
+                    engine.level, $0, x + offset, range.count, statistics.map { $0 + first }, statistics.map { $0 + rows + first },
+                    y + offset)
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import Architectures
+
+/// A pass of a session through one layer: products in the session's precision, attention to its cache.
+struct InferencePass: BlockPass {
+    let engine: MatrixEngine
+    let precision: MatrixEngine.Precision
+    let cache: KeyValueCache
+    let layer: Int
+    let positionCount: Int
+    let rotations: Rotations
+
+    func multiply(
+        _ x: UnsafePointer<Float>, by layers: Range<Int>, of block: TransformerBlock<LinearLayer>,
+        into results: [UnsafeMutablePointer<Float>]
+    ) {
+        let layers = Array(block.linearLayers[layers])
+        engine.apply(
+            layers, to: input(x, of: layers[0]), rowCount: positionCount, precision: precision,
+            into: zip(layers, results).map { output($1, of: $0) })
+    }
+
+    func add(_ x: UnsafePointer<Float>, by layer: Int, of block: TransformerBlock<LinearLayer>, to y: UnsafeMutablePointer<Float>) {
+        let layer = block.linearLayers[layer]
+        engine.apply(
+            layer, to: input(x, of: layer), rowCount: positionCount, precision: precision, adds: true, into: output(y, of: layer))
+    }
+
+    func keepsProduct(with layer: LinearLayer) -> Bool { false }
+
+    /// Keys and values go to the cache first.
+    func attend(_ attention: Attention, _ rows: AttentionRows, into attended: UnsafeMutablePointer<Float>) {
+        cache.store(keys: rows.k.pointer, values: rows.v.pointer, stride: rows.k.stride, positions: positionCount, layer: layer)
+        let queryCount = (positionCount - 1) * rows.q.stride + attention.queryWidth
+        engine.attend(
+            UnsafeBufferPointer(start: rows.q.pointer, count: queryCount), queryCount: positionCount, firstPosition: cache.count,
+            headCount: attention.headCount, scale: attention.scale, cap: attention.scoreCap, queryStride: rows.q.stride,
+            cache: cache.view(layer: layer, window: attention.window),
+            into: UnsafeMutableBufferPointer(start: attended, count: positionCount * attention.queryWidth))
+    }
+
+    private func input(_ x: UnsafePointer<Float>, of layer: LinearLayer) -> UnsafeBufferPointer<Float> {
+        UnsafeBufferPointer(start: x, count: positionCount * layer.matrix.inputCount)
+    }
+
+    private func output(_ y: UnsafeMutablePointer<Float>, of layer: LinearLayer) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(start: y, count: positionCount * layer.matrix.outputCount)
+    }
+}
