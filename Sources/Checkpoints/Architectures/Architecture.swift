@@ -38,7 +38,7 @@ package struct Architecture: Sendable, Hashable {
     package func hash(into hasher: inout Hasher) { hasher.combine(modelType) }
 
     /// All that can be run.
-    package static let all: [Architecture] = GPT2.architectures + Llama.architectures
+    package static let all: [Architecture] = GPT2.architectures + Llama.architectures + Gemma.architectures
 
     private static let byModelType = Dictionary(uniqueKeysWithValues: all.map { ($0.modelType, $0) })
 

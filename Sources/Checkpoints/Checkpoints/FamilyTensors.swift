@@ -61,9 +61,7 @@ struct FamilyTensors {
     private static func recent(_ modelType: String) -> FamilyTensors? {
         switch modelType {
         case "ministral", "ministral3", "seed_oss", "granite": FamilyTensors(layer: llamaLayer)
-        case "gemma", "smollm3": FamilyTensors(layer: llamaLayer, tied: true)
-        case "gemma2": FamilyTensors(layer: llamaLayer + fourNorms, tied: true)
-        case "gemma3_text": FamilyTensors(layer: llamaLayer + fourNorms + headNorms, tied: true)
+        case "smollm3": FamilyTensors(layer: llamaLayer, tied: true)
         case "mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "gpt_oss", "llama4_text":
             FamilyTensors(layer: attention + twoNorms)
         // Some of its layers have no attention.
@@ -143,7 +141,6 @@ struct FamilyTensors {
     private static let attention = ["q", "k", "v", "o"].map { "self_attn.\($0)_proj.weight" }
     private static let gatedMLP = ["gate", "up", "down"].map { "mlp.\($0)_proj.weight" }
     private static let twoNorms = ["input_layernorm.weight", "post_attention_layernorm.weight"]
-    private static let fourNorms = ["pre_feedforward_layernorm.weight", "post_feedforward_layernorm.weight"]
     private static let headNorms = ["self_attn.q_norm.weight", "self_attn.k_norm.weight"]
     private static let llamaLayer = attention + gatedMLP + twoNorms
 

@@ -13,6 +13,7 @@ extension ModelDescription {
         var result = self
         try result.resolveHead(checkpoint)
         result.resolveBiases(checkpoint)
+        result.roundEmbeddingScale(checkpoint)
         try result.resolveEnds(checkpoint)
         return result
     }
@@ -51,6 +52,14 @@ extension ModelDescription {
         guard !absent.isEmpty else { return }
         remarks.append(
             "a \(modelType) with this config.json has biases, but no layer stores \(absent.joined(separator: ", ")): none are added")
+    }
+
+    /// The factor of the embedding has the type of the weights, as transformers keeps it.
+    private mutating func roundEmbeddingScale(_ checkpoint: Checkpoint) {
+        let table = name(.embedding) + ".weight"
+        let names = [table, String(table.dropFirst(spelling.prefix.count)), name(.head) + ".weight"].map(ByteKey.init)
+        guard embeddingScale != 1, let tensor = checkpoint.tensors.first(where: { names.contains(ByteKey($0.name)) }) else { return }
+        embeddingScale = FloatConversion.rounded(embeddingScale, to: tensor.scalarType)
     }
 
     /// Ends of generation_config.json replace those of config.json.

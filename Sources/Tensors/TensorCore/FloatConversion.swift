@@ -39,6 +39,15 @@ package enum FloatConversion {
             destination.withUnsafeMutableBytes { qk_narrow(type, source.baseAddress, count, $0.baseAddress) }
         }
     }
+
+    /// One value as it is after it was stored as such a type; the value itself where it is no type to narrow to.
+    package static func rounded(_ value: Float, to scalarType: ScalarType) -> Float {
+        guard scalarType.isNarrowable, let type = scalarType.kernelType else { return value }
+        var (value, stored, result) = (value, UInt32(0), Float(0))
+        qk_narrow(type, &value, 1, &stored)
+        qk_widen(type, &stored, 1, &result)
+        return result
+    }
 }
 
 extension ScalarType {
