@@ -101,7 +101,7 @@ let package = Package(
         library("Parallelism", ["CSystem"]),
         // 2: domain
         library("TensorCore", ["CKernels", "ByteIO"]),
-        library("Quantization", ["CKernels", "TensorCore"]),
+        library("Quantization", ["CKernels", "ByteIO", "TensorCore"]),
         library("LinearAlgebra", ["COpenBLAS"]),
         // 3: containers
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
@@ -252,7 +252,7 @@ let package = Package(
             [
                 "ByteIO", "JSONText", "TensorCore", "Parallelism", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Prompts",
                 "Transformer", "ModelLoading",
-                "Streaming", "Conversion", "Merging",
+                "Quantization", "SafetensorsFormat", "Streaming", "Conversion", "Inspection", "Comparison", "Merging",
             ]),
         tests(
             "OperationsTests",

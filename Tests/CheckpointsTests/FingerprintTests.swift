@@ -62,6 +62,19 @@ import Testing
         #expect(table.checksum(ofTensor: 0, byteCount: 100) == nil)
     }
 
+    @Test(arguments: [[(0, 100), (0, 100)], [(50, 100), (50, 100), (0, 50), (0, 50)], [(0, 50), (0, 20), (50, 100), (20, 70)]])
+    func piecesThatComeAgainCountOnce(_ ranges: [(Int, Int)]) {
+        let table = ChecksumTable(tensorCount: 1)
+        let bytes = [UInt8](0..<100)
+        var counted = 0
+        for (start, end) in ranges where bytes[start..<end].withUnsafeBytes({ table.recordOnce($0, tensor: 0, atByteOffset: start) }) {
+            counted += end - start
+        }
+        #expect(counted == 100 && table.checksum(ofTensor: 0, byteCount: 100) == CRC32C(of: bytes))
+        table.reset(0)
+        #expect(table.checksum(ofTensor: 0, byteCount: 100) == nil && table.checksum(ofTensor: 0, byteCount: 0) == CRC32C())
+    }
+
     @Test func storageOrderIsByAlignmentThenName() throws {
         let infos = [
             try Self.info("b.10", .f32, [16]), try Self.info("b.9", .f32, [16]), try Self.info("odd", .u8, [3]),

@@ -13,16 +13,8 @@ import TensorCore
 ///     W.quant_state.bitsandbytes__nf4       U8   [bytes]            JSON: type, block size, shape, dtype, offset
 ///
 /// `quant_storage` other than uint8 stores the same bytes of `W` under another type.
-enum BitsandbytesLayout {
+struct BitsandbytesLayout: TensorLayout {
     static let statePrefix = ".quant_state.bitsandbytes__"
-
-    /// Suffix of a part, after the weight's name.
-    enum Part: String, CaseIterable {
-        case absmax = ".absmax"
-        case quantMap = ".quant_map"
-        case nestedAbsmax = ".nested_absmax"
-        case nestedQuantMap = ".nested_quant_map"
-    }
 
     /// The name of a quant state: `WEIGHT.quant_state.bitsandbytes__TYPE`.
     private struct StateName {
@@ -42,43 +34,21 @@ enum BitsandbytesLayout {
     /// Longest quant state that is read; a real one has about 170 bytes.
     private static let stateByteCountLimit = 4096
 
-    /// Groups the stored tensors into logical ones, and checks every part against the quant state.
-    static func logicalTensors(
-        of source: any TensorSource, orientation: (String) -> Orientation
-    ) throws(FileError) -> [LogicalTensor] {
-        let infos = source.tensors
-        let quantized = try quantizedTensors(of: source, orientation: orientation)
-        var isPart = [Bool](repeating: false, count: infos.count)
-        for tensor in quantized.values { for part in tensor.quantized?.parts.dropFirst() ?? [] { isPart[part] = true } }
-        var tensors: [LogicalTensor] = []
-        for (index, info) in infos.enumerated() where !isPart[index] {
-            if let tensor = quantized[index] {
-                tensors.append(tensor)
-            } else {
-                let own = info.shape.dimensions.count == 2 ? orientation(info.name) : .outputsByInputs
-                tensors.append(
-                    LogicalTensor(
-                        name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape, orientation: own))
-            }
-        }
-        return tensors
-    }
-
-    /// The 4-bit weights, by the index of their codes. No stored tensor belongs to two of them.
-    private static func quantizedTensors(
-        of source: any TensorSource, orientation: (String) -> Orientation
-    ) throws(FileError) -> [Int: LogicalTensor] {
+    /// Every part is checked against the quant state. No stored tensor belongs to two weights.
+    func weights(
+        in source: any TensorSource, orientation: (String) -> Orientation
+    ) throws(FileError) -> [(place: Int, tensor: LogicalTensor)] {
         let infos = source.tensors
         let states = infos.indices.compactMap { index in StateName(infos[index].name).map { (index: index, name: $0) } }
-        guard !states.isEmpty else { return [:] }
+        guard !states.isEmpty else { return [] }
         var indexOfName = [ByteKey: Int](minimumCapacity: infos.count)
         for (index, info) in infos.enumerated() where indexOfName[ByteKey(info.name)] == nil { indexOfName[ByteKey(info.name)] = index }
-        var result = [Int: LogicalTensor](minimumCapacity: states.count)
+        var result: [(place: Int, tensor: LogicalTensor)] = []
         // Of each stored tensor, the number in `states` of the weight that it belongs to.
         var owners = [Int?](repeating: nil, count: infos.count)
         for (number, (index, state)) in states.enumerated() {
             let name = state.weight
-            let tensor = try quantizedTensor(
+            let tensor = try Self.quantizedTensor(
                 named: name, typeName: state.typeName, stateBlob: index, source: source, indexOfName: indexOfName)
             for part in tensor.parts {
                 guard let earlier = owners[part] else {
@@ -90,7 +60,7 @@ enum BitsandbytesLayout {
                     source.path, at: "tensor '\(infos[owner == name ? index : part].name)'",
                     owner == name ? "is a second quant state of '\(name)'" : "is a part of two 4-bit weights, '\(owner)' and '\(name)'")
             }
-            result[tensor.codes] = try logicalTensor(name, tensor, orientation: orientation(name), path: source.path)
+            result.append((tensor.codes, try Self.logicalTensor(name, tensor, orientation: orientation(name), path: source.path)))
         }
         return result
     }
@@ -116,11 +86,13 @@ enum BitsandbytesLayout {
         }
         let state = try readState(blob: stateBlob, typeName: typeName, source: source)
         let tensor = QuantizedTensor(
-            state: state, codes: try index(of: ""), absmax: try index(of: Part.absmax.rawValue),
-            quantMap: try index(of: Part.quantMap.rawValue), stateBlob: stateBlob,
+            state: state, codes: try index(of: ""), absmax: try index(of: QuantizedTensor.Part.absmax.rawValue),
+            quantMap: try index(of: QuantizedTensor.Part.quantMap.rawValue), stateBlob: stateBlob,
             nested: state.nested == nil
                 ? nil
-                : .init(absmax: try index(of: Part.nestedAbsmax.rawValue), quantMap: try index(of: Part.nestedQuantMap.rawValue)))
+                : .init(
+                    absmax: try index(of: QuantizedTensor.Part.nestedAbsmax.rawValue),
+                    quantMap: try index(of: QuantizedTensor.Part.nestedQuantMap.rawValue)))
         try checkParts(of: tensor, name: name, source: source)
         return tensor
     }

@@ -45,11 +45,12 @@ package struct Checkpoint: Sendable {
 
     init(
         path: String, kind: Kind, source: any TensorSource, files: [CompanionFile], guides: [InputFile] = [], metadata: QNFMetadata? = nil,
-        warnings: [String] = [], defects: [String] = []
+        warnings: [String] = [], defects: [String] = [], layouts: [any TensorLayout] = .known
     ) throws(FileError) {
         let config = try Self.parseConfig(files, path: path)
         let architecture = ModelIdentity(config: config, tensors: source.tensors)
-        let logical = try BitsandbytesLayout.logicalTensors(of: source) { name in
+        // A .qnf holds what its own form says.
+        let logical = try (metadata == nil ? layouts : [BitsandbytesLayout()]).logicalTensors(of: source) { name in
             guard let metadata else { return architecture.orientation(of: name) }
             return metadata.transposed.contains(ByteKey(name)) ? .inputsByOutputs : .outputsByInputs
         }

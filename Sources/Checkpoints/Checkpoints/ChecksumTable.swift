@@ -14,6 +14,8 @@ package final class ChecksumTable: Sendable {
         var byteCounts: [Int]
         /// Pieces further on, by tensor and offset: few, because workers take chunks in order.
         var waiting: [Int: [Int: Piece]] = [:]
+
+        func knows(_ offset: Int, of index: Int) -> Bool { offset < byteCounts[index] || waiting[index]?[offset] != nil }
     }
 
     private let state: Mutex<State>
@@ -22,18 +24,41 @@ package final class ChecksumTable: Sendable {
         state = Mutex(State(checksums: Array(repeating: CRC32C(), count: tensorCount), byteCounts: Array(repeating: 0, count: tensorCount)))
     }
 
-    /// Counts bytes of tensor `index` that begin at byte `offset` of it.
+    /// Counts bytes of tensor `index` that begin at byte `offset` of it; none may come by twice.
     package func record(_ bytes: UnsafeRawBufferPointer, tensor index: Int, atByteOffset offset: Int = 0) {
         guard !bytes.isEmpty else { return }
         let piece = Piece(byteCount: bytes.count, checksum: CRC32C(of: bytes))
+        state.withLock { Self.add(piece, at: offset, to: &$0, index) }
+    }
+
+    /// The same, unless a piece that begins there was counted already.
+    ///
+    /// - Returns: whether it is counted.
+    package func recordOnce(_ bytes: UnsafeRawBufferPointer, tensor index: Int, atByteOffset offset: Int) -> Bool {
+        guard !bytes.isEmpty, state.withLock({ !$0.knows(offset, of: index) }) else { return false }
+        let piece = Piece(byteCount: bytes.count, checksum: CRC32C(of: bytes))
+        return state.withLock { state in
+            guard !state.knows(offset, of: index) else { return false }
+            Self.add(piece, at: offset, to: &state, index)
+            return true
+        }
+    }
+
+    private static func add(_ piece: Piece, at offset: Int, to state: inout State, _ index: Int) {
+        guard offset == state.byteCounts[index] else {
+            state.waiting[index, default: [:]][offset] = piece
+            return
+        }
+        append(piece, to: &state, index)
+        while let next = state.waiting[index]?.removeValue(forKey: state.byteCounts[index]) { append(next, to: &state, index) }
+        if state.waiting[index]?.isEmpty == true { state.waiting[index] = nil }
+    }
+
+    /// Forgets what came by of a tensor.
+    package func reset(_ index: Int) {
         state.withLock { state in
-            guard offset == state.byteCounts[index] else {
-                state.waiting[index, default: [:]][offset] = piece
-                return
-            }
-            Self.append(piece, to: &state, index)
-            while let next = state.waiting[index]?.removeValue(forKey: state.byteCounts[index]) { Self.append(next, to: &state, index) }
-            if state.waiting[index]?.isEmpty == true { state.waiting[index] = nil }
+            (state.checksums[index], state.byteCounts[index]) = (CRC32C(), 0)
+            state.waiting[index] = nil
         }
     }
 

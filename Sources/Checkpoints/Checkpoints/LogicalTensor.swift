@@ -8,8 +8,11 @@ package struct LogicalTensor: Sendable {
     package enum Storage: Sendable {
         /// Index into the source's tensors.
         case plain(Int)
-        /// Boxed: the others, of which a checkpoint can have 100,000, stay small.
+        /// Codes of bitsandbytes, which are copied as they are and multiplied by. Boxed: the others, of which a checkpoint can have
+        /// 100,000, stay small.
         indirect case quantized(QuantizedTensor)
+        /// Anything else that can be decoded.
+        indirect case encoded(EncodedTensor)
     }
 
     package let name: String
@@ -31,27 +34,56 @@ package struct LogicalTensor: Sendable {
 
     package var elementCount: Int { shape.elementCount }
 
-    /// Index of the one stored tensor; nil of a 4-bit weight, which has several.
+    /// Index of the one stored tensor that is the weight; nil where others mean it.
     package var plainIndex: Int? {
         if case .plain(let index) = storage { index } else { nil }
     }
 
-    /// Bytes of all stored tensors that hold it.
-    package func storedByteCount(in source: any TensorSource) -> Int {
+    /// Indices of all stored tensors that hold it.
+    package var parts: [Int] {
         switch storage {
-        case .plain(let index): source.tensors[index].byteCount
-        case .quantized(let quantized): quantized.parts.reduce(0) { $0 + source.tensors[$1].byteCount }
+        case .plain(let index): [index]
+        case .quantized(let quantized): quantized.parts
+        case .encoded(let encoded): encoded.parts
         }
     }
 
-    /// `BF16`, or of a 4-bit weight `NF4/64+DQ`: type, block size, double quantization.
+    /// Bytes of all stored tensors that hold it.
+    package func storedByteCount(in source: any TensorSource) -> Int {
+        if case .plain(let index) = storage { return source.tensors[index].byteCount }
+        return parts.reduce(0) { $0 + source.tensors[$1].byteCount }
+    }
+
+    /// `BF16`; of a 4-bit weight `NF4/64+DQ` (type, block size, double quantization), of others the name of the encoding.
     package var typeName: String {
-        guard let state = quantized?.state else { return scalarType.rawValue }
-        return "\(state.quantType.rawValue.uppercased())/\(state.blockSize)\(state.isDoubleQuantized ? "+DQ" : "")"
+        switch storage {
+        case .plain: return scalarType.rawValue
+        case .quantized(let quantized):
+            let state = quantized.state
+            return "\(state.quantType.rawValue.uppercased())/\(state.blockSize)\(state.isDoubleQuantized ? "+DQ" : "")"
+        case .encoded(let encoded): return encoded.encoding.name
+        }
+    }
+
+    /// Whether it is decoded by what its encoding says, and by nothing faster.
+    package var isEncoded: Bool {
+        if case .encoded = storage { true } else { false }
     }
 
     package var quantized: QuantizedTensor? {
         if case .quantized(let tensor) = storage { tensor } else { nil }
+    }
+}
+
+/// A weight in an encoding that can be decoded.
+package struct EncodedTensor: Sendable {
+    package let encoding: any WeightEncoding
+    /// Indices into the source's tensors, as the encoding counts its parts.
+    package let parts: [Int]
+
+    package init(encoding: any WeightEncoding, parts: [Int]) {
+        self.encoding = encoding
+        self.parts = parts
     }
 }
 
@@ -69,6 +101,24 @@ package struct QuantizedTensor: Sendable {
     package struct NestedParts: Sendable {
         package let absmax: Int
         package let quantMap: Int
+    }
+
+    /// What a weight has beside its codes and its quant state, in the order in which merges tell of it.
+    package enum Part: String, Sendable, CaseIterable {
+        case quantMap = ".quant_map"
+        case absmax = ".absmax"
+        case nestedAbsmax = ".nested_absmax"
+        case nestedQuantMap = ".nested_quant_map"
+    }
+
+    /// Index into the source's tensors; nil where the weight has no such part.
+    package func index(of part: Part) -> Int? {
+        switch part {
+        case .quantMap: quantMap
+        case .absmax: absmax
+        case .nestedAbsmax: nested?.absmax
+        case .nestedQuantMap: nested?.quantMap
+        }
     }
 
     /// All parts, codes first.

@@ -38,6 +38,16 @@ package struct QNFPlan: Sendable {
         package var nestedQuantMap: Int?
         /// Index among the quant states.
         package var stateBlob = 0
+
+        /// Index in `stored`; nil where the weight has no such part.
+        package func index(of part: QuantizedTensor.Part) -> Int? {
+            switch part {
+            case .quantMap: quantMap
+            case .absmax: absmax
+            case .nestedAbsmax: nestedAbsmax
+            case .nestedQuantMap: nestedQuantMap
+            }
+        }
     }
 
     package enum Place: Sendable {
@@ -126,12 +136,14 @@ private struct PlanBuilder {
                 settings: settings, scalarType: scalarType, shape: shape, offset: settings.isDoubleQuantized ? 0 : nil)
             let name = tensor.name
             try add(name, .u8, self.shape([state.packedByteCount, 1]), .codes, index)
-            try add(name + ".absmax", settings.isDoubleQuantized ? .u8 : .f32, self.shape([state.blockCount]), .absmax, index)
+            try add(
+                name + QuantizedTensor.Part.absmax.rawValue, settings.isDoubleQuantized ? .u8 : .f32, self.shape([state.blockCount]),
+                .absmax, index)
             if settings.isDoubleQuantized {
-                try add(name + ".nested_absmax", .f32, self.shape([state.nestedBlockCount]), .nestedAbsmax, index)
-                try add(name + ".nested_quant_map", .f32, self.shape([256]), .nestedQuantMap, index)
+                try add(name + QuantizedTensor.Part.nestedAbsmax.rawValue, .f32, self.shape([state.nestedBlockCount]), .nestedAbsmax, index)
+                try add(name + QuantizedTensor.Part.nestedQuantMap.rawValue, .f32, self.shape([256]), .nestedQuantMap, index)
             }
-            try add(name + ".quant_map", .f32, self.shape([16]), .quantMap, index)
+            try add(name + QuantizedTensor.Part.quantMap.rawValue, .f32, self.shape([16]), .quantMap, index)
             let length = try QNFPlan.longestState(settings, scalarType: scalarType, shape: shape)
             try add(name + BitsandbytesLayout.statePrefix + settings.quantType.rawValue, .u8, self.shape([length]), .stateBlob, index)
         }

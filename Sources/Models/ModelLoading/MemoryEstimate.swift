@@ -1,5 +1,6 @@
 package import Architectures
 package import Checkpoints
+import TensorCore
 
 /// What running a model takes, before any of it is taken.
 package struct MemoryEstimate: Sendable, Hashable {
@@ -26,7 +27,11 @@ package struct MemoryEstimate: Sendable, Hashable {
         let elementByteCount = isExact ? 4 : 2
         let head = isExact ? 0 : model.vocabularySize * model.width * 17 / 16
         self.positions = positions
-        weights = checkpoint.storedByteCount
+        // What has no kernels is decoded into memory of its own.
+        weights = checkpoint.tensors.filter(\.isEncoded).reduce(checkpoint.storedByteCount) { sum, tensor in
+            sum - tensor.storedByteCount(in: checkpoint.source)
+                + tensor.elementCount * (tensor.scalarType.isNarrowable ? tensor.scalarType.bitCount / 8 : 4)
+        }
         cache = [model.layers.count, positions, model.layers.map(\.attention.keyValueWidth).max() ?? 0].reduce(2 * elementByteCount) {
             product, factor in
             let (larger, overflows) = product.multipliedReportingOverflow(by: factor)

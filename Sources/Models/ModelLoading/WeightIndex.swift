@@ -70,7 +70,9 @@ struct WeightIndex: Sendable {
                 "has shape \(tensor.shape), but by config.json it is \(expected.dimensions)",
                 hint: "weights and config.json are not of the same model")
         }
-        if tensor.quantized != nil {
+        if tensor.isEncoded {
+            guard expected.dimensions.count == 2 else { throw refuse("is \(tensor.typeName), but only matrices can be") }
+        } else if tensor.quantized != nil {
             guard expected.dimensions.count == 2 else { throw refuse("is 4-bit, but only matrices can be") }
             guard tensor.orientation == expected.orientation else {
                 throw refuse(

@@ -70,8 +70,29 @@ struct WeightReading {
                 dense: try memory.bytes(ofTensor: stored), of: entry.tensor.scalarType, outputCount: sizes.outputs,
                 inputCount: sizes.inputs, orientation: entry.expected.orientation, owner: memory)
         case .quantized(let quantized): return try packedMatrix(quantized)
+        case .encoded: return try decodedMatrix(entry.tensor)
         }
     }
+
+    /// Elements decoded in the memory of rows at a time, and kept in the type that the weight is taken to have had.
+    private func decodedMatrix(_ tensor: LogicalTensor) throws(FileError) -> WeightMatrix {
+        let reader = try checkpoint.reader(of: tensor, order: .outputsByInputs)
+        let type: ScalarType = tensor.scalarType.isNarrowable ? tensor.scalarType : .f32
+        let size = type.bitCount / 8
+        let copy = OwnedBytes(byteCount: tensor.elementCount * size)
+        let step = max(1, Self.decodedElementCount / reader.granularity) * reader.granularity
+        for start in stride(from: 0, to: tensor.elementCount, by: step) {
+            let range = start..<min(start + step, tensor.elementCount)
+            let values = try reader.elements(range)
+            var narrowed = MutableRawSpan(
+                _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: copy.buffer[size * range.lowerBound..<size * range.upperBound]))
+            FloatConversion.narrow(values.span, to: type, into: &narrowed)
+        }
+        return WeightMatrix(
+            dense: UnsafeRawBufferPointer(copy.buffer), of: type, outputCount: reader.rows, inputCount: reader.columns, owner: copy)
+    }
+
+    private static let decodedElementCount = 1 << 18
 
     private func packedMatrix(_ tensor: QuantizedTensor) throws(FileError) -> WeightMatrix {
         // Reads the codebook, and refuses one with values that are not finite.

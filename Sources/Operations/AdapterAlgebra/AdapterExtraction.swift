@@ -74,7 +74,7 @@ package struct AdapterExtraction: Sendable {
                 row = measured
             } else {
                 let whole = plan.wholes[index - pairs.count]
-                let values = try BaseValues(tuned, whole.tuned, asQuantized: false).allElements()
+                let values = try tuned.reader(of: whole.tuned).allElements()
                 try write(values, try info(whole))
                 row = try self.row(whole, values)
             }
@@ -133,7 +133,7 @@ package struct AdapterExtraction: Sendable {
     private func row(_ whole: ExtractionPlan.Whole, _ values: [Float]) throws -> Row {
         let name = "\(whole.module).\(whole.parameter)"
         guard let tensor = whole.base else { return Row(module: name, rank: nil, deltaRatio: nil, keptEnergy: 1) }
-        let before = try BaseValues(base, tensor, asQuantized: false).allElements()
+        let before = try base.reader(of: tensor).allElements()
         var squares = 0.0, difference = 0.0
         for index in before.indices {
             let delta = Double(values[index]) - Double(before[index])
@@ -144,10 +144,10 @@ package struct AdapterExtraction: Sendable {
     }
 
     private func factors(_ pair: ExtractionPlan.Pair) throws -> (Row, left: Matrix, right: Matrix) {
-        let values = try BaseValues(base, pair.base, asQuantized: true)
+        let values = try base.reader(of: pair.base, order: .outputsByInputs)
         var difference = Matrix(
             rows: values.rows, columns: values.columns,
-            elements: try BaseValues(tuned, pair.tuned, asQuantized: true).allElements())
+            elements: try tuned.reader(of: pair.tuned, order: .outputsByInputs).allElements())
         let original = try values.allElements()
         var squares = 0.0
         for index in original.indices {
@@ -170,19 +170,19 @@ package struct AdapterExtraction: Sendable {
     private static func differing(
         _ pairs: [(base: LogicalTensor, tuned: LogicalTensor)], _ base: Checkpoint, _ tuned: Checkpoint, _ resources: Resources
     ) throws -> [Bool] {
-        let result = Mutex([Bool](repeating: false, count: pairs.count))
+        let result = Disjoint(repeating: false, count: pairs.count)
         try resources.pool.forEach(count: pairs.count) { index, _ in
             let pair = pairs[index]
             let isDifferent: Bool
             if pair.base.scalarType.isQuantizable, pair.tuned.scalarType.isQuantizable {
-                let first = try BaseValues(base, pair.base, asQuantized: true).allElements()
-                isDifferent = try first != BaseValues(tuned, pair.tuned, asQuantized: true).allElements()
+                let first = try base.reader(of: pair.base, order: .outputsByInputs).allElements()
+                isDifferent = try first != tuned.reader(of: pair.tuned, order: .outputsByInputs).allElements()
             } else {
                 isDifferent = try pair.base.scalarType != pair.tuned.scalarType || base.bytes(of: pair.base) != tuned.bytes(of: pair.tuned)
             }
-            result.withLock { $0[index] = isDifferent }
+            result[index] = isDifferent
         }
-        return result.withLock { $0 }
+        return result.values
     }
 }
 

@@ -25,7 +25,7 @@ package struct ModelDiff: Sendable {
             let original = first.tensors[a], tensor = second.tensors[b]
             if original.shape == tensor.shape {
                 pairs.append(
-                    try TensorPair(source: first.source, original: original, model: second.source, tensor: tensor, bits: .identity))
+                    try TensorPair(source: first, original: original, model: second, tensor: tensor, bits: .identity))
             } else {
                 mismatched.append(.init(first: .init(original), second: .init(tensor)))
             }

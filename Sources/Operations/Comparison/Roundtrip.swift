@@ -65,7 +65,7 @@ package struct Roundtrip: Sendable {
             }
             pairs.append(
                 try TensorPair(
-                    source: source.source, original: original, model: model.source, tensor: tensor,
+                    source: source, original: original, model: model, tensor: tensor,
                     bits: checksBits ? .conversion : .denseConversion))
         }
         let compared = try PairComparison(pairs: pairs, resources: resources).run { pair, summary in

@@ -44,6 +44,15 @@ struct TensorPair: Sendable {
     /// In a box: of dense tensors, which may be very many, there is none.
     private indirect enum Weight: Sendable {
         case quantized(QuantizedReader)
+        /// Of another encoding, decoded.
+        case encoded(ElementReader)
+
+        var granularity: Int {
+            switch self {
+            case .quantized(let reader): reader.state.blockSize
+            case .encoded(let reader): reader.granularity
+            }
+        }
     }
 
     let original: LogicalTensor
@@ -56,17 +65,20 @@ struct TensorPair: Sendable {
     /// Half the widest gap between neighbouring codes: the largest error, as a share of the block's absmax.
     private let halfGap: Double
 
-    init(
-        source: any TensorSource, original: LogicalTensor, model: any TensorSource, tensor: LogicalTensor, bits: BitCheck
-    ) throws(FileError) {
-        self.source = source
+    /// - Parameters:
+    ///   - original: of `source`; `tensor`: of `model`.
+    init(source: Checkpoint, original: LogicalTensor, model: Checkpoint, tensor: LogicalTensor, bits: BitCheck) throws(FileError) {
+        self.source = source.source
         self.original = original
-        self.model = model
+        self.model = model.source
         self.tensor = tensor
         self.bits = bits
-        func open(_ tensor: LogicalTensor, _ source: any TensorSource) throws(FileError) -> Weight? {
-            guard let quantized = tensor.quantized else { return nil }
-            return .quantized(try QuantizedReader(source: source, tensor: quantized))
+        func open(_ tensor: LogicalTensor, _ checkpoint: Checkpoint) throws(FileError) -> Weight? {
+            switch tensor.storage {
+            case .plain: return nil
+            case .quantized(let quantized): return .quantized(try QuantizedReader(source: checkpoint.source, tensor: quantized))
+            case .encoded: return .encoded(try checkpoint.reader(of: tensor, order: .outputsByInputs))
+            }
         }
         originalWeight = try open(original, source)
         weight = try open(tensor, model)
@@ -74,10 +86,11 @@ struct TensorPair: Sendable {
         halfGap = zip(codes, codes.dropFirst()).map { Double($1) - Double($0) }.max().map { $0 / 2 } ?? 0
     }
 
-    var isQuantized: Bool { weight != nil }
+    /// 4-bit in the model.
+    var isQuantized: Bool { reader != nil }
 
     /// Quantized on the way from the source to the model.
-    private var hasBound: Bool { isQuantized && originalWeight == nil && bits != .identity }
+    private var hasBound: Bool { isQuantized && originalReader == nil && bits != .identity }
 
     private var reader: QuantizedReader? { Self.reader(weight) }
     private var originalReader: QuantizedReader? { Self.reader(originalWeight) }
@@ -98,7 +111,7 @@ struct TensorPair: Sendable {
     func chunks(limit: Int) -> [Range<Int>] {
         guard isComparable else { return [0..<tensor.elementCount] }
         let granularity = turned == .inputsByOutputs ? tensor.shape.dimensions[0] : 1
-        let blockSize = Chunks.leastCommonMultiple(reader?.state.blockSize ?? 1, originalReader?.state.blockSize ?? 1)
+        let blockSize = Chunks.leastCommonMultiple(weight?.granularity ?? 1, originalWeight?.granularity ?? 1)
         return Chunks.ranges(
             count: tensor.elementCount, limit: limit * (turned == .inputsByOutputs ? Resources.transposedChunkFactor : 1),
             unit: Chunks.leastCommonMultiple(granularity, blockSize))
@@ -109,9 +122,13 @@ struct TensorPair: Sendable {
 
     func compare(_ range: Range<Int>, scratch: Scratch) throws -> Partial {
         guard isComparable else { return try compareBytes(scratch: scratch) }
-        if originalWeight == nil, bits != .identity {
+        if originalReader == nil, bits != .identity {
             if let reader { return try compareQuantized(reader, range, scratch: scratch) }
-            if original.scalarType == tensor.scalarType, let same = try compareSame(range, scratch: scratch) { return same }
+            if originalWeight == nil, weight == nil, original.scalarType == tensor.scalarType,
+                let same = try compareSame(range, scratch: scratch)
+            {
+                return same
+            }
         }
         return try compareValues(range, scratch: scratch)
     }
@@ -119,7 +136,7 @@ struct TensorPair: Sendable {
     /// A dense source and a 4-bit weight.
     private func compareQuantized(_ reader: QuantizedReader, _ range: Range<Int>, scratch: Scratch) throws -> Partial {
         var partial = Partial()
-        let raw = try readPlain(original, source, range, slot: 3, scratch: scratch)
+        let (raw, type) = try readSource(range, scratch: scratch)
         partial.sourceByteCount = raw.count
         let codes = scratch(2, (range.count + 1) / 2)
         try reader.readCodes(range, into: codes)
@@ -128,9 +145,9 @@ struct TensorPair: Sendable {
         let blocks = QuantizedBlocks(
             codes: UnsafeRawBufferPointer(codes), absmax: absmax[...], quantMap: reader.quantMap, elementCount: range.count,
             blockSize: blockSize)
-        let maxima = partial.statistics.add(reference: RawSpan(_unsafeBytes: raw), of: original.scalarType, actual: blocks)
+        let maxima = partial.statistics.add(reference: RawSpan(_unsafeBytes: raw), of: type, actual: blocks)
         partial.largestBoundShare = largestBoundShare(maxima, stored: absmax)
-        if bits == .conversion { compareConversion(reader, range, raw: raw, codes: codes, scratch: scratch, partial: &partial) }
+        if bits == .conversion { compareConversion(reader, range, raw: raw, type, codes: codes, scratch: scratch, partial: &partial) }
         return partial
     }
 
@@ -154,6 +171,11 @@ struct TensorPair: Sendable {
             let codes = scratch(2, (range.count + 1) / 2)
             try reader.dequantize(range, as: .f32, codes: codes, into: actual)
             if bits != .denseConversion { partial.isEqual = try isSameQuantized(range, codes: codes, scratch: scratch) }
+            if bits == .identity { partial.difference = ElementDifference(takenFrom: reference, actual) }
+        } else if case .encoded(let reader) = weight {
+            try reader.read(
+                range, stored: .init(start: nil, count: 0), spare: scratch(2, 4 * range.count), into: actual.bindMemory(to: Float.self))
+            partial.isEqual = original.typeName == tensor.typeName && hasSameBytes(reference, actual)
             if bits == .identity { partial.difference = ElementDifference(takenFrom: reference, actual) }
         } else {
             let stored = try readPlain(tensor, model, range, slot: 2, scratch: scratch)
@@ -189,6 +211,17 @@ struct TensorPair: Sendable {
 
     // MARK: - Reading
 
+    /// The source's elements: as they are stored, or those of an encoded weight, as float32.
+    private func readSource(_ range: Range<Int>, scratch: Scratch) throws -> (UnsafeRawBufferPointer, ScalarType) {
+        guard case .encoded(let reader) = originalWeight else {
+            return (try readPlain(original, source, range, slot: 3, scratch: scratch), original.scalarType)
+        }
+        let values = scratch(3, 4 * range.count)
+        try reader.read(
+            range, stored: .init(start: nil, count: 0), spare: scratch(5, 4 * range.count), into: values.bindMemory(to: Float.self))
+        return (UnsafeRawBufferPointer(values), .f32)
+    }
+
     /// Fills `floats` with the source's values; returns its raw bytes where it is dense.
     private func readOriginal(
         _ range: Range<Int>, into floats: UnsafeMutableRawBufferPointer, scratch: Scratch, partial: inout Partial
@@ -197,6 +230,11 @@ struct TensorPair: Sendable {
             let codes = scratch(3, (range.count + 1) / 2)
             try originalReader.dequantize(range, as: .f32, codes: codes, into: floats)
             partial.sourceByteCount = codes.count
+            return nil
+        }
+        if case .encoded(let reader) = originalWeight {
+            try reader.read(
+                range, stored: .init(start: nil, count: 0), spare: scratch(3, 4 * range.count), into: floats.bindMemory(to: Float.self))
             return nil
         }
         let raw = try readPlain(original, source, range, slot: 3, scratch: scratch)
@@ -249,7 +287,8 @@ struct TensorPair: Sendable {
 
     /// Quantizes the source's chunk again and compares its codes; the constants are compared once all are there.
     private func compareConversion(
-        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer, codes: UnsafeMutableRawBufferPointer,
+        _ reader: QuantizedReader, _ range: Range<Int>, raw: UnsafeRawBufferPointer, _ type: ScalarType,
+        codes: UnsafeMutableRawBufferPointer,
         scratch: Scratch, partial: inout Partial
     ) {
         let blockSize = reader.state.blockSize
@@ -258,7 +297,7 @@ struct TensorPair: Sendable {
         var packed = MutableRawSpan(_unsafeBytes: again)
         var constants = absmax.mutableSpan
         _ = BlockQuantizer.quantize(
-            RawSpan(_unsafeBytes: raw), of: original.scalarType, as: reader.state.quantType, blockSize: blockSize, packed: &packed,
+            RawSpan(_unsafeBytes: raw), of: type, as: reader.state.quantType, blockSize: blockSize, packed: &packed,
             absmax: &constants)
         partial.isEqual = hasSameBytes(again, codes)
         partial.absmax = absmax

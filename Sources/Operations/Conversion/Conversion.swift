@@ -42,16 +42,18 @@ package struct Conversion: Sendable {
         let writer = try QNFWriter(
             plan: plan.layout, file: file, settings: plan.settingsDocument, lineagePlaceholder: plan.lineage(checksums: nil))
         let run = ConversionRun(plan, writer: writer, resources: resources, allowsNonfinite: allowsNonfinite)
-        let jobs = run.jobs()
+        let jobs = try run.jobs()
         try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }
         try writer.writeFiles()
-        let checksums = try run.checksums.verified()
-        let fingerprint = try writer.finish(states: run.states(), lineage: plan.lineage(checksums: checksums))
+        let checksums = try run.pass.finish()
+        let results = run.results
+        let fingerprint = try writer.finish(states: results.map(\.state), lineage: plan.lineage(checksums: checksums))
         try output.commit([file])
         let quantizedCount = plan.layout.places.count { if case .quantized = $0 { true } else { false } }
         return ConversionReport(
             fingerprint: fingerprint, outputByteCount: try InputFile(path: path).byteCount, quantizedCount: quantizedCount,
-            keptCount: plan.items.count - quantizedCount, narrowing: run.narrowing(), nonfinite: run.nonfinite())
+            keptCount: plan.items.count - quantizedCount, narrowing: results.reduce(NarrowingCounts()) { $0 + $1.narrowing },
+            nonfinite: plan.nonfinite(results))
     }
 }
 
@@ -64,20 +66,17 @@ private final class ConversionRun: Sendable {
         /// Likewise, of constants or a codebook in F32: a NaN among them would spread to whole blocks.
         case copyConstants(from: Int, to: Int, Range<Int>)
         case cast(item: Int, Range<Int>, to: ScalarType)
-        /// Bytes that are only counted: those of transposed weights, whose chunks are no runs of the file, and quant states.
+        case decode(item: Int, Range<Int>, to: ScalarType)
+        /// Bytes of a turned weight, whose chunks are no runs of the file: counted while they are at hand.
         case count(tensor: Int, Range<Int>)
     }
 
-    /// What is found out tensor by tensor.
     private struct Findings {
-        var states: [QuantState?]
+        var results: [TensorResult]
         var collectors: [Int: ConstantsCollector] = [:]
-        var narrowing = NarrowingCounts()
-        /// Position of the first in the order in which the weight is quantized.
-        var nonfinite: [Int: Int] = [:]
     }
 
-    let checksums: SourceChecksums
+    let pass: SourcePass
     private let plan: ConversionPlan
     private let source: any TensorSource
     private let writer: QNFWriter
@@ -92,78 +91,70 @@ private final class ConversionRun: Sendable {
         self.resources = resources
         self.allowsNonfinite = allowsNonfinite
         source = plan.checkpoint.source
-        checksums = SourceChecksums(plan.checkpoint)
+        pass = SourcePass(plan.checkpoint, resources: resources)
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 3)
-        findings = Mutex(Findings(states: Array(repeating: nil, count: plan.items.count)))
+        findings = Mutex(Findings(results: Array(repeating: TensorResult(), count: plan.items.count)))
     }
 
-    func states() -> [QuantState?] { findings.withLock { $0.states } }
-    func narrowing() -> NarrowingCounts { findings.withLock { $0.narrowing } }
-
-    func nonfinite() -> [(name: String, index: Int)] {
-        findings.withLock { $0.nonfinite }.sorted { $0.key < $1.key }.map { item, position in
-            let tensor = plan.items[item].tensor
-            let place = tensor.orientation.place(ofElement: position, in: tensor.shape.dimensions)
-            return (tensor.name, place[0] * tensor.shape.dimensions[1] + place[1])
-        }
-    }
+    /// Of each item of the plan, once all jobs are done.
+    var results: [TensorResult] { findings.withLock { $0.results } }
 
     // MARK: - Planning
 
-    func jobs() -> [Job] {
+    func jobs() throws(FileError) -> [Job] {
         var jobs: [Job] = []
         for (index, item) in plan.items.enumerated() {
             switch (item.step, item.tensor.storage, plan.layout.places[index]) {
-            case (.quantize, .plain(let tensor), .quantized): appendQuantize(index, tensor: tensor, to: &jobs)
+            case (.quantize, _, .quantized): try appendQuantize(index, to: &jobs)
             case (.copyQuantized, .quantized(let quantized), .quantized(let parts)):
                 appendCopies(of: quantized, to: parts, jobs: &jobs)
-                findings.withLock { $0.states[index] = quantized.state }
+                findings.withLock { $0.results[index].state = quantized.state }
             case (.cast(let type), .plain(let tensor), .plain):
                 let ranges = Chunks.ranges(count: source.tensors[tensor].elementCount, limit: resources.chunkElementCount, unit: 1)
                 jobs += ranges.map { .cast(item: index, $0, to: type) }
+            case (.decode(let type), .encoded, .plain):
+                jobs += try ranges(of: item.tensor, unit: 1).map { .decode(item: index, $0, to: type) }
             case (.copy, .plain(let tensor), .plain(let stored)): appendCopy(from: tensor, to: stored, jobs: &jobs)
             default: preconditionFailure("step, storage and place of '\(item.tensor.name)' do not belong together")
             }
         }
-        for tensor in plan.checkpoint.attachments { appendCount(of: tensor, to: &jobs) }
         return jobs
     }
 
-    private func appendQuantize(_ index: Int, tensor: Int, to jobs: inout [Job]) {
-        let reader = WeightReader(source: source, tensor: tensor, orientation: plan.items[index].tensor.orientation)
-        let isTurned = plan.items[index].tensor.orientation == .inputsByOutputs
-        let limit = resources.chunkElementCount * (isTurned ? Resources.transposedChunkFactor : 1)
-        let unit = Chunks.leastCommonMultiple(reader.granularity, plan.settings.blockSize)
-        let ranges = Chunks.ranges(count: source.tensors[tensor].elementCount, limit: limit, unit: unit)
-        jobs += ranges.map { .quantize(item: index, $0) }
-        if isTurned { appendCount(of: tensor, to: &jobs) }
+    /// Chunks of a weight, counted in the order of [out, in].
+    private func ranges(of tensor: LogicalTensor, unit: Int) throws(FileError) -> [Range<Int>] {
+        let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
+        let isTurned = tensor.orientation == .inputsByOutputs
+        let granularity = Chunks.leastCommonMultiple(reader.granularity, isTurned ? max(1, reader.columns) : 1)
+        return Chunks.ranges(
+            count: tensor.elementCount, limit: resources.chunkElementCount * (isTurned ? Resources.transposedChunkFactor : 1),
+            unit: Chunks.leastCommonMultiple(granularity, unit))
+    }
+
+    private func appendQuantize(_ index: Int, to jobs: inout [Job]) throws(FileError) {
+        let tensor = plan.items[index].tensor
+        guard let shape = Shape(tensor.orientation.turned(tensor.shape.dimensions)) else { preconditionFailure("as many elements") }
+        let unit = plan.quantizer.granularity(for: shape, plan.settings)
+        jobs += try ranges(of: tensor, unit: unit).map { .quantize(item: index, $0) }
+        if let stored = tensor.plainIndex, tensor.orientation == .inputsByOutputs {
+            jobs += pass.byteRanges(ofTensor: stored).map { .count(tensor: stored, $0) }
+        }
     }
 
     private func appendCopies(of quantized: QuantizedTensor, to parts: QNFPlan.Parts, jobs: inout [Job]) {
         appendCopy(from: quantized.codes, to: parts.codes, jobs: &jobs)
-        var constants = [(quantized.quantMap, parts.quantMap)]
-        if let nested = quantized.nested, let absmax = parts.nestedAbsmax, let map = parts.nestedQuantMap {
-            appendCopy(from: quantized.absmax, to: parts.absmax, jobs: &jobs)
-            constants += [(nested.absmax, absmax), (nested.quantMap, map)]
-        } else {
-            constants.append((quantized.absmax, parts.absmax))
+        for part in QuantizedTensor.Part.allCases {
+            guard let tensor = quantized.index(of: part), let stored = parts.index(of: part) else { continue }
+            if part == .absmax, quantized.nested != nil {
+                appendCopy(from: tensor, to: stored, jobs: &jobs)
+            } else {
+                jobs += pass.byteRanges(ofTensor: tensor).map { .copyConstants(from: tensor, to: stored, $0) }
+            }
         }
-        for (tensor, stored) in constants {
-            jobs += byteRanges(of: tensor).map { .copyConstants(from: tensor, to: stored, $0) }
-        }
-        appendCount(of: quantized.stateBlob, to: &jobs)
     }
 
     private func appendCopy(from tensor: Int, to stored: Int, jobs: inout [Job]) {
-        jobs += byteRanges(of: tensor).map { .copy(from: tensor, to: stored, $0) }
-    }
-
-    private func appendCount(of tensor: Int, to jobs: inout [Job]) {
-        jobs += byteRanges(of: tensor).map { .count(tensor: tensor, $0) }
-    }
-
-    private func byteRanges(of tensor: Int) -> [Range<Int>] {
-        Chunks.ranges(count: source.tensors[tensor].byteCount, limit: 4 * resources.chunkElementCount, unit: 1)
+        jobs += pass.byteRanges(ofTensor: tensor).map { .copy(from: tensor, to: stored, $0) }
     }
 
     // MARK: - Work
@@ -179,15 +170,14 @@ private final class ConversionRun: Sendable {
             try requireFinite(buffer, ofTensor: tensor, atByteOffset: range.lowerBound)
             try writer.write(buffer, stored: stored, atByteOffset: range.lowerBound)
         case .cast(let item, let range, let type): try cast(item, range, to: type, worker: worker)
+        case .decode(let item, let range, let type): try decode(item, range, to: type, worker: worker)
         case .count(let tensor, let range): _ = try readBytes(of: tensor, range, worker: worker)
         }
     }
 
     private func readBytes(of tensor: Int, _ range: Range<Int>, worker: Int) throws -> UnsafeMutableRawBufferPointer {
         let buffer = scratch.buffer(worker: worker, slot: 0, byteCount: range.count)
-        try source.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
-        checksums.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
-        resources.progress(range.count)
+        try pass.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
         return buffer
     }
 
@@ -199,32 +189,40 @@ private final class ConversionRun: Sendable {
     }
 
     private func quantize(_ index: Int, _ range: Range<Int>, worker: Int) throws {
-        guard case .plain(let tensor) = plan.items[index].tensor.storage, case .quantized(let parts) = plan.layout.places[index] else {
-            preconditionFailure("only a dense weight is quantized")
-        }
-        let info = source.tensors[tensor]
-        let byteCount = range.count * info.scalarType.bitCount / 8
-        let values = scratch.buffer(worker: worker, slot: 0, byteCount: byteCount)
-        let reader = WeightReader(source: source, tensor: tensor, orientation: plan.items[index].tensor.orientation)
-        let isTurned = plan.items[index].tensor.orientation == .inputsByOutputs
-        let spare = isTurned ? scratch.buffer(worker: worker, slot: 1, byteCount: byteCount) : values
-        try reader.read(range, into: values, scratch: spare)
-        if !isTurned {
-            checksums.record(
-                UnsafeRawBufferPointer(values), tensor: tensor, atByteOffset: range.lowerBound * info.scalarType.bitCount / 8)
-            resources.progress(byteCount)
-        }
+        guard case .quantized(let parts) = plan.layout.places[index] else { preconditionFailure("a quantized weight has its parts") }
+        let tensor = plan.items[index].tensor
+        let (values, type) = try readElements(tensor, range, worker: worker)
         let codes = scratch.buffer(worker: worker, slot: 2, byteCount: (range.count + 1) / 2)
         let blockSize = plan.settings.blockSize
         var absmax = [Float](repeating: 0, count: (range.count + blockSize - 1) / blockSize)
         var packed = MutableRawSpan(_unsafeBytes: codes)
         var constants = absmax.mutableSpan
-        let nonfinite = BlockQuantizer.quantize(
-            RawSpan(_unsafeBytes: UnsafeRawBufferPointer(values)), of: info.scalarType, as: plan.settings.quantType, blockSize: blockSize,
-            packed: &packed, absmax: &constants)
+        let nonfinite = plan.quantizer.quantize(
+            RawSpan(_unsafeBytes: values), of: type, elements: range, ofWeight: tensor.name, plan.settings, packed: &packed,
+            absmax: &constants)
         if let nonfinite { try found(nonfinite: range.lowerBound + nonfinite, in: index) }
         try writer.write(UnsafeRawBufferPointer(codes), stored: parts.codes, atByteOffset: range.lowerBound / 2)
-        try collect(absmax, firstBlock: range.lowerBound / plan.settings.blockSize, item: index, parts: parts)
+        try collect(absmax, firstBlock: range.lowerBound / blockSize, item: index, parts: parts)
+    }
+
+    /// Elements of [out, in]: as they are stored, or those of an encoded weight decoded, as float32.
+    private func readElements(
+        _ tensor: LogicalTensor, _ range: Range<Int>, worker: Int
+    ) throws -> (UnsafeRawBufferPointer, ScalarType) {
+        guard let stored = tensor.plainIndex else {
+            let values = scratch.buffer(worker: worker, slot: 0, byteCount: 4 * range.count)
+            let spare = scratch.buffer(worker: worker, slot: 1, byteCount: 4 * range.count)
+            try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
+                .read(range, stored: .init(start: nil, count: 0), spare: spare, into: values.bindMemory(to: Float.self))
+            return (UnsafeRawBufferPointer(values), .f32)
+        }
+        let type = source.tensors[stored].scalarType, size = type.bitCount / 8
+        let values = scratch.buffer(worker: worker, slot: 0, byteCount: range.count * size)
+        let isTurned = tensor.orientation == .inputsByOutputs
+        let spare = isTurned ? scratch.buffer(worker: worker, slot: 1, byteCount: values.count) : values
+        try WeightReader(source: source, tensor: stored, orientation: tensor.orientation).read(range, into: values, scratch: spare)
+        if !isTurned { pass.count(UnsafeRawBufferPointer(values), tensor: stored, atByteOffset: range.lowerBound * size) }
+        return (UnsafeRawBufferPointer(values), type)
     }
 
     private func found(nonfinite position: Int, in index: Int) throws {
@@ -238,7 +236,7 @@ private final class ConversionRun: Sendable {
                     ? "double quantization would spread it to the whole tensor; with `plainConstants` it stays in its block"
                     : "`allowsNonfinite` with `plainConstants` quantizes it all the same, as bitsandbytes does")
         }
-        findings.withLock { $0.nonfinite[index] = min($0.nonfinite[index] ?? .max, position) }
+        findings.withLock { $0.results[index].nonfinite = min($0.results[index].nonfinite ?? .max, position) }
     }
 
     /// Adds the constants of a chunk; with the last one, writes those of the whole tensor.
@@ -254,21 +252,14 @@ private final class ConversionRun: Sendable {
             return complete
         }
         guard let complete else { return }
-        var offset: Float?
-        let codebook = settings.quantType.quantMap.values
-        try writer.write(codebook.indices.map { codebook[$0] }, stored: parts.quantMap)
-        if let nestedAbsmax = parts.nestedAbsmax, let nestedMap = parts.nestedQuantMap {
-            let nested = DoubleQuantization.quantize(complete.span)
-            offset = nested.offset
-            try writer.write(nested.codes, stored: parts.absmax)
-            try writer.write(nested.nestedAbsmax, stored: nestedAbsmax)
-            try writer.write(DynamicMap.values, stored: nestedMap)
-        } else {
-            try writer.write(complete, stored: parts.absmax)
+        let constants = QuantizedConstants(complete, settings)
+        for (part, bytes) in constants.parts {
+            guard let stored = parts.index(of: part) else { preconditionFailure("the plan has a place for '\(part.rawValue)'") }
+            try writer.write(bytes, stored: stored)
         }
         do throws(QuantizationError) {
-            let state = try QuantState(settings: settings, scalarType: scalarType, shape: shape, offset: offset)
-            findings.withLock { $0.states[index] = state }
+            let state = try QuantState(settings: settings, scalarType: scalarType, shape: shape, offset: constants.offset)
+            findings.withLock { $0.results[index].state = state }
         } catch {
             throw FileError(
                 plan.checkpoint.path, at: "tensor '\(plan.items[index].tensor.name)'", error.message,
@@ -287,7 +278,15 @@ private final class ConversionRun: Sendable {
         let wide = scratch.buffer(worker: worker, slot: 2, byteCount: range.count * 4)
         let counts = FloatCast.cast(UnsafeRawBufferPointer(input), from: from, to: type, into: output, widened: wide)
         try writer.write(UnsafeRawBufferPointer(output), stored: stored, atByteOffset: range.lowerBound * newSize)
-        findings.withLock { $0.narrowing = $0.narrowing + counts }
+        findings.withLock { $0.results[index].narrowing = $0.results[index].narrowing + counts }
+    }
+
+    private func decode(_ index: Int, _ range: Range<Int>, to type: ScalarType, worker: Int) throws {
+        guard case .plain(let stored) = plan.layout.places[index] else { preconditionFailure("a decoded weight is dense") }
+        let counts = try DecodedPanel(plan.checkpoint, plan.items[index].tensor, type).write(
+            range, scratch: { scratch.buffer(worker: worker, slot: $0, byteCount: $1) }
+        ) { bytes, offset throws(FileError) in try writer.write(bytes, stored: stored, atByteOffset: offset) }
+        findings.withLock { $0.results[index].narrowing = $0.results[index].narrowing + counts }
     }
 }
 

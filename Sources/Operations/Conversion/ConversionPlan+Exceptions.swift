@@ -96,7 +96,7 @@ extension ConversionPlan.Item {
     var isFourBit: Bool {
         switch step {
         case .quantize, .copyQuantized: true
-        case .copy, .cast: false
+        case .copy, .cast, .decode: false
         }
     }
 }

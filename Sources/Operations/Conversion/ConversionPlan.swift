@@ -16,6 +16,8 @@ package struct ConversionPlan: Sendable {
         case copy
         /// Another float type for a tensor that stays dense.
         case cast(to: ScalarType)
+        /// A weight of another encoding, which becomes dense.
+        case decode(to: ScalarType)
     }
 
     package struct Item: Sendable {
@@ -30,6 +32,7 @@ package struct ConversionPlan: Sendable {
     let layers: FourBitLayers
     package let items: [Item]
     package let settings: QuantizationSettings
+    let quantizer: any WeightQuantizer
     package let layout: QNFPlan
     /// Value of `qnf.settings`.
     package let settingsDocument: JSONValue
@@ -38,11 +41,12 @@ package struct ConversionPlan: Sendable {
 
     /// - Parameters:
     ///   - settings: for what is to be quantized; nil takes the default, or what the source is quantized with.
+    ///   - quantizer: chooses the codes of what is to be quantized.
     ///   - type: for tensors that stay dense and are floats; nil keeps theirs.
     ///   - options: the options given, for the lineage.
     package init(
-        _ checkpoint: Checkpoint, settings requested: QuantizationSettings?, rules: ConversionRules, castingTo type: ScalarType?,
-        toolVersion: String, options: [String]
+        _ checkpoint: Checkpoint, settings requested: QuantizationSettings?, quantizer: any WeightQuantizer = NearestQuantizer(),
+        rules: ConversionRules, castingTo type: ScalarType?, toolVersion: String, options: [String]
     ) throws {
         let settings = try Self.settings(of: checkpoint, requested: requested)
         try Self.checkConvertible(checkpoint)
@@ -64,6 +68,7 @@ package struct ConversionPlan: Sendable {
         self.layers = layers
         self.items = items
         self.settings = settings
+        self.quantizer = quantizer
         self.toolVersion = toolVersion
         self.options = options
         let files = try checkpoint.correctedFiles()
@@ -72,7 +77,7 @@ package struct ConversionPlan: Sendable {
         }
         let transposed = planned.filter { $0.orientation == .inputsByOutputs }.map(\.name).sorted(by: NaturalOrder.precedes)
         settingsDocument = .object([
-            "quantizer": .string("bitsandbytes-0.50-cpu"), "quant_type": .string(settings.quantType.rawValue),
+            "quantizer": .string(quantizer.name), "quant_type": .string(settings.quantType.rawValue),
             "blocksize": .integer(settings.blockSize), "double_quant": .bool(settings.isDoubleQuantized),
             "nested_blocksize": .integer(QuantizationSettings.nestedBlockSize), "transposed": .strings(transposed),
         ])
@@ -92,7 +97,7 @@ package struct ConversionPlan: Sendable {
     func lineage(checksums: [CRC32C]?) -> JSONValue {
         let step: JSONValue = .object([
             "step": .string("to-nf4"), "tool": .string("qconvert \(toolVersion)"), "options": .strings(options),
-            "source": SourceChecksums.lineage(of: checkpoint, checksums: checksums),
+            "source": SourcePass.lineage(of: checkpoint, checksums: checksums),
         ])
         return .array((checkpoint.metadata?.lineage.array ?? []) + [step])
     }
@@ -132,14 +137,21 @@ package struct ConversionPlan: Sendable {
                         + "\(QuantizationSettings.nestedBlockSize)")
             }
             return (.copyQuantized, .quantized(own, scalarType: state.scalarType, shape: state.shape))
-        case .plain(let index):
-            let info = checkpoint.source.tensors[index]
+        case .plain, .encoded:
             if let settings {
-                guard let shape = Shape(tensor.orientation.turned(info.shape.dimensions)) else {
-                    preconditionFailure("a transposed shape has as many elements")
+                guard let shape = Shape(tensor.orientation.turned(tensor.shape.dimensions)) else {
+                    preconditionFailure("a turned shape has as many elements")
                 }
-                return (.quantize, .quantized(settings, scalarType: QuantState.recordedType(of: info.scalarType), shape: shape))
+                return (.quantize, .quantized(settings, scalarType: QuantState.recordedType(of: tensor.scalarType), shape: shape))
             }
+            guard let index = tensor.plainIndex else {
+                let type = type ?? tensor.scalarType
+                guard let info = TensorInfo(name: tensor.name, scalarType: type, shape: tensor.shape) else {
+                    throw OperationError("tensor '\(tensor.name)' of shape \(tensor.shape) is too large as \(type.rawValue)")
+                }
+                return (.decode(to: type), .plain(info))
+            }
+            let info = checkpoint.source.tensors[index]
             guard let type, info.scalarType.isQuantizable, type != info.scalarType,
                 let cast = TensorInfo(name: info.name, scalarType: type, shape: info.shape)
             else { return (.copy, .plain(info)) }

@@ -72,9 +72,9 @@ package struct Export: Sendable {
             writers.append(try SafetensorsWriter(file: file, plan: shard.map(\.info), metadata: metadata))
         }
         let run = ExportRun(plan, writers: writers, resources: resources)
-        let jobs = run.jobs(shards)
+        let jobs = try run.jobs(shards)
         try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }
-        _ = try run.checksums.verified()
+        _ = try run.pass.finish()
         for writer in writers { try writer.finish { _ in metadata } }
         return run.narrowing()
     }
@@ -112,11 +112,9 @@ private final class ExportRun: Sendable {
         case copy(from: Int, shard: Int, to: Int, Range<Int>)
         case cast(from: Int, shard: Int, to: Int, Range<Int>, ScalarType)
         case dequantize(tensor: Int, shard: Int, to: Int, Range<Int>, ScalarType)
-        /// Bytes that are only counted for their checksum: constants, which chunks read piece by piece.
-        case count(tensor: Int, Range<Int>)
     }
 
-    let checksums: SourceChecksums
+    let pass: SourcePass
     private let plan: ExportPlan
     private let source: any TensorSource
     private let writers: [SafetensorsWriter]
@@ -129,7 +127,7 @@ private final class ExportRun: Sendable {
         self.writers = writers
         self.resources = resources
         source = plan.checkpoint.source
-        checksums = SourceChecksums(plan.checkpoint)
+        pass = SourcePass(plan.checkpoint, resources: resources)
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 3)
     }
 
@@ -137,41 +135,33 @@ private final class ExportRun: Sendable {
 
     // MARK: - Planning
 
-    func jobs(_ shards: [[ExportPlan.Output]]) -> [Job] {
+    func jobs(_ shards: [[ExportPlan.Output]]) throws(FileError) -> [Job] {
         var jobs: [Job] = []
-        var counted = Set(source.tensors.indices)
         for (shard, outputs) in shards.enumerated() {
             for (position, output) in outputs.enumerated() {
                 switch output.origin {
                 case .copy(let tensor):
-                    counted.remove(tensor)
-                    jobs += byteRanges(of: tensor).map { .copy(from: tensor, shard: shard, to: position, $0) }
+                    jobs += pass.byteRanges(ofTensor: tensor).map { .copy(from: tensor, shard: shard, to: position, $0) }
                 case .cast(let tensor, let type):
-                    counted.remove(tensor)
                     let ranges = Chunks.ranges(count: output.info.elementCount, limit: resources.chunkElementCount, unit: 1)
                     jobs += ranges.map { .cast(from: tensor, shard: shard, to: position, $0, type) }
                 case .dequantize(let index, let type):
-                    let tensor = plan.checkpoint.tensors[index]
-                    if let codes = tensor.quantized?.codes { counted.remove(codes) }
-                    jobs += ranges(of: tensor).map { .dequantize(tensor: index, shard: shard, to: position, $0, type) }
+                    let ranges = try ranges(of: plan.checkpoint.tensors[index])
+                    jobs += ranges.map { .dequantize(tensor: index, shard: shard, to: position, $0, type) }
                 }
             }
         }
-        for tensor in counted.sorted() { jobs += byteRanges(of: tensor).map { .count(tensor: tensor, $0) } }
         return jobs
     }
 
-    private func byteRanges(of tensor: Int) -> [Range<Int>] {
-        Chunks.ranges(count: source.tensors[tensor].byteCount, limit: 4 * resources.chunkElementCount, unit: 1)
-    }
-
-    /// Chunks of a 4-bit weight, in its quantized order; of a transposed one, whole rows of [out, in].
-    private func ranges(of tensor: LogicalTensor) -> [Range<Int>] {
-        guard let state = tensor.quantized?.state else { preconditionFailure("only a 4-bit weight is dequantized") }
-        let granularity = tensor.orientation == .inputsByOutputs ? state.shape.dimensions[1] : 1
-        let limit = resources.chunkElementCount * (tensor.orientation == .inputsByOutputs ? Resources.transposedChunkFactor : 1)
+    /// Chunks of a weight, in the order of [out, in]; of one that lies the other way, whole rows of that.
+    private func ranges(of tensor: LogicalTensor) throws(FileError) -> [Range<Int>] {
+        let isTurned = tensor.orientation == .inputsByOutputs
+        let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
+        let limit = resources.chunkElementCount * (isTurned ? Resources.transposedChunkFactor : 1)
         return Chunks.ranges(
-            count: state.elementCount, limit: limit, unit: Chunks.leastCommonMultiple(granularity, state.blockSize))
+            count: tensor.elementCount, limit: limit,
+            unit: Chunks.leastCommonMultiple(isTurned ? max(1, reader.columns) : 1, reader.granularity))
     }
 
     // MARK: - Work
@@ -187,15 +177,12 @@ private final class ExportRun: Sendable {
             }
         case .dequantize(let tensor, let shard, let position, let range, let type):
             try dequantize(plan.checkpoint.tensors[tensor], range, to: type, worker: worker, writer: writers[shard], position: position)
-        case .count(let tensor, let range): _ = try readBytes(of: tensor, range, worker: worker)
         }
     }
 
     private func readBytes(of tensor: Int, _ range: Range<Int>, worker: Int) throws -> UnsafeMutableRawBufferPointer {
         let buffer = scratch.buffer(worker: worker, slot: 0, byteCount: range.count)
-        try source.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
-        checksums.record(UnsafeRawBufferPointer(buffer), tensor: tensor, atByteOffset: range.lowerBound)
-        resources.progress(range.count)
+        try pass.read(tensor: tensor, atByteOffset: range.lowerBound, into: buffer)
         return buffer
     }
 
@@ -215,36 +202,24 @@ private final class ExportRun: Sendable {
     private func dequantize(
         _ tensor: LogicalTensor, _ range: Range<Int>, to type: ScalarType, worker: Int, writer: SafetensorsWriter, position: Int
     ) throws {
-        guard let quantized = tensor.quantized else { preconditionFailure("only a 4-bit weight is dequantized") }
+        func write(_ bytes: UnsafeRawBufferPointer, _ offset: Int) throws(FileError) {
+            try writer.write(bytes, tensor: position, atByteOffset: offset)
+        }
+        guard let quantized = tensor.quantized else {
+            let found = try DecodedPanel(plan.checkpoint, tensor, type)
+                .write(range, scratch: { scratch.buffer(worker: worker, slot: $0, byteCount: $1) }, to: write)
+            counts.withLock { $0 = $0 + found }
+            return
+        }
         let reader = try QuantizedReader(source: source, tensor: quantized)
         let size = type.bitCount / 8
         let codes = scratch.buffer(worker: worker, slot: 0, byteCount: (range.count + 1) / 2)
         let values = scratch.buffer(worker: worker, slot: 1, byteCount: range.count * size)
         try reader.dequantize(range, as: type, codes: codes, into: values)
-        checksums.record(UnsafeRawBufferPointer(codes), tensor: quantized.codes, atByteOffset: range.lowerBound / 2)
-        if tensor.orientation == .inputsByOutputs {
-            try writePanel(UnsafeRawBufferPointer(values), of: tensor, range, size, worker: worker, writer: writer, position: position)
-        } else {
-            try writer.write(UnsafeRawBufferPointer(values), tensor: position, atByteOffset: range.lowerBound * size)
-        }
-        resources.progress(codes.count)
-    }
-
-    /// Rows of [out, in] are columns of the stored [in, out]: transposed here, written one segment a row.
-    private func writePanel(
-        _ values: UnsafeRawBufferPointer, of tensor: LogicalTensor, _ range: Range<Int>, _ size: Int, worker: Int,
-        writer: SafetensorsWriter,
-        position: Int
-    ) throws {
-        let (inputs, outputs) = (tensor.shape.dimensions[0], tensor.shape.dimensions[1])
-        let firstColumn = range.lowerBound / inputs
-        let columnCount = range.count / inputs
-        let panel = scratch.buffer(worker: worker, slot: 2, byteCount: values.count)
-        MatrixTransposition.transpose(values, rows: columnCount, columns: inputs, elementByteCount: size, into: panel)
-        let segmentByteCount = columnCount * size
-        for row in 0..<inputs {
-            let segment = UnsafeRawBufferPointer(rebasing: panel[row * segmentByteCount..<(row + 1) * segmentByteCount])
-            try writer.write(segment, tensor: position, atByteOffset: (row * outputs + firstColumn) * size)
-        }
+        pass.count(UnsafeRawBufferPointer(codes), tensor: quantized.codes, atByteOffset: range.lowerBound / 2)
+        guard tensor.orientation == .inputsByOutputs else { return try write(UnsafeRawBufferPointer(values), range.lowerBound * size) }
+        let (outputs, inputs) = tensor.orientation.sizes(of: tensor.shape.dimensions)
+        try PanelWriter(outputs: outputs, inputs: inputs, elementByteCount: size).write(
+            UnsafeRawBufferPointer(values), range, turnedIn: scratch.buffer(worker: worker, slot: 2, byteCount: values.count), to: write)
     }
 }

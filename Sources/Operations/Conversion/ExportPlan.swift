@@ -18,7 +18,7 @@ package struct ExportPlan: Sendable {
         /// Bytes of a stored tensor.
         case copy(Int)
         case cast(Int, to: ScalarType)
-        /// A 4-bit weight (index of the checkpoint's logical tensors).
+        /// A weight of another encoding (index of the checkpoint's logical tensors).
         case dequantize(Int, to: ScalarType)
     }
 
@@ -59,6 +59,9 @@ package struct ExportPlan: Sendable {
                 outputs.append(try Self.dequantized(index, tensor, to: tensor.scalarType))
             case (.quantized, .dense(let type)):
                 outputs.append(try Self.dequantized(index, tensor, to: type ?? tensor.scalarType))
+            case (.encoded, .quantized), (.encoded, .dense(nil)):
+                outputs.append(try Self.dequantized(index, tensor, to: tensor.scalarType))
+            case (.encoded, .dense(let type?)): outputs.append(try Self.dequantized(index, tensor, to: type))
             }
         }
         self.checkpoint = checkpoint

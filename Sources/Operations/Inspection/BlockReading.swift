@@ -3,63 +3,61 @@ import Checkpoints
 import Quantization
 import TensorCore
 
-/// Reads parts of a 4-bit weight by rows and columns.
-///
-/// A `Conv1D` weight is [in, out] by its shape but quantized as [out, in]: its columns are runs of blocks.
+extension ElementReader {
+    /// Elements of a slice of an encoded weight, row by row of the tensor's own shape.
+    ///
+    /// A `Conv1D` weight is [in, out] by its shape but encoded as [out, in]: its columns are runs of elements.
+    func values(of frame: Frame) throws(FileError) -> [Float] {
+        guard tensor.orientation == .inputsByOutputs else {
+            var values: [Float] = []
+            for range in runs(of: frame) { values += try elements(range) }
+            return values
+        }
+        var values = [Float](repeating: 0, count: frame.rows.count * frame.columns.count)
+        for (column, range) in runs(of: frame).enumerated() {
+            for (row, value) in try elements(range).enumerated() { values[row * frame.columns.count + column] = value }
+        }
+        return values
+    }
+
+    /// Elements of a slice that lie one after the other.
+    fileprivate func runs(of frame: Frame) -> [Range<Int>] {
+        let isTurned = tensor.orientation == .inputsByOutputs
+        let (outer, inner) = isTurned ? (frame.columns, frame.rows) : (frame.rows, frame.columns)
+        return outer.map { $0 * columns + inner.lowerBound..<$0 * columns + inner.upperBound }
+    }
+}
+
+/// Takes the blocks of a 4-bit weight apart.
 struct BlockReading {
     private let source: any TensorSource
     private let tensor: QuantizedTensor
-    private let reader: QuantizedReader
     private let orientation: Orientation
+    private let reader: QuantizedReader
+    private let elements: ElementReader
 
-    init(_ source: any TensorSource, _ tensor: QuantizedTensor, orientation: Orientation) throws(FileError) {
-        self.source = source
+    init(_ checkpoint: Checkpoint, _ logical: LogicalTensor, _ tensor: QuantizedTensor) throws(FileError) {
+        source = checkpoint.source
         self.tensor = tensor
-        self.orientation = orientation
+        orientation = logical.orientation
         reader = try QuantizedReader(source: source, tensor: tensor)
+        elements = try checkpoint.reader(of: logical, rounding: .none)
     }
 
     private var columnCount: Int { reader.state.shape.dimensions[1] }
     private var blockSize: Int { reader.state.blockSize }
 
-    /// Elements of a slice, row by row.
-    func values(of frame: Frame) throws(FileError) -> [Float] {
-        guard orientation == .inputsByOutputs else {
-            var values: [Float] = []
-            for range in runs(of: frame) { values += try dequantized(range) }
-            return values
-        }
-        var values = [Float](repeating: 0, count: frame.rows.count * frame.columns.count)
-        for (column, range) in runs(of: frame).enumerated() {
-            for (row, value) in try dequantized(range).enumerated() { values[row * frame.columns.count + column] = value }
-        }
-        return values
-    }
+    func values(of frame: Frame) throws(FileError) -> [Float] { try elements.values(of: frame) }
 
     /// The first blocks that a slice touches, in the order in which they are quantized.
     func firstBlocks(of frame: Frame, limit: Int) throws(FileError) -> [TensorSlice.Block] {
         var numbers: [Int] = []
-        for range in runs(of: frame) where !range.isEmpty && numbers.count < limit {
+        for range in elements.runs(of: frame) where !range.isEmpty && numbers.count < limit {
             for number in range.lowerBound / blockSize...(range.upperBound - 1) / blockSize where numbers.count < limit {
                 if numbers.last != number { numbers.append(number) }
             }
         }
         return try numbers.map { number throws(FileError) in try block(number) }
-    }
-
-    /// Elements of the slice that lie one after the other.
-    private func runs(of frame: Frame) -> [Range<Int>] {
-        let (outer, inner) = orientation == .outputsByInputs ? (frame.rows, frame.columns) : (frame.columns, frame.rows)
-        return outer.map { $0 * columnCount + inner.lowerBound..<$0 * columnCount + inner.upperBound }
-    }
-
-    /// Any range of elements.
-    private func dequantized(_ range: Range<Int>) throws(FileError) -> [Float] {
-        guard !range.isEmpty else { return [] }
-        let start = range.lowerBound / blockSize * blockSize
-        // Up to a byte's end: codes are read in pairs.
-        let end = min((range.upperBound + 1) / 2 * 2, reader.state.elementCount)
-        return Array(try wholeBlocks(start..<end).values[(range.lowerBound - start)..<(range.upperBound - start)])
     }
 
     private func block(_ number: Int) throws(FileError) -> TensorSlice.Block {

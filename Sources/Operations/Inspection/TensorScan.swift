@@ -26,6 +26,8 @@ struct TensorScan: Sendable {
         case integers(ScalarType)
         case complex
         case blocks(QuantizedReader)
+        /// Of another encoding, decoded.
+        case decoded(ElementReader)
         /// 4-bit with a codebook that cannot be.
         case damaged(FileError)
     }
@@ -34,16 +36,24 @@ struct TensorScan: Sendable {
     private let tensor: LogicalTensor
     /// The stored tensor that holds the elements or the codes.
     private let stored: Int
+    /// Of all stored tensors that hold it.
+    private let storedByteCount: Int
     private let kind: Kind
 
     /// Reads the codebooks of a 4-bit tensor.
     init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor) {
         source = checkpoint.source
         self.tensor = tensor
+        storedByteCount = tensor.storedByteCount(in: source)
         switch tensor.storage {
         case .quantized(let quantized):
             stored = quantized.codes
             do throws(FileError) { kind = .blocks(try QuantizedReader(source: checkpoint.source, tensor: quantized)) } catch {
+                kind = .damaged(error)
+            }
+        case .encoded(let encoded):
+            stored = encoded.parts[0]
+            do throws(FileError) { kind = .decoded(try checkpoint.reader(of: tensor, order: .outputsByInputs)) } catch {
                 kind = .damaged(error)
             }
         case .plain(let index):
@@ -63,6 +73,9 @@ struct TensorScan: Sendable {
         switch kind {
         case .complex, .damaged: []
         case .blocks: Chunks.ranges(count: tensor.elementCount, limit: limit, unit: ElementSummary.quantizedRunLength)
+        case .decoded(let reader):
+            Chunks.ranges(
+                count: tensor.elementCount, limit: limit, unit: Chunks.leastCommonMultiple(ElementSummary.runLength, reader.granularity))
         case .floats, .smallFloats, .integers:
             // As many bytes as 2-byte elements of the limit: a worker's share of the second-level cache.
             Chunks.ranges(
@@ -75,7 +88,7 @@ struct TensorScan: Sendable {
     func scan(_ range: Range<Int>, scratch: Scratch) throws -> Partial {
         var partial = Partial()
         switch kind {
-        case .floats, .smallFloats:
+        case .floats, .smallFloats, .decoded:
             let (bytes, type) = try readReals(range, scratch: scratch)
             partial.runs = ElementSummary.runs(of: bytes, type: type)
             partial.byteCount = byteCount(of: range)
@@ -100,7 +113,7 @@ struct TensorScan: Sendable {
     func statistics(of partials: [Partial], row: LayerListing.Row, scratch: Scratch) throws -> TensorStatistics {
         let runs = partials.flatMap(\.runs)
         switch kind {
-        case .floats, .smallFloats:
+        case .floats, .smallFloats, .decoded:
             let summary = Self.total(of: runs)
             let outliers = try countOutliers(summary) { mean, distance in
                 try countOutliers(among: runs, mean: mean, distance: distance, scratch: scratch)
@@ -191,7 +204,7 @@ struct TensorScan: Sendable {
     /// Adds the elements of a chunk; there are none but of real numbers.
     func add(_ range: Range<Int>, to histogram: inout Histogram, scratch: Scratch) throws {
         switch kind {
-        case .floats, .smallFloats:
+        case .floats, .smallFloats, .decoded:
             let (bytes, type) = try readReals(range, scratch: scratch)
             histogram.add(bytes, type: type)
         case .blocks(let reader):
@@ -203,7 +216,11 @@ struct TensorScan: Sendable {
 
     // MARK: - Reading
 
-    private func byteCount(of range: Range<Int>) -> Int { range.count * source.tensors[stored].scalarType.bitCount / 8 }
+    private func byteCount(of range: Range<Int>) -> Int {
+        guard case .decoded = kind else { return range.count * source.tensors[stored].scalarType.bitCount / 8 }
+        func bytes(before element: Int) -> Int { Int(Double(storedByteCount) * Double(element) / Double(tensor.elementCount)) }
+        return bytes(before: range.upperBound) - bytes(before: range.lowerBound)
+    }
 
     private func readBytes(_ range: Range<Int>, scratch: Scratch) throws(FileError) -> UnsafeMutableRawBufferPointer {
         let buffer = scratch(0, byteCount(of: range))
@@ -213,12 +230,21 @@ struct TensorScan: Sendable {
 
     /// Elements as they are stored, or as float32 where the kernels do not read their type.
     private func readReals(_ range: Range<Int>, scratch: Scratch) throws(FileError) -> (bytes: UnsafeRawBufferPointer, type: ScalarType) {
+        if case .decoded(let reader) = kind { return (try decode(range, reader, scratch: scratch), .f32) }
         let bytes = UnsafeRawBufferPointer(try readBytes(range, scratch: scratch))
         guard case .smallFloats(let values) = kind else { return (bytes, tensor.scalarType) }
         let decoded = scratch(1, 4 * range.count)
         SmallFloats.decode(
             bytes, bitCount: tensor.scalarType.bitCount, values: values, into: decoded.bindMemory(to: Float.self))
         return (UnsafeRawBufferPointer(decoded), .f32)
+    }
+
+    private func decode(_ range: Range<Int>, _ reader: ElementReader, scratch: Scratch) throws(FileError) -> UnsafeRawBufferPointer {
+        let unit = reader.granularity, start = range.lowerBound / unit * unit
+        let end = min((range.upperBound + unit - 1) / unit * unit, tensor.elementCount)
+        let values = scratch(1, 4 * (end - start)), spare = scratch(0, 4 * (end - start))
+        try reader.read(start..<end, stored: .init(start: nil, count: 0), spare: spare, into: values.bindMemory(to: Float.self))
+        return UnsafeRawBufferPointer(rebasing: values[4 * (range.lowerBound - start)..<4 * (range.upperBound - start)])
     }
 
     private func readBlocks(

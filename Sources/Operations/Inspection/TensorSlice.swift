@@ -67,9 +67,12 @@ package struct TensorSlice: Sendable {
             values = try Self.read(frame, stored: index, checkpoint.source)
             blocks = []
         case .quantized(let quantized):
-            let reader = try BlockReading(checkpoint.source, quantized, orientation: tensor.orientation)
+            let reader = try BlockReading(checkpoint, tensor, quantized)
             values = .real(try reader.values(of: frame).map(Double.init))
             blocks = try reader.firstBlocks(of: frame, limit: Self.blockCountLimit)
+        case .encoded:
+            values = .real(try checkpoint.reader(of: tensor, rounding: .none).values(of: frame).map(Double.init))
+            blocks = []
         }
     }
 

@@ -25,7 +25,7 @@ extension Merge {
         let image = plan.keepsUndo ? try BaseImage(plan.base) : nil
         let undoName = image.map { UndoFiles.tensorName($0.lastRecord + 1) }
         let step = try step(undoRecord: undoName)
-        let earlier = try MergeLineage.steps(of: MergeRun.readCheckpoint(plan))
+        let earlier = try MergeLineage.steps(of: plan.checkpoint(of: plan.readOrigin))
         let layout = try denseFiles(isFolder: isFolder)
         let placeholder = earlier + [step.document(checksums: nil, report: nil)]
         var files: [OutputFile] = []
@@ -54,7 +54,7 @@ extension Merge {
         let run = MergeRun(
             plan, places: places, sink: DenseSink(writers: writers, places: sinkPlaces), undo: undo, resources: resources)
         let result = try run.run()
-        let checksums = try run.checksums.verified()
+        let checksums = try run.pass.finish()
         let report = report(result)
         let lineage = earlier + [step.document(checksums: checksums, report: report)]
 
@@ -115,7 +115,7 @@ extension Merge {
     // MARK: - Files
 
     private func denseFiles(isFolder: Bool) throws -> [DenseFile] {
-        let infos = plan.items.map(MergeLayout.info)
+        let infos = plan.items.map { MergeLayout.info($0, plan) }
         guard case .export = plan.form else { return try sameFiles(infos) }
         let order = plan.items.indices.sorted { NaturalOrder.precedes(plan.items[$0].name, plan.items[$1].name) }
         var shards: [[Int]] = []
@@ -154,7 +154,7 @@ extension Merge {
     private func denseCompanions(
         _ files: [DenseFile], lineage: [JSONValue], warnings: inout [String]
     ) throws -> [(name: String, bytes: [UInt8])] {
-        let read = MergeRun.readCheckpoint(plan)
+        let read = plan.checkpoint(of: plan.readOrigin)
         var result: [(name: String, bytes: [UInt8])] = [(MergeLineage.fileName, MergeLineage.fileText(lineage))]
         for file in try mergedFiles(
             of: read,

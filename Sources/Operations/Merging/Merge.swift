@@ -103,7 +103,7 @@ package struct Merge: Sendable {
             try undoFile(previous, name: QNFMetadata.filePrefix + file.name, undo, &result)
         }
         try writer.writeFiles()
-        let checksums = try run.checksums.verified()
+        let checksums = try run.pass.finish()
         let undoByteCount = try undo.map {
             try $0.finish(directory(image, headers: header, companions: [], result, checksums: [metadata.checksums]))
         }
@@ -123,7 +123,7 @@ package struct Merge: Sendable {
         _ report: MergeReport, _ result: MergeRun.Result, _ undoByteCount: Int?, _ checksums: [CRC32C],
         warnings: [String] = []
     ) -> MergeOutcome {
-        let read = MergeRun.readCheckpoint(plan)
+        let read = plan.checkpoint(of: plan.readOrigin)
         let included = read.source.tensors.indices.filter { QNFMetadata.isWeight(read.source.tensors[$0].name) }
         let fingerprint = Fingerprint(of: included.map { read.source.tensors[$0] }, checksums: included.map { checksums[$0] })
         return MergeOutcome(

@@ -16,19 +16,14 @@ struct MergeItems {
     private let reference: Checkpoint?
     private let bound: BoundAdapters
     private let biases: MergedBiases
-    /// The adapters as what values are read from.
-    private let origins: [Checkpoint]
 
-    init(base: MergeBase, reference: Checkpoint?, bound: BoundAdapters, biases: MergedBiases) throws(FileError) {
+    init(base: MergeBase, reference: Checkpoint?, bound: BoundAdapters, biases: MergedBiases) {
         self.base = base.checkpoint
         tie = base.description.tie
         headName = base.headName
         self.reference = reference
         self.bound = bound
         self.biases = biases
-        origins = try bound.adapters.map { weighted throws(FileError) in
-            try Checkpoint.adapter(weighted.adapter.source, path: weighted.adapter.path)
-        }
     }
 
     /// Of a model in the form of the base.
@@ -38,11 +33,11 @@ struct MergeItems {
             let outcome = outcome(of: index)
             if let table = outcome?.table { return try resized(tensor, table, outcome?.change, as: tensor.scalarType, previous: tensor) }
             guard let change = outcome?.change else {
-                return Item(name: tensor.name, origin: base, tensor: tensor, previous: tensor, change: nil, outcome: .copy)
+                return Item(name: tensor.name, origin: .base, tensor: tensor, previous: tensor, change: nil, outcome: .copy)
             }
             let original = originals[index]
             return Item(
-                name: tensor.name, origin: original == nil ? base : reference ?? base, tensor: original ?? tensor, previous: tensor,
+                name: tensor.name, origin: original == nil ? .base : .reference, tensor: original ?? tensor, previous: tensor,
                 change: change, outcome: try self.outcome(tensor, in: base))
         }
         if let head = bound.untiedHead, let tie, tie.head == nil {
@@ -52,7 +47,7 @@ struct MergeItems {
             } else {
                 let outcome: MergePlan.Outcome = try head.change == nil ? .copy : renamed(self.outcome(embedding, in: base))
                 items.append(
-                    Item(name: headName, origin: base, tensor: embedding, previous: nil, change: head.change, outcome: outcome))
+                    Item(name: headName, origin: .base, tensor: embedding, previous: nil, change: head.change, outcome: outcome))
             }
         }
         items += try added { $0 } + taskHeads(as: nil)
@@ -60,17 +55,17 @@ struct MergeItems {
             let info = base.source.tensors[index]
             let tensor = LogicalTensor(
                 name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape)
-            items.append(Item(name: info.name, origin: base, tensor: tensor, previous: tensor, change: nil, outcome: .copy))
+            items.append(Item(name: info.name, origin: .base, tensor: tensor, previous: tensor, change: nil, outcome: .copy))
         }
         return items
     }
 
     /// Of a dense model, all of one type.
     func exported(as type: ScalarType) throws -> [Item] {
-        let origin = reference ?? base
-        if reference != nil { _ = try matched(origin) }
+        let source = reference ?? base, origin: MergePlan.Origin = reference == nil ? .base : .reference
+        if reference != nil { _ = try matched(source) }
         let indices = Dictionary(base.tensors.enumerated().map { (ByteKey($1.name), $0) }, uniquingKeysWith: { first, _ in first })
-        var items = try origin.tensors.map { tensor in
+        var items = try source.tensors.map { tensor in
             let outcome = indices[ByteKey(tensor.name)].flatMap(outcome)
             if let table = outcome?.table { return try resized(tensor, table, outcome?.change, as: type, previous: nil) }
             return try exported(tensor, from: origin, name: tensor.name, change: outcome?.change, as: type)
@@ -79,7 +74,7 @@ struct MergeItems {
             let name = base.tensors[tie.embedding].name
             if let table = head.table {
                 items.append(try resized(renamed(base.tensors[tie.embedding]), table, head.change, as: type, previous: nil))
-            } else if let embedding = origin.tensors.first(where: { ByteKey($0.name) == ByteKey(name) }) {
+            } else if let embedding = source.tensors.first(where: { ByteKey($0.name) == ByteKey(name) }) {
                 items.append(try exported(embedding, from: origin, name: headName, change: head.change, as: type))
             } else {
                 preconditionFailure("the reference has every tensor that changes")
@@ -97,11 +92,11 @@ struct MergeItems {
     // MARK: - One item
 
     private func exported(
-        _ tensor: LogicalTensor, from origin: Checkpoint, name: String, change: WeightChange?, as type: ScalarType
+        _ tensor: LogicalTensor, from origin: MergePlan.Origin, name: String, change: WeightChange?, as type: ScalarType
     ) throws -> Item {
         let isFloat = tensor.scalarType.isQuantizable
-        guard isFloat || change == nil else { throw noFloat(tensor, origin) }
-        guard isFloat, tensor.quantized != nil || tensor.scalarType != type || change != nil else {
+        guard isFloat || change == nil else { throw noFloat(tensor, origin == .base ? base : reference ?? base) }
+        guard isFloat, tensor.plainIndex == nil || tensor.scalarType != type || change != nil else {
             return Item(name: name, origin: origin, tensor: tensor, previous: nil, change: nil, outcome: .copy)
         }
         let info = try info(name, type, tensor.shape)
@@ -117,7 +112,7 @@ struct MergeItems {
         let source = LogicalTensor(
             name: tensor.name, storage: .plain(table.tensor.index), scalarType: table.tensor.info.scalarType, shape: shape)
         return Item(
-            name: tensor.name, origin: origins[table.adapter], tensor: source, previous: previous, change: change,
+            name: tensor.name, origin: .adapter(table.adapter), tensor: source, previous: previous, change: change,
             outcome: .dense(try info(tensor.name, type, shape)), remark: "\(table.rowCount) rows")
     }
 
@@ -126,7 +121,7 @@ struct MergeItems {
         try biases.biases.map { bias in
             let info = try info(bias.info.name, type(bias.info.scalarType), bias.info.shape)
             return Item(
-                name: info.name, origin: base, tensor: base.tensors[bias.weight], previous: nil, change: nil,
+                name: info.name, origin: .base, tensor: base.tensors[bias.weight], previous: nil, change: nil,
                 outcome: .added(info, bias.values), remark: "bias added")
         }
     }
@@ -138,7 +133,7 @@ struct MergeItems {
             let source = LogicalTensor(
                 name: head.name, storage: .plain(head.tensor.index), scalarType: info.scalarType, shape: info.shape)
             return Item(
-                name: head.name, origin: origins[head.adapter], tensor: source, previous: nil, change: nil,
+                name: head.name, origin: .adapter(head.adapter), tensor: source, previous: nil, change: nil,
                 outcome: .dense(try self.info(head.name, type ?? info.scalarType, info.shape)), remark: "head of a task")
         }
     }

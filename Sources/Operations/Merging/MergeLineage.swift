@@ -54,7 +54,7 @@ struct MergeStep {
     func document(checksums: [CRC32C]?, report: MergeReport?) -> JSONValue {
         var object = JSONObject([
             "step": .string("merge"), "tool": .string("qmerge \(toolVersion)"), "options": .strings(options),
-            "source": SourceChecksums.lineage(of: MergeRun.readCheckpoint(plan), checksums: checksums),
+            "source": SourcePass.lineage(of: plan.checkpoint(of: plan.readOrigin), checksums: checksums),
         ])
         if let reference = plan.reference, case .qnf = plan.form {
             // Only what the adapters change is read of it: it is told by its files.

@@ -29,10 +29,16 @@ package struct MergePlan: Sendable {
         case added(TensorInfo, [Float])
     }
 
+    /// What the values of a tensor come from.
+    enum Origin: Sendable, Hashable {
+        case base, reference
+        /// By its place among the adapters.
+        case adapter(Int)
+    }
+
     struct Item: Sendable {
         let name: String
-        /// What the values come from.
-        let origin: Checkpoint
+        let origin: Origin
         let tensor: LogicalTensor
         /// The base's tensor of this name; nil of one that the base does not store.
         let previous: LogicalTensor?
@@ -61,6 +67,8 @@ package struct MergePlan: Sendable {
     package let adapters: [WeightedAdapter]
     package let form: Form
     let items: [Item]
+    /// The adapters as checkpoints that values are read from.
+    private let adapterTensors: [Checkpoint]
     /// Whether the output is to hold a record that leads back to the base: only one of its form can.
     package let keepsUndo: Bool
     /// The output head that is one of its own in the merged model: in the base it was the embedding.
@@ -102,7 +110,10 @@ package struct MergePlan: Sendable {
         if bound.untiedHead != nil { changes.append(("tie_word_embeddings", .bool(false))) }
         if let count = bound.vocabularySize { changes.append(("vocab_size", .integer(count))) }
         configChanges = changes
-        let maker = try MergeItems(base: mergeBase, reference: reference, bound: bound, biases: biases)
+        let maker = MergeItems(base: mergeBase, reference: reference, bound: bound, biases: biases)
+        adapterTensors = try bound.adapters.map { weighted throws(FileError) in
+            try Checkpoint.adapter(weighted.adapter.source, path: weighted.adapter.path)
+        }
         switch form {
         case .qnf, .sameFiles:
             self.keepsUndo = keepsUndo
@@ -140,6 +151,21 @@ package struct MergePlan: Sendable {
     /// Bytes that a merge tells `Resources.progress` of, all together.
     package var inputByteCount: Int { base.storedByteCount }
 
+    /// What holds the values of an item.
+    func checkpoint(of origin: Origin) -> Checkpoint {
+        switch origin {
+        case .base: base
+        case .reference: reference ?? base
+        case .adapter(let index): adapterTensors[index]
+        }
+    }
+
+    /// The checkpoint that is read completely, and whose bytes are counted and checked: where a reference becomes a dense
+    /// model, the base itself is not read.
+    var readOrigin: Origin {
+        if case .export = form, reference != nil { .reference } else { .base }
+    }
+
     // MARK: - Checks
 
     private static func check(_ base: Checkpoint, _ form: Form) throws {
@@ -149,6 +175,11 @@ package struct MergePlan: Sendable {
         case .qnf:
             guard base.kind == .qnf else { throw OperationError("\(base.path) is no .qnf, but one is to be written") }
         case .sameFiles:
+            if let tensor = base.tensors.first(where: \.isEncoded) {
+                throw OperationError(
+                    "\(base.path) holds '\(tensor.name)' as \(tensor.typeName), which merged weights are not written in",
+                    hint: "`outputType` f32 writes a dense model")
+            }
             guard base.kind != .bitsandbytes else {
                 throw OperationError(
                     "\(base.path) is a bitsandbytes 4-bit checkpoint, and a merge that can be undone needs a .qnf",

@@ -6,38 +6,33 @@ import Compression
 import Parallelism
 import Quantization
 import Streaming
-import Synchronization
 import TensorCore
 
-/// What the chunks of a dense tensor find, in their order.
-private struct DenseFindings {
-    struct Chunk {
-        var sums = MergeSums()
-        var changedCount = 0
-        var overflowCount = 0
-    }
+/// What a chunk of a dense tensor finds.
+private struct DenseChunk {
+    var sums = MergeSums()
+    var changedCount = 0
+    var overflowCount = 0
 
-    var chunks: [Chunk]
+    init() {}
 
-    /// All chunks together.
-    var total: Chunk {
-        chunks.reduce(into: Chunk()) { total, chunk in
-            total.sums = total.sums + chunk.sums
-            total.changedCount += chunk.changedCount
-            total.overflowCount += chunk.overflowCount
+    init(all chunks: [DenseChunk]) {
+        for chunk in chunks {
+            sums = sums + chunk.sums
+            changedCount += chunk.changedCount
+            overflowCount += chunk.overflowCount
         }
     }
 }
 
 extension MergeRun {
-    /// Elements that go through all steps together: all of their buffers fit into the second-level cache. Divides into
-    /// blocks of any size.
+    /// Elements that go through all steps together, about: all of their buffers fit into the second-level cache.
     private static let tileElementCount = 1 << 15
 
     /// A dense tensor that is being written.
     private struct DenseTensor {
         let item: MergePlan.Item
-        let values: BaseValues
+        let values: ElementReader
         let target: MergeTarget?
         let info: TensorInfo
         let stored: Int
@@ -51,7 +46,7 @@ extension MergeRun {
     /// A tensor that is merged or cast, and stored dense.
     func mergeDense(_ item: MergePlan.Item, as info: TensorInfo, at index: Int, _ result: inout Result) throws {
         guard case .plain(let stored) = places[index] else { preconditionFailure("a dense tensor has one place") }
-        let values = try BaseValues(item.origin, item.tensor, asQuantized: false)
+        let values = try plan.checkpoint(of: item.origin).reader(of: item.tensor)
         let target = try item.change.map { try self.target($0, values: values) }
         let ranges = ranges(of: values)
         if item.isResized { try undoTable(item, &result) }
@@ -60,14 +55,14 @@ extension MergeRun {
         let tensor = DenseTensor(
             item: item, values: values, target: target, info: info, stored: stored, undoing: undoing,
             isSameType: item.previous?.scalarType == info.scalarType && !item.isResized)
-        let findings = Mutex(DenseFindings(chunks: Array(repeating: DenseFindings.Chunk(), count: ranges.count)))
+        let findings = Disjoint(repeating: DenseChunk(), count: ranges.count)
         try resources.pool.forEach(count: undoing.jobCount) { job, worker in
             guard job >= undoing.factorCount else { return try undoing.writeFactor(job) }
             let chunk = job - undoing.factorCount
             let found = try mergeChunk(chunk, ranges[chunk], of: tensor, worker: worker)
-            findings.withLock { $0.chunks[chunk] = found }
+            findings[chunk] = found
         }
-        let total = findings.withLock { $0.total }
+        let total = DenseChunk(all: findings.values)
         if total.overflowCount > 0 { result.overflows.append((item.name, total.overflowCount)) }
         if let undone = undoing.tensor { result.undone.append(undone) }
         guard let change = item.change else { return }
@@ -90,7 +85,7 @@ extension MergeRun {
     /// Of a table that another one takes the place of, all of its bytes are kept.
     private func undoTable(_ item: MergePlan.Item, _ result: inout Result) throws {
         guard let undo, let previous = item.previous else { return }
-        for tensor in previous.quantized?.parts ?? [previous.plainIndex].compactMap({ $0 }) {
+        for tensor in previous.parts {
             let info = plan.base.source.tensors[tensor]
             let ranges = Chunks.ranges(count: info.byteCount, limit: Self.chunkElementCount * max(1, info.scalarType.bitCount / 8), unit: 1)
             let sequence = undo.sequence(count: ranges.count)
@@ -105,15 +100,17 @@ extension MergeRun {
         }
     }
 
-    private func mergeChunk(_ chunk: Int, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws -> DenseFindings.Chunk {
+    private func mergeChunk(_ chunk: Int, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws -> DenseChunk {
         let size = tensor.elementByteCount
         let stored = buffer(.stored, worker: worker, byteCount: tensor.values.storedByteCount(range.count))
         let output = buffer(.output, worker: worker, byteCount: range.count * size)
         // What undoing would find; without it the memory is not touched.
         let found = tensor.undoing.subtracts ? buffer(.found, worker: worker, byteCount: output.count) : output
-        var result = DenseFindings.Chunk()
-        for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.tileElementCount) {
-            let tile = start..<min(start + Self.tileElementCount, range.upperBound)
+        var result = DenseChunk()
+        let unit = tensor.values.granularity
+        let step = max(unit, Self.tileElementCount / unit * unit)
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: step) {
+            let tile = start..<min(start + step, range.upperBound)
             let bytes = (tile.lowerBound - range.lowerBound) * size..<(tile.upperBound - range.lowerBound) * size
             let first = tensor.values.storedByteCount(tile.lowerBound - range.lowerBound)
             let own = UnsafeMutableRawBufferPointer(rebasing: stored[first..<first + tensor.values.storedByteCount(tile.count)])
@@ -135,7 +132,7 @@ extension MergeRun {
 
     private func mergeTile(
         _ range: Range<Int>, of tensor: DenseTensor, stored: UnsafeMutableRawBufferPointer, output: UnsafeMutableRawBufferPointer,
-        found: UnsafeMutableRawBufferPointer, worker: Int, _ result: inout DenseFindings.Chunk
+        found: UnsafeMutableRawBufferPointer, worker: Int, _ result: inout DenseChunk
     ) throws {
         let base = floats(.base, worker: worker, count: range.count), delta = floats(.delta, worker: worker, count: range.count)
         let spare = buffer(.spare, worker: worker, byteCount: max(4 * range.count, stored.count))
@@ -181,7 +178,7 @@ extension MergeRun {
     }
 
     /// What the tensor becomes; of DoRA, after a pass over the base for the lengths of its rows.
-    func target(_ change: WeightChange, values: BaseValues) throws -> MergeTarget {
+    func target(_ change: WeightChange, values: ElementReader) throws -> MergeTarget {
         guard case .rescaled(let term, let magnitude) = change.kind else {
             return try MergeTarget(change, of: plan.adapters, values: values)
         }
@@ -192,7 +189,7 @@ extension MergeRun {
     }
 
     /// Chunks of a tensor: of a fixed size, so that no limit shows in what is written.
-    func ranges(of values: BaseValues) -> [Range<Int>] {
+    func ranges(of values: ElementReader) -> [Range<Int>] {
         let turnsOnWriting = values.tensor.orientation != values.orientation
         let unit = turnsOnWriting ? Chunks.leastCommonMultiple(values.granularity, values.columns) : values.granularity
         return Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
@@ -202,41 +199,36 @@ extension MergeRun {
     private func storedChunk(
         _ item: MergePlan.Item, _ range: Range<Int>, _ stored: UnsafeMutableRawBufferPointer, worker: Int
     ) throws -> UnsafeRawBufferPointer {
-        let isOwn = item.previous != nil || item.name == item.tensor.name
+        let found = UnsafeRawBufferPointer(stored)
         switch item.tensor.storage {
+        case .encoded: return found
         case .quantized(let quantized):
-            if isOwn { record(UnsafeRawBufferPointer(stored), tensor: quantized.codes, atByteOffset: range.lowerBound / 2) }
-            return UnsafeRawBufferPointer(stored)
+            if item.origin == plan.readOrigin { pass.count(found, tensor: quantized.codes, atByteOffset: range.lowerBound / 2) }
+            return found
         case .plain(let tensor):
-            guard item.origin.path != read.path else {
-                let size = item.tensor.scalarType.bitCount / 8
-                if isOwn { record(UnsafeRawBufferPointer(stored), tensor: tensor, atByteOffset: range.lowerBound * size) }
-                return UnsafeRawBufferPointer(stored)
+            guard item.origin != plan.readOrigin else {
+                pass.count(found, tensor: tensor, atByteOffset: range.lowerBound * item.tensor.scalarType.bitCount / 8)
+                return found
             }
             // Values of the reference: the base is read for its checksum, and for what undoing leads back to.
-            guard case .plain(let own)? = item.previous?.storage, !item.isResized else { return UnsafeRawBufferPointer(stored) }
+            guard case .plain(let own)? = item.previous?.storage, !item.isResized else { return found }
             let size = plan.base.source.tensors[own].scalarType.bitCount / 8
             let before = buffer(.stored, worker: worker, byteCount: range.count * size)
-            try plan.base.source.read(tensor: own, atByteOffset: range.lowerBound * size, into: before)
-            record(UnsafeRawBufferPointer(before), tensor: own, atByteOffset: range.lowerBound * size)
+            try pass.read(tensor: own, atByteOffset: range.lowerBound * size, into: before)
             return UnsafeRawBufferPointer(before)
         }
     }
 
-    /// Writes a chunk; of a 4-bit `Conv1D` weight, whose rows are columns of the dense tensor, transposed.
+    /// Writes a chunk; of an encoded `Conv1D` weight, whose rows are columns of the dense tensor, turned.
     private func writeDense(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, of tensor: DenseTensor, worker: Int) throws {
         let (values, size) = (tensor.values, tensor.elementByteCount)
-        guard values.tensor.orientation != values.orientation else {
-            return try sink.write(bytes, stored: tensor.stored, atByteOffset: range.lowerBound * size)
+        func write(_ bytes: UnsafeRawBufferPointer, _ offset: Int) throws(FileError) {
+            try sink.write(bytes, stored: tensor.stored, atByteOffset: offset)
         }
-        let (firstColumn, columnCount) = (range.lowerBound / values.columns, range.count / values.columns)
+        guard values.tensor.orientation != values.orientation else { return try write(bytes, range.lowerBound * size) }
         let panel = buffer(.spare, worker: worker, byteCount: bytes.count)
-        MatrixTransposition.transpose(bytes, rows: columnCount, columns: values.columns, elementByteCount: size, into: panel)
-        let segmentByteCount = columnCount * size
-        for row in 0..<values.columns {
-            let segment = UnsafeRawBufferPointer(rebasing: panel[row * segmentByteCount..<(row + 1) * segmentByteCount])
-            try sink.write(segment, stored: tensor.stored, atByteOffset: (row * values.rows + firstColumn) * size)
-        }
+        try PanelWriter(outputs: values.rows, inputs: values.columns, elementByteCount: size)
+            .write(bytes, range, turnedIn: panel, to: write)
     }
 
     private func overflowCount(_ merged: UnsafeMutableBufferPointer<Float>, base: UnsafeBufferPointer<Float>) -> Int {
@@ -252,12 +244,12 @@ extension MergeRun {
     }
 
     /// Lengths of the rows of [out, in] of base + delta, summed in double precision and in the order of the chunks.
-    private func lengths(_ values: BaseValues, _ factors: DeltaFactors) throws -> [Float] {
+    private func lengths(_ values: ElementReader, _ factors: DeltaFactors) throws -> [Float] {
         let isByInputs = values.orientation == .inputsByOutputs
         let outputs = isByInputs ? values.columns : values.rows
         let unit = Chunks.leastCommonMultiple(values.granularity, values.columns)
         let ranges = Chunks.ranges(count: values.rows * values.columns, limit: Self.chunkElementCount, unit: unit)
-        let partial = Mutex([[Double]](repeating: [], count: ranges.count))
+        let partial = Disjoint<[Double]>(repeating: [], count: ranges.count)
         try resources.pool.forEach(count: ranges.count) { chunk, worker in
             let range = ranges[chunk]
             let stored = buffer(.stored, worker: worker, byteCount: values.storedByteCount(range.count))
@@ -273,9 +265,9 @@ extension MergeRun {
                 let (row, column) = (range.lowerBound + index).quotientAndRemainder(dividingBy: values.columns)
                 sums[isByInputs ? column : row - firstRow] += Double(d[index]) * Double(d[index])
             }
-            partial.withLock { $0[chunk] = sums }
+            partial[chunk] = sums
         }
-        let parts = partial.withLock { $0 }
+        let parts = partial.values
         guard isByInputs else { return parts.joined().map { Float($0.squareRoot()) } }
         var sums = [Double](repeating: 0, count: outputs)
         for part in parts { for index in 0..<outputs { sums[index] += part[index] } }

@@ -7,18 +7,6 @@ import Streaming
 import Synchronization
 import TensorCore
 
-/// The constants of one weight, written by several workers at once, each its own blocks.
-private final class Constants: @unchecked Sendable {
-    let values: UnsafeMutableBufferPointer<Float>
-
-    init(count: Int) {
-        values = .allocate(capacity: count)
-        values.initialize(repeating: 0)
-    }
-
-    deinit { values.deallocate() }
-}
-
 extension MergeRun {
     /// A weight that is merged and quantized again, with the base's own settings.
     ///
@@ -30,12 +18,12 @@ extension MergeRun {
         guard case .quantized(let parts) = places[index], let change = item.change else {
             preconditionFailure("only a changed weight is quantized again")
         }
-        let values = try BaseValues(item.origin, item.tensor, asQuantized: true)
+        let values = try plan.checkpoint(of: item.origin).reader(of: item.tensor, order: .outputsByInputs)
         let target = try target(change, values: values)
         let ranges = quantizedRanges(of: values, state, orientation: item.tensor.orientation)
-        let constants = Constants(count: state.blockCount)
+        let constants = Disjoint<Float>(repeating: 0, count: state.blockCount)
         let changedCount = try writeCodes(item, values, target, state, parts, ranges, constants, &result)
-        let (merged, absmax) = try writeConstants(Array(constants.values), settings, state, parts, item, &result)
+        let (merged, absmax) = try writeConstants(constants.values, settings, state, parts, item, &result)
         result.states[index] = merged
         if let previous = item.previous { try undoState(of: previous, merged, &result) }
         guard measures else { return }
@@ -46,7 +34,7 @@ extension MergeRun {
     }
 
     /// The same chunks whether values come from the base or from a reference.
-    private func quantizedRanges(of values: BaseValues, _ state: QuantState, orientation: Orientation) -> [Range<Int>] {
+    private func quantizedRanges(of values: ElementReader, _ state: QuantState, orientation: Orientation) -> [Range<Int>] {
         let granularity = orientation == .inputsByOutputs ? values.columns : 1
         let unit = Chunks.leastCommonMultiple(granularity, state.blockSize)
         return Chunks.ranges(count: state.elementCount, limit: Self.chunkElementCount, unit: unit)
@@ -54,19 +42,19 @@ extension MergeRun {
 
     /// Returns the number of codes that changed.
     private func writeCodes(
-        _ item: MergePlan.Item, _ values: BaseValues, _ target: MergeTarget, _ state: QuantState, _ parts: QNFPlan.Parts,
-        _ ranges: [Range<Int>], _ constants: Constants, _ result: inout Result
+        _ item: MergePlan.Item, _ values: ElementReader, _ target: MergeTarget, _ state: QuantState, _ parts: QNFPlan.Parts,
+        _ ranges: [Range<Int>], _ constants: Disjoint<Float>, _ result: inout Result
     ) throws -> Int {
         let previous = item.previous?.quantized
         let sequence = previous == nil ? nil : undo?.sequence(count: ranges.count)
         let changedCount = Atomic<Int>(0)
         try resources.pool.forEach(count: ranges.count) { chunk, worker in
             let range = ranges[chunk]
-            try fill(item, values, target, range, worker: worker, isRecorded: true)
+            try fill(item, values, target, range, worker: worker)
             let codes = buffer(.output, worker: worker, byteCount: (range.count + 1) / 2)
             let blocks = range.lowerBound / state.blockSize..<(range.upperBound + state.blockSize - 1) / state.blockSize
             var packed = MutableRawSpan(_unsafeBytes: codes)
-            var absmax = MutableSpan(_unsafeElements: UnsafeMutableBufferPointer(rebasing: constants.values[blocks]))
+            var absmax = MutableSpan(_unsafeElements: constants[blocks])
             let sums = UnsafeRawBufferPointer(floats(.target, worker: worker, count: range.count))
             let nonfinite = BlockQuantizer.quantize(
                 RawSpan(_unsafeBytes: sums), of: .f32, as: state.quantType, blockSize: state.blockSize, packed: &packed, absmax: &absmax)
@@ -95,14 +83,14 @@ extension MergeRun {
 
     /// Fills the worker's buffers `base`, `delta` and `target`.
     private func fill(
-        _ item: MergePlan.Item, _ values: BaseValues, _ target: MergeTarget, _ range: Range<Int>, worker: Int, isRecorded: Bool
+        _ item: MergePlan.Item, _ values: ElementReader, _ target: MergeTarget, _ range: Range<Int>, worker: Int
     ) throws {
         let stored = buffer(.stored, worker: worker, byteCount: values.storedByteCount(range.count))
         let spare = buffer(.spare, worker: worker, byteCount: max(4 * range.count, stored.count))
         let base = floats(.base, worker: worker, count: range.count)
         try values.read(range, stored: stored, spare: spare, into: base)
-        if isRecorded, item.previous != nil, item.origin.path == plan.base.path, let quantized = item.tensor.quantized {
-            record(UnsafeRawBufferPointer(stored), tensor: quantized.codes, atByteOffset: range.lowerBound / 2)
+        if item.origin == plan.readOrigin, let quantized = item.tensor.quantized {
+            pass.count(UnsafeRawBufferPointer(stored), tensor: quantized.codes, atByteOffset: range.lowerBound / 2)
         }
         try target.fill(
             range, base: UnsafeBufferPointer(base), delta: floats(.delta, worker: worker, count: range.count),
@@ -114,10 +102,7 @@ extension MergeRun {
         _ item: MergePlan.Item, _ previous: QuantizedTensor, _ range: Range<Int>, worker: Int
     ) throws -> UnsafeRawBufferPointer {
         let codes = buffer(.stored, worker: worker, byteCount: (range.count + 1) / 2)
-        if item.origin.path != plan.base.path {
-            try plan.base.source.read(tensor: previous.codes, atByteOffset: range.lowerBound / 2, into: codes)
-            record(UnsafeRawBufferPointer(codes), tensor: previous.codes, atByteOffset: range.lowerBound / 2)
-        }
+        if item.origin != .base { try pass.read(tensor: previous.codes, atByteOffset: range.lowerBound / 2, into: codes) }
         return UnsafeRawBufferPointer(codes)
     }
 
@@ -126,43 +111,21 @@ extension MergeRun {
         _ absmax: [Float], _ settings: QuantizationSettings, _ state: QuantState, _ parts: QNFPlan.Parts, _ item: MergePlan.Item,
         _ result: inout Result
     ) throws -> (QuantState, [Float]) {
-        func bytes(_ values: [Float]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
-        let codebook = settings.quantType.quantMap.values
-        var written: [(stored: Int, previous: Int?, bytes: [UInt8])] = []
-        let previous = item.previous?.quantized
-        written.append((parts.quantMap, previous?.quantMap, bytes(codebook.indices.map { codebook[$0] })))
-        var offset: Float?
-        var doubly: NestedAbsmax?
-        if let nestedAbsmax = parts.nestedAbsmax, let nestedMap = parts.nestedQuantMap {
-            let nested = DoubleQuantization.quantize(absmax.span)
-            offset = nested.offset
-            doubly = nested
-            written.append((parts.absmax, previous?.absmax, nested.codes))
-            written.append((nestedAbsmax, previous?.nested?.absmax, bytes(nested.nestedAbsmax)))
-            written.append((nestedMap, previous?.nested?.quantMap, bytes(DynamicMap.values)))
-        } else {
-            written.append((parts.absmax, previous?.absmax, bytes(absmax)))
-        }
-        for part in written {
-            try sink.write(part.bytes, stored: part.stored)
-            if let tensor = part.previous { try undoDifference(ofStored: tensor, written: part.bytes, &result) }
+        let constants = QuantizedConstants(absmax, settings)
+        for (part, bytes) in constants.parts {
+            guard let stored = parts.index(of: part) else { preconditionFailure("the plan has a place for '\(part.rawValue)'") }
+            try sink.write(bytes, stored: stored)
+            if let tensor = item.previous?.quantized?.index(of: part) { try undoDifference(ofStored: tensor, written: bytes, &result) }
         }
         func made(_ type: ScalarType) throws(FileError) -> QuantState {
             do throws(QuantizationError) {
-                return try QuantState(settings: settings, scalarType: type, shape: state.shape, offset: offset)
+                return try QuantState(settings: settings, scalarType: type, shape: state.shape, offset: constants.offset)
             } catch {
                 throw FileError(plan.base.path, at: "tensor '\(item.name)'", "merged: \(error.message)")
             }
         }
         let merged = try made(state.scalarType)
-        var restored = absmax
-        if let doubly, let nested = merged.nested {
-            let map = DynamicMap.values
-            var span = restored.mutableSpan
-            DoubleQuantization.dequantize(
-                doubly.codes.span.bytes, firstBlock: 0, nestedAbsmax: doubly.nestedAbsmax.span, map: map.span, nested: nested,
-                into: &span)
-        }
+        let restored = constants.restored(merged)
         // Read back as what the base was, the largest of a block would be infinite: as float32, like all that PEFT merges.
         return (Self.fits(restored, merged.scalarType) ? merged : try made(.f32), restored)
     }
@@ -178,15 +141,15 @@ extension MergeRun {
 
     /// Reads the merged weight back, as whoever opens it will, and compares it with the base.
     private func measure(
-        _ item: MergePlan.Item, _ values: BaseValues, _ target: MergeTarget, _ merged: QuantState, _ parts: QNFPlan.Parts,
+        _ item: MergePlan.Item, _ values: ElementReader, _ target: MergeTarget, _ merged: QuantState, _ parts: QNFPlan.Parts,
         _ ranges: [Range<Int>], _ absmax: [Float]
     ) throws -> MergeSums {
         let hasEvenRows = (merged.shape.dimensions.last ?? 0) % 2 == 0
         let quantMap = hasEvenRows ? merged.quantType.quantMap.decodingMap(for: merged.quantType) : merged.quantType.quantMap
-        let chunks = Mutex([MergeSums](repeating: MergeSums(), count: ranges.count))
+        let chunks = Disjoint(repeating: MergeSums(), count: ranges.count)
         try resources.pool.forEach(count: ranges.count) { chunk, worker in
             let range = ranges[chunk]
-            try fill(item, values, target, range, worker: worker, isRecorded: false)
+            try fill(item, values, target, range, worker: worker)
             let codes = buffer(.output, worker: worker, byteCount: (range.count + 1) / 2)
             try sink.read(stored: parts.codes, atByteOffset: range.lowerBound / 2, into: codes)
             let blocks = range.lowerBound / merged.blockSize..<(range.upperBound + merged.blockSize - 1) / merged.blockSize
@@ -203,15 +166,15 @@ extension MergeRun {
             let sums = MergeSums(
                 ofFinite: UnsafeBufferPointer(floats(.base, worker: worker, count: range.count)),
                 delta: UnsafeBufferPointer(floats(.delta, worker: worker, count: range.count)), merged: UnsafeBufferPointer(result))
-            chunks.withLock { $0[chunk] = sums }
+            chunks[chunk] = sums
         }
-        return chunks.withLock { $0.reduce(MergeSums(), +) }
+        return chunks.values.reduce(MergeSums(), +)
     }
 
     private func notFinite(_ item: MergePlan.Item, element: Int) -> FileError {
         let columns = item.tensor.shape.dimensions.last ?? 1
         return FileError(
-            item.origin.path, at: "tensor '\(item.name)'",
+            plan.checkpoint(of: item.origin).path, at: "tensor '\(item.name)'",
             "merged element \(element) (row \(element / max(1, columns)) as it is quantized) is not a finite number",
             hint: "base or adapter hold values that are too large; `IntegrityCheck` and `AdapterListing` say where")
     }

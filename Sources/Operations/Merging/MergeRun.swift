@@ -43,7 +43,8 @@ struct MergeRun: Sendable {
     let resources: Resources
     /// Whether deltas are measured in what was written; a comparison needs no report.
     let measures: Bool
-    let checksums: SourceChecksums
+    /// Over the checkpoint that is read completely.
+    let pass: SourcePass
     let scratch: ScratchMemory
 
     init(
@@ -56,18 +57,9 @@ struct MergeRun: Sendable {
         self.undo = undo
         self.resources = resources
         self.measures = measures
-        // With a dense output of the reference the base itself is not read.
-        checksums = SourceChecksums(Self.readCheckpoint(plan))
+        pass = SourcePass(plan.checkpoint(of: plan.readOrigin), resources: resources)
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: Slot.allCases.count)
     }
-
-    /// The checkpoint that is read completely.
-    static func readCheckpoint(_ plan: MergePlan) -> Checkpoint {
-        if case .export = plan.form { plan.reference ?? plan.base } else { plan.base }
-    }
-
-    /// The checkpoint that is read completely, and whose bytes are counted and checked.
-    var read: Checkpoint { Self.readCheckpoint(plan) }
 
     func run() throws -> Result {
         var result = Result(states: Array(repeating: nil, count: plan.items.count))
@@ -96,74 +88,41 @@ struct MergeRun: Sendable {
 
     private struct Copy {
         let tensor: Int
-        /// Nil for bytes that are only counted for their checksum.
-        let stored: Int?
+        let stored: Int
         let range: Range<Int>
-        /// A second copy of a tensor that is read elsewhere, too.
-        let isRecorded: Bool
     }
 
-    /// Copies what no adapter touches, and reads what only has to be checked.
+    /// Copies what no adapter touches.
     private func copyUnchanged(_ result: inout Result) throws {
         var copies: [Copy] = []
-        var counted = Set(read.source.tensors.indices)
         for (index, item) in plan.items.enumerated() {
-            // An output head of its own begins as a second copy of the embedding.
-            let isSecond = item.previous == nil && item.name != item.tensor.name
+            guard case .copy = item.outcome else { continue }
             for (tensor, stored) in pairs(item, places[index]) {
-                copies += byteRanges(of: tensor).map { Copy(tensor: tensor, stored: stored, range: $0, isRecorded: !isSecond) }
-                if !isSecond { counted.remove(tensor) }
+                copies += pass.byteRanges(ofTensor: tensor, limit: 1 << 20).map { Copy(tensor: tensor, stored: stored, range: $0) }
             }
-            switch (item.outcome, item.tensor.storage) {
-            case (.copy, .quantized(let quantized)):
-                result.states[index] = quantized.state
-                if let previous = item.previous { try undoState(of: previous, quantized.state, &result) }
-            case (.dense, .plain(let tensor)) where item.origin.path == read.path && !isSecond: counted.remove(tensor)
-            case (.dense, .quantized(let quantized)) where !isSecond: counted.remove(quantized.codes)
-            case (.quantized, _):
-                if let previous = item.previous?.quantized { counted.remove(previous.codes) }
-            default: break
-            }
-            // Merged from the reference: the base's own tensor is read beside it.
-            if case .dense = item.outcome, !item.isResized, case .plain(let tensor)? = item.previous?.storage { counted.remove(tensor) }
-        }
-        for tensor in counted.sorted() {
-            copies += byteRanges(of: tensor).map { Copy(tensor: tensor, stored: nil, range: $0, isRecorded: true) }
+            guard let quantized = item.tensor.quantized else { continue }
+            result.states[index] = quantized.state
+            if let previous = item.previous { try undoState(of: previous, quantized.state, &result) }
         }
         try resources.pool.forEach(count: copies.count) { index, worker in
             let copy = copies[index]
             let bytes = buffer(.stored, worker: worker, byteCount: copy.range.count)
-            try read.source.read(tensor: copy.tensor, atByteOffset: copy.range.lowerBound, into: bytes)
-            if copy.isRecorded { record(UnsafeRawBufferPointer(bytes), tensor: copy.tensor, atByteOffset: copy.range.lowerBound) }
-            if let stored = copy.stored {
-                try sink.write(UnsafeRawBufferPointer(bytes), stored: stored, atByteOffset: copy.range.lowerBound)
-            }
+            try pass.read(tensor: copy.tensor, atByteOffset: copy.range.lowerBound, into: bytes)
+            try sink.write(UnsafeRawBufferPointer(bytes), stored: copy.stored, atByteOffset: copy.range.lowerBound)
         }
     }
 
     /// Stored tensors of an item that is copied, each with where it goes; the quant state is written with the header.
     private func pairs(_ item: MergePlan.Item, _ place: QNFPlan.Place) -> [(Int, Int)] {
-        guard case .copy = item.outcome else { return [] }
         switch (item.tensor.storage, place) {
         case (.plain(let tensor), .plain(let stored)): return [(tensor, stored)]
         case (.quantized(let quantized), .quantized(let parts)):
-            var pairs = [(quantized.codes, parts.codes), (quantized.absmax, parts.absmax), (quantized.quantMap, parts.quantMap)]
-            if let nested = quantized.nested, let absmax = parts.nestedAbsmax, let map = parts.nestedQuantMap {
-                pairs += [(nested.absmax, absmax), (nested.quantMap, map)]
-            }
-            return pairs
+            return [(quantized.codes, parts.codes)]
+                + QuantizedTensor.Part.allCases.compactMap { part in
+                    quantized.index(of: part).flatMap { tensor in parts.index(of: part).map { (tensor, $0) } }
+                }
         default: preconditionFailure("storage and place of '\(item.name)' do not belong together")
         }
-    }
-
-    private func byteRanges(of tensor: Int) -> [Range<Int>] {
-        Chunks.ranges(count: read.source.tensors[tensor].byteCount, limit: 1 << 20, unit: 1)
-    }
-
-    /// Counts bytes of the checkpoint that is read completely.
-    func record(_ bytes: UnsafeRawBufferPointer, tensor: Int, atByteOffset offset: Int) {
-        checksums.record(bytes, tensor: tensor, atByteOffset: offset)
-        resources.progress(bytes.count)
     }
 
     // MARK: - Undoing

@@ -22,7 +22,7 @@ struct MergeTarget: Sendable {
     private let content: Content
     private let columns: Int
 
-    init(_ change: WeightChange, of adapters: [WeightedAdapter], values: BaseValues) throws {
+    init(_ change: WeightChange, of adapters: [WeightedAdapter], values: ElementReader) throws {
         columns = values.columns
         switch change.kind {
         case .lowRank(let terms):

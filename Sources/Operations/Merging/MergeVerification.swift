@@ -56,14 +56,14 @@ package struct MergeVerification: Sendable {
             guard case .quantized(let parts) = place, let state else { continue }
             try sink.compare(Array(state.jsonText.utf8), withState: parts.stateBlob)
         }
-        _ = try run.checksums.verified()
+        _ = try run.pass.finish()
         return sink.report(isIgnored: { UndoFiles.number(of: $0) != nil || $0.hasPrefix(QNFMetadata.filePrefix) })
     }
 
     /// What a merge would store, undo records left out; of a .qnf the quant states come last.
     private func expected() throws -> ([TensorInfo], [QNFPlan.Place]) {
         guard case .qnf = plan.form else {
-            return (plan.items.map(MergeLayout.info), plan.items.indices.map { .plain($0) })
+            return (plan.items.map { MergeLayout.info($0, plan) }, plan.items.indices.map { .plain($0) })
         }
         let layout = try MergeLayout.qnf(plan, files: [], undoRecord: nil)
         return (layout.stored, layout.places)

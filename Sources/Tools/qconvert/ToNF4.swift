@@ -125,7 +125,7 @@ extension ConversionPlan.Step {
         case .quantize: "quantize"
         case .copyQuantized: "copy 4-bit"
         case .copy: "keep"
-        case .cast(let type): "to \(type.rawValue)"
+        case .cast(let type), .decode(let type): "to \(type.rawValue)"
         }
     }
 }

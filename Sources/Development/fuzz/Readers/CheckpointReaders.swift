@@ -95,6 +95,9 @@ extension Reader {
                 case .quantized(let parts):
                     for index in parts.parts { require(stored.insert(index).inserted, "a stored tensor belongs to one weight") }
                     try expand(parts, of: checkpoint)
+                case .encoded(let encoded):
+                    for index in encoded.parts { require(stored.insert(index).inserted, "a stored tensor belongs to one weight") }
+                    if tensor.elementCount <= 1 << 16 { _ = try checkpoint.reader(of: tensor).allElements() }
                 }
             }
             // Companion files and undo records.

@@ -1,0 +1,41 @@
+import ByteIO
+import Checkpoints
+import Streaming
+import TensorCore
+
+/// Writes a weight of any encoding dense, chunk by chunk.
+struct DecodedPanel {
+    private let reader: ElementReader
+    private let type: ScalarType
+
+    init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor, _ type: ScalarType) throws(FileError) {
+        reader = try checkpoint.reader(of: tensor, order: .outputsByInputs, rounding: .none)
+        self.type = type
+    }
+
+    /// - Parameters:
+    ///   - range: elements of [out, in]; whole rows where the weight lies the other way.
+    ///   - scratch: memory of the calling worker, by slot and bytes; three slots are used.
+    ///   - write: takes bytes of the dense tensor and where in it they go.
+    /// - Returns: what the type could not hold.
+    func write(
+        _ range: Range<Int>, scratch: (Int, Int) -> UnsafeMutableRawBufferPointer,
+        to write: (UnsafeRawBufferPointer, Int) throws(FileError) -> Void
+    ) throws(FileError) -> NarrowingCounts {
+        let values = scratch(0, 4 * range.count), spare = scratch(1, 4 * range.count)
+        try reader.read(range, stored: .init(start: nil, count: 0), spare: spare, into: values.bindMemory(to: Float.self))
+        let size = type.bitCount / 8
+        let output = UnsafeMutableRawBufferPointer(rebasing: spare[..<(range.count * size)])
+        let counts = FloatCast.cast(
+            UnsafeRawBufferPointer(values), from: .f32, to: type, into: output, widened: scratch(2, 4 * range.count))
+        guard reader.tensor.orientation == .inputsByOutputs else {
+            try write(UnsafeRawBufferPointer(output), range.lowerBound * size)
+            return counts
+        }
+        try PanelWriter(outputs: reader.rows, inputs: reader.columns, elementByteCount: size)
+            .write(
+                UnsafeRawBufferPointer(output), range, turnedIn: UnsafeMutableRawBufferPointer(rebasing: values[..<output.count]), to: write
+            )
+        return counts
+    }
+}

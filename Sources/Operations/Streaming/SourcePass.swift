@@ -1,0 +1,96 @@
+package import ByteIO
+package import Checkpoints
+package import JSONText
+import Parallelism
+import TensorCore
+
+/// The one pass over a source: what is read of it is counted, and what nobody needed is read at the end.
+///
+/// So every stored tensor is read completely and once, however the work is cut, and its checksum can be compared with the one that
+/// the source keeps and told in the lineage. Pieces that are read again (by a second look at a weight) count once.
+package struct SourcePass: Sendable {
+    package let checkpoint: Checkpoint
+    private let table: ChecksumTable
+    private let resources: Resources
+
+    package init(_ checkpoint: Checkpoint, resources: Resources) {
+        self.checkpoint = checkpoint
+        self.resources = resources
+        table = ChecksumTable(tensorCount: checkpoint.source.tensors.count)
+    }
+
+    /// Counts bytes of a stored tensor that came by, from byte `offset` of it on.
+    package func count(_ bytes: UnsafeRawBufferPointer, tensor index: Int, atByteOffset offset: Int) {
+        if table.recordOnce(bytes, tensor: index, atByteOffset: offset) { resources.progress(bytes.count) }
+    }
+
+    /// Fills `buffer` with bytes of a stored tensor from byte `offset` of it on, and counts them.
+    package func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        try checkpoint.source.read(tensor: index, atByteOffset: offset, into: buffer)
+        count(UnsafeRawBufferPointer(buffer), tensor: index, atByteOffset: offset)
+    }
+
+    /// Pieces of a stored tensor as they are read for their bytes alone.
+    ///
+    /// - Parameter limit: bytes of one; nil for what the resources allow.
+    package func byteRanges(ofTensor index: Int, limit: Int? = nil) -> [Range<Int>] {
+        Chunks.ranges(count: checkpoint.source.tensors[index].byteCount, limit: limit ?? 4 * resources.chunkElementCount, unit: 1)
+    }
+
+    /// Reads what was not read yet; returns the checksum of every stored tensor. One that differs from the stored one is an error.
+    package func finish() throws -> [CRC32C] {
+        try readRest()
+        let source = checkpoint.source
+        var result: [CRC32C] = []
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { buffer.deallocate() }
+        for (index, info) in source.tensors.enumerated() {
+            guard let computed = table.checksum(ofTensor: index, byteCount: info.byteCount) else {
+                throw FileError(checkpoint.path, at: "tensor '\(info.name)'", "gave other bytes when it was read again")
+            }
+            if let stored = checkpoint.storedChecksum(ofTensor: index), stored != computed {
+                throw FileError(
+                    checkpoint.path, at: "tensor '\(info.name)'", "its checksum is \(computed), but the file says \(stored)",
+                    hint: "the file is damaged; fetch it again")
+            }
+            try source.verifyPartChecksums(ofTensor: index, buffer: buffer)
+            result.append(computed)
+        }
+        return result
+    }
+
+    private func readRest() throws {
+        var jobs: [(tensor: Int, range: Range<Int>)] = []
+        for (index, info) in checkpoint.source.tensors.enumerated() {
+            guard table.checksum(ofTensor: index, byteCount: info.byteCount) == nil else { continue }
+            table.reset(index)
+            jobs += byteRanges(ofTensor: index).map { (tensor: index, range: $0) }
+        }
+        guard !jobs.isEmpty else { return }
+        let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 1)
+        try resources.pool.forEach(count: jobs.count) { number, worker in
+            let (tensor, range) = jobs[number]
+            try read(
+                tensor: tensor, atByteOffset: range.lowerBound, into: scratch.buffer(worker: worker, slot: 0, byteCount: range.count))
+        }
+    }
+
+    /// What the lineage says of a source: kind, fingerprint, and each file with its size and the fingerprint of what it holds.
+    package static func lineage(of checkpoint: Checkpoint, checksums: [CRC32C]?) -> JSONValue {
+        let source = checkpoint.source
+        func fingerprint(_ isIncluded: (Int) -> Bool) -> String {
+            guard let checksums else { return "sha256:" + String(repeating: "0", count: 64) }
+            let included = source.tensors.indices.filter { isIncluded($0) && QNFMetadata.isWeight(source.tensors[$0].name) }
+            return Fingerprint(of: included.map { source.tensors[$0] }, checksums: included.map { checksums[$0] }).description
+        }
+        let files = source.files.enumerated().map { number, file -> JSONValue in
+            .object([
+                "name": .string(file.name), "bytes": .integer(file.byteCount),
+                "fingerprint": .string(fingerprint { source.fileIndex(ofTensor: $0) == number }),
+            ])
+        }
+        return .object([
+            "kind": .string(checkpoint.kind.rawValue), "fingerprint": .string(fingerprint { _ in true }), "files": .array(files),
+        ])
+    }
+}
