@@ -48,6 +48,16 @@ import Testing
         #expect(process.errors.contains(" tokens read in") && !process.output.isEmpty)
     }
 
+    /// What the template refuses is told and forgotten, too.
+    @Test func aMessageThatTheTemplateRefusesIsToldAlone() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write(
+            "{% if messages | length > 1 %}{{ raise_exception('no more') }}{% endif %}{{ messages[0].content }}", to: "once.jinja")
+        let process = try Self.chat(["Hello", "again", "/reset", "Hello"], ["--template", path])
+        #expect(process.errors.split(separator: "says: no more\n", omittingEmptySubsequences: false).count == 2, "\(process.errors)")
+        #expect(process.errors.split(separator: " tokens read in", omittingEmptySubsequences: false).count == 3, "\(process.errors)")
+    }
+
     @Test func adaptersOfOneNameGoByTheirPaths() throws {
         let sample = Fixture.sample("adapters/llama-instructions")
         let process = try Self.chat(

@@ -4,10 +4,10 @@ import Glibc
 import JSONText
 import TestSupport
 import Testing
+
 @testable import qinspect
 @testable import qrun
 @testable import qtrain
-
 
 /// How prompts are written: by which template, with what, and how that can be seen.
 @Suite struct TemplateTests {

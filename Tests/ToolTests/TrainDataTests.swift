@@ -32,10 +32,10 @@ import Testing
     func measuresTheLossThatQverifyMeasures(parts: Int) throws {
         let text = "Once there was a small ship that sailed to an island, and one that came back with nothing but sand and shells"
         let folder = try TemporaryFolder()
-        try Self.write(text, to: folder.file("text.txt"))
+        try Self.write(text, to: folder.path("text.txt"))
         func measured(_ context: Int) throws -> JSONValue {
             let run = ToolRunner(
-                qverify, ["perplexity", Self.model, "--text", folder.file("text.txt"), "--context", "\(context)", "--json"])
+                qverify, ["perplexity", Self.model, "--text", folder.path("text.txt"), "--context", "\(context)", "--json"])
             #expect(run.status == .done, "\(run.errors)")
             return try run.document()
         }

@@ -15,10 +15,11 @@ extension Checkpoint {
         return try Tokenizer.open(contents + additionalTemplates(), path: path)
     }
 
-    /// Chat templates with names of their own, in a folder of the model's folder.
+    /// Chat templates with names of their own, in a folder beside the weights; a .qnf has what is its own.
     private func additionalTemplates() throws(FileError) -> [TokenizerFile] {
-        let folder = FilePath.join(path, TokenizerFile.templateFolder)
-        guard FilePath.kind(of: folder) == .folder else { return [] }
+        let parent = FilePath.kind(of: path) == .folder ? path : FilePath.folder(of: path)
+        let folder = FilePath.join(parent, TokenizerFile.templateFolder)
+        guard metadata == nil, FilePath.kind(of: folder) == .folder else { return [] }
         var templates: [TokenizerFile] = []
         for name in try FilePath.entries(of: folder) where name.hasSuffix(".jinja") {
             let bytes = try InputFile(path: FilePath.join(folder, name)).allBytes(limit: Self.templateByteCountLimit)

@@ -86,7 +86,12 @@ private struct Talk {
     private mutating func answer(_ text: String) throws {
         let before = conversation
         conversation.append("user", text)
-        let prompt = try template.render(conversation, opensResponse: true)
+        let prompt: RenderedPrompt
+        do throws(PromptError) { prompt = try template.render(conversation, opensResponse: true) } catch {
+            // Such as a system message that the template has no place for.
+            conversation = before
+            return console.warning("\(error)", hint: error.hint)
+        }
         let ids = tokenizer.encode(prompt).ids
         try setup.model.check(ids, of: tokenizer)
         guard ids.count < generator.session.cache.capacity else {
