@@ -12,9 +12,10 @@ import Transformer
     private static let tolerance: Float = 2e-5
 
     private static let folders: [(reference: String, path: String)] =
-        ["gpt2", "gpt2-gelu", "gpt2-gelu-fast", "gpt2-relu", "gpt2-silu", "llama-biased", "llama3", "mistral", "qwen2", "qwen3"].map {
-            ($0, Fixture.transformer($0))
-        } + [
+        [
+            "gpt2", "gpt2-gelu", "gpt2-gelu-fast", "gpt2-relu", "gpt2-silu", "llama-biased", "llama3", "mistral", "qwen2", "qwen3", "gemma",
+            "gemma2", "gemma3",
+        ].map { ($0, Fixture.transformer($0)) } + [
             ("nf4-llama", Fixture.checkpoint("llama/nf4-f32")), ("nf4-gpt2", Fixture.checkpoint("gpt2/nf4-f32")),
         ]
 
@@ -29,6 +30,14 @@ import Transformer
         for index in 0..<reference.hidden.count - 1 {
             #expect(relativeDifference(hidden[index] ?? [], reference.hidden[index]) < Self.tolerance)
         }
+    }
+
+    /// As transformers and bitsandbytes run them.
+    @Test(arguments: ["gemma", "gemma2", "gemma3"])
+    func fourBitTwinsHaveTheirLogits(name: String) throws {
+        let reference = try Reference(name + "/nf4")
+        let logits = try LoadedModel.open(Fixture.transformer(name + "/nf4")).exactSession().allLogits(reference.ids)
+        #expect(relativeDifference(logits, reference.logits) < Self.tolerance)
     }
 
     /// Without one of these members it would be another model: what is promised, 1e-4, tells them apart.

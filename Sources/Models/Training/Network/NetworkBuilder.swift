@@ -81,7 +81,7 @@ struct NetworkBuilder {
         return Network(
             configuration: c, tuning: tuning, tunedModules: modules.keys.sorted(), parameters: parameters,
             embedding: EmbeddingLayer(
-                tokens: table, positions: positions, scale: weights.embedding.matrix.rounded(c.embeddingScale)),
+                tokens: table, positions: positions, scale: c.embeddingScale),
             blocks: c.layers.indices.map(block), head: head)
     }
 

@@ -151,7 +151,7 @@ package final class InferenceSession {
 
     private func embed(_ ids: ArraySlice<Int32>) {
         let width = configuration.width
-        let scale = weights.embedding.matrix.rounded(configuration.embeddingScale)
+        let scale = configuration.embeddingScale
         let x = buffers.x.first(ids.count * width)
         let position = buffers.normed.first(width)
         for (row, id) in ids.enumerated() {
