@@ -24,7 +24,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("C", ["CKernels", "CSystem", "CZlib", "COpenBLAS"]),
     ("Bytes", ["ByteIO", "JSONText", "Compression", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
-    ("Containers", ["SafetensorsFormat", "TensorFlowFormat"]),
+    ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Training"]),
     ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
@@ -39,6 +39,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
 ]
 let sideways: [String: Set<String>] = [
     "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"], "Adapters": ["Architectures"],
+    "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"],
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
     "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
@@ -104,14 +105,18 @@ let package = Package(
         library("Quantization", ["CKernels", "ByteIO", "TensorCore"]),
         library("LinearAlgebra", ["COpenBLAS"]),
         // 3: containers
-        library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore"]),
-        library("TensorFlowFormat", ["ByteIO", "TensorCore"]),
+        library("ContainerKit", ["ByteIO", "TensorCore"]),
+        library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
+        library("TensorFlowFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
         // 4
         library("Architectures", ["JSONText", "TensorCore"]),
         library(
             "Checkpoints",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Architectures"]),
-        library("Adapters", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Architectures"]),
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "TensorFlowFormat",
+                "Architectures",
+            ]),
+        library("Adapters", ["ByteIO", "JSONText", "TensorCore", "ContainerKit", "SafetensorsFormat", "Architectures"]),
         library("Transformer", ["CKernels", "Parallelism", "TensorCore", "Quantization", "Architectures"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         library("Jinja", ["JSONText"]),
@@ -120,20 +125,26 @@ let package = Package(
         library(
             "ModelLoading",
             [
-                "ByteIO", "JSONText", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Adapters", "Tokenization",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Adapters",
+                "Tokenization",
                 "Transformer",
             ]),
         library("Streaming", ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Checkpoints"]),
         library("Inspection", ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming"]),
-        library("Comparison", ["ByteIO", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Streaming"]),
+        library(
+            "Comparison",
+            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Streaming"]),
         library(
             "Conversion",
-            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Streaming"]),
+            [
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "Checkpoints",
+                "Streaming",
+            ]),
         library(
             "Merging",
             [
-                "CKernels", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat",
-                "Architectures", "Checkpoints", "Adapters", "Streaming",
+                "CKernels", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization", "ContainerKit",
+                "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Streaming",
             ]),
         // Apart from Merging, as OpenBLAS starts threads, which look for work for a while, in each tool that links it.
         library(
@@ -161,7 +172,7 @@ let package = Package(
             "ToolSupport",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "Inspection", "CommandLineKit"]),
         tool("qconvert", ["Conversion"]),
-        tool("qinspect", ["Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
+        tool("qinspect", ["ContainerKit", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
         tool("qmerge", ["Merging", "AdapterAlgebra"]),
         library("PromptSupport", ["ByteIO", "JSONText", "Tokenization", "Jinja", "Prompts", "CommandLineKit"]),
         // Apart from ToolSupport, as tools that run no model would carry and build the whole engine for it.
@@ -177,7 +188,7 @@ let package = Package(
             "qverify",
             [
                 "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Transformer", "Evaluation",
-                "ModelToolSupport", "Reports",
+                "ModelLoading", "ModelToolSupport", "Reports",
             ]),
         tool(
             "qrun",
@@ -188,9 +199,9 @@ let package = Package(
         .executableTarget(
             name: "qtrain",
             dependencies: [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Prompts",
-                "Transformer",
-                "ModelLoading", "Training", "Evaluation", "Streaming", "CommandLineKit", "Reports", "ToolSupport", "PromptSupport",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "ContainerKit", "Architectures", "Checkpoints", "Adapters",
+                "Tokenization", "Prompts", "Transformer", "ModelLoading", "Training", "Evaluation", "Streaming", "CommandLineKit",
+                "Reports", "ToolSupport", "PromptSupport",
                 "ModelToolSupport",
             ],
             swiftSettings: swiftSettings),
@@ -246,7 +257,7 @@ let package = Package(
         tests("JSONTextTests", ["JSONText"]),
         tests(
             "CheckpointsTests",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints"]),
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "TensorFlowFormat", "Checkpoints"]),
         tests(
             "ModelLoadingTests",
             [
@@ -260,18 +271,18 @@ let package = Package(
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Streaming",
                 "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra", "Parallelism",
             ]),
-        tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters"]),
-        tests("ByteIOTests", ["ByteIO", "CKernels"]),
+        tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "ContainerKit"]),
+        tests("ByteIOTests", ["ByteIO", "CKernels", "ContainerKit"]),
         tests("CompressionTests", ["Compression"]),
         tests(
             "TrainingTests",
             [
                 "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Architectures", "Checkpoints",
-                "ModelLoading",
+                "Transformer", "ModelLoading",
                 "Tokenization", "Prompts", "Training",
             ]),
         tests("ParallelismTests", ["Parallelism"]),
-        tests("ArchitecturesTests", ["JSONText", "Architectures"]),
+        tests("ArchitecturesTests", ["JSONText", "Architectures", "TensorCore"]),
         tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Transformer"]),
         tests("LinearAlgebraTests", ["LinearAlgebra"]),
         tests("TensorCoreTests", ["TensorCore"]),

@@ -1,4 +1,5 @@
 import ByteIO
+import ContainerKit
 import SafetensorsFormat
 import TensorCore
 import TestSupport

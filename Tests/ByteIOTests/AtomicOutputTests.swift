@@ -1,3 +1,4 @@
+import ContainerKit
 import Glibc
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import ByteIO
+import ContainerKit
 import Glibc
 import TestSupport
 import Testing
@@ -207,5 +208,22 @@ import Testing
             #expect(try refusal("new", in: folder, isFolder: true, inputs: inputs) == nil)
         }
         #expect(try refusal("links", in: folder, isFolder: true, inputs: [InputFile(path: folder.path("to-weights"))]) == nil)
+    }
+
+    /// What may be replaced is for the caller to say.
+    @Test func replacesOnlyFoldersOfTheKindThatIsAskedFor() throws {
+        let folder = try TemporaryFolder()
+        let songs = OutputForm.folder(
+            .init("folder of songs", suffixes: [".mp3", ".txt"], marks: "a song nor a list") { $0.hasSuffix(".mp3") })
+        func refusal(_ names: [String]) throws -> String? {
+            try folder.makeFolder("out")
+            for name in names { try folder.write("", to: "out/\(name)") }
+            defer { folder.remove("out") }
+            return report(in: folder) { _ = try AtomicOutput(destination: folder.path("out"), form: songs, replaces: true) }
+        }
+        let hint = "\nhint: choose another output"
+        #expect(try refusal(["a.mp3", "b.txt"]) == nil && refusal([]) == nil)
+        #expect(try refusal(["a.mp3", "b.doc"]) == "out: exists already and is no folder of songs: it holds 'b.doc'" + hint)
+        #expect(try refusal(["b.txt"]) == "out: exists already and is no folder of songs: it holds neither a song nor a list" + hint)
     }
 }

@@ -13,7 +13,7 @@ import Testing
     static func refusal(_ name: String = "", in folder: TemporaryFolder) -> String {
         do throws(FileError) {
             let checkpoint = try Checkpoint.open(name.isEmpty ? folder.path : folder.path(name))
-            return "opened as \(checkpoint.kind.rawValue)"
+            return "opened as \(checkpoint.kind.title)"
         } catch {
             let text = error.hint.map { "\(error.description); hint: \($0)" } ?? error.description
             return text.replacing(folder.path, with: "FOLDER")

@@ -102,7 +102,7 @@ import Testing
         #expect(changed != file)
         try folder.write(changed, to: "model.qnf")
         do throws(FileError) {
-            return "opened as \(try Checkpoint.open(folder.path("model.qnf")).kind.rawValue)"
+            return "opened as \(try Checkpoint.open(folder.path("model.qnf")).kind.title)"
         } catch {
             let text = error.hint.map { "\(error.description); hint: \($0)" } ?? error.description
             return text.replacing(folder.path("model.qnf") + ": ", with: "")

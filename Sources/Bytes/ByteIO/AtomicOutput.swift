@@ -15,15 +15,15 @@ package struct AtomicOutput: ~Copyable {
 
     /// - Parameters:
     ///   - destination: where it is a link, what the link leads to is written, and the link stays.
-    ///   - isFolder: a folder of files instead of one file.
+    ///   - form: one file, or a folder of files.
     ///   - replaces: what exists at the destination is replaced; otherwise it is an error. Of folders only those are
-    ///     replaced that look like a model.
+    ///     replaced that are of the same kind.
     ///   - inputs: files that are read; the destination must be none of them, and hold none of them.
-    package init(destination: String, isFolder: Bool = false, replaces: Bool, inputs: [InputFile] = []) throws(FileError) {
-        let target = try OutputDestination(path: destination, isFolder: isFolder, replaces: replaces, inputs: inputs)
+    package init(destination: String, form: OutputForm = .file, replaces: Bool, inputs: [InputFile] = []) throws(FileError) {
+        let target = try OutputDestination(path: destination, form: form, replaces: replaces, inputs: inputs)
         TemporaryFiles.removeAbandoned(beside: target.place)
         do throws(Errno) {
-            (temporaryPath, lock) = try TemporaryFiles.create(beside: target.place, isFolder: isFolder)
+            (temporaryPath, lock) = try TemporaryFiles.create(beside: target.place, isFolder: form.isFolder)
         } catch {
             throw FileError(destination, "cannot be created: \(systemErrorText(error.code))")
         }
@@ -62,7 +62,7 @@ package struct AtomicOutput: ~Copyable {
     /// Brings `files` to disk and gives the output its final name.
     package consuming func commit(_ files: [OutputFile]) throws(FileError) {
         for file in files { try file.synchronize() }
-        if target.isFolder { Self.synchronizeFolder(temporaryPath) }
+        if target.form.isFolder { Self.synchronizeFolder(temporaryPath) }
         try target.checkState()
         do throws(Errno) {
             try TemporaryFiles.whileUnfinished(temporaryPath) { () throws(Errno) in

@@ -6,14 +6,14 @@ struct OutputDestination: Sendable {
     let path: String
     /// What is written: where `path` is a link, the file or folder that it leads to, so that the link stays.
     let place: String
-    let isFolder: Bool
+    let form: OutputForm
     let replaces: Bool
 
-    init(path: String, isFolder: Bool, replaces: Bool, inputs: [InputFile]) throws(FileError) {
+    init(path: String, form: OutputForm, replaces: Bool, inputs: [InputFile]) throws(FileError) {
         self.path = path
-        self.isFolder = isFolder
+        self.form = form
         self.replaces = replaces
-        place = try Self.place(of: path, isFolder: isFolder)
+        place = try Self.place(of: path, isFolder: form.isFolder)
         try checkInputs(inputs)
         try checkState()
     }
@@ -24,11 +24,11 @@ struct OutputDestination: Sendable {
     func checkState() throws(FileError) {
         let kind = FilePath.kind(of: place)
         if kind == .missing { return }
-        guard kind == (isFolder ? .folder : .file) else {
+        guard kind == (form.isFolder ? .folder : .file) else {
             let found = kind == .folder ? "a folder" : kind == .file ? "a file" : "neither file nor folder"
-            throw FileError(path, "is \(found); a \(isFolder ? "folder" : "file") is to be written", hint: "choose another output")
+            throw FileError(path, "is \(found); a \(form.isFolder ? "folder" : "file") is to be written", hint: "choose another output")
         }
-        if isFolder { try checkModelFolder() }
+        if case .folder(let folder) = form { try check(folder) }
         guard replaces else { throw FileError(path, "exists already", hint: "`replaces` replaces it") }
         guard FilePath.identity(of: place)?.device == FilePath.identity(of: FilePath.folder(of: place))?.device else {
             throw FileError(path, "is a mount point, which cannot be replaced", hint: "choose an output inside it")
@@ -68,20 +68,16 @@ struct OutputDestination: Sendable {
         throw FileError(path, "\(relation) (\(input.path))", hint: "choose another output")
     }
 
-    /// Only a folder that looks like an earlier export may be replaced: `--force` must never remove anybody's work.
-    private func checkModelFolder() throws(FileError) {
+    /// Only a folder that looks like an earlier output may be replaced: `--force` must never remove anybody's work.
+    private func check(_ folder: OutputForm.Folder) throws(FileError) {
         let names = try FilePath.entries(of: place)
         if names.isEmpty { return }
         let stranger = names.first { name in
-            FilePath.kind(of: FilePath.join(place, name)) != .file || !Self.modelFileSuffixes.contains { name.hasSuffix($0) }
+            FilePath.kind(of: FilePath.join(place, name)) != .file || !folder.suffixes.contains { name.hasSuffix($0) }
         }
-        let isModel = names.contains { $0.hasSuffix(".safetensors") || $0 == "config.json" }
-        guard stranger == nil, isModel else {
-            let reason = stranger.map { "it holds '\($0)'" } ?? "it holds neither config.json nor a .safetensors file"
-            throw FileError(path, "exists already and is no model folder: \(reason)", hint: "choose another output")
+        guard stranger == nil, names.contains(where: folder.isMark) else {
+            let reason = stranger.map { "it holds '\($0)'" } ?? "it holds neither \(folder.marks)"
+            throw FileError(path, "exists already and is no \(folder.noun): \(reason)", hint: "choose another output")
         }
     }
-
-    /// How the names of all files end that are found in a model folder.
-    private static let modelFileSuffixes = [".safetensors", ".json", ".jinja", ".txt", ".model", ".md", ".undo", "LICENSE", "NOTICE"]
 }

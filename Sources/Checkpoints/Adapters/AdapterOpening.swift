@@ -1,4 +1,5 @@
 package import ByteIO
+import ContainerKit
 import SafetensorsFormat
 import TensorCore
 
@@ -8,6 +9,9 @@ extension Adapter {
 
     /// adapter_config.json is read up to this length; real ones have a few kilobytes.
     private static let configurationByteCountLimit = 16 << 20
+
+    /// What a file may turn out to be.
+    private static let formats: [ContainerFormat] = [.safetensors] + ContainerFormat.strangers
 
     /// Opens a PEFT folder, a file of such a folder, or a `.lora` file.
     package static func open(_ path: String) throws(FileError) -> Adapter {
@@ -50,10 +54,9 @@ extension Adapter {
 
     /// A file that is known to be something else gets the error that says so.
     private static func openTensors(_ path: String) throws(FileError) -> SafetensorsFile {
-        let file = try InputFile(path: path)
-        let head = try file.bytes(atOffset: 0, count: min(file.byteCount, ForeignFile.headByteCount))
-        if let foreign = ForeignFile.recognize(head) { throw foreign.refusal(path: path) }
-        return try SafetensorsFile(file)
+        let probe = try FileProbe(path: path)
+        if let refusal = formats.format(of: probe)?.refusal { throw refusal(probe) }
+        return try SafetensorsFile(probe.file)
     }
 
     private static func openPEFT(_ file: SafetensorsFile, folder: String, path: String) throws(FileError) -> Adapter {
@@ -76,10 +79,10 @@ extension Adapter {
                 hint: "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX")
         }
         if names.contains("adapter_model.bin") {
-            let file = try InputFile(path: FilePath.join(folder, "adapter_model.bin"))
-            let head = try file.bytes(atOffset: 0, count: min(file.byteCount, ForeignFile.headByteCount))
-            let isPointer = head.starts(with: "version https://git-lfs".utf8)
-            if isPointer, let foreign = ForeignFile.recognize(head) { return foreign.refusal(path: file.path) }
+            let probe = try FileProbe(path: FilePath.join(folder, "adapter_model.bin"))
+            if let pointer = formats.format(of: probe), pointer.name == ContainerFormat.pointer.name, let refusal = pointer.refusal {
+                return refusal(probe)
+            }
             return FileError(
                 path, "holds its weights as a Python pickle (adapter_model.bin)",
                 hint: "pickled weights are not read; save the adapter as safetensors (PEFT does since version 0.6)")

@@ -1,4 +1,5 @@
 package import ByteIO
+import ContainerKit
 import SafetensorsFormat
 package import TensorCore
 

@@ -6,17 +6,6 @@ package import TensorCore
 
 /// A model, or any set of tensors, opened from a path and validated; nothing but headers and quant states is read yet.
 package struct Checkpoint: Sendable {
-    package enum Kind: String, Sendable, Hashable {
-        case safetensors = "safetensors"
-        case huggingFace = "Hugging Face folder"
-        case bitsandbytes = "bitsandbytes 4-bit checkpoint"
-        case qnf = "qnf"
-        case tensorFlow = "TensorFlow checkpoint"
-        case gpt2TensorFlow = "OpenAI GPT-2 TensorFlow checkpoint"
-        /// Not a model, but what changes one.
-        case adapter = "LoRA adapter"
-    }
-
     package let path: String
     package let kind: Kind
     /// The stored tensors.
@@ -56,7 +45,7 @@ package struct Checkpoint: Sendable {
         }
         let hasQuantized = logical.contains { $0.quantized != nil }
         self.path = path
-        self.kind = kind != .qnf && hasQuantized ? .bitsandbytes : kind
+        self.kind = kind != .qnf && hasQuantized ? Kind(container: kind.container, layout: .bitsandbytes) : kind
         self.source = source
         func isAttachment(_ name: String) -> Bool {
             metadata == nil ? name.hasPrefix(QNFMetadata.undoPrefix) : !QNFMetadata.isWeight(name)
@@ -68,7 +57,7 @@ package struct Checkpoint: Sendable {
         self.architecture = architecture
         self.config = config
         self.metadata = metadata
-        foreignWeights = kind == .adapter ? nil : ForeignWeights.recognize(tensors, config: config)
+        foreignWeights = ForeignWeights.recognize(tensors, config: config)
         self.defects = defects
         let odd = Self.warnings(config: config, hasQuantized: hasQuantized) + architecture.warnings(config: config)
         self.warnings = defects + warnings + odd
@@ -80,14 +69,6 @@ package struct Checkpoint: Sendable {
         copy.warnings += more
         return copy
     }
-
-    /// The stored tensors of an adapter, to be looked at and compared as those of a model are.
-    package static func adapter(_ source: any TensorSource, path: String) throws(FileError) -> Checkpoint {
-        try Checkpoint(path: path, kind: .adapter, source: source, files: [])
-    }
-
-    /// Bytes of all stored tensors.
-    package var storedByteCount: Int { source.tensors.reduce(0) { $0 + $1.byteCount } }
 
     /// The files that must not be overwritten: those of the weights, those that say how to read them, and those that ride along.
     package var inputFiles: [InputFile] {

@@ -1,4 +1,5 @@
 package import ByteIO
+import ContainerKit
 import JSONText
 import SafetensorsFormat
 import TensorCore
@@ -16,25 +17,32 @@ extension Checkpoint {
     }
 
     private static func openFile(_ path: String) throws(FileError) -> Checkpoint {
-        let file = try InputFile(path: path)
-        let kind = try FileKind(of: file)
-        switch kind {
-        case .safetensors: return try openSafetensors(file)
-        case .json: return try openIndex(path)
-        case .tensorFlowTable: return try openTensorFlow(TensorBundle.open(path: path), folder: FilePath.folder(of: path), path: path)
-        case .unknown where file.name == "checkpoint": return try openTensorFlow(folder: FilePath.folder(of: path))
-        case .unsupported, .unknown:
-            // Told by its name, a file too damaged to be recognised gets the error of the format it should have.
-            if path.hasSuffix(".safetensors") || path.hasSuffix(".qnf"), kind == .unknown { return try openSafetensors(file) }
-            // Parts of a TensorFlow checkpoint, or an index too damaged to be recognised: the bundle says what is wrong.
-            let isBundlePart = file.name.hasSuffix(".meta") || file.name.contains(".data-") || file.name.hasSuffix(".index")
-            if isBundlePart, kind == .unknown { _ = try TensorBundle.open(path: path) }
-            throw FileKind.refuse(file, kind)
+        let probe = try FileProbe(path: path)
+        if let format = ContainerRegistry.all.format(of: probe) { return try make(format.open(probe), format, path: path) }
+        let name = probe.file.name
+        if name == "checkpoint" { return try openTensorFlow(folder: FilePath.folder(of: path)) }
+        // Told by its name, a file too damaged to be recognised gets the error of the format it should have.
+        if path.hasSuffix(".safetensors") || path.hasSuffix(".qnf") { return try openSafetensors(SafetensorsFile(probe.file)) }
+        // Parts of a TensorFlow checkpoint, or an index too damaged to be recognised: the bundle says what is wrong.
+        let isBundlePart = name.hasSuffix(".meta") || name.contains(".data-") || name.hasSuffix(".index")
+        if isBundlePart { _ = try TensorBundle.open(path: path) }
+        throw ContainerRegistry.refusal(probe)
+    }
+
+    /// What the tensors of a container mean, by what lies beside it and inside.
+    private static func make(_ source: any TensorSource, _ format: ContainerFormat, path: String) throws(FileError) -> Checkpoint {
+        switch source {
+        case let file as SafetensorsFile: return try openSafetensors(file)
+        case let shards as ShardedSource: return try openShards(shards)
+        case let bundle as TensorBundle: return try openTensorFlow(bundle, folder: FilePath.folder(of: path), path: path)
+        default:
+            let companions = try CompanionFile.all(inFolder: FilePath.folder(of: path))
+            return try Checkpoint(path: path, kind: Kind(container: format.name, layout: .plain), source: source, files: companions)
         }
     }
 
-    private static func openSafetensors(_ file: InputFile) throws(FileError) -> Checkpoint {
-        let source = try SafetensorsFile(file)
+    private static func openSafetensors(_ source: SafetensorsFile) throws(FileError) -> Checkpoint {
+        let file = source.file
         if QNFMetadata.isPresent(in: source) { return try openQNF(source) }
         let isLoRA = source.header.metadata.contains { $0.key.hasPrefix(adapterKeyPrefix) }
         if isLoRA || file.name == "adapter_model.safetensors" { throw adapterError(file.path) }
@@ -67,8 +75,8 @@ extension Checkpoint {
         return try Checkpoint(path: source.path, kind: .qnf, source: source, files: files.sorted { $0.name < $1.name }, metadata: metadata)
     }
 
-    private static func openIndex(_ path: String) throws(FileError) -> Checkpoint {
-        let source = try ShardedSource(indexPath: path)
+    private static func openShards(_ source: ShardedSource) throws(FileError) -> Checkpoint {
+        let path = source.path
         let companions = try CompanionFile.all(inFolder: FilePath.folder(of: path))
         let byteCount = source.tensors.reduce(0) { $0 + $1.byteCount }
         var warnings: [String] = []
@@ -86,9 +94,9 @@ extension Checkpoint {
         guard adapterFiles.isEmpty || ModelFolder.holdsModel(names) else { throw adapterError(path) }
         let strays = adapterFiles.map { "\($0) lies beside the model; the adapter is not applied" }
         if names.contains("model.safetensors") {
-            let file = try InputFile(path: inside("model.safetensors"))
-            guard try FileKind(of: file) == .safetensors else { return try openFile(file.path) }
-            let source = try SafetensorsFile(file)
+            let probe = try FileProbe(path: inside("model.safetensors"))
+            guard ContainerFormat.safetensors.recognizes(probe) else { return try openFile(probe.file.path) }
+            let source = try SafetensorsFile(probe.file)
             // A folder whose model.safetensors is (a link to) a .qnf is what qnf.md promises to Python.
             if QNFMetadata.isPresent(in: source) { return try openQNF(source) }
             return try Checkpoint(
@@ -111,8 +119,7 @@ extension Checkpoint {
         }
         for suffix in [".gguf", ".bin", ".pth", ".pt", ".ckpt", ".h5"] {
             if let name = names.first(where: { $0.hasSuffix(suffix) && !ModelFolder.isTrainingState($0) }) {
-                let file = try InputFile(path: inside(name))
-                throw FileKind.refuse(file, try FileKind(of: file))
+                throw ContainerRegistry.refusal(try FileProbe(path: inside(name)))
             }
         }
         let listed = names.isEmpty ? "it is empty" : "it holds \(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", ..." : "")"

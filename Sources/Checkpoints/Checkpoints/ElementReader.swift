@@ -126,7 +126,7 @@ package struct ElementReader: Sendable {
     package func allElements() throws(FileError) -> [Float] { try elements(0..<tensor.elementCount) }
 }
 
-extension Checkpoint {
+extension NamedTensors {
     /// What reads the elements of one of the tensors, which are numbers that a model can compute with.
     package func reader(
         of tensor: LogicalTensor, order: ElementReader.Order = .stored, rounding: ElementReader.Rounding = .recorded

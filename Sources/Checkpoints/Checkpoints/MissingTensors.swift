@@ -25,7 +25,7 @@ package struct MissingTensors {
 
     /// In natural order; nothing where no config.json says what the checkpoint should be.
     package static func find(in checkpoint: Checkpoint) -> [Finding] {
-        guard let config = checkpoint.config, config.object != nil, checkpoint.kind != .adapter, checkpoint.kind != .tensorFlow else {
+        guard let config = checkpoint.config, config.object != nil, checkpoint.kind != .tensorFlow else {
             return []
         }
         var search = MissingTensors(checkpoint, config)

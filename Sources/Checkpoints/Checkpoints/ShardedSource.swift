@@ -1,9 +1,8 @@
 import ByteIO
 import JSONText
-import SafetensorsFormat
 import TensorCore
 
-/// Several safetensors files that together are one checkpoint, as `*.safetensors.index.json` says.
+/// Several files that together are one checkpoint, as `*.safetensors.index.json` says; each may be of any container.
 ///
 /// The index and the shards must agree completely: each tensor in exactly one shard, and in the one the index names.
 final class ShardedSource: TensorSource {
@@ -11,7 +10,10 @@ final class ShardedSource: TensorSource {
     let tensors: [TensorInfo]
     let files: [InputFile]
     let indexFile: InputFile
-    private let shards: [SafetensorsFile]
+    let unreadableTensors: [UnreadableTensor]
+    private let shards: [any TensorSource]
+    /// Index into `files` of the first file of each shard.
+    private let firstFiles: [Int]
     /// Shard and index within it of each tensor.
     private let places: [(shard: Int, tensor: Int)]
     /// What the index says the tensors take together; informative only, published ones are often wrong.
@@ -20,9 +22,14 @@ final class ShardedSource: TensorSource {
     private static let indexByteCountLimit = 100_000_000
     private static let mixedHint = "index and shards are not of the same model or revision; fetch all of them again"
 
-    /// - Parameter indexPath: path of the `.index.json`; the shards lie in the same folder.
-    init(indexPath: String) throws(FileError) {
-        indexFile = try InputFile(path: indexPath)
+    /// - Parameters:
+    ///   - indexFile: the `.index.json`; the shards lie in the same folder.
+    ///   - openShard: opens the shard at a path.
+    init(
+        index indexFile: InputFile, openShard: (String) throws(FileError) -> any TensorSource = ContainerRegistry.openShard
+    ) throws(FileError) {
+        let indexPath = indexFile.path
+        self.indexFile = indexFile
         let index = try ShardIndex(indexFile, byteCountLimit: Self.indexByteCountLimit)
         let folder = FilePath.folder(of: indexPath)
         let missing = index.shardNames.filter { FilePath.kind(of: FilePath.join(folder, $0)) != .file }
@@ -37,12 +44,12 @@ final class ShardedSource: TensorSource {
                 indexPath, "\(missing.count) of \(index.shardNames.count) shards are missing: \(Self.listed(missing))",
                 hint: "download them into \(folder)")
         }
-        var shards: [SafetensorsFile] = []
+        var shards: [any TensorSource] = []
         var tensors: [TensorInfo] = []
         var places: [(shard: Int, tensor: Int)] = []
         var holders: [ByteKey: String] = [:]
         for (number, name) in index.shardNames.enumerated() {
-            let shard = try FileKind.openShard(path: FilePath.join(folder, name))
+            let shard = try openShard(FilePath.join(folder, name))
             for (position, info) in shard.tensors.enumerated() {
                 if let other = holders.updateValue(name, forKey: ByteKey(info.name)) {
                     throw FileError(shard.path, at: "tensor '\(info.name)'", "is also in shard '\(other)'", hint: Self.mixedHint)
@@ -72,20 +79,35 @@ final class ShardedSource: TensorSource {
         self.shards = shards
         self.tensors = tensors
         self.places = places
-        files = shards.map(\.file)
+        files = shards.flatMap(\.files)
+        firstFiles = shards.indices.map { number in shards[..<number].reduce(0) { $0 + $1.files.count } }
+        unreadableTensors = shards.flatMap(\.unreadableTensors)
         statedByteCount = index.totalByteCount
     }
 
-    func fileIndex(ofTensor index: Int) -> Int { places[index].shard }
+    func fileIndex(ofTensor index: Int) -> Int {
+        let place = places[index]
+        return firstFiles[place.shard] + shards[place.shard].fileIndex(ofTensor: place.tensor)
+    }
 
     func place(ofTensor index: Int) -> (file: Int, offset: Int)? {
         let place = places[index]
-        return shards[place.shard].place(ofTensor: place.tensor).map { (place.shard, $0.offset) }
+        return shards[place.shard].place(ofTensor: place.tensor).map { (firstFiles[place.shard] + $0.file, $0.offset) }
     }
 
     func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
         let place = places[index]
         try shards[place.shard].read(tensor: place.tensor, atByteOffset: offset, into: buffer)
+    }
+
+    func storedChecksum(ofTensor index: Int) -> CRC32C? {
+        let place = places[index]
+        return shards[place.shard].storedChecksum(ofTensor: place.tensor)
+    }
+
+    func verifyPartChecksums(ofTensor index: Int, buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        let place = places[index]
+        try shards[place.shard].verifyPartChecksums(ofTensor: place.tensor, buffer: buffer)
     }
 
     private static func listed(_ names: [String]) -> String {

@@ -15,8 +15,11 @@ struct TableFooter: Hashable, Sendable {
 
     /// Whether the last eight of these bytes are a table's magic.
     static func hasMagic(_ footer: ArraySlice<UInt8>) -> Bool {
-        guard footer.count >= byteCount else { return false }
-        var reader = ByteReader(footer.suffix(8))
+        footer.count >= byteCount && endsInMagic(footer)
+    }
+
+    static func endsInMagic(_ bytes: some BidirectionalCollection<UInt8>) -> Bool {
+        var reader = ByteReader(bytes.suffix(8))
         return (try? reader.uint64()) == magic
     }
 

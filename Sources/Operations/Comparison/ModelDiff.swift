@@ -4,13 +4,13 @@ package import Streaming
 
 /// Compares two models, whatever their formats, streaming both.
 package struct ModelDiff: Sendable {
-    private let first: Checkpoint
-    private let second: Checkpoint
+    private let first: any NamedTensors
+    private let second: any NamedTensors
     private let pattern: NamePattern?
     private let resources: Resources
 
     /// - Parameter pattern: only tensors whose name in either model matches.
-    package init(_ first: Checkpoint, _ second: Checkpoint, matching pattern: NamePattern? = nil, resources: Resources) {
+    package init(_ first: any NamedTensors, _ second: any NamedTensors, matching pattern: NamePattern? = nil, resources: Resources) {
         self.first = first
         self.second = second
         self.pattern = pattern
@@ -31,7 +31,7 @@ package struct ModelDiff: Sendable {
             }
         }
         let rows = try PairComparison(pairs: pairs, resources: resources).run(Self.row)
-        func entries(_ indices: [Int], of checkpoint: Checkpoint) -> [ModelDiffReport.Entry] {
+        func entries(_ indices: [Int], of checkpoint: any NamedTensors) -> [ModelDiffReport.Entry] {
             indices.map { .init(checkpoint.tensors[$0]) }.filter { isIncluded($0.name) }
                 .sorted { NaturalOrder.precedes($0.name, $1.name) }
         }

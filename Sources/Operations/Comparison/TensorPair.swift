@@ -67,13 +67,13 @@ struct TensorPair: Sendable {
 
     /// - Parameters:
     ///   - original: of `source`; `tensor`: of `model`.
-    init(source: Checkpoint, original: LogicalTensor, model: Checkpoint, tensor: LogicalTensor, bits: BitCheck) throws(FileError) {
+    init(source: any NamedTensors, original: LogicalTensor, model: any NamedTensors, tensor: LogicalTensor, bits: BitCheck) throws(FileError) {
         self.source = source.source
         self.original = original
         self.model = model.source
         self.tensor = tensor
         self.bits = bits
-        func open(_ tensor: LogicalTensor, _ checkpoint: Checkpoint) throws(FileError) -> Weight? {
+        func open(_ tensor: LogicalTensor, _ checkpoint: any NamedTensors) throws(FileError) -> Weight? {
             switch tensor.storage {
             case .plain: return nil
             case .quantized(let quantized): return .quantized(try QuantizedReader(source: checkpoint.source, tensor: quantized))

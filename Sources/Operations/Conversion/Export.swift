@@ -1,5 +1,6 @@
 import ByteIO
 import Checkpoints
+import ContainerKit
 import JSONText
 import Parallelism
 import Quantization

@@ -36,7 +36,7 @@ struct BlockReading {
     private let reader: QuantizedReader
     private let elements: ElementReader
 
-    init(_ checkpoint: Checkpoint, _ logical: LogicalTensor, _ tensor: QuantizedTensor) throws(FileError) {
+    init(_ checkpoint: any NamedTensors, _ logical: LogicalTensor, _ tensor: QuantizedTensor) throws(FileError) {
         source = checkpoint.source
         self.tensor = tensor
         orientation = logical.orientation

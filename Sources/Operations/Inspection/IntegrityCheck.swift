@@ -31,13 +31,13 @@ package struct IntegrityReport: Sendable {
 
 /// Reads every byte of a checkpoint once and compares it with the checksums that the container keeps.
 package struct IntegrityCheck: Sendable {
-    private let checkpoint: Checkpoint
+    private let checkpoint: any NamedTensors
     private let resources: Resources
 
     /// What is read should stay in the second-level cache until its checksum is known.
     private static let chunkByteCount = 1 << 18
 
-    package init(_ checkpoint: Checkpoint, resources: Resources) {
+    package init(_ checkpoint: any NamedTensors, resources: Resources) {
         self.checkpoint = checkpoint
         self.resources = resources
     }
@@ -76,11 +76,7 @@ package struct IntegrityCheck: Sendable {
     private func report(_ table: ChecksumTable, nonfinite: [Int: Int]) throws -> IntegrityReport {
         let source = checkpoint.source
         var problems: [IntegrityReport.Finding] = []
-        var flaws = checkpoint.defects.map { IntegrityReport.Finding(tensor: nil, message: $0) }
-        if let foreign = checkpoint.foreignWeights, foreign.kind == .unscaledFloat8 {
-            flaws.append(.init(tensor: nil, message: "\(foreign.place): \(foreign.message)"))
-        }
-        flaws += MissingTensors.find(in: checkpoint).map { IntegrityReport.Finding(tensor: $0.name, message: $0.reason) }
+        var flaws = checkpoint.flaws().map { IntegrityReport.Finding(tensor: $0.tensor, message: $0.message) }
         var checksumCount = 0
         for (index, info) in source.tensors.enumerated() {
             if let stored = checkpoint.storedChecksum(ofTensor: index) {

@@ -31,7 +31,7 @@ package struct LayerListing: Sendable {
     package let unreadable: [UnreadableTensor]
 
     /// - Parameter pattern: only tensors whose names match.
-    package init(_ checkpoint: Checkpoint, matching pattern: NamePattern?) {
+    package init(_ checkpoint: some NamedTensors, matching pattern: NamePattern?) {
         rows = checkpoint.tensors
             .filter { pattern?.matches($0.name) ?? true }
             .sorted { NaturalOrder.precedes($0.name, $1.name) }
@@ -42,7 +42,7 @@ package struct LayerListing: Sendable {
     package var elementCount: Int { rows.reduce(0) { $0 + $1.shape.elementCount } }
     package var byteCount: Int { rows.reduce(0) { $0 + $1.byteCount } }
 
-    static func row(of tensor: LogicalTensor, in checkpoint: Checkpoint) -> Row {
+    static func row(of tensor: LogicalTensor, in checkpoint: some NamedTensors) -> Row {
         Row(
             name: tensor.name, layer: layer(of: tensor.name), shape: tensor.shape, typeName: tensor.typeName,
             byteCount: tensor.storedByteCount(in: checkpoint.source))

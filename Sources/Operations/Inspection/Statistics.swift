@@ -42,7 +42,7 @@ package struct Statistics: Sendable {
 
     private let tensors: [(tensor: LogicalTensor, row: LayerListing.Row)]
     private let unreadable: [UnreadableTensor]
-    private let checkpoint: Checkpoint
+    private let checkpoint: any NamedTensors
     private let bins: Bins?
     private let resources: Resources
 
@@ -50,7 +50,7 @@ package struct Statistics: Sendable {
     ///   - isIncluded: of which tensors, by name.
     ///   - bins: for histograms; nil for none.
     package init(
-        _ checkpoint: Checkpoint, bins: Bins? = nil, resources: Resources, where isIncluded: (String) -> Bool = { _ in true }
+        _ checkpoint: any NamedTensors, bins: Bins? = nil, resources: Resources, where isIncluded: (String) -> Bool = { _ in true }
     ) {
         tensors = checkpoint.tensors.filter { isIncluded($0.name) }.map { ($0, LayerListing.row(of: $0, in: checkpoint)) }
         unreadable = checkpoint.source.unreadableTensors.filter { isIncluded($0.name) }
@@ -60,7 +60,7 @@ package struct Statistics: Sendable {
     }
 
     /// Bytes of the tensors to look at, constants included.
-    package static func byteCount(of checkpoint: Checkpoint, where isIncluded: (String) -> Bool = { _ in true }) -> Int {
+    package static func byteCount(of checkpoint: any NamedTensors, where isIncluded: (String) -> Bool = { _ in true }) -> Int {
         checkpoint.tensors.reduce(0) { sum, tensor in
             isIncluded(tensor.name) ? sum + tensor.storedByteCount(in: checkpoint.source) : sum
         }

@@ -41,7 +41,7 @@ struct TensorScan: Sendable {
     private let kind: Kind
 
     /// Reads the codebooks of a 4-bit tensor.
-    init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor) {
+    init(_ checkpoint: any NamedTensors, _ tensor: LogicalTensor) {
         source = checkpoint.source
         self.tensor = tensor
         storedByteCount = tensor.storedByteCount(in: source)

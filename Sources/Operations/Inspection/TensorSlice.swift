@@ -57,7 +57,7 @@ package struct TensorSlice: Sendable {
     /// Reads a slice.
     ///
     /// - Throws: `OperationError` where the selection does not fit the shape, `FileError` where the file cannot be read.
-    package init(of tensor: LogicalTensor, in checkpoint: Checkpoint, _ selection: Selection) throws {
+    package init(of tensor: LogicalTensor, in checkpoint: any NamedTensors, _ selection: Selection) throws {
         let frame = try Frame(tensor, selection)
         leading = frame.leading
         rows = frame.rows

@@ -25,7 +25,7 @@ extension Merge {
         let image = plan.keepsUndo ? try BaseImage(plan.base) : nil
         let undoName = image.map { UndoFiles.tensorName($0.lastRecord + 1) }
         let step = try step(undoRecord: undoName)
-        let earlier = try MergeLineage.steps(of: plan.checkpoint(of: plan.readOrigin))
+        let earlier = try MergeLineage.steps(of: plan.readCheckpoint)
         let layout = try denseFiles(isFolder: isFolder)
         let placeholder = earlier + [step.document(checksums: nil, report: nil)]
         var files: [OutputFile] = []
@@ -154,7 +154,7 @@ extension Merge {
     private func denseCompanions(
         _ files: [DenseFile], lineage: [JSONValue], warnings: inout [String]
     ) throws -> [(name: String, bytes: [UInt8])] {
-        let read = plan.checkpoint(of: plan.readOrigin)
+        let read = plan.readCheckpoint
         var result: [(name: String, bytes: [UInt8])] = [(MergeLineage.fileName, MergeLineage.fileText(lineage))]
         for file in try mergedFiles(
             of: read,

@@ -2,6 +2,7 @@ import Adapters
 import ByteIO
 package import Checkpoints
 import Compression
+import ContainerKit
 import JSONText
 import Parallelism
 import Quantization
@@ -123,7 +124,7 @@ package struct Merge: Sendable {
         _ report: MergeReport, _ result: MergeRun.Result, _ undoByteCount: Int?, _ checksums: [CRC32C],
         warnings: [String] = []
     ) -> MergeOutcome {
-        let read = plan.checkpoint(of: plan.readOrigin)
+        let read = plan.readCheckpoint
         let included = read.source.tensors.indices.filter { QNFMetadata.isWeight(read.source.tensors[$0].name) }
         let fingerprint = Fingerprint(of: included.map { read.source.tensors[$0] }, checksums: included.map { checksums[$0] })
         return MergeOutcome(

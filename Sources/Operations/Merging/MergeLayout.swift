@@ -28,13 +28,13 @@ enum MergeLayout {
         case (.copy, .quantized(let quantized)):
             guard let settings = quantized.state.settings else {
                 throw FileError(
-                    plan.checkpoint(of: item.origin).path, at: "tensor '\(item.name)'",
+                    plan.tensors(of: item.origin).path, at: "tensor '\(item.name)'",
                     "its constants are quantized in blocks of \(quantized.state.nested?.blockSize ?? 0), but a .qnf holds blocks of "
                         + "\(QuantizationSettings.nestedBlockSize)")
             }
             return .quantized(settings, scalarType: quantized.state.scalarType, shape: quantized.state.shape)
         case (.copy, .plain(let index)):
-            var info = plan.checkpoint(of: item.origin).source.tensors[index]
+            var info = plan.tensors(of: item.origin).source.tensors[index]
             info.name = item.name
             return .plain(info)
         case (.copy, .encoded): preconditionFailure("a .qnf holds '\(item.name)' as 4-bit or dense")
@@ -46,7 +46,7 @@ enum MergeLayout {
         switch (item.outcome, item.tensor.storage) {
         case (.dense(let info), _), (.added(let info, _), _): return info
         case (.copy, .plain(let index)):
-            var info = plan.checkpoint(of: item.origin).source.tensors[index]
+            var info = plan.tensors(of: item.origin).source.tensors[index]
             info.name = item.name
             return info
         default: preconditionFailure("'\(item.name)' is not dense")

@@ -54,12 +54,12 @@ struct MergeStep {
     func document(checksums: [CRC32C]?, report: MergeReport?) -> JSONValue {
         var object = JSONObject([
             "step": .string("merge"), "tool": .string("qmerge \(toolVersion)"), "options": .strings(options),
-            "source": SourcePass.lineage(of: plan.checkpoint(of: plan.readOrigin), checksums: checksums),
+            "source": SourcePass.lineage(of: plan.readCheckpoint, checksums: checksums),
         ])
         if let reference = plan.reference, case .qnf = plan.form {
             // Only what the adapters change is read of it: it is told by its files.
             object["reference"] = .object([
-                "kind": .string(reference.kind.rawValue),
+                "kind": .string(reference.kind.title),
                 "files": .array(reference.source.files.map { .object(["name": .string($0.name), "bytes": .integer($0.byteCount)]) }),
             ])
         } else if plan.reference != nil {

@@ -67,8 +67,8 @@ package struct MergePlan: Sendable {
     package let adapters: [WeightedAdapter]
     package let form: Form
     let items: [Item]
-    /// The adapters as checkpoints that values are read from.
-    private let adapterTensors: [Checkpoint]
+    /// The adapters as what values are read from.
+    private let adapterTensors: [AdapterTensors]
     /// Whether the output is to hold a record that leads back to the base: only one of its form can.
     package let keepsUndo: Bool
     /// The output head that is one of its own in the merged model: in the base it was the embedding.
@@ -112,7 +112,7 @@ package struct MergePlan: Sendable {
         configChanges = changes
         let maker = MergeItems(base: mergeBase, reference: reference, bound: bound, biases: biases)
         adapterTensors = try bound.adapters.map { weighted throws(FileError) in
-            try Checkpoint.adapter(weighted.adapter.source, path: weighted.adapter.path)
+            try AdapterTensors(weighted.adapter.source, path: weighted.adapter.path)
         }
         switch form {
         case .qnf, .sameFiles:
@@ -152,13 +152,16 @@ package struct MergePlan: Sendable {
     package var inputByteCount: Int { base.storedByteCount }
 
     /// What holds the values of an item.
-    func checkpoint(of origin: Origin) -> Checkpoint {
+    func tensors(of origin: Origin) -> any NamedTensors {
         switch origin {
         case .base: base
         case .reference: reference ?? base
         case .adapter(let index): adapterTensors[index]
         }
     }
+
+    /// The checkpoint of `readOrigin`.
+    var readCheckpoint: Checkpoint { readOrigin == .reference ? reference ?? base : base }
 
     /// The checkpoint that is read completely, and whose bytes are counted and checked: where a reference becomes a dense
     /// model, the base itself is not read.
@@ -180,14 +183,14 @@ package struct MergePlan: Sendable {
                     "\(base.path) holds '\(tensor.name)' as \(tensor.typeName), which merged weights are not written in",
                     hint: "`outputType` f32 writes a dense model")
             }
-            guard base.kind != .bitsandbytes else {
+            guard base.kind.layout != .bitsandbytes else {
                 throw OperationError(
                     "\(base.path) is a bitsandbytes 4-bit checkpoint, and a merge that can be undone needs a .qnf",
                     hint: "`Conversion` makes one without loss; or write a dense model with `outputType` bf16")
             }
             guard base.kind == .safetensors || base.kind == .huggingFace else {
                 throw OperationError(
-                    "\(base.path) is of a form that is not written: \(base.kind.rawValue)", hint: "`outputType` f32 writes a dense model")
+                    "\(base.path) is of a form that is not written: \(base.kind.title)", hint: "`outputType` f32 writes a dense model")
             }
         }
     }

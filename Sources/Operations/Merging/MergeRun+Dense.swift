@@ -46,7 +46,7 @@ extension MergeRun {
     /// A tensor that is merged or cast, and stored dense.
     func mergeDense(_ item: MergePlan.Item, as info: TensorInfo, at index: Int, _ result: inout Result) throws {
         guard case .plain(let stored) = places[index] else { preconditionFailure("a dense tensor has one place") }
-        let values = try plan.checkpoint(of: item.origin).reader(of: item.tensor)
+        let values = try plan.tensors(of: item.origin).reader(of: item.tensor)
         let target = try item.change.map { try self.target($0, values: values) }
         let ranges = ranges(of: values)
         if item.isResized { try undoTable(item, &result) }

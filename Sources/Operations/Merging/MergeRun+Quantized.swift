@@ -18,7 +18,7 @@ extension MergeRun {
         guard case .quantized(let parts) = places[index], let change = item.change else {
             preconditionFailure("only a changed weight is quantized again")
         }
-        let values = try plan.checkpoint(of: item.origin).reader(of: item.tensor, order: .outputsByInputs)
+        let values = try plan.tensors(of: item.origin).reader(of: item.tensor, order: .outputsByInputs)
         let target = try target(change, values: values)
         let ranges = quantizedRanges(of: values, state, orientation: item.tensor.orientation)
         let constants = Disjoint<Float>(repeating: 0, count: state.blockCount)
@@ -174,7 +174,7 @@ extension MergeRun {
     private func notFinite(_ item: MergePlan.Item, element: Int) -> FileError {
         let columns = item.tensor.shape.dimensions.last ?? 1
         return FileError(
-            plan.checkpoint(of: item.origin).path, at: "tensor '\(item.name)'",
+            plan.tensors(of: item.origin).path, at: "tensor '\(item.name)'",
             "merged element \(element) (row \(element / max(1, columns)) as it is quantized) is not a finite number",
             hint: "base or adapter hold values that are too large; `IntegrityCheck` and `AdapterListing` say where")
     }

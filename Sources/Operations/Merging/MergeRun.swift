@@ -57,7 +57,7 @@ struct MergeRun: Sendable {
         self.undo = undo
         self.resources = resources
         self.measures = measures
-        pass = SourcePass(plan.checkpoint(of: plan.readOrigin), resources: resources)
+        pass = SourcePass(plan.readCheckpoint, resources: resources)
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: Slot.allCases.count)
     }
 

@@ -90,7 +90,7 @@ package struct SourcePass: Sendable {
             ])
         }
         return .object([
-            "kind": .string(checkpoint.kind.rawValue), "fingerprint": .string(fingerprint { _ in true }), "files": .array(files),
+            "kind": .string(checkpoint.kind.title), "fingerprint": .string(fingerprint { _ in true }), "files": .array(files),
         ])
     }
 }

@@ -24,7 +24,7 @@ struct ReportHeader {
 
     private var lead: String {
         let packed = content.types.map(\.name).first { $0.contains("/") }
-        return [content.checkpoint.architecture.modelType, content.checkpoint.kind.rawValue, packed].compactMap { $0 }.joined(
+        return [content.checkpoint.architecture.modelType, content.checkpoint.kind.title, packed].compactMap { $0 }.joined(
             separator: " · ")
     }
 

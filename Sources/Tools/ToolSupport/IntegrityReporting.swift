@@ -15,7 +15,7 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
             .object(["tensor": finding.tensor.map { .string($0) } ?? .null, "message": .string(finding.message)])
         }
         try console.writeJSON([
-            "path": .string(path), "kind": .string(checkpoint.kind.rawValue), "ok": .bool(report.isSound),
+            "path": .string(path), "kind": .string(checkpoint.title), "ok": .bool(report.isSound),
             "problems": .array((report.problems + report.flaws).map(document)),
             "tensors": .integer(report.tensorCount), "checksums": .integer(report.checksumCount),
             "bytes": .integer(report.checkedByteCount), "seconds": .double(measures.seconds),
@@ -23,7 +23,7 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
         ])
     } else {
         for finding in report.problems + report.flaws { try console.writeLine("\(path): \(finding.text.terminalSafe)") }
-        try console.writeLine(summary(report, path: path, kind: checkpoint.kind.rawValue))
+        try console.writeLine(summary(report, path: path, kind: checkpoint.title))
         console.note(measures.summary(byteCount: report.checkedByteCount))
     }
     return report.isSound ? .done : .no

@@ -62,9 +62,9 @@ extension Console {
     }
 
     /// Opens a model, or an adapter as the tensors that it stores.
-    package func openTensors(_ path: String) throws -> Checkpoint {
+    package func openTensors(_ path: String) throws -> any NamedTensors {
         guard Adapter.isPresent(at: path) else { return try openCheckpoint(path, for: .looking) }
-        return try Checkpoint.adapter(try openAdapter(path).source, path: path)
+        return try AdapterTensors(openAdapter(path).source, path: path)
     }
 
     /// Writes one JSON document that begins with the version of its form.
@@ -89,7 +89,7 @@ extension ParsedArguments {
     ///   - checkpoints: what will be open at the same time: their headers count as memory.
     ///   - plannedTensorCount: stored tensors of the output.
     package func resources(
-        for checkpoints: [Checkpoint], plannedTensorCount: Int = 0, progress: Progress? = nil
+        for checkpoints: [any NamedTensors], plannedTensorCount: Int = 0, progress: Progress? = nil
     ) throws -> Resources {
         try Resources(
             threadCount: integer("threads"), maximumMemory: byteCount("max-memory"),
@@ -114,7 +114,7 @@ extension ParsedArguments {
     private static let memoryOfPlannedTensor = 320
 
     /// The list of tensors, and the constants of the largest.
-    private static func fixedMemory(of checkpoint: Checkpoint) -> Int {
+    private static func fixedMemory(of checkpoint: any NamedTensors) -> Int {
         let largest = checkpoint.tensors.map(\.elementCount).max() ?? 0
         return checkpoint.source.tensors.count * memoryOfStoredTensor + largest / 32 * 4 * 2
     }

@@ -31,8 +31,8 @@ func diff(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
 }
 
 /// Of two adapters, what makes equal tensors mean something else; an adapter and a model have nothing to compare.
-private func configurationDifferences(_ first: Checkpoint, _ second: Checkpoint) throws -> [ConfigurationDifference] {
-    let areAdapters = [first, second].map { $0.kind == .adapter }
+private func configurationDifferences(_ first: any NamedTensors, _ second: any NamedTensors) throws -> [ConfigurationDifference] {
+    let areAdapters = [first, second].map { $0 is AdapterTensors }
     guard areAdapters[0] == areAdapters[1] else {
         let (adapter, model) = areAdapters[0] ? (first, second) : (second, first)
         throw Failure("\(adapter.path) is an adapter, but \(model.path) is a model", hint: "compare adapters with adapters")
@@ -43,8 +43,8 @@ private func configurationDifferences(_ first: Checkpoint, _ second: Checkpoint)
 
 /// What `qinspect diff` says of two models.
 private struct DiffListing {
-    let first: Checkpoint
-    let second: Checkpoint
+    let first: any NamedTensors
+    let second: any NamedTensors
     /// Of two adapters.
     let configuration: [ConfigurationDifference]
     let report: ModelDiffReport
@@ -66,7 +66,7 @@ private struct DiffListing {
     func writeText(_ console: Console) throws {
         for (letter, model) in [("A", first), ("B", second)] {
             let count = NumberText.grouped(model.tensors.count)
-            try console.writeLine("\(letter): \(model.path): \(model.kind.rawValue), \(count) tensor\(model.tensors.count == 1 ? "" : "s")")
+            try console.writeLine("\(letter): \(model.path): \(model.title), \(count) tensor\(model.tensors.count == 1 ? "" : "s")")
         }
         for difference in configuration {
             let (a, b) = (difference.first.text(.python), difference.second.text(.python))
@@ -211,9 +211,9 @@ private struct DiffListing {
         ])
     }
 
-    private static func document(_ checkpoint: Checkpoint) -> JSONValue {
+    private static func document(_ checkpoint: any NamedTensors) -> JSONValue {
         .object([
-            "path": .string(checkpoint.path), "kind": .string(checkpoint.kind.rawValue), "tensors": .integer(checkpoint.tensors.count),
+            "path": .string(checkpoint.path), "kind": .string(checkpoint.title), "tensors": .integer(checkpoint.tensors.count),
             "unreadable": .strings(checkpoint.source.unreadableTensors.map(\.name)),
         ])
     }

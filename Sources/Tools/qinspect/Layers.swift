@@ -21,14 +21,14 @@ func layers(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
             try console.writeLine("\(entry.name.terminalSafe)\t\(entry.shape)\t\(entry.typeName)")
         }
     } else {
-        try console.writeLine("\(path): \(checkpoint.kind.rawValue)\(modelType(checkpoint))")
+        try console.writeLine("\(path): \(checkpoint.title)\(modelType(checkpoint))")
         try console.write(table(listing))
     }
     return .done
 }
 
-func modelType(_ checkpoint: Checkpoint) -> String {
-    checkpoint.architecture.modelType.map { ", \($0.terminalSafe)" } ?? ""
+func modelType(_ checkpoint: any NamedTensors) -> String {
+    checkpoint.modelType.map { ", \($0.terminalSafe)" } ?? ""
 }
 
 private func table(_ listing: LayerListing) -> Table {
@@ -71,7 +71,7 @@ private func bits(_ rows: some Collection<LayerListing.Row>) -> String {
     return NumberText.fixed(8 * Double(rows.reduce(0) { $0 + $1.byteCount }) / Double(elementCount), decimals: 2)
 }
 
-private func writeJSON(_ listing: LayerListing, _ checkpoint: Checkpoint, isDiffable: Bool, _ console: Console) throws {
+private func writeJSON(_ listing: LayerListing, _ checkpoint: any NamedTensors, isDiffable: Bool, _ console: Console) throws {
     func document(_ row: LayerListing.Row) -> JSONValue {
         var object = JSONObject([
             "name": .string(row.name), "shape": .array(row.shape.dimensions.map { .integer($0) }), "type": .string(row.typeName),
@@ -87,14 +87,14 @@ private func writeJSON(_ listing: LayerListing, _ checkpoint: Checkpoint, isDiff
             "name": .string(entry.name), "shape": .array(entry.shape.map { .integer($0) }), "type": .string(entry.typeName),
         ])
     }
-    let modelType = checkpoint.architecture.modelType.map(JSONValue.string) ?? .null
+    let modelType = checkpoint.modelType.map(JSONValue.string) ?? .null
     if isDiffable {
         try console.writeJSON([
             "model_type": modelType, "tensors": .array(listing.rows.map(document)), "unreadable": .array(unreadable),
         ])
     } else {
         try console.writeJSON([
-            "path": .string(checkpoint.path), "kind": .string(checkpoint.kind.rawValue), "model_type": modelType,
+            "path": .string(checkpoint.path), "kind": .string(checkpoint.title), "model_type": modelType,
             "weights": .integer(listing.elementCount), "bytes": .integer(listing.byteCount),
             "tensors": .array(listing.rows.map(document)), "unreadable": .array(unreadable),
         ])

@@ -10,7 +10,7 @@ func metadata(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
     let checkpoint = try console.openCheckpoint(arguments.positional(always: "file"), for: .looking)
     if arguments.flag("json") {
         try console.writeJSON([
-            "path": .string(checkpoint.path), "kind": .string(checkpoint.kind.rawValue),
+            "path": .string(checkpoint.path), "kind": .string(checkpoint.kind.title),
             "files": .array(
                 checkpoint.source.files.map { .object(["name": .string($0.name), "bytes": .integer($0.byteCount)]) }),
             "fingerprint": checkpoint.metadata.map { .string($0.fingerprint.description) } ?? .null,
@@ -19,7 +19,7 @@ func metadata(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
         ])
         return .done
     }
-    try console.writeLine("\(checkpoint.path): \(checkpoint.kind.rawValue)")
+    try console.writeLine("\(checkpoint.path): \(checkpoint.kind.title)")
     for file in checkpoint.source.files {
         try console.writeLine("  \(file.name.terminalSafe), \(NumberText.exactByteCount(file.byteCount))")
     }

@@ -33,19 +33,20 @@ extension ParsedArguments {
     }
 }
 
-extension Checkpoint {
-    /// Whatever is listed under `name`: a tensor, or an entry that is none.
-    enum Entry {
-        case tensor(LogicalTensor)
-        case unreadable(UnreadableTensor)
-    }
+/// Whatever is listed under a name: a tensor, or an entry that is none.
+enum NamedEntry {
+    case tensor(LogicalTensor)
+    case unreadable(UnreadableTensor)
+}
 
+extension NamedTensors {
     /// - Throws: `FileError` with what was probably meant, where there is nothing of that name.
-    func entry(named name: String) throws(FileError) -> Entry {
+    func entry(named name: String) throws(FileError) -> NamedEntry {
         func isSame(_ other: String) -> Bool { other.utf8.elementsEqual(name.utf8) }
         if let tensor = tensors.first(where: { isSame($0.name) }) { return .tensor(tensor) }
         if let entry = source.unreadableTensors.first(where: { isSame($0.name) }) { return .unreadable(entry) }
-        if metadata != nil, let info = source.tensors.first(where: { isSame($0.name) }), name.hasPrefix(QNFMetadata.filePrefix) {
+        // Of models, only a .qnf leaves such a tensor out of those that it lists.
+        if let info = source.tensors.first(where: { isSame($0.name) }), name.hasPrefix(QNFMetadata.filePrefix) {
             throw FileError(
                 path, at: "tensor '\(info.name)'", "is a file that travels with the model",
                 hint: "'qinspect files \(path)' lists such files, --extract DIR writes them")

@@ -25,7 +25,7 @@ func stats(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
         for tensor in report.tensors { try console.writeLine(diffableLine(tensor)) }
         for entry in report.unreadable { try console.writeLine("\(entry.name.terminalSafe)\t\(entry.shape)\t\(entry.typeName)") }
     } else {
-        try console.writeLine("\(path): \(checkpoint.kind.rawValue)\(modelType(checkpoint))")
+        try console.writeLine("\(path): \(checkpoint.title)\(modelType(checkpoint))")
         try console.write(elementTable(report))
         if report.tensors.contains(where: { $0.blocks != nil }) {
             try console.writeLine()

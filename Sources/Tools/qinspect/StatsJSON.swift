@@ -9,9 +9,9 @@ import ToolSupport
 
 /// The document of `qinspect stats --json`.
 func writeStatisticsJSON(
-    _ report: StatisticsReport, _ checkpoint: Checkpoint, isDiffable: Bool, _ measures: RunMeasures, _ console: Console
+    _ report: StatisticsReport, _ checkpoint: any NamedTensors, isDiffable: Bool, _ measures: RunMeasures, _ console: Console
 ) throws {
-    let modelType = checkpoint.architecture.modelType.map(JSONValue.string) ?? .null
+    let modelType = checkpoint.modelType.map(JSONValue.string) ?? .null
     let tensors = JSONValue.array(report.tensors.map { .object(statisticsDocument($0)) })
     let unreadable = JSONValue.array(
         report.unreadable.map { entry in
@@ -23,7 +23,7 @@ func writeStatisticsJSON(
         try console.writeJSON(["model_type": modelType, "tensors": tensors, "unreadable": unreadable])
     } else {
         try console.writeJSON([
-            "path": .string(checkpoint.path), "kind": .string(checkpoint.kind.rawValue), "model_type": modelType,
+            "path": .string(checkpoint.path), "kind": .string(checkpoint.title), "model_type": modelType,
             "bytes": .integer(report.byteCount), "seconds": .double(measures.seconds), "tensors": tensors, "unreadable": unreadable,
         ])
     }

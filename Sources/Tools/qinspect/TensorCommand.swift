@@ -20,7 +20,8 @@ func tensor(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
 }
 
 private func show(
-    _ tensor: LogicalTensor, _ selection: TensorSlice.Selection, _ checkpoint: Checkpoint, _ arguments: ParsedArguments, _ console: Console
+    _ tensor: LogicalTensor, _ selection: TensorSlice.Selection, _ checkpoint: any NamedTensors, _ arguments: ParsedArguments,
+    _ console: Console
 ) throws {
     let isIncluded = { (name: String) in name.utf8.elementsEqual(tensor.name.utf8) }
     let progress = console.progress("reading", total: Statistics.byteCount(of: checkpoint, where: isIncluded))
@@ -42,7 +43,7 @@ private func show(
 }
 
 /// Strings and other entries without numbers: all that is known of them is what `layers` lists.
-private func show(_ entry: UnreadableTensor, _ checkpoint: Checkpoint, _ arguments: ParsedArguments, _ console: Console) throws {
+private func show(_ entry: UnreadableTensor, _ checkpoint: any NamedTensors, _ arguments: ParsedArguments, _ console: Console) throws {
     if arguments.flag("json") {
         try console.writeJSON([
             "path": .string(checkpoint.path),

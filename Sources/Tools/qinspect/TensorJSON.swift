@@ -5,7 +5,7 @@ import JSONText
 import ToolSupport
 
 /// The document of `qinspect tensor --json`.
-func writeTensorJSON(_ statistics: TensorStatistics, _ slice: TensorSlice?, _ checkpoint: Checkpoint, _ console: Console) throws {
+func writeTensorJSON(_ statistics: TensorStatistics, _ slice: TensorSlice?, _ checkpoint: any NamedTensors, _ console: Console) throws {
     try console.writeJSON([
         "path": .string(checkpoint.path), "tensor": .object(statisticsDocument(statistics)),
         "slice": slice.map { .object(document($0)) } ?? .null, "blocks": .array(slice?.blocks.map { .object(document($0)) } ?? []),

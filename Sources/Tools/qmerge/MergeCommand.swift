@@ -71,7 +71,7 @@ private func outputForm(_ base: Checkpoint, _ path: String, _ arguments: ParsedA
         return (.qnf, false)
     case nil:
         guard arguments.string("reference") == nil else {
-            throw UsageError("--reference stands for the weights of a 4-bit base, but \(base.path) is a \(base.kind.rawValue)")
+            throw UsageError("--reference stands for the weights of a 4-bit base, but \(base.path) is a \(base.kind.title)")
         }
         guard !path.hasSuffix(".qnf") else {
             throw UsageError(
@@ -79,7 +79,7 @@ private func outputForm(_ base: Checkpoint, _ path: String, _ arguments: ParsedA
                 hint: "qconvert to-nf4 makes a .qnf, of the base or of the merged model")
         }
         let isFolder = base.kind == .huggingFace
-        guard base.kind == .bitsandbytes || !isFolder || !isFile else {
+        guard base.kind.layout == .bitsandbytes || !isFolder || !isFile else {
             throw UsageError(
                 "the base is a folder, and so is what a merge makes of it, but '\(path)' is the name of a file",
                 hint: "--to bf16 writes one file")

@@ -1,6 +1,7 @@
 import ByteIO
 import Checkpoints
 import CommandLineKit
+import ContainerKit
 import ModelLoading
 import ToolSupport
 import Training

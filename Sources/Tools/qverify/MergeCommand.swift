@@ -19,7 +19,7 @@ func verifyMerge(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     let reference = try arguments.string("reference").map { try console.openCheckpoint($0, for: .computing) }
     guard let form = MergeVerification.form(of: merged, base: base) else {
         throw OperationError(
-            "\(path) is a \(merged.kind.rawValue) of a form that no merge into \(base.path) has",
+            "\(path) is a \(merged.kind.title) of a form that no merge into \(base.path) has",
             hint: "a .qnf of a .qnf, a dense model of a dense one, or one of a single type as --to writes it")
     }
     let plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form)

@@ -34,8 +34,8 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
         ])
     } else {
         let sizes = [source, model].map { NumberText.byteCount($0.storedByteCount) }
-        try console.writeLine("A, source: \(options.source.path), \(source.kind.rawValue), \(sizes[0])".terminalSafe)
-        try console.writeLine("B, model:  \(options.model.path), \(model.kind.rawValue), \(sizes[1])".terminalSafe)
+        try console.writeLine("A, source: \(options.source.path), \(source.kind.title), \(sizes[0])".terminalSafe)
+        try console.writeLine("B, model:  \(options.model.path), \(model.kind.title), \(sizes[1])".terminalSafe)
         try console.writeLine()
         try console.write(weights.table())
         if let comparison {

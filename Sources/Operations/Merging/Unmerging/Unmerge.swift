@@ -1,5 +1,6 @@
 import ByteIO
 package import Checkpoints
+import ContainerKit
 import JSONText
 import Parallelism
 import SafetensorsFormat

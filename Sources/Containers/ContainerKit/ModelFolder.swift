@@ -1,3 +1,5 @@
+package import ByteIO
+
 /// What the names of the files in a folder say of it, before any is opened.
 package enum ModelFolder {
     /// The files of a PEFT adapter.
@@ -31,5 +33,21 @@ package enum ModelFolder {
         guard let first = shards.first else { return nil }
         let listed = shards.count == 1 ? "the shard '\(first)'" : "\(shards.count) shards ('\(first)', ...)"
         return "model.safetensors is read, as other libraries do, and hides \(listed): remove what is not the model"
+    }
+}
+
+extension OutputForm {
+    /// As transformers and PEFT write one, and what an undo of a merge leaves there.
+    package static let modelFolder = OutputForm.folder(
+        Folder(
+            "model folder", suffixes: [".safetensors", ".json", ".jinja", ".txt", ".model", ".md", ".undo", "LICENSE", "NOTICE"],
+            marks: "config.json nor a .safetensors file"
+        ) { $0.hasSuffix(".safetensors") || $0 == "config.json" })
+}
+
+extension AtomicOutput {
+    /// - Parameter isFolder: a folder of a model or an adapter instead of one file.
+    package init(destination: String, isFolder: Bool, replaces: Bool, inputs: [InputFile] = []) throws(FileError) {
+        try self.init(destination: destination, form: isFolder ? .modelFolder : .file, replaces: replaces, inputs: inputs)
     }
 }

@@ -1,0 +1,39 @@
+extension Checkpoint {
+    /// How a checkpoint is stored: in which container, and in which layout its tensors lie there.
+    package struct Kind: Sendable, Hashable {
+        package enum Layout: Sendable, Hashable {
+            /// Tensors under their own names.
+            case plain
+            /// A folder as transformers writes it, or the index of its shards.
+            case huggingFace
+            /// Weights in 4 bits with their constants beside them.
+            case bitsandbytes
+            case qnf
+            /// OpenAI's GPT-2.
+            case openAI
+        }
+
+        /// Name of its `ContainerFormat`.
+        package let container: String
+        package let layout: Layout
+
+        package static let safetensors = Kind(container: "safetensors", layout: .plain)
+        package static let huggingFace = Kind(container: "safetensors", layout: .huggingFace)
+        package static let bitsandbytes = Kind(container: "safetensors", layout: .bitsandbytes)
+        package static let qnf = Kind(container: "safetensors", layout: .qnf)
+        package static let tensorFlow = Kind(container: "TensorFlow", layout: .plain)
+        package static let gpt2TensorFlow = Kind(container: "TensorFlow", layout: .openAI)
+
+        /// What is said of it.
+        package var title: String {
+            switch layout {
+            case .plain where container == "safetensors": "safetensors"
+            case .plain: "\(container) checkpoint"
+            case .huggingFace: "Hugging Face folder"
+            case .bitsandbytes: "bitsandbytes 4-bit checkpoint"
+            case .qnf: "qnf"
+            case .openAI: "OpenAI GPT-2 \(container) checkpoint"
+            }
+        }
+    }
+}

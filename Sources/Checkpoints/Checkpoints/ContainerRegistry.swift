@@ -1,0 +1,35 @@
+import ByteIO
+import ContainerKit
+import SafetensorsFormat
+import TensorCore
+import TensorFlowFormat
+
+/// All kinds of files that are known, in the order in which they are asked.
+enum ContainerRegistry {
+    /// Those that hold their tensors themselves, and so may be shards, and all that is not read.
+    static let files: [ContainerFormat] = [.safetensors] + ContainerFormat.strangers
+
+    static let all: [ContainerFormat] = files + [.tensorFlow, shardIndex]
+
+    /// `*.safetensors.index.json`: told by the brace that an object begins with.
+    private static let shardIndex = ContainerFormat(
+        "index of shards",
+        recognizes: { probe in probe.head.first { ![0x20, 0x09, 0x0a, 0x0d].contains($0) } == UInt8(ascii: "{") },
+        open: { (probe) throws(FileError) in try ShardedSource(index: probe.file) })
+
+    /// A shard of a checkpoint; what is not recognised gets the error of the format it should have.
+    static func openShard(_ path: String) throws(FileError) -> any TensorSource {
+        let probe = try FileProbe(path: path)
+        return try (files.format(of: probe) ?? .safetensors).open(probe)
+    }
+
+    /// An error that says what was found instead of what was needed.
+    static func refusal(_ probe: FileProbe) -> FileError {
+        if let refusal = all.format(of: probe)?.refusal { return refusal(probe) }
+        let file = probe.file
+        if file.byteCount == 0 { return FileError(file.path, "is empty", hint: "the download failed; fetch the file again") }
+        return FileError(
+            file.path, "is no model file of a known kind",
+            hint: "known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints")
+    }
+}
