@@ -67,7 +67,9 @@ struct TensorPair: Sendable {
 
     /// - Parameters:
     ///   - original: of `source`; `tensor`: of `model`.
-    init(source: any NamedTensors, original: LogicalTensor, model: any NamedTensors, tensor: LogicalTensor, bits: BitCheck) throws(FileError) {
+    init(source: any NamedTensors, original: LogicalTensor, model: any NamedTensors, tensor: LogicalTensor, bits: BitCheck)
+        throws(FileError)
+    {
         self.source = source.source
         self.original = original
         self.model = model.source
