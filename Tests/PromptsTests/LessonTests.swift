@@ -56,6 +56,38 @@ import Tokenization
         #expect(lessons.map(\.learned) == [["<think></think>b<end>"], ["<think></think>d\n<end>"]])
     }
 
+    /// As the first template of Llama 3 does.
+    @Test func isNotTheNextAnswersOpeningThatATemplateWritesUnasked() throws {
+        let lessons = try lessons(
+            "{% for m in messages %}{{ '<' + m.role + '>' + m.content + eos_token + '\n' }}{% endfor %}<assistant>", Self.talk)
+        #expect(
+            lessons.map(\.text) == [
+                "<user>a<|endoftext|>\n<assistant>b<|endoftext|>\n<user>c<|endoftext|>\n<assistant>d\n<|endoftext|>"
+            ])
+        #expect(lessons.map(\.learned) == [["b<|endoftext|>", "d\n<|endoftext|>"]])
+    }
+
+    /// As those of GLM do.
+    @Test func hasTheEndThatATemplateWritesOnceATurnFollows() throws {
+        let late = """
+            {%- for m in messages %}{{ (eos_token if loop.index0 and m.role == 'user' else '') + '<' + m.role + '>' + m.content }}{% endfor %}
+            {%- if add_generation_prompt %}{{ '<assistant>' }}{% endif %}
+            """
+        let lessons = try lessons(late, Self.talk)
+        #expect(lessons.map(\.text) == ["<user>a<assistant>b<|endoftext|><user>c<assistant>d\n<|endoftext|>"])
+        #expect(lessons.map(\.learned) == [["b<|endoftext|>", "d\n<|endoftext|>"]])
+    }
+
+    @Test func endsWithTheTextWhereTheTemplateWritesNoEnd() throws {
+        let endless = """
+            {%- for m in messages %}{{ '<' + m.role + '>' + m.content }}{% endfor %}
+            {%- if add_generation_prompt %}{{ '<assistant>' }}{% endif %}
+            """
+        let lessons = try lessons(endless, Self.talk)
+        #expect(lessons.map(\.text) == ["<user>a<assistant>b<|endoftext|>", "<user>a<assistant>b<user>c<assistant>d\n<|endoftext|>"])
+        #expect(lessons.map(\.learned) == [["b<|endoftext|>"], ["d\n<|endoftext|>"]])
+    }
+
     @Test func isRefusedWhereThePromptIsNoBeginning() throws {
         let odd = "{% for m in messages %}{{ m.content }}|{% endfor %}{% if add_generation_prompt %}<think>{% endif %}"
         let refusal = #expect(throws: PromptError.self) { try lessons(odd, Self.talk) }

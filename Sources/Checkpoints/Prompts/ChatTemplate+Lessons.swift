@@ -5,7 +5,7 @@ extension ChatTemplate {
     /// A conversation as it is learned, what the model is to say marked.
     ///
     /// Where the template marks responses (`{% generation %}`), these are learned. Otherwise a response is what is there with an
-    /// answer and was not there without: the end of the answer belongs to it, white space after that does not. A template that
+    /// answer and was not there without: the end of the answer belongs to it, what comes after that does not. A template that
     /// writes earlier turns in another way once more follow (without their thoughts) gives a text for each answer, as the model
     /// will see them.
     ///
@@ -17,7 +17,8 @@ extension ChatTemplate {
         var texts: [RenderedPrompt] = []
         for (index, message) in conversation.messages.enumerated() where message["role"]?.string == "assistant" {
             let before = try render(conversation.prefix(index), opensResponse: true)
-            var text = index + 1 == conversation.messages.count ? whole : try render(conversation.prefix(index + 1))
+            let isLast = index + 1 == conversation.messages.count
+            var text = isLast ? whole : try render(conversation.prefix(index + 1))
             guard before.isPrefix(of: text) else {
                 throw PromptError(
                     "message \(index + 1): the text with the answer does not begin with the text that asks for it, so that what is "
@@ -25,6 +26,8 @@ extension ChatTemplate {
                         + "\(Self.ending(text, besides: before)) there",
                     hint: "records that also say what the template puts in front of an answer, or another template")
             }
+            text = ended(text, of: conversation.prefix(index + 1), since: before)
+            if isLast { whole = text }
             text.responses = [before.bytes.count..<text.endOfResponse]
             texts.append(text)
         }
@@ -49,6 +52,36 @@ extension ChatTemplate {
         text.append(end, isMarkup: true)
         text.responses = [start..<text.bytes.count]
         return text
+    }
+
+    /// A text with the end of its last answer and no next one opened.
+    ///
+    /// Some templates open the next answer unasked (the first one of Llama 3): what follows the answer's end is what the prompt
+    /// ends in, too, and goes. Some end an answer only once a turn follows, as GLM with `<|user|>`: that token comes behind it if
+    /// it is one at which the model stops, else the end of text.
+    private func ended(_ text: RenderedPrompt, of conversation: Conversation, since before: RenderedPrompt) -> RenderedPrompt {
+        let count = text.bytes.count
+        guard count > before.bytes.count else { return text }
+        let tail = (text.markup.last ?? 0..<0).clamped(to: before.bytes.count..<count)
+        if !tail.isEmpty, tail.upperBound == count {
+            for end in ends {
+                guard let place = text.bytes[tail].firstRange(of: end.utf8) else { continue }
+                let opening = text.bytes[place.upperBound...]
+                let isBlank = opening.allSatisfy { [0x20, 0x09, 0x0a, 0x0d].contains($0) }
+                if !isBlank, before.bytes.suffix(opening.count) == opening { return text.prefix(place.upperBound) }
+            }
+            return text
+        }
+        var continued = conversation
+        continued.append("user", "a question")
+        if let following = try? render(continued), text.isPrefix(of: following) {
+            for end in ends where following.bytes[count...].starts(with: end.utf8) {
+                return following.prefix(count + end.utf8.count)
+            }
+        }
+        var closed = text
+        if let endOfText { closed.append(endOfText, isMarkup: true) }
+        return closed
     }
 
     /// What of a text follows its common beginning with another, in quotes and not too long.

@@ -22,7 +22,7 @@ extension ChatTemplate {
     }
 
     /// Nil where a response is not followed by a special token, or the template refuses a conversation of two turns.
-    private func endOfTurn(in tokenizer: Tokenizer) -> TokenID? {
+    func endOfTurn(in tokenizer: Tokenizer) -> TokenID? {
         let answer = "an-answer"
         let talk = Conversation([Conversation.message("user", "a question"), Conversation.message("assistant", answer)])
         guard let prompt = try? render(talk), let place = prompt.bytes.lastRange(of: Array(answer.utf8)) else { return nil }

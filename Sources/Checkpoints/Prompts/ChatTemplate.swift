@@ -28,6 +28,10 @@ package struct ChatTemplate: Sendable {
     package var readsSpecialTokens: Bool
     private let template: Template
     private let tokens: [String: TemplateValue]
+    /// The token `eos_token`, where the model has it.
+    let endOfText: String?
+    /// Special tokens at which the model stops: those of its files, then the one that the template writes behind a response.
+    private(set) var ends: [String]
 
     /// - Throws: where the text is no template, or uses what is not supported.
     package init(_ origin: Origin, text: String, _ tokenizer: Tokenizer) throws(PromptError) {
@@ -35,9 +39,12 @@ package struct ChatTemplate: Sendable {
         self.text = text
         readsSpecialTokens = origin == .builtin(.none)
         tokens = tokenizer.roleTexts.mapValues { .template($0) }
+        endOfText = tokenizer.roleTexts["eos_token"]
+        ends = tokenizer.specialTokens.stops.compactMap(tokenizer.spelling)
         do throws(TemplateError) { template = try Template(parsing: text) } catch {
             throw PromptError("\(Self.title(origin)) cannot be read: \(error)")
         }
+        if let end = endOfTurn(in: tokenizer).flatMap(tokenizer.spelling), !ends.contains(end) { ends.append(end) }
     }
 
     package init(_ builtin: BuiltinTemplate, _ tokenizer: Tokenizer) throws(PromptError) {

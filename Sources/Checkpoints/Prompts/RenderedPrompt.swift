@@ -33,6 +33,14 @@ package struct RenderedPrompt: Hashable, Sendable {
         }
     }
 
+    /// The beginning, without responses.
+    func prefix(_ byteCount: Int) -> RenderedPrompt {
+        var prefix = RenderedPrompt(isFramed: isFramed)
+        prefix.bytes = Array(bytes[..<byteCount])
+        prefix.markup = markup.map { $0.clamped(to: 0..<byteCount) }.filter { !$0.isEmpty }
+        return prefix
+    }
+
     /// Whether another text begins with this one.
     func isPrefix(of other: RenderedPrompt) -> Bool { other.bytes.starts(with: bytes) }
 }
