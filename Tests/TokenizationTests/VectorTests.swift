@@ -1,4 +1,5 @@
 import ByteIO
+import JSONText
 import TestSupport
 import Testing
 import Tokenization
@@ -43,6 +44,23 @@ import Tokenization
             let ids = tokenizer.encode(text, EncodingOptions(addsSpecialTokens: false))
             #expect(ids == line.split(separator: " ").map { TokenID($0) ?? -1 }, "\(text.debugDescription)")
             #expect(sameBytes(tokenizer.decode(ids), text) || name == "qwen2", "\(text.debugDescription)")
+        }
+    }
+
+    /// Vocabularies of others whose ids the tokenizers library gave, without special tokens: each with `more.json`.
+    @Test(
+        .enabled(if: data.isPresent, "\(data.absence)"),
+        arguments: ["deepseek-llm", "falcon", "smollm2", "starcoder"])
+    func matchesReferenceWithVocabulariesOfOthers(_ name: String) throws {
+        let folder = try Self.data.required() + "/" + name
+        let tokenizer = try TokenizerFolder.open(folder)
+        let cases = try JSONValue(parsing: InputFile(path: "\(folder)/more.json").allBytes(limit: 1 << 20)).array ?? []
+        #expect(cases.count > 40)
+        for vector in cases {
+            let text = try #require(vector["text"]?.string)
+            let ids = tokenizer.encode(text, EncodingOptions(addsSpecialTokens: false))
+            #expect(ids.map { Int($0) } == vector["ids"]?.array?.map { Int($0.integer ?? -1) }, "\(text.debugDescription)")
+            #expect(sameBytes(tokenizer.decode(ids, showsSpecialTokens: true), text), "\(text.debugDescription)")
         }
     }
 
