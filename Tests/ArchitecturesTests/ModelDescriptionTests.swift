@@ -212,7 +212,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (#""model_type": "bert""#, "model_type 'bert' cannot be run; these can: gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text"),
+        (
+            #""model_type": "bert""#,
+            "model_type 'bert' cannot be run; these can: gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text"
+        ),
         (#""hidden_act": "gelu""#, "config.json: 'hidden_act' is 'gelu'; these can be run: silu, swish"),
         (
             #""rope_scaling": {"rope_type": "yarn", "factor": 4}"#,

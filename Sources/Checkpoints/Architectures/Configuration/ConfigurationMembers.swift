@@ -20,7 +20,8 @@ enum ConfigurationMembers {
         "_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "unsloth_version", "unsloth_fixed", "model_name",
         "transformers.js_config", "library_name", "license", "language", "tags", "tokenizer_class", "tokenizer_name", "processor_class",
         // How a program holds it.
-        "use_cache", "cache_implementation", "attn_implementation", "_attn_implementation", "_attn_implementation_autoset", "_attn_implementation_internal",
+        "use_cache", "cache_implementation", "attn_implementation", "_attn_implementation", "_attn_implementation_autoset",
+        "_attn_implementation_internal",
         "_flash_attn_2_enabled", "use_flash_attn", "use_flash_attention", "use_flash_attention_2", "flash_attention",
         "gradient_checkpointing",
         "pretraining_tp", "torchscript", "use_bfloat16", "bf16", "fp16", "fp32", "tf_legacy_loss", "low_cpu_mem_usage", "device_map",
