@@ -71,3 +71,12 @@ package struct CompanionFile: Sendable {
         return .part(of: file, offset: 0, byteCount: file.byteCount)
     }
 }
+
+extension AtomicOutput {
+    /// Creates a small file of the folder at once: a companion, or the index of shards.
+    package borrowing func createFile(named name: String, holding bytes: [UInt8]) throws(FileError) -> OutputFile {
+        let file = try createFile(named: name)
+        try file.write(bytes, atOffset: 0)
+        return file
+    }
+}

@@ -54,6 +54,16 @@ package enum HuggingFaceConfig {
         }
         return .object(result)
     }
+
+    /// The config of a model that was tuned in full: a dense one of f32 weights, whose type stands under its present key only.
+    ///
+    /// - Parameter isUntied: whether the head is a weight of its own now, where the config says or implies that it is not.
+    package static func tuned(_ config: JSONObject, isUntied: Bool) -> JSONValue {
+        var result = config
+        result["torch_dtype"] = nil
+        if isUntied { result["tie_word_embeddings"] = .bool(false) }
+        return dense(result, scalarType: .f32)
+    }
 }
 
 extension ScalarType {

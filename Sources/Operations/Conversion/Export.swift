@@ -55,9 +55,7 @@ package struct Export: Sendable {
         let narrowing = try write(shards, files: files)
         var warnings: [String] = []
         for companion in try companions(shards: shards, names: names, warnings: &warnings) {
-            let file = try output.createFile(named: companion.name)
-            try file.write(companion.bytes, atOffset: 0)
-            files.append(file)
+            files.append(try output.createFile(named: companion.name, holding: companion.bytes))
         }
         try output.commit(files)
         let listed = try FilePath.entries(of: path).map {

@@ -61,9 +61,7 @@ extension Merge {
         var warnings: [String] = []
         let companions = isFolder ? try denseCompanions(layout, lineage: lineage, warnings: &warnings) : []
         for companion in companions {
-            let file = try output.createFile(named: companion.name)
-            try file.write(companion.bytes, atOffset: 0)
-            files.append(file)
+            files.append(try output.createFile(named: companion.name, holding: companion.bytes))
         }
         var undoByteCount: Int?
         if let undo, let image {

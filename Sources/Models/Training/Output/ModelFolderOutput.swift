@@ -38,22 +38,18 @@ package enum ModelFolderOutput {
         }
         try writer.finish { _ in metadata }
         for companion in checkpoint.files {
-            let file = try output.createFile(named: companion.name)
-            let bytes = try companion.bytes()
-            try file.write(
-                companion.name == "config.json" ? try configuration(bytes, of: model, path: checkpoint.path) : bytes, atOffset: 0)
-            files.append(file)
+            var bytes = try companion.bytes()
+            if companion.name == "config.json" { bytes = try configuration(bytes, of: model, path: checkpoint.path) }
+            files.append(try output.createFile(named: companion.name, holding: bytes))
         }
         try output.commit(files)
     }
 
     /// The configuration with the type of the weights as they are now, and with what is known of the head.
     private static func configuration(_ bytes: [UInt8], of model: TrainableModel, path: String) throws(FileError) -> [UInt8] {
-        guard var object = try? JSONValue(parsing: bytes).object else { throw FileError(path, "config.json is no JSON object") }
-        object["torch_dtype"] = nil
-        object["dtype"] = .string("float32")
+        guard let object = try? JSONValue(parsing: bytes).object else { throw FileError(path, "config.json is no JSON object") }
         let isStatedTied = object["tie_word_embeddings"]?.bool ?? model.configuration.architecture.isTiedByDefault
-        if isStatedTied, !model.configuration.head.isTied { object["tie_word_embeddings"] = .bool(false) }
-        return Array((JSONValue.object(object).text(.indented) + "\n").utf8)
+        let tuned = HuggingFaceConfig.tuned(object, isUntied: isStatedTied && !model.configuration.head.isTied)
+        return Array((tuned.text(.indented) + "\n").utf8)
     }
 }
