@@ -166,9 +166,9 @@ import Testing
     /// A pool of one thread, and a loop of one iteration, involve no other thread: they may be inside of anything.
     @Test func aLoopOfOneMayBeInsideItsOwnPool() throws {
         let pool = WorkerPool(threadCount: 1)
-        var sum = 0
-        pool.forEach(count: 10) { i, _ in pool.forEach(count: 10) { j, _ in sum += i * j } }
-        #expect(sum == 45 * 45)
+        let sum = Disjoint(repeating: 0, count: 1)
+        pool.forEach(count: 10) { i, _ in pool.forEach(count: 10) { j, _ in sum[0] += i * j } }
+        #expect(sum.values == [45 * 45])
     }
 
     @Test("the order of results does not depend on threads", arguments: 1...8)

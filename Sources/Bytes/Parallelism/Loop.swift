@@ -16,9 +16,9 @@ final class Loop<Failure: Error>: AnyLoop, @unchecked Sendable {
     let failure = Mutex<FailedIteration?>(nil)
     private let next = Atomic<Int>(0)
     // The body outlives no loop: `forEach` returns only after every worker has left it.
-    private let body: (Int, Int) throws(Failure) -> Void
+    private let body: @Sendable (Int, Int) throws(Failure) -> Void
 
-    init(count: Int, body: @escaping (Int, Int) throws(Failure) -> Void) {
+    init(count: Int, body: @escaping @Sendable (Int, Int) throws(Failure) -> Void) {
         self.count = count
         self.body = body
     }

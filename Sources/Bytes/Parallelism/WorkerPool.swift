@@ -55,7 +55,7 @@ package final class WorkerPool: Sendable {
     /// After a throw no further index is started; of several errors the one of the lowest index is thrown, so that the
     /// same input always reports the same problem.
     package func forEach<Failure: Error>(
-        count: Int, _ body: (_ index: Int, _ worker: Int) throws(Failure) -> Void
+        count: Int, _ body: @Sendable (_ index: Int, _ worker: Int) throws(Failure) -> Void
     ) throws(Failure) {
         guard count > 0 else { return }
         let failure = withoutActuallyEscaping(body) { escaping in
@@ -66,6 +66,15 @@ package final class WorkerPool: Sendable {
             return loop.failure.withLock { $0 }
         }
         if let failure { throw failure.error }
+    }
+
+    /// `forEach` for kernels, whose memory lies behind raw pointers.
+    ///
+    /// The compiler checks nothing of what such a body captures. It is the caller's, who owns the memory and waits here, to give each
+    /// index elements of its own to write and each worker scratch memory of its own.
+    package func forKernels(count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {
+        nonisolated(unsafe) let body = body
+        forEach(count: count) { index, worker in body(index, worker) }
     }
 }
 

@@ -12,7 +12,7 @@ final class BenchmarkMemory {
     init(byteCount: Int, pool: WorkerPool) {
         buffer = .allocate(byteCount: byteCount, alignment: 64)
         let words = buffer.bindMemory(to: UInt64.self), pieceCount = 64, pieceLength = words.count / pieceCount
-        pool.forEach(count: pieceCount) { piece, _ in
+        pool.forKernels(count: pieceCount) { piece, _ in
             var state = UInt64(piece) &* 0x9e37_79b9_7f4a_7c15 | 1
             for i in piece * pieceLength..<(piece + 1) * pieceLength {
                 state ^= state << 13
@@ -62,7 +62,7 @@ final class BenchmarkMemory {
         let sums = UnsafeMutableBufferPointer<SIMD8<UInt64>>.allocate(capacity: pieceCount)
         defer { sums.deallocate() }
         let seconds = ClockMeasurement {
-            pool.forEach(count: pieceCount) { piece, _ in
+            pool.forKernels(count: pieceCount) { piece, _ in
                 var first = SIMD8<UInt64>(), second = SIMD8<UInt64>(), third = SIMD8<UInt64>(), fourth = SIMD8<UInt64>()
                 for i in stride(from: piece * pieceLength, to: (piece + 1) * pieceLength, by: 4) {
                     first ^= vectors[i]

@@ -91,7 +91,7 @@ struct RunBenchmark {
         let rates = (0..<9).map { _ in
             let start = ContinuousClock.now
             words.withUnsafeBufferPointer { words in
-                pool.forEach(count: pieceCount) { piece, _ in
+                pool.forKernels(count: pieceCount) { piece, _ in
                     let count = words.count / pieceCount
                     let sum = words[piece * count..<(piece + 1) * count].reduce(0, &+)
                     precondition(sum == UInt64(count), "memory holds what was written")

@@ -70,16 +70,17 @@ package struct ModelComparison {
         let width = a.configuration.vocabularySize
         let ids = windows.ids
         let nothing = ComparisonReport.Difference(position: 0, divergence: 0, lossA: 0, lossB: 0, topA: 0, topB: 0)
-        var places = [ComparisonReport.Difference](repeating: nothing, count: rowsB.count / width)
-        places.withUnsafeMutableBufferPointer { places in
-            engine.pool.forEach(count: places.count) { index, _ in
-                let (rowA, rowB) = (LogitRow(rowsA.row(index, width: width)), LogitRow(rowsB.row(index, width: width)))
-                let target = Int(ids[start + index + 1])
-                places[index] = ComparisonReport.Difference(
-                    position: start + index + 1, divergence: rowA.divergence(to: rowB), lossA: rowA.loss(of: target),
-                    lossB: rowB.loss(of: target), topA: TokenID(rowA.top), topB: TokenID(rowB.top))
-            }
+        // The sessions' memory, only read until both go on.
+        nonisolated(unsafe) let (rowsA, rowsB) = (rowsA, rowsB)
+        let found = Disjoint(repeating: nothing, count: rowsB.count / width)
+        engine.pool.forEach(count: rowsB.count / width) { index, _ in
+            let (rowA, rowB) = (LogitRow(rowsA.row(index, width: width)), LogitRow(rowsB.row(index, width: width)))
+            let target = Int(ids[start + index + 1])
+            found[index] = ComparisonReport.Difference(
+                position: start + index + 1, divergence: rowA.divergence(to: rowB), lossA: rowA.loss(of: target),
+                lossB: rowB.loss(of: target), topA: TokenID(rowA.top), topB: TokenID(rowB.top))
         }
+        let places = found.values
         for place in places {
             if !place.lossA.isFinite { throw .notFinite(a, position: place.position - 1) }
             if !place.lossB.isFinite || !place.divergence.isFinite { throw .notFinite(b, position: place.position - 1) }

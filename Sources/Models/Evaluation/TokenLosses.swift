@@ -15,14 +15,14 @@ extension InferenceSession {
         let width = configuration.vocabularySize
         try append(Array(tokens.dropLast())) { first, rows in
             let indices = (first + 1...first + rows.count / width).filter(isWanted)
-            var losses = [Double](repeating: 0, count: indices.count)
-            losses.withUnsafeMutableBufferPointer { losses in
-                engine.pool.forEach(count: losses.count) { number, _ in
-                    let index = indices[number]
-                    losses[number] = LogitRow(rows.row(index - 1 - first, width: width)).loss(of: Int(tokens[index]))
-                }
+            // The session's memory, only read until it goes on.
+            nonisolated(unsafe) let rows = rows
+            let losses = Disjoint<Double>(repeating: 0, count: indices.count)
+            engine.pool.forEach(count: indices.count) { number, _ in
+                let index = indices[number]
+                losses[number] = LogitRow(rows.row(index - 1 - first, width: width)).loss(of: Int(tokens[index]))
             }
-            try body(indices, losses)
+            try body(indices, losses.values)
         }
     }
 }

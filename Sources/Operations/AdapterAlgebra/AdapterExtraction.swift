@@ -59,7 +59,7 @@ package struct AdapterExtraction: Sendable {
             baseFingerprint: base.metadata?.fingerprint.description, tool: tool)
         let writer = try AdapterWriter(.lora, of: layout, to: output)
         let places = Dictionary(uniqueKeysWithValues: layout.tensors.enumerated().map { (ByteKey($1.name), $0) })
-        func write(_ values: [Float], _ info: TensorInfo) throws {
+        @Sendable func write(_ values: [Float], _ info: TensorInfo) throws {
             guard let place = places[ByteKey(info.name)] else { preconditionFailure("the plan has every tensor") }
             try writer.write(values, tensor: place)
         }

@@ -48,7 +48,7 @@ struct PairComparison: Sendable {
         }
         let results = Mutex(Results<Row>(pending: pending, rows: Array(repeating: nil, count: pairs.count)))
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 6)
-        try resources.pool.forEach(count: jobs.count) { index, worker in
+        try resources.pool.forEach(count: jobs.count) { [jobs] index, worker in
             let job = jobs[index]
             let found = try pairs[job.pair].compare(job.range) { slot, byteCount in
                 scratch.buffer(worker: worker, slot: slot, byteCount: byteCount)

@@ -104,7 +104,7 @@ struct MergeRun: Sendable {
             result.states[index] = quantized.state
             if let previous = item.previous { try undoState(of: previous, quantized.state, &result) }
         }
-        try resources.pool.forEach(count: copies.count) { index, worker in
+        try resources.pool.forEach(count: copies.count) { [copies] index, worker in
             let copy = copies[index]
             let bytes = buffer(.stored, worker: worker, byteCount: copy.range.count)
             try pass.read(tensor: copy.tensor, atByteOffset: copy.range.lowerBound, into: bytes)

@@ -68,7 +68,7 @@ package struct SourcePass: Sendable {
         }
         guard !jobs.isEmpty else { return }
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 1)
-        try resources.pool.forEach(count: jobs.count) { number, worker in
+        try resources.pool.forEach(count: jobs.count) { [jobs] number, worker in
             let (tensor, range) = jobs[number]
             try read(
                 tensor: tensor, atByteOffset: range.lowerBound, into: scratch.buffer(worker: worker, slot: 0, byteCount: range.count))

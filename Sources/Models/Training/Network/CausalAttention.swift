@@ -50,7 +50,7 @@ struct CausalAttention {
     ) {
         let (q, k, v) = (rows.q, rows.k, rows.v)
         let positionCount = starts.last ?? 0
-        pool.forEach(count: (starts.count - 1) * headCount) { index, worker in
+        pool.forKernels(count: (starts.count - 1) * headCount) { index, worker in
             let sample = index / headCount, head = index % headCount
             let group = head * keyValueHeadCount / headCount
             let start = starts[sample], count = starts[sample + 1] - start
@@ -78,7 +78,7 @@ struct CausalAttention {
         let positionCount = starts.last ?? 0
         let groupSize = headCount / keyValueHeadCount
         // Heads of a group add to the same gradients of keys and values: one worker takes them all, in order.
-        pool.forEach(count: (starts.count - 1) * keyValueHeadCount) { index, worker in
+        pool.forKernels(count: (starts.count - 1) * keyValueHeadCount) { index, worker in
             let sample = index / keyValueHeadCount, group = index % keyValueHeadCount
             let start = starts[sample], count = starts[sample + 1] - start
             clear(dk, head: group, positions: start..<start + count)

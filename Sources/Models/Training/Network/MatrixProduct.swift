@@ -40,7 +40,7 @@ struct MatrixProduct {
         into c: UnsafeMutablePointer<Float>, stride: Int, accumulates: Bool, pool: WorkerPool
     ) {
         let rowTiles = (m + tileRows - 1) / tileRows, columnTiles = (n + tileColumns - 1) / tileColumns
-        pool.forEach(count: rowTiles * columnTiles) { index, _ in
+        pool.forKernels(count: rowTiles * columnTiles) { index, _ in
             let row = index / columnTiles * tileRows, column = index % columnTiles * tileColumns
             cblas_sgemm(
                 CblasRowMajor, a.orientation.code, b.orientation.code, blasint(min(tileRows, m - row)),

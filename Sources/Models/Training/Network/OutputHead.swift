@@ -66,13 +66,10 @@ struct OutputHead {
         _ logits: UnsafeMutablePointer<Float>, targets: [Int32], _ lossWeight: Float, _ context: StepContext
     ) -> Double {
         let v = weight.outputCount
-        var losses = [Double](repeating: 0, count: targets.count)
-        losses.withUnsafeMutableBufferPointer { losses in
-            nonisolated(unsafe) let losses = losses
-            context.pool.forEach(count: targets.count) { row, _ in
-                qk_crossEntropy_at(qk_simd_best(), logits + row * v, v, Int(targets[row]), lossWeight, cap ?? 0, &losses[row])
-            }
+        let losses = Disjoint<Double>(repeating: 0, count: targets.count)
+        context.pool.forKernels(count: targets.count) { row, _ in
+            qk_crossEntropy_at(qk_simd_best(), logits + row * v, v, Int(targets[row]), lossWeight, cap ?? 0, &losses[row])
         }
-        return losses.reduce(0, +)
+        return losses.values.reduce(0, +)
     }
 }

@@ -8,15 +8,13 @@ package enum GradientNorm {
     /// In double precision, partial sums added in the order of the parameters: the same for any number of threads.
     package static func norm(_ parameters: ParameterSet, pool: WorkerPool) -> Double {
         let count = parameters.gradients.count
-        var sums = [Double](repeating: 0, count: (count + chunk - 1) / chunk)
-        sums.withUnsafeMutableBufferPointer { sums in
-            nonisolated(unsafe) let sums = sums
-            pool.forEach(count: sums.count) { index, _ in
-                let start = index * chunk
-                qk_sumOfSquares_at(qk_simd_best(), parameters.gradients.pointer + start, min(chunk, count - start), &sums[index])
-            }
+        let chunkCount = (count + chunk - 1) / chunk
+        let sums = Disjoint<Double>(repeating: 0, count: chunkCount)
+        pool.forEach(count: chunkCount) { index, _ in
+            let start = index * chunk
+            qk_sumOfSquares_at(qk_simd_best(), parameters.gradients.pointer + start, min(chunk, count - start), &sums[index])
         }
-        return sums.reduce(0, +).squareRoot()
+        return sums.values.reduce(0, +).squareRoot()
     }
 
     /// What gradients are multiplied with so that their norm is at most `limit`, as `torch.nn.utils.clip_grad_norm_` does.

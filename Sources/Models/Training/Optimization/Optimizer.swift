@@ -64,7 +64,7 @@ package final class Optimizer {
         let decay = Float(1 - learningRate * settings.weightDecay)
         let constants = adamW(decay: decay, learningRate: learningRate, gradientScale: gradientScale)
         let scratch = try FloatMemory(count: moments.isCoded ? 2 * Self.chunk * pool.threadCount : 0)
-        pool.forEach(count: (count + Self.chunk - 1) / Self.chunk) { index, worker in
+        pool.forKernels(count: (count + Self.chunk - 1) / Self.chunk) { index, worker in
             let range = index * Self.chunk..<min((index + 1) * Self.chunk, count)
             let gradients = parameters.gradients.pointer + range.lowerBound, values = parameters.values.pointer + range.lowerBound
             switch moments {

@@ -5,7 +5,7 @@ extension WorkerPool {
     /// worth waking a thread.
     package func forTiles(of count: Int, size: Int, _ body: (Range<Int>) -> Void) {
         guard count > size else { return count > 0 ? body(0..<count) : () }
-        forEach(count: (count + size - 1) / size) { index, _ in
+        forKernels(count: (count + size - 1) / size) { index, _ in
             body(index * size..<min((index + 1) * size, count))
         }
     }

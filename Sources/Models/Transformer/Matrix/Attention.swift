@@ -54,7 +54,7 @@ extension MatrixEngine {
         guard queryCount > 0, let queryStart = queries.baseAddress, let resultStart = y.baseAddress else { return }
         let groupSize = headCount / cache.kvHeadCount, queriesAtOnce = 8
         let tileCount = (queryCount + queriesAtOnce - 1) / queriesAtOnce
-        pool.forEach(count: tileCount * cache.kvHeadCount) { index, worker in
+        pool.forKernels(count: tileCount * cache.kvHeadCount) { index, worker in
             // The last positions see most: they come first, so that threads finish together.
             let tile = tileCount - 1 - index / cache.kvHeadCount, head = index % cache.kvHeadCount
             let positions = tile * queriesAtOnce..<min(queryCount, (tile + 1) * queriesAtOnce)

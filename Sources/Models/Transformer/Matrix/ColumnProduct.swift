@@ -32,7 +32,7 @@ struct ColumnProduct {
         let tileCount = (right.columnCount + Self.tileColumns - 1) / Self.tileColumns
         let groupRows = tileCount >= 4 * engine.pool.threadCount ? Self.groupRows : 48
         let groupCount = (left.rowCount + groupRows - 1) / groupRows
-        engine.pool.forEach(count: tileCount * groupCount) { index, worker in
+        engine.pool.forKernels(count: tileCount * groupCount) { index, worker in
             let tile = index / groupCount, group = index % groupCount
             let columns = tile * Self.tileColumns..<min(right.columnCount, (tile + 1) * Self.tileColumns)
             let rows = group * groupRows..<min(left.rowCount, (group + 1) * groupRows)
@@ -44,7 +44,7 @@ struct ColumnProduct {
     private func fillTiles(_ tiles: UnsafeMutablePointer<Float>, pieceCount: Int) {
         let rowCount = left.rowCount, rowsAtOnce = 64
         let groupCount = (rowCount + rowsAtOnce - 1) / rowsAtOnce
-        engine.pool.forEach(count: pieceCount * groupCount) { index, _ in
+        engine.pool.forKernels(count: pieceCount * groupCount) { index, _ in
             let piece = index / groupCount, group = index % groupCount
             let rows = group * rowsAtOnce..<min(rowCount, (group + 1) * rowsAtOnce)
             let columns = piece * depth..<min(left.columnCount, (piece + 1) * depth)
@@ -86,7 +86,7 @@ struct ColumnSums {
         // At most the kernel's columns, and enough tiles for the threads: how columns are cut changes no bits.
         let wanted = (right.columnCount + 4 * engine.pool.threadCount - 1) / (4 * engine.pool.threadCount)
         let tileColumns = min(Int(QK_MATDOT_COLUMNS), max(64, (wanted + 63) / 64 * 64))
-        engine.pool.forEach(count: (right.columnCount + tileColumns - 1) / tileColumns) { tile, worker in
+        engine.pool.forKernels(count: (right.columnCount + tileColumns - 1) / tileColumns) { tile, worker in
             let columns = tile * tileColumns..<min(right.columnCount, (tile + 1) * tileColumns)
             let sums = engine.scratch[worker].floats(left.rowCount * columns.count)
             withUnsafePointer(to: right) { matrix in

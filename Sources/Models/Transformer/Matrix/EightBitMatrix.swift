@@ -13,7 +13,7 @@ extension WeightMatrix {
         let bytes = memory.start.assumingMemoryBound(to: Int8.self)
         let scales = (memory.start + outputCount * width).assumingMemoryBound(to: Float.self)
         let rowsAtOnce = 16
-        pool.forEach(count: (outputCount + rowsAtOnce - 1) / rowsAtOnce) { index, _ in
+        pool.forKernels(count: (outputCount + rowsAtOnce - 1) / rowsAtOnce) { index, _ in
             var row = [Float](repeating: 0, count: inputCount)
             for output in index * rowsAtOnce..<min(outputCount, (index + 1) * rowsAtOnce) {
                 row.withUnsafeMutableBufferPointer { readRow(output, into: $0) }

@@ -66,13 +66,13 @@ struct IntegerProduct {
             }
         }
         // A row takes about a microsecond: one alone is not worth waking a thread for.
-        if rowCount == 1 { quantizeRow(0) } else { engine.pool.forEach(count: rowCount) { row, _ in quantizeRow(row) } }
+        if rowCount == 1 { quantizeRow(0) } else { engine.pool.forKernels(count: rowCount) { row, _ in quantizeRow(row) } }
     }
 
     /// Cuts the rows of all weights into tiles and runs `body` for each.
     private func forEachTile(of tileRows: Int, _ body: (_ target: Target, _ rows: Range<Int>, _ worker: Int) -> Void) {
         let counts = targets.map { ($0.matrix.rowCount + tileRows - 1) / tileRows }
-        engine.pool.forEach(count: counts.reduce(0, +)) { index, worker in
+        engine.pool.forKernels(count: counts.reduce(0, +)) { index, worker in
             var target = 0, tile = index
             while tile >= counts[target] {
                 tile -= counts[target]
@@ -94,7 +94,7 @@ struct IntegerProduct {
 
     private func fillPanels(for matrix: qk_matrix) {
         let panelWidth = qk_matmul_width(engine.level), groupCount = width / Int(QK_GROUP)
-        engine.pool.forEach(count: (rowCount + panelWidth - 1) / panelWidth) { panel, _ in
+        engine.pool.forKernels(count: (rowCount + panelWidth - 1) / panelWidth) { panel, _ in
             let start = panel * panelWidth
             withUnsafePointer(to: matrix) {
                 qk_matmul16_panel_at(

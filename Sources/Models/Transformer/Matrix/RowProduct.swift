@@ -34,7 +34,7 @@ struct RowProduct {
         // Few tiles: cut the left side finer, or threads have nothing to do.
         let groupRows = tileCount >= 4 * engine.pool.threadCount ? Self.groupRows : 2 * width
         let groupCount = (left.rowCount + groupRows - 1) / groupRows
-        engine.pool.forEach(count: tileCount * groupCount) { index, worker in
+        engine.pool.forKernels(count: tileCount * groupCount) { index, worker in
             let tile = index / groupCount, group = index % groupCount
             let rows = tile * Self.tileRows..<min(right.rowCount, (tile + 1) * Self.tileRows)
             let columns = group * groupRows..<min(left.rowCount, (group + 1) * groupRows)
@@ -44,7 +44,7 @@ struct RowProduct {
 
     /// Panels one after the other, each of the whole depth.
     private func fillPanels(_ panels: UnsafeMutablePointer<Float>, width: Int, count: Int) {
-        engine.pool.forEach(count: count) { panel, _ in
+        engine.pool.forKernels(count: count) { panel, _ in
             let rows = panel * width..<min(left.rowCount, (panel + 1) * width)
             left.fillPanel(rows: rows, columns: 0..<left.columnCount, level: engine.level, panels + panel * width * left.columnCount)
         }
@@ -83,7 +83,7 @@ struct RowDots {
 
     func run() {
         let tileCount = (right.rowCount + Self.tileRows - 1) / Self.tileRows
-        engine.pool.forEach(count: tileCount) { tile, worker in
+        engine.pool.forKernels(count: tileCount) { tile, worker in
             let rows = tile * Self.tileRows..<min(right.rowCount, (tile + 1) * Self.tileRows)
             let sums = engine.scratch[worker].floats(left.rowCount * rows.count)
             withUnsafePointer(to: right) { matrix in

@@ -68,9 +68,7 @@ package struct Unmerge: Sendable {
             files.append(file)
         }
         for companion in directory.companions {
-            let file = try output.createFile(named: companion.name)
-            try file.write(try content(of: companion), atOffset: 0)
-            files.append(file)
+            files.append(try output.createFile(named: companion.name, holding: try content(of: companion)))
         }
         try output.commit(files)
     }
@@ -91,14 +89,16 @@ package struct Unmerge: Sendable {
                 changed.append((index, restored))
             }
         }
-        func write(_ restored: RestoredTensor, _ factors: RestoredTensor.Factors, _ chunk: Int, tensor: Int, worker: Int) throws {
+        @Sendable func write(
+            _ restored: RestoredTensor, _ factors: RestoredTensor.Factors, _ chunk: Int, tensor: Int, worker: Int
+        ) throws {
             let bytes = try restored.bytes(ofChunk: chunk, factors, scratch: scratch, worker: worker)
             let offset = restored.range(ofChunk: chunk).lowerBound
             checksums.record(bytes, tensor: tensor, atByteOffset: offset)
             try file.write(bytes, atOffset: base.dataStart + base.entries[tensor].dataOffset + offset)
             resources.progress(bytes.count)
         }
-        try resources.pool.forEach(count: copies.count) { index, worker in
+        try resources.pool.forEach(count: copies.count) { [copies] index, worker in
             let copy = copies[index]
             try write(copy.restored, RestoredTensor.Factors(), copy.chunk, tensor: copy.tensor, worker: worker)
         }
