@@ -35,4 +35,19 @@ import Testing
         let config = try #require(try JSONValue(parsing: Array(change.config.utf8)).object)
         #expect(HuggingFaceConfig.dense(config, scalarType: change.type).text(.compact) == change.expected)
     }
+
+    static let tuned: [(config: String, isUntied: Bool, expected: String)] = [
+        (#"{"torch_dtype":"bfloat16","a":1}"#, false, #"{"a":1,"dtype":"float32"}"#),
+        (#"{"dtype":"float16","a":1,"torch_dtype":"x"}"#, false, #"{"dtype":"float32","a":1}"#),
+        (
+            #"{"tie_word_embeddings":true,"quantization_config":{"quant_method":"bitsandbytes","load_in_4bit":true}}"#, true,
+            #"{"tie_word_embeddings":false,"dtype":"float32"}"#
+        ),
+        (#"{"tie_word_embeddings":true}"#, false, #"{"tie_word_embeddings":true,"dtype":"float32"}"#),
+    ]
+
+    @Test(arguments: tuned) func tunedConfigIsOfFloats(_ change: (config: String, isUntied: Bool, expected: String)) throws {
+        let config = try #require(try JSONValue(parsing: Array(change.config.utf8)).object)
+        #expect(HuggingFaceConfig.tuned(config, isUntied: change.isUntied).text(.compact) == change.expected)
+    }
 }
