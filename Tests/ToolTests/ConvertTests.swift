@@ -24,6 +24,25 @@ import Testing
         #expect(try folder.names() == ["model.qnf"])
     }
 
+    /// They are read where they lie, by the name that `--template` is given, and a conversion has the default one alone.
+    @Test func saysThatNamedTemplatesStayBehind() throws {
+        let folder = try TemporaryFolder()
+        try folder.makeFolder("model")
+        for name in ["config.json", "model.safetensors"] {
+            try folder.copy(Fixture.checkpoint("llama/dense-bf16/\(name)"), as: "model/\(name)")
+        }
+        let warning = "named chat templates do not travel with the weights"
+        let without = ToolRunner(qconvert, ["to-nf4", folder.path("model"), "-o", folder.path("a.qnf")])
+        #expect(without.status == .done && !without.errors.contains(warning))
+        try folder.makeFolder("model/additional_chat_templates")
+        try folder.write("{{ messages }}", to: "model/additional_chat_templates/tool_use.jinja")
+        for (index, source) in ["model", "model/model.safetensors"].enumerated() {
+            let run = ToolRunner(qconvert, ["to-nf4", folder.path(source), "-o", folder.path("b\(index).qnf")])
+            #expect(run.status == .done && run.errors.contains("model/additional_chat_templates: \(warning)"))
+        }
+        #expect(!ToolRunner(qconvert, ["to-hf", folder.path("b0.qnf"), "-o", folder.path("again")]).errors.contains(warning))
+    }
+
     @Test func equalsTheTwinOfTransformersAndBitsandbytes() throws {
         let folder = try TemporaryFolder()
         let model = folder.path("model.qnf")

@@ -72,6 +72,17 @@ package struct CompanionFile: Sendable {
     }
 }
 
+extension Checkpoint {
+    /// The folder of named chat templates beside the weights, which are read where they lie and are no companions; nil where
+    /// there is none, and of a .qnf, which has what is its own.
+    package var templateFolder: String? {
+        guard metadata == nil else { return nil }
+        let parent = FilePath.kind(of: path) == .folder ? path : FilePath.folder(of: path)
+        let folder = FilePath.join(parent, "additional_chat_templates")
+        return FilePath.kind(of: folder) == .folder ? folder : nil
+    }
+}
+
 extension AtomicOutput {
     /// Creates a small file of the folder at once: a companion, or the index of shards.
     package borrowing func createFile(named name: String, holding bytes: [UInt8]) throws(FileError) -> OutputFile {

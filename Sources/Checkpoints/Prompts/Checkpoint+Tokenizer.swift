@@ -15,11 +15,9 @@ extension Checkpoint {
         return try Tokenizer.open(contents + additionalTemplates(), path: path)
     }
 
-    /// Chat templates with names of their own, in a folder beside the weights; a .qnf has what is its own.
+    /// Chat templates with names of their own.
     private func additionalTemplates() throws(FileError) -> [TokenizerFile] {
-        let parent = FilePath.kind(of: path) == .folder ? path : FilePath.folder(of: path)
-        let folder = FilePath.join(parent, TokenizerFile.templateFolder)
-        guard metadata == nil, FilePath.kind(of: folder) == .folder else { return [] }
+        guard let folder = templateFolder else { return [] }
         var templates: [TokenizerFile] = []
         for name in try FilePath.entries(of: folder) where name.hasSuffix(".jinja") {
             let bytes = try InputFile(path: FilePath.join(folder, name)).allBytes(limit: Self.templateByteCountLimit)
