@@ -42,7 +42,7 @@ package struct Conversion: Sendable {
         let writer = try QNFWriter(
             plan: plan.layout, file: file, settings: plan.settingsDocument, lineagePlaceholder: plan.lineage(checksums: nil))
         let run = ConversionRun(plan, writer: writer, resources: resources, allowsNonfinite: allowsNonfinite)
-        let jobs = try run.jobs()
+        let jobs = try plan.jobs(resources)
         try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }
         try writer.writeFiles()
         let checksums = try run.pass.finish()
@@ -59,18 +59,6 @@ package struct Conversion: Sendable {
 
 /// One conversion in progress.
 private final class ConversionRun: Sendable {
-    enum Job {
-        case quantize(item: Int, Range<Int>)
-        /// Bytes of a source tensor to a stored tensor of the output.
-        case copy(from: Int, to: Int, Range<Int>)
-        /// Likewise, of constants or a codebook in F32: a NaN among them would spread to whole blocks.
-        case copyConstants(from: Int, to: Int, Range<Int>)
-        case cast(item: Int, Range<Int>, to: ScalarType)
-        case decode(item: Int, Range<Int>, to: ScalarType)
-        /// Bytes of a turned weight, whose chunks are no runs of the file: counted while they are at hand.
-        case count(tensor: Int, Range<Int>)
-    }
-
     private struct Findings {
         var results: [TensorResult]
         var collectors: [Int: ConstantsCollector] = [:]
@@ -93,73 +81,18 @@ private final class ConversionRun: Sendable {
         source = plan.checkpoint.source
         pass = SourcePass(plan.checkpoint, resources: resources)
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 3)
-        findings = Mutex(Findings(results: Array(repeating: TensorResult(), count: plan.items.count)))
+        let results = plan.items.map { item in
+            if case .copyQuantized = item.step { TensorResult(state: item.tensor.quantized?.state) } else { TensorResult() }
+        }
+        findings = Mutex(Findings(results: results))
     }
 
     /// Of each item of the plan, once all jobs are done.
     var results: [TensorResult] { findings.withLock { $0.results } }
 
-    // MARK: - Planning
-
-    func jobs() throws(FileError) -> [Job] {
-        var jobs: [Job] = []
-        for (index, item) in plan.items.enumerated() {
-            switch (item.step, item.tensor.storage, plan.layout.places[index]) {
-            case (.quantize, _, .quantized): try appendQuantize(index, to: &jobs)
-            case (.copyQuantized, .quantized(let quantized), .quantized(let parts)):
-                appendCopies(of: quantized, to: parts, jobs: &jobs)
-                findings.withLock { $0.results[index].state = quantized.state }
-            case (.cast(let type), .plain(let tensor), .plain):
-                let ranges = Chunks.ranges(count: source.tensors[tensor].elementCount, limit: resources.chunkElementCount, unit: 1)
-                jobs += ranges.map { .cast(item: index, $0, to: type) }
-            case (.decode(let type), .encoded, .plain):
-                jobs += try ranges(of: item.tensor, unit: 1).map { .decode(item: index, $0, to: type) }
-            case (.copy, .plain(let tensor), .plain(let stored)): appendCopy(from: tensor, to: stored, jobs: &jobs)
-            default: preconditionFailure("step, storage and place of '\(item.tensor.name)' do not belong together")
-            }
-        }
-        return jobs
-    }
-
-    /// Chunks of a weight, counted in the order of [out, in].
-    private func ranges(of tensor: LogicalTensor, unit: Int) throws(FileError) -> [Range<Int>] {
-        let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
-        let isTurned = tensor.orientation == .inputsByOutputs
-        let granularity = Chunks.leastCommonMultiple(reader.granularity, isTurned ? max(1, reader.columns) : 1)
-        return Chunks.ranges(
-            count: tensor.elementCount, limit: resources.chunkElementCount * (isTurned ? Resources.transposedChunkFactor : 1),
-            unit: Chunks.leastCommonMultiple(granularity, unit))
-    }
-
-    private func appendQuantize(_ index: Int, to jobs: inout [Job]) throws(FileError) {
-        let tensor = plan.items[index].tensor
-        guard let shape = Shape(tensor.orientation.turned(tensor.shape.dimensions)) else { preconditionFailure("as many elements") }
-        let unit = plan.quantizer.granularity(for: shape, plan.settings)
-        jobs += try ranges(of: tensor, unit: unit).map { .quantize(item: index, $0) }
-        if let stored = tensor.plainIndex, tensor.orientation == .inputsByOutputs {
-            jobs += pass.byteRanges(ofTensor: stored).map { .count(tensor: stored, $0) }
-        }
-    }
-
-    private func appendCopies(of quantized: QuantizedTensor, to parts: QNFPlan.Parts, jobs: inout [Job]) {
-        appendCopy(from: quantized.codes, to: parts.codes, jobs: &jobs)
-        for part in QuantizedTensor.Part.allCases {
-            guard let tensor = quantized.index(of: part), let stored = parts.index(of: part) else { continue }
-            if part == .absmax, quantized.nested != nil {
-                appendCopy(from: tensor, to: stored, jobs: &jobs)
-            } else {
-                jobs += pass.byteRanges(ofTensor: tensor).map { .copyConstants(from: tensor, to: stored, $0) }
-            }
-        }
-    }
-
-    private func appendCopy(from tensor: Int, to stored: Int, jobs: inout [Job]) {
-        jobs += pass.byteRanges(ofTensor: tensor).map { .copy(from: tensor, to: stored, $0) }
-    }
-
     // MARK: - Work
 
-    func perform(_ job: Job, worker: Int) throws {
+    func perform(_ job: TensorJob, worker: Int) throws {
         switch job {
         case .quantize(let item, let range): try quantize(item, range, worker: worker)
         case .copy(let tensor, let stored, let range):
