@@ -4,7 +4,6 @@ import ContainerKit
 import JSONText
 import Parallelism
 import Quantization
-import SafetensorsFormat
 package import Streaming
 import Synchronization
 import TensorCore
@@ -34,10 +33,10 @@ package struct Export: Sendable {
     /// Writes one safetensors file, complete or not at all.
     package func run(file path: String, replaces: Bool) throws -> ExportReport {
         let output = try AtomicOutput(destination: path, replaces: replaces, inputs: plan.checkpoint.inputFiles)
-        let file = try output.file()
-        let shards = plan.shards(maximumByteCount: .max)
-        let narrowing = try write(shards, files: [file])
-        try output.commit([file])
+        let outputs = plan.shards(maximumByteCount: .max)
+        let writer = try ShardedWriter(Self.shards(outputs), to: output, isFolder: false)
+        let narrowing = try write(outputs, writer)
+        try output.commit(writer.files)
         return ExportReport(
             files: [.init(name: FilePath.name(of: path), byteCount: try InputFile(path: path).byteCount)], narrowing: narrowing,
             warnings: [])
@@ -48,13 +47,12 @@ package struct Export: Sendable {
     /// - Parameter maximumShardByteCount: bytes of data in one file, unless a single weight has more.
     package func run(folder path: String, maximumShardByteCount: Int, replaces: Bool) throws -> ExportReport {
         let output = try AtomicOutput(destination: path, isFolder: true, replaces: replaces, inputs: plan.checkpoint.inputFiles)
-        let shards = plan.shards(maximumByteCount: maximumShardByteCount)
-        let names = ShardFiles.names(count: shards.count)
-        var files: [OutputFile] = []
-        for name in names { files.append(try output.createFile(named: name)) }
-        let narrowing = try write(shards, files: files)
+        let outputs = plan.shards(maximumByteCount: maximumShardByteCount)
+        let writer = try ShardedWriter(Self.shards(outputs), to: output, isFolder: true)
+        let narrowing = try write(outputs, writer)
+        var files = writer.files
         var warnings: [String] = []
-        for companion in try companions(shards: shards, names: names, warnings: &warnings) {
+        for companion in try companions(beside: writer, warnings: &warnings) {
             files.append(try output.createFile(named: companion.name, holding: companion.bytes))
         }
         try output.commit(files)
@@ -64,23 +62,22 @@ package struct Export: Sendable {
         return ExportReport(files: listed, narrowing: narrowing, warnings: warnings)
     }
 
-    private func write(_ shards: [[ExportPlan.Output]], files: [OutputFile]) throws -> NarrowingCounts {
-        let metadata = [(key: "format", value: "pt")]
-        var writers: [SafetensorsWriter] = []
-        for (shard, file) in zip(shards, files) {
-            writers.append(try SafetensorsWriter(file: file, plan: shard.map(\.info), metadata: metadata))
-        }
-        let run = ExportRun(plan, writers: writers, resources: resources)
-        let jobs = try run.jobs(shards)
+    private static func shards(_ outputs: [[ExportPlan.Output]]) -> [ShardedWriter.Shard] {
+        zip(ShardedWriter.names(count: outputs.count), outputs).map { ShardedWriter.Shard(name: $0, tensors: $1.map(\.info)) }
+    }
+
+    private func write(_ outputs: [[ExportPlan.Output]], _ writer: ShardedWriter) throws -> NarrowingCounts {
+        let run = ExportRun(plan, writer: writer, resources: resources)
+        let jobs = try run.jobs(Array(outputs.joined()))
         try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }
         _ = try run.pass.finish()
-        for writer in writers { try writer.finish { _ in metadata } }
+        try writer.finish()
         return run.narrowing()
     }
 
     /// The files beside the weights: those of the checkpoint, config.json brought in line, the index of several shards.
     private func companions(
-        shards: [[ExportPlan.Output]], names: [String], warnings: inout [String]
+        beside writer: ShardedWriter, warnings: inout [String]
     ) throws -> [(name: String, bytes: [UInt8])] {
         var result: [(name: String, bytes: [UInt8])] = []
         for file in plan.checkpoint.files where file.name != "config.json" { result.append((file.name, try file.bytes())) }
@@ -89,9 +86,7 @@ package struct Export: Sendable {
         } else {
             warnings.append("the source has no config.json: transformers cannot load the folder without one")
         }
-        if shards.count > 1 {
-            result.append(("model.safetensors.index.json", ShardFiles.index(shards.map { $0.map(\.info) }, names: names)))
-        }
+        if writer.files.count > 1 { result.append((ShardedWriter.indexName, writer.index)) }
         return result
     }
 
@@ -108,22 +103,22 @@ package struct Export: Sendable {
 /// One export in progress.
 private final class ExportRun: Sendable {
     enum Job {
-        case copy(from: Int, shard: Int, to: Int, Range<Int>)
-        case cast(from: Int, shard: Int, to: Int, Range<Int>, ScalarType)
-        case dequantize(tensor: Int, shard: Int, to: Int, Range<Int>, ScalarType)
+        case copy(from: Int, to: Int, Range<Int>)
+        case cast(from: Int, to: Int, Range<Int>, ScalarType)
+        case dequantize(tensor: Int, to: Int, Range<Int>, ScalarType)
     }
 
     let pass: SourcePass
     private let plan: ExportPlan
     private let source: any TensorSource
-    private let writers: [SafetensorsWriter]
+    private let writer: ShardedWriter
     private let resources: Resources
     private let scratch: ScratchMemory
     private let counts = Mutex(NarrowingCounts())
 
-    init(_ plan: ExportPlan, writers: [SafetensorsWriter], resources: Resources) {
+    init(_ plan: ExportPlan, writer: ShardedWriter, resources: Resources) {
         self.plan = plan
-        self.writers = writers
+        self.writer = writer
         self.resources = resources
         source = plan.checkpoint.source
         pass = SourcePass(plan.checkpoint, resources: resources)
@@ -134,20 +129,18 @@ private final class ExportRun: Sendable {
 
     // MARK: - Planning
 
-    func jobs(_ shards: [[ExportPlan.Output]]) throws(FileError) -> [Job] {
+    func jobs(_ outputs: [ExportPlan.Output]) throws(FileError) -> [Job] {
         var jobs: [Job] = []
-        for (shard, outputs) in shards.enumerated() {
-            for (position, output) in outputs.enumerated() {
-                switch output.origin {
-                case .copy(let tensor):
-                    jobs += pass.byteRanges(ofTensor: tensor).map { .copy(from: tensor, shard: shard, to: position, $0) }
-                case .cast(let tensor, let type):
-                    let ranges = Chunks.ranges(count: output.info.elementCount, limit: resources.chunkElementCount, unit: 1)
-                    jobs += ranges.map { .cast(from: tensor, shard: shard, to: position, $0, type) }
-                case .dequantize(let index, let type):
-                    let ranges = try ranges(of: plan.checkpoint.tensors[index])
-                    jobs += ranges.map { .dequantize(tensor: index, shard: shard, to: position, $0, type) }
-                }
+        for (stored, output) in outputs.enumerated() {
+            switch output.origin {
+            case .copy(let tensor):
+                jobs += pass.byteRanges(ofTensor: tensor).map { .copy(from: tensor, to: stored, $0) }
+            case .cast(let tensor, let type):
+                let ranges = Chunks.ranges(count: output.info.elementCount, limit: resources.chunkElementCount, unit: 1)
+                jobs += ranges.map { .cast(from: tensor, to: stored, $0, type) }
+            case .dequantize(let index, let type):
+                let ranges = try ranges(of: plan.checkpoint.tensors[index])
+                jobs += ranges.map { .dequantize(tensor: index, to: stored, $0, type) }
             }
         }
         return jobs
@@ -167,15 +160,13 @@ private final class ExportRun: Sendable {
 
     func perform(_ job: Job, worker: Int) throws {
         switch job {
-        case .copy(let tensor, let shard, let position, let range):
+        case .copy(let tensor, let stored, let range):
             let buffer = UnsafeRawBufferPointer(try readBytes(of: tensor, range, worker: worker))
-            try writers[shard].write(buffer, tensor: position, atByteOffset: range.lowerBound)
-        case .cast(let tensor, let shard, let position, let range, let type):
-            try cast(tensor, range, to: type, worker: worker) { bytes in
-                try writers[shard].write(bytes, tensor: position, atByteOffset: range.lowerBound * type.bitCount / 8)
-            }
-        case .dequantize(let tensor, let shard, let position, let range, let type):
-            try dequantize(plan.checkpoint.tensors[tensor], range, to: type, worker: worker, writer: writers[shard], position: position)
+            try writer.write(buffer, stored: stored, atByteOffset: range.lowerBound)
+        case .cast(let tensor, let stored, let range, let type):
+            try cast(tensor, range, to: type, stored: stored, worker: worker)
+        case .dequantize(let tensor, let stored, let range, let type):
+            try dequantize(plan.checkpoint.tensors[tensor], range, to: type, stored: stored, worker: worker)
         }
     }
 
@@ -185,9 +176,7 @@ private final class ExportRun: Sendable {
         return buffer
     }
 
-    private func cast(
-        _ tensor: Int, _ range: Range<Int>, to type: ScalarType, worker: Int, _ write: (UnsafeRawBufferPointer) throws -> Void
-    ) throws {
+    private func cast(_ tensor: Int, _ range: Range<Int>, to type: ScalarType, stored: Int, worker: Int) throws {
         let from = source.tensors[tensor].scalarType
         let size = from.bitCount / 8
         let input = try readBytes(of: tensor, range.lowerBound * size..<range.upperBound * size, worker: worker)
@@ -195,14 +184,14 @@ private final class ExportRun: Sendable {
         let wide = scratch.buffer(worker: worker, slot: 2, byteCount: range.count * 4)
         let found = FloatCast.cast(UnsafeRawBufferPointer(input), from: from, to: type, into: output, widened: wide)
         counts.withLock { $0 = $0 + found }
-        try write(UnsafeRawBufferPointer(output))
+        try writer.write(UnsafeRawBufferPointer(output), stored: stored, atByteOffset: range.lowerBound * type.bitCount / 8)
     }
 
     private func dequantize(
-        _ tensor: LogicalTensor, _ range: Range<Int>, to type: ScalarType, worker: Int, writer: SafetensorsWriter, position: Int
+        _ tensor: LogicalTensor, _ range: Range<Int>, to type: ScalarType, stored: Int, worker: Int
     ) throws {
         func write(_ bytes: UnsafeRawBufferPointer, _ offset: Int) throws(FileError) {
-            try writer.write(bytes, tensor: position, atByteOffset: offset)
+            try writer.write(bytes, stored: stored, atByteOffset: offset)
         }
         guard let quantized = tensor.quantized else {
             let found = try DecodedPanel(plan.checkpoint, tensor, type)

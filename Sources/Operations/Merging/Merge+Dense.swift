@@ -7,15 +7,8 @@ import SafetensorsFormat
 import Streaming
 import TensorCore
 
-/// A safetensors file of a dense output.
-private struct DenseFile {
-    let name: String
-    /// Indices of the plan's items, in the order of the data.
-    let items: [Int]
-    let infos: [TensorInfo]
-    /// What stands in its `__metadata__` besides the lineage.
-    let metadata: [(key: String, value: String)]
-}
+/// A safetensors file of a dense output: the indices of the plan's items, in the order of the data.
+private typealias DenseFile = (shard: ShardedWriter.Shard, items: [Int])
 
 extension Merge {
     /// Bytes of data in one file of a dense folder, unless the base says otherwise or a single tensor has more.
@@ -27,39 +20,39 @@ extension Merge {
         let step = try step(undoRecord: undoName)
         let earlier = try MergeLineage.steps(of: plan.readCheckpoint)
         let layout = try denseFiles(isFolder: isFolder)
-        let placeholder = earlier + [step.document(checksums: nil, report: nil)]
-        var files: [OutputFile] = []
-        var writers: [SafetensorsWriter] = []
-        for (number, dense) in layout.enumerated() {
-            let file = isFolder ? try output.createFile(named: dense.name) : try output.file()
-            files.append(file)
-            let trailing = isFolder || number > 0 ? [] : try [undoName].compactMap { $0 }.map(recordInfo)
-            writers.append(
-                try SafetensorsWriter(
-                    file: file, plan: dense.infos + trailing, trailingCount: trailing.count,
-                    metadata: metadata(dense, isFolder: isFolder, lineage: placeholder)))
+        func lineageMember(_ lineage: [JSONValue]) -> [(key: String, value: String)] {
+            // A file in a folder stays as others write it; a file that stands alone carries its lineage.
+            isFolder ? [] : [(MergeLineage.metadataKey, JSONValue.array(lineage).text(.compact))]
         }
+        let writer = try ShardedWriter(
+            layout.map(\.shard), to: output, isFolder: isFolder, trailing: try isFolder ? nil : undoName.map(recordInfo),
+            adding: lineageMember(earlier + [step.document(checksums: nil, report: nil)]))
+        var files = writer.files
         let recordFile = isFolder && undoName != nil ? try output.createFile(named: UndoFiles.recordName) : nil
         if let recordFile { files.append(recordFile) }
         let recordWriter = try recordFile.map { file in
             try SafetensorsWriter(
                 file: file, plan: (image?.records?.tensors ?? []) + [undoName].compactMap { $0 }.map(recordInfo), trailingCount: 1,
-                metadata: Self.recordMetadata)
+                metadata: ShardedWriter.metadata)
         }
-        let streamed = recordWriter ?? writers.first
-        let undo = undoName == nil ? nil : streamed.map { writer in UndoRecordWriter { try writer.writeStreamed($0, atByteOffset: $1) } }
+        let undo = undoName.map { _ in
+            UndoRecordWriter { bytes, offset in
+                if let recordWriter { return try recordWriter.writeStreamed(bytes, atByteOffset: offset) }
+                try writer.writeStreamed(bytes, atByteOffset: offset)
+            }
+        }
         let headers = try undo.flatMap { undo in try image.map { try self.headers($0, undo) } } ?? []
 
-        let (places, sinkPlaces) = Self.places(layout, itemCount: plan.items.count)
-        let run = MergeRun(
-            plan, places: places, sink: DenseSink(writers: writers, places: sinkPlaces), undo: undo, resources: resources)
+        var places = [QNFPlan.Place](repeating: .plain(0), count: plan.items.count)
+        for (stored, item) in layout.flatMap(\.items).enumerated() { places[item] = .plain(stored) }
+        let run = MergeRun(plan, places: places, sink: writer, undo: undo, resources: resources)
         let result = try run.run()
         let checksums = try run.pass.finish()
         let report = report(result)
         let lineage = earlier + [step.document(checksums: checksums, report: report)]
 
         var warnings: [String] = []
-        let companions = isFolder ? try denseCompanions(layout, lineage: lineage, warnings: &warnings) : []
+        let companions = isFolder ? try denseCompanions(writer, lineage: lineage, warnings: &warnings) : []
         for companion in companions {
             files.append(try output.createFile(named: companion.name, holding: companion.bytes))
         }
@@ -70,44 +63,19 @@ extension Merge {
                     image, headers: headers, companions: try undoCompanions(image, companions, undo), result,
                     checksums: try imageChecksums(image, checksums)))
         }
-        for (number, writer) in writers.enumerated() {
-            let isStreamed = !isFolder && number == 0
-            try writer.finish(streamedByteCount: isStreamed ? undoByteCount : nil) { _ in
-                metadata(layout[number], isFolder: isFolder, lineage: lineage)
-            }
-        }
+        try writer.finish(streamedByteCount: isFolder ? nil : undoByteCount, adding: lineageMember(lineage))
         if let recordWriter {
             if let records = image?.records { try copy(records, to: recordWriter) }
-            try recordWriter.finish(streamedByteCount: undoByteCount) { _ in Self.recordMetadata }
+            try recordWriter.finish(streamedByteCount: undoByteCount) { _ in ShardedWriter.metadata }
         }
         return (outcome(report, result, undoByteCount, checksums, warnings: warnings), files)
     }
-
-    private static let recordMetadata = [(key: "format", value: "pt")]
 
     private func recordInfo(_ name: String) throws -> TensorInfo {
         guard let shape = Shape([undoLimit]), let info = TensorInfo(name: name, scalarType: .u8, shape: shape) else {
             throw OperationError("an undo record of \(plan.base.path) could be longer than any tensor; `noUndo` leaves it out")
         }
         return info
-    }
-
-    /// A file in a folder stays as others write it; a file that stands alone carries its lineage.
-    private func metadata(_ file: DenseFile, isFolder: Bool, lineage: [JSONValue]) -> [(key: String, value: String)] {
-        let own = file.metadata.filter { $0.key != MergeLineage.metadataKey }
-        return isFolder ? own : own + [(MergeLineage.metadataKey, JSONValue.array(lineage).text(.compact))]
-    }
-
-    private static func places(_ files: [DenseFile], itemCount: Int) -> ([QNFPlan.Place], [(file: Int, tensor: Int)]) {
-        var places = [QNFPlan.Place](repeating: .plain(0), count: itemCount)
-        var sinkPlaces: [(file: Int, tensor: Int)] = []
-        for (number, file) in files.enumerated() {
-            for (position, item) in file.items.enumerated() {
-                places[item] = .plain(sinkPlaces.count)
-                sinkPlaces.append((number, position))
-            }
-        }
-        return (places, sinkPlaces)
     }
 
     // MARK: - Files
@@ -126,10 +94,10 @@ extension Merge {
             shards[shards.count - 1].append(index)
             byteCount += infos[index].byteCount
         }
-        let names = ShardFiles.names(count: max(1, shards.count))
+        let names = ShardedWriter.names(count: max(1, shards.count))
         return zip(names, shards.isEmpty ? [[]] : shards).map { name, shard in
             let items = StorageOrder.indices(of: shard.map { infos[$0] }).map { shard[$0] }
-            return DenseFile(name: name, items: items, infos: items.map { infos[$0] }, metadata: [("format", "pt")])
+            return (ShardedWriter.Shard(name: name, tensors: items.map { infos[$0] }), items)
         }
     }
 
@@ -145,12 +113,13 @@ extension Merge {
         let placed = Set(items.joined())
         items[items.count - 1] += plan.items.indices.filter { !placed.contains($0) }
         return try zip(source.files, items).map { file, items in
-            DenseFile(name: file.name, items: items, infos: items.map { infos[$0] }, metadata: try SafetensorsFile(file).header.metadata)
+            let metadata = try SafetensorsFile(file).header.metadata.filter { $0.key != MergeLineage.metadataKey }
+            return (ShardedWriter.Shard(name: file.name, tensors: items.map { infos[$0] }, metadata: metadata), items)
         }
     }
 
     private func denseCompanions(
-        _ files: [DenseFile], lineage: [JSONValue], warnings: inout [String]
+        _ writer: ShardedWriter, lineage: [JSONValue], warnings: inout [String]
     ) throws -> [(name: String, bytes: [UInt8])] {
         let read = plan.readCheckpoint
         var result: [(name: String, bytes: [UInt8])] = [(MergeLineage.fileName, MergeLineage.fileText(lineage))]
@@ -164,13 +133,12 @@ extension Merge {
         if !read.files.contains(where: { $0.name == "config.json" }) {
             warnings.append("the base has no config.json: transformers cannot load the folder without one")
         }
-        let isIndexed = files.count > 1 || !read.guides.isEmpty && read.kind == .huggingFace
+        let isIndexed = writer.files.count > 1 || !read.guides.isEmpty && read.kind == .huggingFace
         guard isIndexed else { return result }
-        let index = ShardFiles.index(files.map(\.infos), names: files.map(\.name))
         if case .sameFiles = plan.form, let guide = read.guides.first {
-            result.append((guide.name, plan.keepsLayout ? try guide.bytes(atOffset: 0, count: guide.byteCount) : index))
-        } else if files.count > 1 {
-            result.append(("model.safetensors.index.json", index))
+            result.append((guide.name, plan.keepsLayout ? try guide.bytes(atOffset: 0, count: guide.byteCount) : writer.index))
+        } else if writer.files.count > 1 {
+            result.append((ShardedWriter.indexName, writer.index))
         }
         return result
     }

@@ -10,7 +10,7 @@ import Training
 struct RunOutput: ~Copyable {
     private let output: AtomicOutput
     /// Where the output is a folder.
-    private let weights: OutputFile?
+    private let writer: ShardedWriter?
 
     /// - Throws: where the output exists, is an input, or does not fit on the disk.
     init(_ setup: TrainSetup) throws(FileError) {
@@ -18,15 +18,15 @@ struct RunOutput: ~Copyable {
         let output = try AtomicOutput(
             destination: setup.options.files.output, isFolder: isFolder, replaces: setup.options.files.replaces,
             inputs: setup.inputs)
-        let weights = isFolder ? try ModelFolderOutput.weightsFile(for: setup.model, in: output) : nil
+        let writer = isFolder ? try ModelFolderOutput.writer(for: setup.model, in: output) : nil
         if !isFolder { try AdapterOutput.reserve(setup.model, in: output) }
         self.output = output
-        self.weights = weights
+        self.writer = writer
     }
 
     consuming func write(_ setup: TrainSetup) throws(FileError) {
-        if let weights {
-            try ModelFolderOutput.write(setup.model, of: setup.loaded.checkpoint, to: output, weights: weights)
+        if let writer {
+            try ModelFolderOutput.write(setup.model, of: setup.loaded.checkpoint, to: output, writer)
         } else {
             try AdapterOutput.write(
                 setup.model, to: output, baseFingerprint: setup.fingerprint, baseName: setup.loaded.checkpoint.path,

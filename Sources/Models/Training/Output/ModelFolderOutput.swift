@@ -2,41 +2,36 @@ import Architectures
 package import ByteIO
 package import Checkpoints
 import JSONText
-import SafetensorsFormat
 import TensorCore
 import Transformer
 
 /// Writes what full fine-tuning has made of a model as a Hugging Face folder: f32 weights, configuration, tokenizer.
 package enum ModelFolderOutput {
-    /// The file of the weights, with their room on disk: made before the run, so that a full disk is an error then.
-    package static func weightsFile(for model: TrainableModel, in output: borrowing AtomicOutput) throws(FileError) -> OutputFile {
-        let file = try output.createFile(named: "model.safetensors")
-        try file.reserve(byteCount: 4 * model.parameters.elementCount)
-        return file
-    }
-
-    /// - Parameters:
-    ///   - output: the folder, as it was opened before the run.
-    ///   - weights: its `weightsFile`.
-    ///   - checkpoint: the model that was tuned; its companion files come along.
-    package static func write(
-        _ model: TrainableModel, of checkpoint: Checkpoint, to output: consuming AtomicOutput, weights: OutputFile
-    ) throws(FileError) {
-        let parameters = model.parameters
-        let plan = parameters.slots.map { slot in
+    /// Of the weights, with their room on disk: made before the run, so that a full disk is an error then.
+    package static func writer(for model: TrainableModel, in output: borrowing AtomicOutput) throws(FileError) -> ShardedWriter {
+        let tensors = model.parameters.slots.map { slot in
             guard let info = TensorInfo(name: slot.name, scalarType: .f32, shape: slot.shape) else {
                 preconditionFailure("what lies in memory can be counted")
             }
             return info
         }
-        let metadata = [(key: "format", value: "pt")]
-        var files = [weights]
-        let writer = try SafetensorsWriter(file: weights, plan: plan, metadata: metadata)
+        return try ShardedWriter([.init(name: ShardedWriter.names(count: 1)[0], tensors: tensors)], to: output, isFolder: true)
+    }
+
+    /// - Parameters:
+    ///   - output: the folder, as it was opened before the run.
+    ///   - writer: made by `writer(for:in:)`.
+    ///   - checkpoint: the model that was tuned; its companion files come along.
+    package static func write(
+        _ model: TrainableModel, of checkpoint: Checkpoint, to output: consuming AtomicOutput, _ writer: ShardedWriter
+    ) throws(FileError) {
+        let parameters = model.parameters
         for slot in parameters.slots.indices {
             let values = UnsafeRawBufferPointer(start: parameters.value(slot), count: 4 * parameters.slots[slot].count)
-            try writer.write(values, tensor: slot)
+            try writer.write(values, stored: slot)
         }
-        try writer.finish { _ in metadata }
+        try writer.finish()
+        var files = writer.files
         for companion in checkpoint.files {
             var bytes = try companion.bytes()
             if companion.name == "config.json" { bytes = try configuration(bytes, of: model, path: checkpoint.path) }
