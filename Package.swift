@@ -227,7 +227,7 @@ let package = Package(
                 "Conversion",
             ]),
         tests("CKernelsTests", ["CKernels"]),
-        tests("QuantizationTests", ["CKernels", "Quantization", "TensorCore"]),
+        tests("QuantizationTests", ["ByteIO", "CKernels", "Quantization", "TensorCore"]),
         tests("CommandLineKitTests", ["CommandLineKit"]),
         tests(
             "FormatDocumentsTests",

@@ -1,0 +1,15 @@
+#include "qk_blocks_parts.h"
+
+#define ROW(format, identifier, elements, bytes) {identifier, #format, elements, bytes, qk_decode_##format},
+
+static const qk_blockFormat formats[] = {QK_BLOCK_FORMATS(ROW)};
+
+const qk_blockFormat *qk_blockFormat_of(uint32_t identifier) {
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (formats[i].identifier == identifier) return &formats[i];
+    return NULL;
+}
+
+void qk_blocks_decode(const qk_blockFormat *format, const uint8_t *blocks, size_t blockCount, float *values) {
+    format->decode(qk_simd_best(), blocks, blockCount, values);
+}
