@@ -175,6 +175,16 @@ import Testing
         Edit(file: "/etc/passwd"),
         Edit(file: "a\\u0000b", shown: "a\u{0}b"),
         Edit(file: "../\u{301}a"),
+        Edit(file: "a/b"),
+        Edit(file: "../x.jinja"),
+        Edit(file: "additional_chat_templates"),
+        Edit(file: "additional_chat_templates/"),
+        Edit(file: "additional_chat_templates/x"),
+        Edit(file: "additional_chat_templates/.jinja"),
+        Edit(file: "additional_chat_templates/../x"),
+        Edit(file: "additional_chat_templates/../x.jinja"),
+        Edit(file: "additional_chat_templates/a/x.jinja"),
+        Edit(file: "other/x.jinja"),
     ]
 
     @Test(arguments: edits) func refusesMetadataThatIsWrong(_ edit: Edit) throws {
@@ -184,7 +194,9 @@ import Testing
 
     /// The checksum of the header is right in all of the above: the harness itself must not be what is refused.
     @Test func harmlessChangeIsAccepted() throws {
-        #expect(try Self.refusal(Self.replacing("\"qnf.file/LICENSE\"", "\"qnf.file/NOTICE\"")) == "opened as qnf")
+        for name in ["NOTICE", "additional_chat_templates/x.jinja"] {
+            #expect(try Self.refusal(Self.replacing("\"qnf.file/LICENSE\"", "\"qnf.file/\(name)\"")) == "opened as qnf")
+        }
         #expect(try Self.refusal { $0 + "        " } == "opened as qnf")
     }
 

@@ -53,6 +53,25 @@ import Testing
         for choice in ["adapter", "base"] { #expect(!Self.merge(other.path, "--tokenizer", choice).errors.contains("of its own")) }
     }
 
+    /// Named templates count, too; those of a base make room for an adapter's own template.
+    @Test func namedTemplatesAreTold() throws {
+        let other = try Self.makeAdapter()
+        try other.makeFolder("additional_chat_templates")
+        try other.write("tools", to: "additional_chat_templates/tool_use.jinja")
+        #expect(Self.merge(other.path).errors.contains("differs from the base's (it has a chat template 'tool_use') and is not used"))
+        let base = try TemporaryFolder()
+        for name in try FilePath.entries(of: Self.base) { try base.copy("\(Self.base)/\(name)") }
+        try base.makeFolder("additional_chat_templates")
+        try base.write("old", to: "additional_chat_templates/tool_use.jinja")
+        try base.write("old", to: "additional_chat_templates/rag.jinja")
+        let template = try Self.makeAdapter(["chat_template.jinja"], replacing: "Instruction", with: "Task", in: "chat_template.jinja")
+        let output = base.path("merged")
+        let run = ToolRunner(qmerge, [base.path, template.path, "-o", output, "--tokenizer", "adapter"])
+        #expect(run.status == .done, "\(run.errors)")
+        #expect(FilePath.kind(of: "\(output)/additional_chat_templates") == .missing)
+        #expect(FilePath.kind(of: "\(output)/chat_template.jinja") == .file)
+    }
+
     @Test func aTokenizerIsAskedForInVain() {
         let run = Self.merge(Self.adapter, "--tokenizer", "adapter")
         #expect(run.status == .failed && run.errors.contains("--tokenizer adapter: no adapter that is named brings a tokenizer"))

@@ -6,6 +6,9 @@ import Testing
 
 @testable import qconvert
 @testable import qinspect
+@testable import qmerge
+@testable import qrun
+@testable import qtrain
 @testable import qverify
 
 /// The main job on the samples, as a user types it.
@@ -24,23 +27,41 @@ import Testing
         #expect(try folder.names() == ["model.qnf"])
     }
 
-    /// They are read where they lie, by the name that `--template` is given, and a conversion has the default one alone.
-    @Test func saysThatNamedTemplatesStayBehind() throws {
+    /// Into a .qnf and out of it, with dense merges and with tuned weights; they are found wherever they have come to.
+    @Test func namedTemplatesTravel() throws {
         let folder = try TemporaryFolder()
+        let name = "additional_chat_templates/tool_use.jinja"
         try folder.makeFolder("model")
-        for name in ["config.json", "model.safetensors"] {
-            try folder.copy(Fixture.checkpoint("llama/dense-bf16/\(name)"), as: "model/\(name)")
+        for file in try FilePath.entries(of: Fixture.sample("llama-hf")) {
+            try folder.copy("\(Fixture.sample("llama-hf"))/\(file)", as: "model/\(file)")
         }
-        let warning = "named chat templates do not travel with the weights"
-        let without = ToolRunner(qconvert, ["to-nf4", folder.path("model"), "-o", folder.path("a.qnf")])
-        #expect(without.status == .done && !without.errors.contains(warning))
         try folder.makeFolder("model/additional_chat_templates")
-        try folder.write("{{ messages }}", to: "model/additional_chat_templates/tool_use.jinja")
-        for (index, source) in ["model", "model/model.safetensors"].enumerated() {
-            let run = ToolRunner(qconvert, ["to-nf4", folder.path(source), "-o", folder.path("b\(index).qnf")])
-            #expect(run.status == .done && run.errors.contains("model/additional_chat_templates: \(warning)"))
+        try folder.write("tools: {{ tools | tojson }}", to: "model/\(name)")
+        try folder.write("no template", to: "model/additional_chat_templates/README.md")
+        let model = folder.path("model"), packed = folder.path("a.qnf")
+        let adapter = Fixture.sample("adapters/llama-instructions")
+        let data = try folder.write(#"[{"prompt": "a", "completion": "b"}]"#, to: "data.json")
+        let steps: [(Tool, [String], String)] = [
+            (qconvert, ["to-nf4", model, "-o", packed], "a.qnf"),
+            (qconvert, ["to-hf", packed, "-o", folder.path("again")], "again"),
+            (qinspect, ["files", packed, "--extract", folder.path("files")], "files"),
+            (qmerge, [packed, adapter, "-o", folder.path("merged.qnf")], "merged.qnf"),
+            (qmerge, [model, adapter, "-o", folder.path("merged")], "merged"),
+            (qmerge, ["--unmerge", folder.path("merged"), "-o", folder.path("base")], "base"),
+            (qtrain, [model, "--data", data, "-o", folder.path("tuned"), "--full", "--steps", "1", "--split", "1,0,0"], "tuned"),
+        ]
+        for (tool, line, output) in steps {
+            let run = ToolRunner(tool, line)
+            #expect(run.status == .done, "\(line) \(run.errors)")
+            guard !output.hasSuffix(".qnf") else { continue }
+            #expect(try folder.names("\(output)/additional_chat_templates") == ["tool_use.jinja"])
+            #expect(try folder.bytes("\(output)/\(name)") == folder.bytes("model/\(name)"))
         }
-        #expect(!ToolRunner(qconvert, ["to-hf", folder.path("b0.qnf"), "-o", folder.path("again")]).errors.contains(warning))
+        let tools = try folder.write(#"[{"name": "f"}]"#, to: "tools.json")
+        for model in ["a.qnf", "merged.qnf", "again", "tuned", "model"] {
+            let run = ToolRunner(qrun, [folder.path(model), "--prompt", "x", "--print-prompt", "--tools", tools])
+            #expect(run.output == #"tools: [{"name": "f"}]"#, "\(model) \(run.errors)")
+        }
     }
 
     @Test func equalsTheTwinOfTransformersAndBitsandbytes() throws {

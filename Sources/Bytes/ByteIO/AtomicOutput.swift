@@ -43,12 +43,13 @@ package struct AtomicOutput: ~Copyable {
         return OutputFile(descriptor: descriptor, path: destination)
     }
 
-    /// A new file inside the output, where it is a folder.
+    /// A new file inside the output, where it is a folder; the folder of templates comes with the first that lies there.
     package func createFile(named name: String) throws(FileError) -> OutputFile {
-        guard FilePath.isPlainName(name) else { throw FileError(destination, "'\(name)' cannot be the name of a file in it") }
+        guard TemplateFolder.isFileName(name) else { throw FileError(destination, "'\(name)' cannot be the name of a file in it") }
         let shownPath = FilePath.join(destination, name)
         do throws(Errno) {
             let descriptor = try TemporaryFiles.whileUnfinished(temporaryPath) { () throws(Errno) in
+                if TemplateFolder.holds(name), mkdir(templateFolder, 0o777) != 0, errno != EEXIST { throw Errno(code: errno) }
                 let descriptor = open(FilePath.join(temporaryPath, name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
                 guard descriptor >= 0 else { throw Errno(code: errno) }
                 return descriptor
@@ -62,7 +63,10 @@ package struct AtomicOutput: ~Copyable {
     /// Brings `files` to disk and gives the output its final name.
     package consuming func commit(_ files: [OutputFile]) throws(FileError) {
         for file in files { try file.synchronize() }
-        if target.form.isFolder { Self.synchronizeFolder(temporaryPath) }
+        if target.form.isFolder {
+            Self.synchronizeFolder(templateFolder)
+            Self.synchronizeFolder(temporaryPath)
+        }
         try target.checkState()
         do throws(Errno) {
             try TemporaryFiles.whileUnfinished(temporaryPath) { () throws(Errno) in
@@ -74,6 +78,8 @@ package struct AtomicOutput: ~Copyable {
         }
         Self.synchronizeFolder(FilePath.folder(of: target.place))
     }
+
+    private var templateFolder: String { FilePath.join(temporaryPath, TemplateFolder.name) }
 
     static func move(_ path: String, to place: String, replaces: Bool) throws(Errno) {
         if !replaces {

@@ -61,7 +61,7 @@ struct OutputDestination: Sendable {
         guard let identity = FilePath.identity(of: place) else { return }
         var identities = [identity]
         if FilePath.kind(of: place) == .folder {
-            identities += try FilePath.entries(of: place).compactMap { FilePath.identity(of: FilePath.join(place, $0)) }
+            identities += try TemplateFolder.files(ofModel: place).compactMap { FilePath.identity(of: FilePath.join(place, $0)) }
         }
         guard let input = inputs.first(where: { identities.contains($0.identity) }) else { return }
         let relation = input.identity == identity ? "is also an input" : "holds an input"
@@ -70,10 +70,16 @@ struct OutputDestination: Sendable {
 
     /// Only a folder that looks like an earlier output may be replaced: `--force` must never remove anybody's work.
     private func check(_ folder: OutputForm.Folder) throws(FileError) {
-        let names = try FilePath.entries(of: place)
+        var names = try FilePath.entries(of: place)
         if names.isEmpty { return }
+        let inner = FilePath.join(place, TemplateFolder.name)
+        if names.contains(TemplateFolder.name), FilePath.kind(of: inner) == .folder {
+            names.removeAll { $0 == TemplateFolder.name }
+            names += try FilePath.entries(of: inner).map { FilePath.join(TemplateFolder.name, $0) }
+        }
         let stranger = names.first { name in
             FilePath.kind(of: FilePath.join(place, name)) != .file || !folder.suffixes.contains { name.hasSuffix($0) }
+                || name.utf8.contains(UInt8(ascii: "/")) && !TemplateFolder.holds(name)
         }
         guard stranger == nil, names.contains(where: folder.isMark) else {
             let reason = stranger.map { "it holds '\($0)'" } ?? "it holds neither \(folder.marks)"

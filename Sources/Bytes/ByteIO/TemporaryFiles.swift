@@ -98,11 +98,16 @@ package enum TemporaryFiles {
         }
     }
 
-    /// Removes a file, or a folder of files; what cannot be removed stays, and so does a folder inside the folder, which
-    /// no run has made.
+    /// Removes a file, or a folder of files and of chat templates; what cannot be removed stays, and so does any other folder
+    /// inside the folder, which no run has made.
     static func remove(_ path: String) {
         if unlink(path) == 0 { return }
-        for name in (try? FilePath.entries(of: path)) ?? [] { unlink(FilePath.join(path, name)) }
+        for name in (try? FilePath.entries(of: path)) ?? [] {
+            let inner = FilePath.join(path, name)
+            guard unlink(inner) != 0, name == TemplateFolder.name else { continue }
+            for template in (try? FilePath.entries(of: inner)) ?? [] { unlink(FilePath.join(inner, template)) }
+            rmdir(inner)
+        }
         rmdir(path)
     }
 

@@ -66,7 +66,7 @@ extension Checkpoint {
                     of: source.file, offset: source.dataStart + header.dataOffsets[index], byteCount: header.tensors[index].byteCount))
         }
         for file in files {
-            guard FilePath.isPlainName(file.name) else {
+            guard TemplateFolder.isFileName(file.name) else {
                 throw FileError(
                     source.path, at: "tensor '\(QNFMetadata.filePrefix)\(file.name)'", "'\(file.name)' is no name of a file in a folder",
                     hint: "do not use this model: extracting it would write elsewhere")

@@ -42,8 +42,10 @@ package struct CompanionFile: Sendable {
         "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "USE_POLICY.md",
     ]
 
-    /// Those of them that say how text becomes tokens and how a conversation is written.
-    package static let tokenizerNames: Set<String> = [
+    /// Whether a file says how text becomes tokens, or how a conversation is written.
+    package static func isOfTokenizer(_ name: String) -> Bool { tokenizerNames.contains(name) || TemplateFolder.holds(name) }
+
+    private static let tokenizerNames: Set<String> = [
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt",
         "tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "tekken.json", "chat_template.jinja", "chat_template.json",
     ]
@@ -51,10 +53,11 @@ package struct CompanionFile: Sendable {
     /// The longest companion that is carried; the largest tokenizers known have about 35 MB.
     package static let byteCountLimit = 256 << 20
 
-    /// The known companions that lie in a folder, sorted by name.
+    /// The known companions that lie in a folder, sorted by name; chat templates with names of their own are among them, as
+    /// `additional_chat_templates/NAME.jinja`.
     package static func all(inFolder folder: String) throws(FileError) -> [CompanionFile] {
         var files: [CompanionFile] = []
-        for name in try FilePath.entries(of: folder) where knownNames.contains(name) {
+        for name in try TemplateFolder.files(ofModel: folder) where knownNames.contains(name) || TemplateFolder.holds(name) {
             let path = FilePath.join(folder, name)
             guard FilePath.kind(of: path) == .file else { continue }
             files.append(CompanionFile(name: name, content: content(of: path)))
@@ -69,17 +72,6 @@ package struct CompanionFile: Sendable {
             return .unreadable(FileError(path, "has \(file.byteCount) bytes, but at most \(byteCountLimit) are carried of such a file"))
         }
         return .part(of: file, offset: 0, byteCount: file.byteCount)
-    }
-}
-
-extension Checkpoint {
-    /// The folder of named chat templates beside the weights, which are read where they lie and are no companions; nil where
-    /// there is none, and of a .qnf, which has what is its own.
-    package var templateFolder: String? {
-        guard metadata == nil else { return nil }
-        let parent = FilePath.kind(of: path) == .folder ? path : FilePath.folder(of: path)
-        let folder = FilePath.join(parent, "additional_chat_templates")
-        return FilePath.kind(of: folder) == .folder ? folder : nil
     }
 }
 

@@ -9,23 +9,9 @@ extension Checkpoint {
     /// - Throws: where there is none, and where its files are malformed.
     package func tokenizer(of others: [CompanionFile]? = nil) throws(FileError) -> Tokenizer {
         var contents: [TokenizerFile] = []
-        for file in others ?? files where TokenizerFile.names.contains(file.name) {
+        for file in others ?? files where TokenizerFile.isRead(file.name) {
             contents.append(TokenizerFile(name: file.name, bytes: try file.bytes()))
         }
-        return try Tokenizer.open(contents + additionalTemplates(), path: path)
+        return try Tokenizer.open(contents, path: path)
     }
-
-    /// Chat templates with names of their own.
-    private func additionalTemplates() throws(FileError) -> [TokenizerFile] {
-        guard let folder = templateFolder else { return [] }
-        var templates: [TokenizerFile] = []
-        for name in try FilePath.entries(of: folder) where name.hasSuffix(".jinja") {
-            let bytes = try InputFile(path: FilePath.join(folder, name)).allBytes(limit: Self.templateByteCountLimit)
-            templates.append(TokenizerFile(name: "\(TokenizerFile.templateFolder)/\(name)", bytes: bytes))
-        }
-        return templates
-    }
-
-    /// As much as is read of a template.
-    private static let templateByteCountLimit = 1 << 20
 }

@@ -1,3 +1,5 @@
+import ByteIO
+
 /// A file that a tokenizer is read from: its name without folder, and what is in it.
 package struct TokenizerFile: Sendable {
     package let name: String
@@ -15,13 +17,11 @@ package struct TokenizerFile: Sendable {
         "chat_template.json",
     ]
 
-    /// Where templates other than the usual one lie, as `NAME.jinja`.
-    package static let templateFolder = "additional_chat_templates"
+    /// Whether a file of this name in the folder of a model is looked at.
+    package static func isRead(_ name: String) -> Bool { names.contains(name) || templateName(of: name) != nil }
 
     /// The name of the chat template that a file is; nil for other files.
     static func templateName(of file: String) -> String? {
-        if file == "chat_template.jinja" { return "default" }
-        guard file.hasPrefix(templateFolder + "/"), file.hasSuffix(".jinja") else { return nil }
-        return String(file.dropFirst(templateFolder.count + 1).dropLast(".jinja".count))
+        file == "chat_template.jinja" ? "default" : TemplateFolder.templateName(of: file)
     }
 }

@@ -56,7 +56,7 @@ package struct Export: Sendable {
             files.append(try output.createFile(named: companion.name, holding: companion.bytes))
         }
         try output.commit(files)
-        let listed = try FilePath.entries(of: path).map {
+        let listed = try TemplateFolder.files(ofModel: path).map {
             ExportReport.File(name: $0, byteCount: try InputFile(path: FilePath.join(path, $0)).byteCount)
         }
         return ExportReport(files: listed, narrowing: narrowing, warnings: warnings)

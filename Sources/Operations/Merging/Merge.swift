@@ -65,7 +65,7 @@ package struct Merge: Sendable {
             return outcome
         }
         try output.commit(written.files)
-        let paths = isFolder ? try FilePath.entries(of: path).map { FilePath.join(path, $0) } : [path]
+        let paths = isFolder ? try TemplateFolder.files(ofModel: path).map { FilePath.join(path, $0) } : [path]
         outcome.outputByteCount = try paths.reduce(0) { $0 + (try InputFile(path: $1).byteCount) }
         return outcome
     }
@@ -177,7 +177,7 @@ package struct Merge: Sendable {
     ///
     /// - Parameter change: of config.json, besides what the plan changes in it.
     func mergedFiles(of checkpoint: Checkpoint, _ change: (JSONObject) -> JSONObject = { $0 }) throws -> [CompanionFile] {
-        var files = checkpoint.files.filter { plan.tokenizer == nil || !CompanionFile.tokenizerNames.contains($0.name) }
+        var files = checkpoint.files.filter { plan.tokenizer == nil || !CompanionFile.isOfTokenizer($0.name) }
         files += plan.tokenizer ?? []
         return try files.map { file in
             guard file.name == "config.json", let config = checkpoint.config?.object else { return file }

@@ -29,8 +29,8 @@ package struct AdapterTokenizer: Sendable {
     /// Nil where the adapter brings none, as no `.lora` file does.
     package init?(of adapter: Adapter, base: Checkpoint) throws(FileError) {
         guard let folder = adapter.folder else { return nil }
-        let own = try CompanionFile.all(inFolder: folder).filter { CompanionFile.tokenizerNames.contains($0.name) }
-        let before = base.files.filter { CompanionFile.tokenizerNames.contains($0.name) }
+        let own = try CompanionFile.all(inFolder: folder).filter { CompanionFile.isOfTokenizer($0.name) }
+        let before = base.files.filter { CompanionFile.isOfTokenizer($0.name) }
         guard !own.isEmpty else { return nil }
         path = adapter.path
         let (mine, theirs) = (try Content(own), try Content(before))
@@ -39,7 +39,10 @@ package struct AdapterTokenizer: Sendable {
         } else {
             // A template alone is put beside the base's vocabulary, and no other template stays that would come before it.
             let names = Set(own.map(\.name)).union(mine.template == nil ? [] : Self.templates)
-            files = before.filter { !names.contains($0.name) } + own
+            files =
+                before.filter { file in
+                    !names.contains(file.name) && (mine.template == nil || !TemplateFolder.holds(file.name))
+                } + own
         }
         differences = mine.differences(from: theirs)
     }
@@ -93,6 +96,8 @@ private struct Content {
     /// `eos_token` and others by their names.
     private let specialTokens: [String: String]
     let template: String?
+    /// Those with names of their own.
+    private let namedTemplates: [String: String]
 
     private static let specialNames = ["bos_token", "eos_token", "unk_token", "pad_token"]
 
@@ -126,6 +131,12 @@ private struct Content {
             special[name] = value.string ?? value["content"]?.string
         }
         specialTokens = special
+        var named: [String: String] = [:]
+        for file in files {
+            guard let name = TemplateFolder.templateName(of: file.name) else { continue }
+            named[name] = String(decoding: try file.bytes(), as: UTF8.self)
+        }
+        namedTemplates = named
         if let file = files.first(where: { $0.name == "chat_template.jinja" }) {
             template = String(decoding: try file.bytes(), as: UTF8.self)
         } else {
@@ -147,6 +158,9 @@ private struct Content {
         }
         if let template, template != other.template {
             result.append(other.template == nil ? "it has a chat template" : "its chat template")
+        }
+        for name in namedTemplates.keys.sorted() where namedTemplates[name] != other.namedTemplates[name] {
+            result.append(other.namedTemplates[name] == nil ? "it has a chat template '\(name)'" : "its chat template '\(name)'")
         }
         return result
     }

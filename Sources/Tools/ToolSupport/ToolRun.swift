@@ -38,16 +38,9 @@ extension Console {
         case .computing:
             if let head = try checkpoint.storedHeadOfTiedPair() { warning("\(checkpoint.path): \(head.warning)") }
             warnOfMissing(checkpoint)
-            warnOfTemplates(checkpoint)
         case .running: break
         }
         return checkpoint
-    }
-
-    /// Named chat templates stay where they are, whatever is made of the model.
-    private func warnOfTemplates(_ checkpoint: Checkpoint) {
-        guard let folder = checkpoint.templateFolder else { return }
-        warning("\(folder): named chat templates do not travel with the weights", hint: "copy the folder beside a model that is a folder")
     }
 
     /// What a model lacks, whatever is made of it will lack.

@@ -57,6 +57,20 @@ struct UndoDirectoryTests {
         #expect(Self.problem(Self.sound.replacing(text, with: replacement)) == message)
     }
 
+    /// Files beside the weights may be templates in their folder; the weights themselves lie in no folder.
+    @Test func namesOfFilesLeadNowhereElse() {
+        func companion(_ name: String) -> String? {
+            let list = "\"companions\":[{\"name\":\"\(name)\",\"bytes\":0,\"crc32c\":\"00000000\",\"content\":null}]"
+            return Self.problem(Self.sound.replacing("\"companions\":[]", with: list))
+        }
+        #expect(companion("config.json") == nil && companion("additional_chat_templates/a.jinja") == nil)
+        for name in ["a/b", "../a.jinja", "additional_chat_templates/../a.jinja", "additional_chat_templates/a"] {
+            #expect(companion(name) == "'\(name)' is no name of a file")
+        }
+        let template = "additional_chat_templates/a.jinja"
+        #expect(Self.problem(Self.sound.replacing("a.qnf", with: template)) == "'\(template)' is no name of a file")
+    }
+
     @Test func refusesWhatStandsTwice() {
         let tensors = Self.sound.replacing(
             "\"tensors\":[",

@@ -42,14 +42,16 @@ extension UndoDirectory {
         }
         files = try reader.list("files") { (reader) throws(Problem) in
             File(
-                name: try reader.fileName("name"), byteCount: try reader.count("bytes"), header: try reader.items("header", count: 1),
+                name: try reader.fileName("name", where: FilePath.isPlainName), byteCount: try reader.count("bytes"),
+                header: try reader.items("header", count: 1),
                 checksums: try reader.checksums("crc32c"))
         }
         companions = try reader.list("companions") { (reader) throws(Problem) in
             let checksums = try reader.checksums("crc32c")
             guard checksums.count == 1 else { throw Problem("a companion has \(checksums.count) checksums, not 1") }
             return Companion(
-                name: try reader.fileName("name"), byteCount: try reader.count("bytes"), checksum: checksums[0],
+                name: try reader.fileName("name", where: TemplateFolder.isFileName), byteCount: try reader.count("bytes"),
+                checksum: checksums[0],
                 content: try reader.isNull("content") ? nil : try reader.items("content", count: 1))
         }
         tensors = try reader.list("tensors") { (reader) throws(Problem) in try Tensor(reader) }
@@ -169,9 +171,9 @@ private struct MemberReader {
         return value
     }
 
-    func fileName(_ key: String) throws(UndoDirectory.Problem) -> String {
+    func fileName(_ key: String, where isAllowed: (String) -> Bool) throws(UndoDirectory.Problem) -> String {
         let name = try string(key)
-        guard FilePath.isPlainName(name) else { throw UndoDirectory.Problem("'\(JSONError.excerpt(name))' is no name of a file") }
+        guard isAllowed(name) else { throw UndoDirectory.Problem("'\(JSONError.excerpt(name))' is no name of a file") }
         return name
     }
 
