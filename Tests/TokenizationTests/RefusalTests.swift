@@ -120,7 +120,8 @@ import Tokenization
             ([("tokenizer.model", "\n\u{5}\n\u{1}a\u{18}\u{5}")], "tokenizer.model: byte 5: piece 0 has type 5, which is not read"),
             (
                 [("vocab.json", "{}")],
-                "has no tokenizer: neither tokenizer.json, nor tokenizer.model, nor vocab.json and merges.txt, nor encoder.json and vocab.bpe"
+                "has no tokenizer: neither tokenizer.json, nor tekken.json, nor tokenizer.model, nor vocab.json and merges.txt, nor encoder.json "
+                    + "and vocab.bpe"
             ),
             (
                 [("tokenizer.json", json()), ("tokenizer_config.json", #"{"added_tokens_decoder":{"x":{}}}"#)],

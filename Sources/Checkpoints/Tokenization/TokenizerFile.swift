@@ -12,7 +12,7 @@ package struct TokenizerFile: Sendable {
 
     /// The names that are looked at; others may be passed along and are ignored.
     package static let names: Set<String> = [
-        "tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "added_tokens.json",
+        "tokenizer.json", "tekken.json", "tokenizer.model", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "added_tokens.json",
         "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "config.json", "chat_template.jinja",
         "chat_template.json",
     ]

@@ -2,8 +2,8 @@ package import ByteIO
 import JSONText
 
 extension Tokenizer {
-    /// Reads a tokenizer from a model's files: tokenizer.json; else tokenizer.model; else vocab.json and merges.txt, or
-    /// encoder.json and vocab.bpe.
+    /// Reads a tokenizer from a model's files: tokenizer.json; else tekken.json; else tokenizer.model; else vocab.json and
+    /// merges.txt, or encoder.json and vocab.bpe.
     ///
     /// Files that say more (tokenizer_config.json and others of `TokenizerFile.names`) are read where they are.
     ///
@@ -24,6 +24,13 @@ private struct TokenizerOpening {
         if let file = file("tokenizer.json") {
             return try reading(file) { bytes throws(Malformed) in try Tokenizer(TokenizerJSON(bytes).parts(roles), roles: roles) }
         }
+        if let file = file("tekken.json") {
+            return try reading(file) { bytes throws(Malformed) in
+                let model = try TekkenFile(bytes)
+                let roles = model.completed(roles)
+                return try Tokenizer(model.parts(roles), roles: roles)
+            }
+        }
         if let file = file("tokenizer.model") {
             return try reading(file) { bytes throws(Malformed) in
                 let model = try SentencePieceModel(bytes)
@@ -41,7 +48,8 @@ private struct TokenizerOpening {
         }
         throw FileError(
             path,
-            "has no tokenizer: neither tokenizer.json, nor tokenizer.model, nor vocab.json and merges.txt, nor encoder.json and vocab.bpe"
+            "has no tokenizer: neither tokenizer.json, nor tekken.json, nor tokenizer.model, nor vocab.json and merges.txt, nor encoder.json "
+                + "and vocab.bpe"
         )
     }
 

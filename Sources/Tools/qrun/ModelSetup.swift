@@ -53,5 +53,5 @@ struct ModelSetup {
         }
     }
 
-    private static let tokenizerNames: Set<String> = ["tokenizer.json", "tokenizer.model", "vocab.json", "encoder.json"]
+    private static let tokenizerNames: Set<String> = ["tokenizer.json", "tekken.json", "tokenizer.model", "vocab.json", "encoder.json"]
 }

@@ -8,6 +8,7 @@ enum TokenizerFolder {
     /// Those of `Tests/Fixtures/tokenizers`, with vectors.
     static let fixtures = [
         "sample", "sample-openai", "llama3", "qwen2", "digits", "added", "sentencepiece", "marks-legacy", "marks-first", "marks-always",
+        "tekken-json",
     ]
 
     /// Those of the models that people run, by `Tests/Interop/tokenizer_families.py`.

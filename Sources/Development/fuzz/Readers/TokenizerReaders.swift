@@ -29,7 +29,8 @@ extension Reader {
             var input = FuzzInput(bytes)
             let files = [TokenizerFile(name: "tokenizer.json", bytes: input.text())]
             let config = input.text()
-            read(config.isEmpty ? files : files + [TokenizerFile(name: "tokenizer_config.json", bytes: config)], text: input.rest())
+            readTokenizer(
+                config.isEmpty ? files : files + [TokenizerFile(name: "tokenizer_config.json", bytes: config)], text: input.rest())
         })
 
     /// A byte that chooses the names, vocabulary, NUL, merges, NUL, added_tokens.json, NUL, a text.
@@ -48,7 +49,7 @@ extension Reader {
             files.append(TokenizerFile(name: isOpenAI ? "vocab.bpe" : "merges.txt", bytes: input.text()))
             let added = input.text()
             if !added.isEmpty { files.append(TokenizerFile(name: "added_tokens.json", bytes: added)) }
-            read(files, text: input.rest())
+            readTokenizer(files, text: input.rest())
         })
 
     /// A SentencePiece model.
@@ -71,7 +72,7 @@ extension Reader {
                 known + [0x12, 2, 0x18, 2, 0x1a, 2, 0x18, 0],
             ]
         },
-        read: { bytes in read([TokenizerFile(name: "tokenizer.model", bytes: bytes)], text: Array(bytes.suffix(64))) })
+        read: { bytes in readTokenizer([TokenizerFile(name: "tokenizer.model", bytes: bytes)], text: Array(bytes.suffix(64))) })
 
     private static let characters = """
         {"added_tokens":[{"id":4,"content":"<s>","special":true}],"normalizer":{"type":"Sequence","normalizers":[\
@@ -113,7 +114,7 @@ extension Reader {
     }()
 
     /// Opens a tokenizer; what is accepted encodes and decodes any text.
-    private static func read(_ files: [TokenizerFile], text: [UInt8]) {
+    static func readTokenizer(_ files: [TokenizerFile], text: [UInt8]) {
         do throws(FileError) {
             let tokenizer = try Tokenizer.open(files, path: "f")
             let text = String(decoding: text, as: UTF8.self)
