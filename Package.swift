@@ -24,7 +24,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("C", ["CKernels", "CSystem", "CZlib", "COpenBLAS"]),
     ("Bytes", ["ByteIO", "JSONText", "Compression", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
-    ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat"]),
+    ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Training"]),
     ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
@@ -39,7 +39,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
 ]
 let sideways: [String: Set<String>] = [
     "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"], "Adapters": ["Architectures"],
-    "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"],
+    "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"], "GGUFFormat": ["ContainerKit"],
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
     "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
@@ -108,15 +108,16 @@ let package = Package(
         library("ContainerKit", ["ByteIO", "TensorCore"]),
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
         library("TensorFlowFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
+        library("GGUFFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
         // 4
         library("Architectures", ["JSONText", "TensorCore"]),
         library(
             "Checkpoints",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "TensorFlowFormat",
-                "Architectures",
+                "GGUFFormat", "Architectures",
             ]),
-        library("Adapters", ["ByteIO", "JSONText", "TensorCore", "ContainerKit", "SafetensorsFormat", "Architectures"]),
+        library("Adapters", ["ByteIO", "JSONText", "TensorCore", "ContainerKit", "SafetensorsFormat", "GGUFFormat", "Architectures"]),
         library("Transformer", ["CKernels", "Parallelism", "TensorCore", "Quantization", "Architectures"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         library("Jinja", ["JSONText"]),
@@ -172,7 +173,8 @@ let package = Package(
             "ToolSupport",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "Inspection", "CommandLineKit"]),
         tool("qconvert", ["Conversion"]),
-        tool("qinspect", ["ContainerKit", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
+        tool(
+            "qinspect", ["ContainerKit", "GGUFFormat", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
         tool("qmerge", ["Merging", "AdapterAlgebra"]),
         library("PromptSupport", ["ByteIO", "JSONText", "Tokenization", "Jinja", "Prompts", "CommandLineKit"]),
         // Apart from ToolSupport, as tools that run no model would carry and build the whole engine for it.
@@ -223,8 +225,8 @@ let package = Package(
         tests(
             "TestSupportTests",
             [
-                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Adapters", "Streaming",
-                "Conversion",
+                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "Checkpoints", "Adapters",
+                "Streaming", "Conversion",
             ]),
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["ByteIO", "CKernels", "Quantization", "TensorCore"]),
@@ -232,8 +234,8 @@ let package = Package(
         tests(
             "FormatDocumentsTests",
             [
-                "ByteIO", "JSONText", "Compression", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters",
-                "Streaming",
+                "ByteIO", "JSONText", "Compression", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "Checkpoints",
+                "Adapters", "Streaming",
                 "Conversion", "Inspection", "Merging",
             ]),
         tests(
@@ -254,10 +256,11 @@ let package = Package(
         tests("PromptsTests", ["ByteIO", "JSONText", "Jinja", "Prompts", "Tokenization"]),
         tests("JinjaTests", ["ByteIO", "JSONText", "Jinja"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
+        tests("GGUFFormatTests", ["ByteIO", "JSONText", "TensorCore", "GGUFFormat"]),
         tests("JSONTextTests", ["JSONText"]),
         tests(
             "CheckpointsTests",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "TensorFlowFormat", "Checkpoints"]),
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "TensorFlowFormat", "GGUFFormat", "Checkpoints"]),
         tests(
             "ModelLoadingTests",
             [
@@ -295,8 +298,8 @@ if isFuzzing {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "Checkpoints", "Adapters",
-                "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "Checkpoints",
+                "Adapters", "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
             ],
             exclude: ["run.sh"], swiftSettings: swiftSettings,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
