@@ -47,6 +47,16 @@ import Testing
         }
     }
 
+    /// The blocks of a GGUF file would be bytes in an index of shards.
+    @Test func aGGUFFileIsNoShard() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(GGUFImage.small.bytes, to: "a.safetensors")
+        let names = ["a.weight", "b.weight"].map { "\"\($0)\": \"a.safetensors\"" }.joined(separator: ", ")
+        let index = try folder.write("{\"weight_map\": {\(names)}}", to: "model.safetensors.index.json")
+        let error = #expect(throws: FileError.self) { try ShardedSource(index: InputFile(path: index)) }
+        #expect(error?.message == "is a GGUF file, which says itself how it is split, and no shard of an index")
+    }
+
     /// A bundle of slices in three files beside a safetensors file: neither container knows of the other.
     @Test func shardsMayBeOfAnyContainer() throws {
         let folder = try TemporaryFolder()

@@ -66,7 +66,10 @@ import Testing
             "is a Python pickle, as old PyTorch versions write; hint: pickled weights are not read; save the model as safetensors"),
         Content(
             "model.gguf", "GGUF\u{3}\u{0}\u{0}\u{0}",
-            "is a GGUF file; hint: GGUF is not read; start from the safetensors files of the same model"),
+            "has 8 bytes, but a GGUF file has at least 24; hint: the download is incomplete; fetch the file again"),
+        Content(
+            "text.gguf", "Dear diary, today I wrote to you",
+            "byte 0: the file begins with the bytes 44 65 61 72, but a GGUF file begins with 47 47 55 46"),
         Content("model.tar.gz", [0x1f, 0x8b, 0x08, 0x00], "is a gzip archive; hint: unpack it first"),
         Content(
             "tf_model.h5", [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a],
@@ -77,10 +80,12 @@ import Testing
         Content("nothing", "", "is empty; hint: the download failed; fetch the file again"),
         Content(
             "notes.txt", "Dear diary, today",
-            "is no model file of a known kind; hint: known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints"),
+            "is no model file of a known kind; hint: known are safetensors and GGUF files, .qnf, Hugging Face folders and TensorFlow checkpoints"
+        ),
         Content(
             "weights", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-            "is no model file of a known kind; hint: known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints"),
+            "is no model file of a known kind; hint: known are safetensors and GGUF files, .qnf, Hugging Face folders and TensorFlow checkpoints"
+        ),
         Content(
             "other.json", "{\"a\": 1}",
             "is JSON, but without an object 'weight_map', so it is no index of safetensors shards; "
@@ -177,14 +182,14 @@ import Testing
     }
 
     static let folders: [(names: [String], refusal: String)] = [
-        ([], "FOLDER: holds no model: it is empty; hint: a model is a .safetensors or .qnf file, or a TensorFlow checkpoint"),
+        ([], "FOLDER: holds no model: it is empty; hint: a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint"),
         (
             ["a.txt", "b.txt"],
-            "FOLDER: holds no model: it holds a.txt, b.txt; hint: a model is a .safetensors or .qnf file, or a TensorFlow checkpoint"
+            "FOLDER: holds no model: it holds a.txt, b.txt; hint: a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint"
         ),
         (
             ["1", "2", "3", "4", "5", "6"],
-            "FOLDER: holds no model: it holds 1, 2, 3, 4, 5, ...; hint: a model is a .safetensors or .qnf file, or a TensorFlow checkpoint"
+            "FOLDER: holds no model: it holds 1, 2, 3, 4, 5, ...; hint: a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint"
         ),
         (
             ["a.safetensors", "b.safetensors"],
@@ -215,12 +220,17 @@ import Testing
                 + "hint: name its base model here; `AdapterListing` shows the adapter, `Merge` merges the two"
         ),
         (["pytorch_model.bin"], "FOLDER/pytorch_model.bin: is empty; hint: the download failed; fetch the file again"),
+        (["a.gguf", "b.gguf"], "FOLDER: holds 2 files ending in '.gguf' (a.gguf, b.gguf); hint: name one of them"),
+        (
+            ["m-00001-of-00002.gguf", "n-00001-of-00002.gguf"],
+            "FOLDER: holds 2 files ending in '.gguf' (m-00001-of-00002.gguf, n-00001-of-00002.gguf); hint: name one of them"
+        ),
         (["model.gguf"], "FOLDER/model.gguf: is empty; hint: the download failed; fetch the file again"),
         // What a training run leaves is no model.
         (
             ["optimizer.pt", "rng_state_0.pth", "training_args.bin"],
             "FOLDER: holds no model: it holds optimizer.pt, rng_state_0.pth, training_args.bin; "
-                + "hint: a model is a .safetensors or .qnf file, or a TensorFlow checkpoint"
+                + "hint: a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint"
         ),
         (
             ["consolidated.00.pth", "params.json"],
@@ -247,6 +257,22 @@ import Testing
         #expect(
             Self.refusal(in: folder) == "FOLDER/pytorch_model.bin: is a zip archive, as PyTorch writes .bin and .pth files; "
                 + "hint: pickled weights are not read; save the model as safetensors, or download its safetensors files")
+    }
+
+    /// One GGUF file in a folder, or the parts of one, beside what is no part of it.
+    @Test func foldersOfOneGGUFOpen() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("{\"model_type\": \"llama\"}", to: "config.json")
+        try folder.copy(Fixture.path("gguf/container/v3.gguf"), as: "model.gguf")
+        let one = try Checkpoint.open(folder.path)
+        #expect(one.path == folder.path("model.gguf") && one.kind == .gguf && one.kind.title == "GGUF")
+        #expect(one.tensors.map(\.name) == ["a.weight", "b.bias", "q.weight"] && one.files.isEmpty && one.config == nil)
+        folder.remove("model.gguf")
+        for number in 1...3 { try folder.copy(Fixture.path("gguf/container/split-0000\(number)-of-00003.gguf")) }
+        let parts = try Checkpoint.open(folder.path)
+        #expect(parts.path == folder.path("split-00001-of-00003.gguf") && parts.source.files.count == 3 && parts.tensors.count == 3)
+        // Weights of blocks are no bytes to compute with.
+        #expect(throws: FileError.self) { try parts.requireReadableWeights() }
     }
 
     @Test func adapterFileIsNoModel() throws {

@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import Conversion
+import GGUFFormat
 import Glibc
 import Quantization
 import SafetensorsFormat
@@ -14,7 +15,7 @@ import Testing
 @Suite struct TensorSourcesTests {
     enum Kind: String, CaseIterable, Codable {
         case safetensors, manyTypes, shards, quantizedFolder, qnf, bundle, partitionedBundle, bundleOfManyTypes, shardedBundle, gpt2, peft,
-            lora
+            lora, gguf, ggufParts, ggufBigEndian
 
         /// One of this kind, made in a folder where it is no fixture.
         func open(in folder: TemporaryFolder) throws -> any TensorSource {
@@ -45,6 +46,14 @@ import Testing
                 let path = folder.path("adapter.lora")
                 try Adapter.open(Fixture.adapter("llama-plain")).copy(to: path, as: .lora, replaces: false, tool: "test 1")
                 return try Adapter.open(path).source
+            case .gguf: return try GGUFSource(path: Fixture.path("gguf/types.gguf"))
+            case .ggufParts: return try Checkpoint.open(Fixture.path("gguf/container/split-00002-of-00003.gguf")).source
+            case .ggufBigEndian:
+                var image = GGUFImage(isBigEndian: true)
+                for (name, type, byteCount) in [("i8", 24, 33), ("f16", 1, 66), ("f32", 0, 132), ("f64", 28, 264)] {
+                    image.add(tensor: name, [11, 3], type: UInt32(type), (0..<byteCount).map { UInt8(truncatingIfNeeded: $0 * 7) })
+                }
+                return try GGUFSource(path: folder.write(image.bytes, to: "m"))
             }
         }
     }

@@ -29,6 +29,7 @@ FOLDERS = {
                      "Fetch the file again. If it is the same, quantize the dense model again, with transformers or `qconvert to-nf4`."),
     "qnf": (".qnf files", "Fetch the file again, or convert the model again. A program that does not know .qnf may have changed it."),
     "tensorflow": ("TensorFlow checkpoints", "Fetch index and data files again. If they are the same, save the checkpoint anew."),
+    "gguf": ("GGUF files", "Fetch the file again. If it is the same, convert and quantize the model again."),
     "strangers": ("Files and folders that are something else", "Look into the file, and fetch the model that was meant."),
 }
 
@@ -506,6 +507,130 @@ def pytorch_zip():
     return archive.getvalue()
 
 
+# GGUF
+
+def text(value, order="<"):
+    data = value if isinstance(value, bytes) else value.encode()
+    return struct.pack(order + "Q", len(data)) + data
+
+
+def key(name, number, value, order="<"):
+    return text(name, order) + struct.pack(order + "I", number) + value
+
+
+def array(number, items, count=None):
+    return struct.pack("<IQ", number, len(items) if count is None else count) + b"".join(items)
+
+
+ARCHITECTURE = key("general.architecture", 8, text("test"))
+TENSORS = [("a.weight", [2, 2], 0, f32(1, -2, 3, -4)), ("b.weight", [2, 2], 0, f32(5, 6, -7, 8))]
+
+
+def gguf(keys=(), tensors=TENSORS, version=3, key_count=None, tensor_count=None, order="<", alignment=32, padding=True):
+    """A file of keys that are encoded already and of tensors (name, dimensions, type, bytes, perhaps another offset)."""
+    keys = [key("general.architecture", 8, text("test", order), order), *keys]
+    head = b"GGUF" + struct.pack(order + "Iqq", version, len(tensors) if tensor_count is None else tensor_count,
+                                 len(keys) if key_count is None else key_count) + b"".join(keys)
+    data = b""
+    for name, dimensions, number, content, *offset in tensors:
+        head += text(name, order) + struct.pack(f"{order}I{len(dimensions)}qIQ", len(dimensions), *dimensions, number,
+                                                *(offset or [len(data)]))
+        data += content + bytes(-len(content) % alignment)
+    return head + (bytes(-len(head) % alignment) if tensors else b"") + (data if padding else data.rstrip(b"\0"))
+
+
+def parts(names=("model-00001-of-00002.gguf", "model-00002-of-00002.gguf"), first=(0, 2, 2), second=(1, 2, 2), tensors=TENSORS):
+    def part(numbers, tensor):
+        words = zip(("split.no", "split.count", "split.tensors.count"), (2, 2, 5), "HHi", numbers)
+        return gguf([key(name, number, struct.pack("<" + form, value)) for name, number, form, value in words], [tensor])
+
+    return dict(zip(names, (part(first, tensors[0]), part(second, tensors[1]))))
+
+
+def add_gguf(gallery):
+    def add(name, trick, content):
+        gallery.add(f"gguf/{name}.gguf", trick, content)
+
+    def one(name, trick, dimensions, number=0, content=f32(1, 2, 3, 4), *offset):
+        add(name, trick, gguf(tensors=[("a.weight", dimensions, number, content, *offset)]))
+
+    sound = gguf()
+    u32 = struct.pack("<I", 7)
+    gallery.add("legal/plain.gguf", "two tensors, nothing wrong", sound)
+    gallery.add("legal/version-2.gguf", "version 2, which has the same layout", gguf(version=2))
+    gallery.add("legal/unpadded.gguf", "no padding behind the last tensor, which some programs leave out", gguf(padding=False))
+    gallery.add("legal/trailing.gguf", "7 bytes after the last tensor, which nothing forbids", sound + b"trailer")
+    gallery.add("legal/arrays-in-arrays.gguf", "an array of arrays, which llama.cpp refuses",
+                gguf([key("k", 9, array(9, [array(4, [u32]), array(8, [text("a"), text("b")])]))]))
+    gallery.add("legal/big-endian.gguf", "written for big-endian machines", gguf(
+        order=">", tensors=[("a.weight", [2, 2], 0, struct.pack(">4f", 1, -2, 3, -4))]))
+    gallery.add("legal/parts-of-gguf", "a model in two files", parts())
+
+    add("cut-in-counts", "ends inside the counts", sound[:20])
+    add("cut-in-key", "ends inside a key", sound[:40])
+    add("cut-in-tensor", "ends inside the description of a tensor", sound[:100])
+    add("cut-in-data", "ends inside the data, as a broken download does", sound[:-20])
+    add("zeros", "a header of nothing but zeros, as a download that was begun leaves", b"GGUF" + struct.pack("<I", 3) + bytes(500))
+    add("magic", "another magic", b"GGML" + sound[4:])
+    add("version-1", "version 1, whose counts had 32 bits", gguf(version=1))
+    add("version-4", "a version that does not exist yet", gguf(version=4))
+    add("tensor-count-negative", "-1 tensors", gguf(tensor_count=-1))
+    add("tensor-count-2-to-60", "2^60 tensors", gguf(tensor_count=1 << 60))
+    add("tensor-count-a-million", "a million tensors in 300 bytes", gguf(tensor_count=1_000_000))
+    add("tensor-count-too-small", "one tensor of two is counted", gguf(tensor_count=1))
+    add("key-count-too-great", "a tensor that is counted as a key", gguf(key_count=2))
+    add("key-count-too-small", "a key that is taken for a tensor", gguf([key("k", 4, u32)], key_count=1))
+    add("key-twice", "a key twice: readers differ on which counts", gguf([key("k", 4, u32), key("k", 4, u32)]))
+    add("key-empty", "a key of no characters", gguf([key("", 4, u32)]))
+    add("key-not-utf-8", "a key that is not UTF-8", gguf([key(b"k\xff", 4, u32)]))
+    add("key-with-escape-sequence", "a key that would clear the screen when the error is printed",
+        gguf([key("\x1b[2J\x1b]0;owned\x07\u202ek", 99, u32)]))
+    add("value-type-unknown", "a value of type 13", gguf([key("k", 13, u32)]))
+    add("string-2-to-60", "a string of 2^60 bytes", gguf([key("k", 8, struct.pack("<Q", 1 << 60))]))
+    add("string-not-utf-8", "a text that is none", gguf([key("k", 8, text(b"\xc0\xaf"))]))
+    add("array-2-to-62", "an array of 2^62 numbers, whose byte count overflows to 0", gguf([key("k", 9, array(4, [], 1 << 62))]))
+    add("array-longer-than-file", "an array of a billion strings", gguf([key("k", 9, array(8, [], 1_000_000_000))]))
+    add("array-string-not-utf-8", "a token that is no text", gguf([key("k", 9, array(8, [text("a"), text(b"\xff")]))]))
+    add("array-deep", "arrays in arrays, 1000 deep", gguf([key("k", 9, array(9, [], 1) * 1000 + array(4, []))]))
+    add("alignment-of-3", "an alignment that is no power of two", gguf([key("general.alignment", 4, struct.pack("<I", 3))]))
+    add("alignment-u64", "an alignment of another type", gguf([key("general.alignment", 10, struct.pack("<Q", 32))]))
+    add("alignment-2-to-31", "an alignment that puts the data far behind the end",
+        gguf([key("general.alignment", 4, struct.pack("<I", 1 << 31))]))
+    add("name-twice", "the same tensor twice", gguf(tensors=[TENSORS[0], TENSORS[0][:3] + TENSORS[1][3:]]))
+    add("name-empty", "a tensor without a name", gguf(tensors=[("", [4], 0, f32(1, 2, 3, 4))]))
+    add("name-of-64-bytes", "a name one byte longer than llama.cpp has room for", gguf(tensors=[("n" * 64, [4], 0, f32(1, 2, 3, 4))]))
+    add("name-with-nul", "a NUL character in a name", gguf(tensors=[("a\0b", [4], 0, f32(1, 2, 3, 4))]))
+    add("name-not-utf-8", "a name that is not UTF-8", gguf(tensors=[(b"a\xff", [4], 0, f32(1, 2, 3, 4))]))
+    one("five-dimensions", "five dimensions", [1, 1, 1, 2, 2])
+    one("dimension-negative", "a negative dimension", [-2, -2])
+    one("dimensions-overflow", "a product of dimensions beyond 2^64", [1 << 32, 1 << 32])
+    one("dimensions-overflow-in-bytes", "2^62 elements of 4 bytes: the byte count overflows to 0", [1 << 62], 0, b"")
+    one("dimensions-overflow-behind-zero", "a product that overflows, hidden behind a dimension of 0", [0, 1 << 62, 8], 0, b"")
+    one("half-a-block", "rows of 16 elements in blocks of 32", [16, 2], 8, bytes(34))
+    one("type-unknown", "a type that does not exist", [4], 99)
+    one("type-removed", "a type that was taken out of the format", [32], 31, bytes(18))
+    one("type-intermediate", "a type that no file should have", [32], 9, bytes(36))
+    one("offset-not-zero", "the first tensor does not begin where the data begins", [4], 0, f32(1, 2, 3, 4), 32)
+    one("offset-2-to-63", "an offset beyond any file", [4], 0, f32(1, 2, 3, 4), 1 << 63)
+    add("offsets-overlap", "two tensors of the same bytes", gguf(tensors=[TENSORS[0], (*TENSORS[1], 0)]))
+    add("offsets-gap", "bytes that belong to no tensor", gguf(tensors=[TENSORS[0], (*TENSORS[1], 64)]))
+    add("big-endian-blocks", "blocks written for big-endian machines", gguf(order=">", tensors=[("a.weight", [32], 8, bytes(34))]))
+
+    def split(name, trick, chosen, **changes):
+        files = parts(**changes)
+        gallery.add(f"gguf/{name}:{chosen or sorted(files)[0]}", trick, files)
+
+    whole = parts()
+    gallery.add("gguf/part-missing:model-00001-of-00002.gguf", "one of two parts is not there",
+                {"model-00001-of-00002.gguf": whole["model-00001-of-00002.gguf"]})
+    split("part-renamed", "a part under another name", "second.gguf", names=("model-00001-of-00002.gguf", "second.gguf"))
+    split("parts-swapped", "two parts under each other's names", "", first=(1, 2, 2), second=(0, 2, 2))
+    split("part-of-another-model", "a part of a model of three", "", second=(1, 3, 3))
+    split("tensor-in-two-parts", "both parts hold the same tensor", "", tensors=[TENSORS[0], TENSORS[0]])
+    split("tensors-too-few", "the parts hold fewer tensors than they say", "", first=(0, 2, 3), second=(1, 2, 3))
+    split("part-number-too-great", "part 2 of 2, counted from 0", "", second=(2, 2, 2))
+
+
 def add_strangers(gallery):
     def add(name, trick, content):
         gallery.add(f"strangers/{name}", trick, content)
@@ -522,7 +647,6 @@ def add_strangers(gallery):
     add("pytorch-folder", "a folder with PyTorch's weights alone",
         {"pytorch_model.bin": pytorch_zip(), "config.json": b'{"model_type":"llama"}'})
     add("pickle.pt", "a Python pickle", b"\x80\x02}q\x00.")
-    add("model.gguf", "a GGUF file", b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
     add("model.safetensors.gz", "a compressed file", gzip.compress(packed([A]), mtime=0))
     add("weights.h5", "an HDF5 file", b"\x89HDF\r\n\x1a\n" + bytes(8))
     add("array.npy", "a NumPy array", b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".ljust(128) + f32(1))
@@ -534,7 +658,7 @@ def add_strangers(gallery):
 
 def make():
     gallery = Gallery()
-    for step in (add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_strangers):
+    for step in (add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_gguf, add_strangers):
         step(gallery)
     return gallery
 

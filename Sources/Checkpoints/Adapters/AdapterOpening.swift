@@ -1,5 +1,6 @@
 package import ByteIO
 import ContainerKit
+import GGUFFormat
 import SafetensorsFormat
 import TensorCore
 
@@ -11,7 +12,7 @@ extension Adapter {
     private static let configurationByteCountLimit = 16 << 20
 
     /// What a file may turn out to be.
-    private static let formats: [ContainerFormat] = [.safetensors] + ContainerFormat.strangers
+    private static let formats: [ContainerFormat] = [.safetensors, .gguf] + ContainerFormat.strangers
 
     /// Opens a PEFT folder, a file of such a folder, or a `.lora` file.
     package static func open(_ path: String) throws(FileError) -> Adapter {
@@ -55,7 +56,12 @@ extension Adapter {
     /// A file that is known to be something else gets the error that says so.
     private static func openTensors(_ path: String) throws(FileError) -> SafetensorsFile {
         let probe = try FileProbe(path: path)
-        if let refusal = formats.format(of: probe)?.refusal { throw refusal(probe) }
+        let format = formats.format(of: probe)
+        if let refusal = format?.refusal { throw refusal(probe) }
+        guard format?.name != ContainerFormat.gguf.name else {
+            throw FileError(
+                path, "is a GGUF file", hint: "an adapter is a PEFT folder (\(configurationName) and \(weightsName)) or a .lora file")
+        }
         return try SafetensorsFile(probe.file)
     }
 

@@ -21,13 +21,14 @@ extension Checkpoint {
         package static let huggingFace = Kind(container: "safetensors", layout: .huggingFace)
         package static let bitsandbytes = Kind(container: "safetensors", layout: .bitsandbytes)
         package static let qnf = Kind(container: "safetensors", layout: .qnf)
+        package static let gguf = Kind(container: "GGUF", layout: .plain)
         package static let tensorFlow = Kind(container: "TensorFlow", layout: .plain)
         package static let gpt2TensorFlow = Kind(container: "TensorFlow", layout: .openAI)
 
         /// What is said of it.
         package var title: String {
             switch layout {
-            case .plain where container == "safetensors": "safetensors"
+            case .plain where container == "safetensors" || container == "GGUF": container
             case .plain: "\(container) checkpoint"
             case .huggingFace: "Hugging Face folder"
             case .bitsandbytes: "bitsandbytes 4-bit checkpoint"

@@ -1,5 +1,6 @@
 package import ByteIO
 import ContainerKit
+import GGUFFormat
 import JSONText
 import SafetensorsFormat
 import TensorCore
@@ -23,6 +24,7 @@ extension Checkpoint {
         if name == "checkpoint" { return try openTensorFlow(folder: FilePath.folder(of: path)) }
         // Told by its name, a file too damaged to be recognised gets the error of the format it should have.
         if path.hasSuffix(".safetensors") || path.hasSuffix(".qnf") { return try openSafetensors(SafetensorsFile(probe.file)) }
+        if path.hasSuffix(".gguf"), probe.file.byteCount > 0 { _ = try GGUFSource(probe.file) }
         // Parts of a TensorFlow checkpoint, or an index too damaged to be recognised: the bundle says what is wrong.
         let isBundlePart = name.hasSuffix(".meta") || name.contains(".data-") || name.hasSuffix(".index")
         if isBundlePart { _ = try TensorBundle.open(path: path) }
@@ -35,6 +37,8 @@ extension Checkpoint {
         case let file as SafetensorsFile: return try openSafetensors(file)
         case let shards as ShardedSource: return try openShards(shards)
         case let bundle as TensorBundle: return try openTensorFlow(bundle, folder: FilePath.folder(of: path), path: path)
+        // What lies beside a GGUF file is not its own: everything that belongs to the model is inside.
+        case let file as GGUFSource: return try Checkpoint(path: file.path, kind: .gguf, source: file, files: [])
         default:
             let companions = try CompanionFile.all(inFolder: FilePath.folder(of: path))
             return try Checkpoint(path: path, kind: Kind(container: format.name, layout: .plain), source: source, files: companions)
@@ -108,6 +112,11 @@ extension Checkpoint {
             if found.count == 1 { return try openFile(inside(found[0])).adding(warnings: strays) }
             if found.count > 1 { throw severalError(path, found, suffix: suffix) }
         }
+        let gguf = names.filter { $0.hasSuffix(".gguf") }
+        if let first = gguf.first {
+            guard gguf.count == 1 || GGUFSplit.arePartsOfOne(gguf) else { throw severalError(path, gguf, suffix: ".gguf") }
+            return try openFile(inside(first)).adding(warnings: strays)
+        }
         let hasVariables = FilePath.kind(of: inside("variables")) == .folder
         if names.contains("checkpoint") || names.contains(where: { $0.hasSuffix(".index") }) || hasVariables {
             return try openTensorFlow(folder: path)
@@ -117,13 +126,14 @@ extension Checkpoint {
                 path, "holds a model in Meta's own layout ('\(name)'): pickled, with other names and another order of queries and keys",
                 hint: "take the Hugging Face files of the same model (model*.safetensors)")
         }
-        for suffix in [".gguf", ".bin", ".pth", ".pt", ".ckpt", ".h5"] {
+        for suffix in [".bin", ".pth", ".pt", ".ckpt", ".h5"] {
             if let name = names.first(where: { $0.hasSuffix(suffix) && !ModelFolder.isTrainingState($0) }) {
                 throw ContainerRegistry.refusal(try FileProbe(path: inside(name)))
             }
         }
         let listed = names.isEmpty ? "it is empty" : "it holds \(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", ..." : "")"
-        throw FileError(path, "holds no model: \(listed)", hint: "a model is a .safetensors or .qnf file, or a TensorFlow checkpoint")
+        throw FileError(
+            path, "holds no model: \(listed)", hint: "a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint")
     }
 
     /// TensorFlow names a checkpoint by a prefix that is no file: `model.ckpt` for `model.ckpt.index` and its data.
@@ -148,7 +158,7 @@ extension Checkpoint {
     private static func severalError(_ path: String, _ names: [String], suffix: String) -> FileError {
         let listed = names.prefix(3).joined(separator: ", ") + (names.count > 3 ? ", ..." : "")
         // `model-00001-of-00003.safetensors`: without the index nobody knows whether all of them are there.
-        let areShards = names.allSatisfy { $0.contains("-of-") }
+        let areShards = suffix == ".safetensors" && names.allSatisfy { $0.contains("-of-") }
         return FileError(
             path, "holds \(names.count) files ending in '\(suffix)' (\(listed))",
             hint: areShards ? "these are shards; fetch the .safetensors.index.json that belongs to them" : "name one of them")

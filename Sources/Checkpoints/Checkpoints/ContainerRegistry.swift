@@ -1,5 +1,6 @@
 import ByteIO
 import ContainerKit
+import GGUFFormat
 import SafetensorsFormat
 import TensorCore
 import TensorFlowFormat
@@ -9,7 +10,7 @@ enum ContainerRegistry {
     /// Those that hold their tensors themselves, and so may be shards, and all that is not read.
     static let files: [ContainerFormat] = [.safetensors] + ContainerFormat.strangers
 
-    static let all: [ContainerFormat] = files + [.tensorFlow, shardIndex]
+    static let all: [ContainerFormat] = files + [.gguf, .tensorFlow, shardIndex]
 
     /// `*.safetensors.index.json`: told by the brace that an object begins with.
     private static let shardIndex = ContainerFormat(
@@ -20,7 +21,13 @@ enum ContainerRegistry {
     /// A shard of a checkpoint; what is not recognised gets the error of the format it should have.
     static func openShard(_ path: String) throws(FileError) -> any TensorSource {
         let probe = try FileProbe(path: path)
-        return try (files.format(of: probe) ?? .safetensors).open(probe)
+        if let format = files.format(of: probe) { return try format.open(probe) }
+        guard !ContainerFormat.gguf.recognizes(probe) else {
+            throw FileError(
+                path, "is a GGUF file, which says itself how it is split, and no shard of an index",
+                hint: "open the GGUF file instead of the index")
+        }
+        return try ContainerFormat.safetensors.open(probe)
     }
 
     /// An error that says what was found instead of what was needed.
@@ -30,6 +37,6 @@ enum ContainerRegistry {
         if file.byteCount == 0 { return FileError(file.path, "is empty", hint: "the download failed; fetch the file again") }
         return FileError(
             file.path, "is no model file of a known kind",
-            hint: "known are safetensors files, .qnf, Hugging Face folders and TensorFlow checkpoints")
+            hint: "known are safetensors and GGUF files, .qnf, Hugging Face folders and TensorFlow checkpoints")
     }
 }

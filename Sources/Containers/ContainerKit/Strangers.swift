@@ -15,9 +15,6 @@ extension ContainerFormat {
         stranger("XML", is: "an XML document, not a model", hint: "the download was answered with an error; fetch the file again") {
             $0.visibleText.hasPrefix("<?xml")
         },
-        stranger("GGUF", is: "a GGUF file", hint: "GGUF is not read; start from the safetensors files of the same model") {
-            $0.begins(with: "GGUF")
-        },
         stranger(
             "zip", is: "a zip archive, as PyTorch writes .bin and .pth files",
             hint: "pickled weights are not read; save the model as safetensors, or download its safetensors files"
