@@ -77,6 +77,10 @@ private let adapterCommand = Command(
 
 private let metadataCommand = Command(
     "metadata", summary: "show configuration, settings, fingerprint and lineage",
+    discussion: """
+        Of a .qnf what it was made of and how, of a folder its config.json, of a GGUF file its keys with their types. Long texts and arrays are \
+        cut; with --json they are whole, arrays up to a million items.
+        """,
     arguments: [fileArgument], options: [.json],
     example: "qinspect metadata model.qnf", run: metadata)
 

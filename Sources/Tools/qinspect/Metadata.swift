@@ -1,6 +1,7 @@
 import ByteIO
 import Checkpoints
 import CommandLineKit
+import GGUFFormat
 import JSONText
 import TensorCore
 import ToolSupport
@@ -16,6 +17,7 @@ func metadata(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
             "fingerprint": checkpoint.metadata.map { .string($0.fingerprint.description) } ?? .null,
             "settings": checkpoint.metadata?.settings ?? .null, "lineage": checkpoint.metadata?.lineage ?? .null,
             "config": checkpoint.config ?? .null,
+            "gguf": try (checkpoint.source as? GGUFSource).map { try GGUFDescription($0).document } ?? .null,
         ])
         return .done
     }
@@ -27,6 +29,11 @@ func metadata(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
         try console.writeLine("\nfingerprint  \(metadata.fingerprint)")
         try write(metadata.settings, title: "settings", console)
         try write(metadata.lineage, title: "lineage, oldest step first", console)
+    }
+    if let source = checkpoint.source as? GGUFSource {
+        let description = GGUFDescription(source)
+        try console.writeLine("\n\(description.summary)\n")
+        try console.write(description.table())
     }
     if let config = checkpoint.config { try write(config, title: "config.json", console) }
     return .done
