@@ -8,6 +8,11 @@ of the blocks are words of SplitMix64, seeded with the number of the format, low
 `gguf-blocks/ggml.safetensors` was written by ggml 0.25.3 for x86-64, through `ggml_get_type_traits(type)->to_float`: NAME.blocks
 and NAME.values for one row of each format with ordinary scales and one (NAME.edge.blocks, NAME.edge.values) with those of float16
 that are special: zeros, subnormal numbers, the largest ones.
+
+`gguf-blocks/inputs.safetensors` has 1024 float32 values of several kinds, and `gguf-blocks/encoded.tsv` the crc32c of the blocks
+that ggml 0.25.3 for x86-64 makes of them by `ggml_quantize_chunk` without an importance matrix: format, input, crc32c. The input
+`procedural` is not stored: value i is (a + b + c + d - 2^25) 2^-30 of the next four words of SplitMix64, seeded with 14, each
+shifted right by 40; its blocks are those of a reference implementation that agrees with ggml on 27 million values.
 """
 import os
 

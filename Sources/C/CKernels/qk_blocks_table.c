@@ -1,9 +1,7 @@
 #include "qk_blocks_parts.h"
+#include "qk_blocks_tables.h"
 
 // Codes that stand for values of a table, and ternary ones.
-
-/// IQ4_NL's values of the codes: denser around 0.
-static const int8_t nonlinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 /// Twice the values of 4-bit floats with two exponent bits and one of mantissa (E2M1). Code 8 is 0, not -0.
 static const int8_t doubledE2M1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
@@ -37,7 +35,7 @@ QK_INLINE void lookUpNibbles(qk_simd level, const int8_t table[16], const uint8_
 // IQ4_NL | d | 16 bytes: nibbles |                                       d K[n]
 QK_INLINE void IQ4_NL(qk_simd level, const uint8_t *restrict block, float *restrict values) {
     int8_t codes[32];
-    lookUpNibbles(level, nonlinear, block + 2, codes);
+    lookUpNibbles(level, qk_nonlinear, block + 2, codes);
     scaleCodes(codes, 32, halfAt(block), values);
 }
 
@@ -51,7 +49,7 @@ QK_INLINE void IQ4_XS(qk_simd level, const uint8_t *restrict block, float *restr
     for (size_t g = 0; g < 8; g++) {
         const int s = (block[4 + g / 2] >> 4 * (g % 2) & 15) | (upper >> 2 * g & 3) << 4;
         int8_t codes[32];
-        lookUpNibbles(level, nonlinear, block + 8 + 16 * g, codes);
+        lookUpNibbles(level, qk_nonlinear, block + 8 + 16 * g, codes);
         scaleCodes(codes, 32, d * (float)(s - 32), values + 32 * g);
     }
 }
