@@ -54,10 +54,35 @@ import Tokenization
         #expect(refused == Self.refused)
     }
 
+    /// Calls end in tokens of their own where the tool's turn brings them, or a mark behind all calls.
+    @Test(
+        .enabled(if: folder.isPresent, "\(folder.absence)"),
+        arguments: [
+            ("GLM-4.6", "</tool_call><|observation|>"), ("zai-org-GLM-5.1", "</tool_call><|observation|>"),
+            ("Apertus-8B-Instruct", "<|tools_suffix|>"), ("Qwen-Qwen2.5-7B-Instruct", "</tool_call><|im_end|>"),
+            ("mistralai-Ministral-3-14B-Reasoning-2512", "}</s>"),
+        ])
+    func endCallsAsTheTemplateDoes(_ name: String, _ end: String) throws {
+        let folder = try Self.folder.required()
+        let vectors = try PromptFixtures.json("\(folder)/vectors/\(name).json")
+        let source = try Fixture.text(at: "\(folder)/templates/\(try #require(vectors["template"]?.string))")
+        let template = try ChatTemplate(.model("default"), text: source, try Self.tokenizer(vectors))
+        var talk = Conversation(user: "a question")
+        let call = """
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "abcdefghi", "type": "function",
+            "function": {"name": "f", "arguments": {"x": 1}}}]}
+            """
+        talk.messages.append(try JSONValue(parsing: Array(call.utf8)))
+        let lessons = try template.lessons(of: talk)
+        #expect(lessons.count == 1 && lessons[0].responses.count == 1)
+        let learned = String(decoding: lessons[0].bytes[lessons[0].responses[0]], as: UTF8.self)
+        #expect(learned.contains("f") && learned.hasSuffix(end), "\(learned)")
+    }
+
     /// Three characters, and the special tokens that these templates end answers with.
     private static func tokenizer(_ vectors: JSONValue) throws -> Tokenizer {
         let end = vectors["eos_token"]?.string ?? "<|endoftext|>"
-        let added = ([end, "<|user|>", "<|assistant_end|>"]).enumerated().map { index, text in
+        let added = ([end, "<|user|>", "<|assistant_end|>", "<|observation|>", "<|tools_suffix|>"]).enumerated().map { index, text in
             "{\"id\":\(index + 4),\"content\":\(JSONValue.string(text).text(.compact)),\"special\":true}"
         }
         let json = """

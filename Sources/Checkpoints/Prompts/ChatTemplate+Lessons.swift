@@ -26,7 +26,7 @@ extension ChatTemplate {
                         + "\(Self.ending(text, besides: before)) there",
                     hint: "records that also say what the template puts in front of an answer, or another template")
             }
-            text = ended(text, of: conversation.prefix(index + 1), since: before)
+            text = try ended(text, ofMessage: index, in: conversation, since: before)
             if isLast { whole = text }
             text.responses = [before.bytes.count..<text.endOfResponse]
             texts.append(text)
@@ -57,31 +57,71 @@ extension ChatTemplate {
     /// A text with the end of its last answer and no next one opened.
     ///
     /// Some templates open the next answer unasked (the first one of Llama 3): what follows the answer's end is what the prompt
-    /// ends in, too, and goes. Some end an answer only once a turn follows, as GLM with `<|user|>`: that token comes behind it if
-    /// it is one at which the model stops, else the end of text.
-    private func ended(_ text: RenderedPrompt, of conversation: Conversation, since before: RenderedPrompt) -> RenderedPrompt {
+    /// ends in, too, and goes. Some end an answer only once a turn follows, as GLM with `<|user|>`, or with `<|observation|>` behind
+    /// a call: that token comes behind it if it is one at which the model stops. Where there is no end the end of text is one, unless
+    /// the template has ended the answer in words of its own.
+    private func ended(
+        _ text: RenderedPrompt, ofMessage index: Int, in conversation: Conversation, since before: RenderedPrompt
+    ) throws(PromptError) -> RenderedPrompt {
         let count = text.bytes.count
         guard count > before.bytes.count else { return text }
         let tail = (text.markup.last ?? 0..<0).clamped(to: before.bytes.count..<count)
-        if !tail.isEmpty, tail.upperBound == count {
+        let isTemplates = !tail.isEmpty && tail.upperBound == count
+        if isTemplates {
+            var hasEnd = false
             for end in ends {
                 guard let place = text.bytes[tail].firstRange(of: end.utf8) else { continue }
+                hasEnd = true
                 let opening = text.bytes[place.upperBound...]
                 let isBlank = opening.allSatisfy { [0x20, 0x09, 0x0a, 0x0d].contains($0) }
                 if !isBlank, before.bytes.suffix(opening.count) == opening { return text.prefix(place.upperBound) }
             }
-            return text
+            if hasEnd { return text }
         }
-        var continued = conversation
-        continued.append("user", "a question")
-        if let following = try? render(continued), text.isPrefix(of: following) {
+        let callsTool = conversation.messages[index]["tool_calls"]?.array?.isEmpty == false
+        if let following = following(text, afterMessage: index, in: conversation, callsTool: callsTool) {
             for end in ends where following.bytes[count...].starts(with: end.utf8) {
                 return following.prefix(count + end.utf8.count)
             }
         }
+        // A call may end in other words than an answer, which are no end: `</tool_call>`.
+        if isTemplates, !callsTool || hasSameEnding(text, as: conversation, before: index) { return text }
+        guard let endOfText else {
+            guard !callsTool else {
+                throw PromptError(
+                    "message \(index + 1): the template writes no end behind a call of a tool, and the model has no end of text, so that "
+                        + "it would not learn to stop there", hint: "another template, or a tokenizer_config.json that names an eos_token")
+            }
+            return text
+        }
         var closed = text
-        if let endOfText { closed.append(endOfText, isMarkup: true) }
+        closed.append(endOfText, isMarkup: true)
         return closed
+    }
+
+    /// The text once another turn follows: the one that does, or else one that may.
+    private func following(
+        _ text: RenderedPrompt, afterMessage index: Int, in conversation: Conversation, callsTool: Bool
+    ) -> RenderedPrompt? {
+        var candidates: [JSONValue] = []
+        if index + 1 < conversation.messages.count { candidates.append(conversation.messages[index + 1]) }
+        candidates += callsTool ? [Self.result] : [Conversation.message("user", "a question")]
+        for next in candidates where next["role"]?.string != "assistant" {
+            var continued = conversation.prefix(index + 1)
+            continued.messages.append(next)
+            if let following = try? render(continued), text.isPrefix(of: following) { return following }
+        }
+        return nil
+    }
+
+    /// Whether a text ends as one with a plain answer in the same place does, in words that are the template's.
+    private func hasSameEnding(_ text: RenderedPrompt, as conversation: Conversation, before index: Int) -> Bool {
+        let answer = "an-answer"
+        var plain = conversation.prefix(index)
+        plain.append("assistant", answer)
+        guard let other = try? render(plain), let place = other.bytes.lastRange(of: Array(answer.utf8)) else { return true }
+        let ending = other.bytes[place.upperBound...]
+        return !ending.allSatisfy { [0x20, 0x09, 0x0a, 0x0d].contains($0) } && text.bytes.suffix(ending.count) == ending
     }
 
     /// What of a text follows its common beginning with another, in quotes and not too long.

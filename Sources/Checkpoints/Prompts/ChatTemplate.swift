@@ -30,7 +30,8 @@ package struct ChatTemplate: Sendable {
     private let tokens: [String: TemplateValue]
     /// The token `eos_token`, where the model has it.
     let endOfText: String?
-    /// Special tokens at which the model stops: those of its files, then the one that the template writes behind a response.
+    /// Where what the model says ends, as it is learned and as it is stopped: the tokens that its files name, then what the template
+    /// writes behind an answer and behind a call of a tool.
     private(set) var ends: [String]
 
     /// - Throws: where the text is no template, or uses what is not supported.
@@ -44,7 +45,8 @@ package struct ChatTemplate: Sendable {
         do throws(TemplateError) { template = try Template(parsing: text) } catch {
             throw PromptError("\(Self.title(origin)) cannot be read: \(error)")
         }
-        if let end = endOfTurn(in: tokenizer).flatMap(tokenizer.spelling), !ends.contains(end) { ends.append(end) }
+        if let end = builtin?.end ?? endOfTurn(in: tokenizer).flatMap(tokenizer.spelling), !ends.contains(end) { ends.append(end) }
+        if let end = endOfCall(in: tokenizer, besides: ends).flatMap(tokenizer.spelling) { ends.append(end) }
     }
 
     package init(_ builtin: BuiltinTemplate, _ tokenizer: Tokenizer) throws(PromptError) {
