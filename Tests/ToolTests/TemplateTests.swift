@@ -91,6 +91,23 @@ import Testing
         #expect(prompt(["--no-thinking"]) == "False")
     }
 
+    @Test func givesDocumentsToTemplatesThatAskForThem() throws {
+        let folder = try TemporaryFolder()
+        let template = folder.path("cited.jinja"), documents = folder.path("documents.json")
+        try Self.write("{{ documents[0].text if documents else 'none' }} {{ messages[-1].content }}", to: template)
+        try Self.write(#"[{"title": "Moon", "text": "It has no air."}]"#, to: documents)
+        func run(_ tool: Tool, _ line: [String]) -> ToolRunner { ToolRunner(tool, line + ["--documents", documents]) }
+        let line = [Self.model, "--prompt", "Hi", "--print-prompt"]
+        #expect(ToolRunner(qrun, line + ["--template", template]).output == "none Hi")
+        #expect(run(qrun, line + ["--template", template]).output == "It has no air. Hi")
+        #expect(run(qrun, line).errors.contains("has no place for documents, and the model is told of none"))
+        let document = try run(qinspect, ["template", Self.model, "--template", template, "--json"]).document()
+        #expect(document["text"]?.string == "It has no air. Hello")
+        try Self.write(#"["It has no air."]"#, to: documents)
+        let refusal = run(qrun, line + ["--template", template])
+        #expect(refusal.status == .failed && refusal.errors.contains("documents.json: is no list of documents"))
+    }
+
     @Test func showsATemplateWithItsTokens() throws {
         let run = ToolRunner(qinspect, ["template", Self.model])
         #expect(run.status == .done)

@@ -1,13 +1,18 @@
 package import ByteIO
 package import JSONText
 
-/// Tools and conversations that a command line gives as files.
+/// Tools, documents and conversations that a command line gives as files.
 package enum ConversationFiles {
     private static let byteCountLimit = 64 << 20
 
     /// A list of schemas of functions, as OpenAI and transformers write them.
     package static func tools(_ path: String) throws(FileError) -> JSONValue {
         try list(path, of: "tools", hint: #"a tool is an object such as {"type": "function", "function": {"name": "f", "parameters": {}}}"#)
+    }
+
+    /// A list of texts that answers may be drawn from, as transformers writes them.
+    package static func documents(_ path: String) throws(FileError) -> JSONValue {
+        try list(path, of: "documents", hint: #"a document is an object such as {"title": "Moon", "text": "It has no air."}"#)
     }
 
     /// A list of messages with roles.

@@ -14,6 +14,8 @@ package struct PromptOptions: Sendable {
     package let readsSpecialTokens: Bool?
     /// Schemas of functions that the model may call.
     package var tools: JSONValue?
+    /// Texts that answers may be drawn from.
+    package var documents: JSONValue?
     /// Whether the template's switch for thinking, whatever it calls it, is turned off.
     package var isThinkingOff = false
     /// The day that templates are told; nil for now.

@@ -34,6 +34,9 @@ extension PromptOptions {
         if tools != nil, !known.contains("tools") {
             console.warning("the template \(template.name) has no place for tools, and the model is told of none")
         }
+        if documents != nil, !known.contains("documents") {
+            console.warning("the template \(template.name) has no place for documents, and the model is told of none")
+        }
         for option in variables.members where !known.contains(option.key) {
             console.warning(
                 "the template \(template.name) asks for no '\(option.key)'", hint: "it asks for \(known.joined(separator: ", "))")

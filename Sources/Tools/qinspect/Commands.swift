@@ -141,5 +141,6 @@ private let templateCommand = Command(
     options: [
         .path("messages", "FILE", help: "conversation to render: a list of messages (JSON)"),
         .path("tools", "FILE", help: "functions that the model may call: a list of schemas (JSON)"),
+        .path("documents", "FILE", help: "texts to answer from, for templates with a place for them (JSON)"),
     ] + Option.prompts(otherwise: "none", help: "the template: \(Option.templateNames)", date: "today") + [.json],
     example: "qinspect template model.qnf --messages talk.json", run: template)

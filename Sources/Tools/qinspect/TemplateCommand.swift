@@ -10,11 +10,12 @@ import ToolSupport
 func template(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     var options = try PromptOptions(arguments)
     options.tools = try arguments.string("tools").map { try ConversationFiles.tools($0) }
+    options.documents = try arguments.string("documents").map { try ConversationFiles.documents($0) }
     let messages = try arguments.string("messages").map { try ConversationFiles.messages($0) }
     let path = arguments.positional(always: "file")
     let tokenizer = try console.openCheckpoint(path, for: .looking).tokenizer()
     let template = try options.template(for: tokenizer, path: path, otherwise: .none, console)
-    let conversation = Conversation(messages ?? Conversation(user: "Hello").messages, tools: options.tools)
+    let conversation = Conversation(messages ?? Conversation(user: "Hello").messages, tools: options.tools, documents: options.documents)
     let isAnswered = conversation.messages.last?["role"]?.string == "assistant"
     let prompt = try template.render(conversation, opensResponse: !isAnswered)
     let view = TemplateView(path: path, template: template, tokenizer: tokenizer, ids: tokenizer.encode(prompt).ids)

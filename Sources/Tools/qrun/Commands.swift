@@ -19,6 +19,7 @@ private let modelOptions: [Option] =
     + Option.prompts(otherwise: "none", help: "how prompts are written: \(Option.templateNames)", date: "today") + [
         .flag("no-thinking", help: "turn off what the template calls thinking, where it has a switch for it"),
         .path("tools", "FILE", help: "functions that the model may call (JSON); none is ever called"),
+        .path("documents", "FILE", help: "texts to answer from, for templates with a place for them (JSON)"),
         .text("system", "TEXT", defaultText: "the template's own", help: "message that opens the conversation"),
         .integer(
             "context", in: 1...1_000_000, unit: "tokens", defaultText: "the model's",

@@ -30,6 +30,7 @@ struct RunOptions {
         var prompts = try PromptOptions(arguments)
         prompts.isThinkingOff = arguments.flag("no-thinking")
         prompts.tools = try arguments.string("tools").map { try ConversationFiles.tools($0) }
+        prompts.documents = try arguments.string("documents").map { try ConversationFiles.documents($0) }
         self.prompts = prompts
         system = arguments.string("system")
         context = arguments.integer("context")
@@ -48,7 +49,7 @@ struct RunOptions {
 
     /// What stands before a person's first words.
     var opening: Conversation {
-        var conversation = Conversation(tools: prompts.tools)
+        var conversation = Conversation(tools: prompts.tools, documents: prompts.documents)
         if let system { conversation.append("system", system) }
         return conversation
     }
