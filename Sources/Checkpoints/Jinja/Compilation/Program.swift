@@ -18,9 +18,20 @@ struct Program: Sendable {
         let stringMethod: StringMethod?
         let listMethod: ListMethod?
         let dictionaryMethod: DictionaryMethod?
+        /// Methods of Python's that are refused, and members of mappings that would be.
+        let isUnsupportedStringMethod: Bool
+        let changesLists: Bool
+        let changesMappings: Bool
+        let isFromKeys: Bool
+        let bytes: [UInt8]
 
         init(_ text: String) {
             self.text = text
+            bytes = Array(text.utf8)
+            isUnsupportedStringMethod = StringMethod.unsupported.contains(text)
+            changesLists = ListMethod.mutating.contains(text)
+            changesMappings = DictionaryMethod.mutating.contains(text)
+            isFromKeys = text == "fromkeys"
             isPrivate = Self.isPrivate(text)
             stringMethod = StringMethod(rawValue: text)
             listMethod = ListMethod(rawValue: text)

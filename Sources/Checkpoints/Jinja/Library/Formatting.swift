@@ -36,7 +36,7 @@ extension Machine {
                 let key = String(String.UnicodeScalarView(rest[(rest.startIndex + 1)..<close]))
                 rest = rest[(close + 1)...]
                 guard case .dictionary(let mapping) = values else { throw .value("format requires a mapping") }
-                guard let found = mapping.value(of: key) else { throw .value("there is no '\(key)' to format") }
+                guard let found = mapping.value(of: Array(key.utf8)) else { throw .value("there is no '\(key)' to format") }
                 value = found
                 usesNames = true
             }

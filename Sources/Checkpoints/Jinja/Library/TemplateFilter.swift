@@ -80,8 +80,8 @@ extension Machine {
     }
 
     private func attributeOnly(_ name: Program.Name, of value: Value) throws(Fault) -> Value {
-        if case .dictionary = value, name.dictionaryMethod == nil, !DictionaryMethod.mutating.contains(name.text) {
-            return .undefined(Undefined(.member(owner: "dict object", name: name.text)))
+        if case .dictionary = value, name.dictionaryMethod == nil, !name.changesMappings {
+            return .undefined(Undefined(.member(typeName: "dict", name: name.text)))
         }
         return try member(name, of: value)
     }

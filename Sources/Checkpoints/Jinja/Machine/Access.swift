@@ -8,21 +8,12 @@ extension Machine {
         if let attribute = try attribute(name, of: object) { return attribute }
         switch object {
         case .dictionary(let dictionary):
-            if let value = dictionary.value(of: name.text) { return value }
+            if let value = dictionary.value(of: name.bytes) { return value }
         case .namespace(let number):
             if let value = try namespaceMember(name.text, number) { return value }
         default: break
         }
-        return .undefined(Undefined(.member(owner: owner(object), name: name.text)))
-    }
-
-    /// How messages call the type of an object.
-    private func owner(_ object: Value) -> String {
-        switch object {
-        case .none: "None"
-        case .namespace: "namespace object"
-        default: object.typeName + " object"
-        }
+        return .undefined(Undefined(.member(typeName: object.typeName, name: name.text)))
     }
 
     /// What Python's `getattr` finds; nil for nothing.
@@ -33,15 +24,15 @@ extension Machine {
         switch object {
         case .string:
             if name.stringMethod != nil { return method(name, of: object) }
-            if StringMethod.unsupported.contains(name.text) { throw unsupportedMethod(name, of: object) }
+            if name.isUnsupportedStringMethod { throw unsupportedMethod(name, of: object) }
         case .list:
             if name.listMethod != nil { return method(name, of: object) }
-            if ListMethod.mutating.contains(name.text) { return unsafe(name, of: object) }
+            if name.changesLists { return unsafe(name, of: object) }
         case .tuple: if name.listMethod == .count || name.listMethod == .index { return method(name, of: object) }
         case .dictionary:
             if name.dictionaryMethod != nil { return method(name, of: object) }
-            if DictionaryMethod.mutating.contains(name.text) { return unsafe(name, of: object) }
-            if name.text == "fromkeys" { throw unsupportedMethod(name, of: object) }
+            if name.changesMappings { return unsafe(name, of: object) }
+            if name.isFromKeys { throw unsupportedMethod(name, of: object) }
         case .loop(let number): return try loopMember(name.text, number)
         case .macro(let number):
             let routine = program.routines[closures[number].routine]
@@ -106,13 +97,23 @@ extension Machine {
             if let position = position(index, count: range.count) { return .integer(range[position]) }
         default: break
         }
-        if case .string(let name) = index {
-            let name = Program.Name(name.text)
+        if case .string(let text) = index {
+            let name = try name(text)
             if let attribute = try attribute(name, of: object) { return attribute }
-            return .undefined(Undefined(.member(owner: owner(object), name: name.text)))
+            return .undefined(Undefined(.member(typeName: object.typeName, name: name.text)))
         }
         let shown = index.depth == 0 ? try representation(of: index).text : "of type '\(index.typeName)'"
-        return .undefined(Undefined(.element(owner: owner(object), name: shown)))
+        return .undefined(Undefined(.element(typeName: object.typeName, name: shown)))
+    }
+
+    /// A name that the template has computed; templates ask for few, and for those often.
+    private func name(_ text: TemplateString) throws(Fault) -> Program.Name {
+        try budget.spend(work: text.byteCount)
+        if let known = computedNames[text] { return known }
+        try budget.spend(bytes: text.byteCount + 256)
+        let name = Program.Name(text.text)
+        computedNames[text] = name
+        return name
     }
 
     /// What can be no key is no key of the mapping, and no error.

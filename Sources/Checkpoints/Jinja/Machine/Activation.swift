@@ -1,6 +1,6 @@
 /// The variables of a running routine.
 final class Activation {
-    var slots: [Value]
+    @exclusivity(unchecked) var slots: [Value]
     /// Of the routine around it: what its closures see.
     let outer: Activation?
 

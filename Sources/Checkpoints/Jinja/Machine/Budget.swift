@@ -1,8 +1,8 @@
 /// What a rendering may still cost.
 final class Budget {
     private let limits: TemplateLimits
-    private var steps: Int
-    private var bytes: Int
+    @exclusivity(unchecked) private var steps: Int
+    @exclusivity(unchecked) private var bytes: Int
 
     init(_ limits: TemplateLimits) {
         self.limits = limits

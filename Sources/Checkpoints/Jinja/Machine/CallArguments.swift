@@ -10,7 +10,8 @@ struct CallArguments {
         guard positional.count <= names.count else {
             throw .value("\(callee) takes at most \(names.count) arguments, but gets \(positional.count)")
         }
-        var bound: [Value?] = positional + Array(repeating: nil, count: names.count - positional.count)
+        var bound = [Value?](repeating: nil, count: names.count)
+        for (index, value) in positional.enumerated() { bound[index] = value }
         for (name, value) in keywords {
             guard let index = names.firstIndex(of: name) else { throw .value("\(callee) has no argument '\(name)'") }
             guard bound[index] == nil else { throw .value("\(callee) gets its argument '\(name)' twice") }

@@ -45,26 +45,26 @@ final class LoopState {
         }
     }
 
-    private(set) var source: Source
+    @exclusivity(unchecked) private(set) var source: Source
     /// The routine that says which elements are looped over, and what it sees.
     let filter: Int?
     let activation: Activation
     let slot: Int?
 
     /// Elements that were found before their turn: `loop.last` needs one, `loop.length` all of a filtered loop.
-    private var ahead: [Value] = []
-    private var aheadStart = 0
-    private(set) var isExhausted = false
+    @exclusivity(unchecked) private var ahead: [Value] = []
+    @exclusivity(unchecked) private var aheadStart = 0
+    @exclusivity(unchecked) private(set) var isExhausted = false
     /// The element that the filter is asked about.
-    private var candidate: Value?
+    @exclusivity(unchecked) private var candidate: Value?
 
-    private(set) var index = -1
-    private(set) var previous: Value?
-    private(set) var current: Value?
+    @exclusivity(unchecked) private(set) var index = -1
+    @exclusivity(unchecked) private(set) var previous: Value?
+    @exclusivity(unchecked) private(set) var current: Value?
     /// What the last `loop.changed` saw.
-    var lastChanged: [Value]?
+    @exclusivity(unchecked) var lastChanged: [Value]?
     /// The body ran to its end at least once.
-    var isCompleted = false
+    @exclusivity(unchecked) var isCompleted = false
 
     init(_ source: Source, filter: Int?, activation: Activation, slot: Int?) {
         self.source = source

@@ -2,6 +2,9 @@
 ///
 /// Values are on one stack, running routines on another; Swift functions call each other to no depth that a template decides,
 /// but for values inside each other, which `TemplateLimits.valueDepth` bounds.
+///
+/// A machine belongs to one rendering and one thread, and no access to its state calls back into it: checking that again at every
+/// instruction took a third of the time, so it is not done here, nor in what it consists of.
 final class Machine {
     struct Frame {
         enum Purpose { case template, macro, block, filter }
@@ -22,20 +25,23 @@ final class Machine {
     let budget: Budget
     let clock: TemplateClock
     private let variables: [String: Value]
-    private var exports: [Int32: Value] = [:]
+    @exclusivity(unchecked) private var exports: [Int32: Value] = [:]
     /// Literals, made into values when they are first needed.
-    private var constants: [Value?]
+    @exclusivity(unchecked) private var constants: [Value?]
 
-    var stack: [Value] = []
-    private var frames: [Frame] = []
-    private var loopStack: [Int] = []
-    var loops: [LoopState] = []
-    var closures: [Closure] = []
-    var namespaces: [[(name: Value, value: Value)]] = []
-    private var buffers: [TextBuffer] = [TextBuffer()]
-    private var generationCount: UInt32 = 0
+    @exclusivity(unchecked) var computedNames: [TemplateString: Program.Name] = [:]
+    @exclusivity(unchecked) var stack: [Value] = []
+    @exclusivity(unchecked) private var frames: [Frame] = []
+    /// Of the innermost frame: where it goes on. The frames around it have theirs in themselves.
+    @exclusivity(unchecked) private var position = 0
+    @exclusivity(unchecked) private var loopStack: [Int] = []
+    @exclusivity(unchecked) var loops: [LoopState] = []
+    @exclusivity(unchecked) var closures: [Closure] = []
+    @exclusivity(unchecked) var namespaces: [[(name: Value, value: Value)]] = []
+    @exclusivity(unchecked) private var buffers: [TextBuffer] = [TextBuffer()]
+    @exclusivity(unchecked) private var generationCount: UInt32 = 0
     /// Open `{% generation %}` blocks, and at which of `buffers` each writes.
-    private var generations: [(number: UInt32, bufferCount: Int)] = []
+    @exclusivity(unchecked) private var generations: [(number: UInt32, bufferCount: Int)] = []
 
     init(_ program: Program, variables: [String: Value], limits: TemplateLimits, budget: Budget, clock: TemplateClock) {
         self.program = program
@@ -58,9 +64,9 @@ final class Machine {
 
     /// Where the instruction that is being run comes from; for those without a place of their own, the one that called.
     private var offset: Int {
-        for frame in frames.reversed() {
+        for (depth, frame) in frames.enumerated().reversed() {
             let offsets = program.routines[frame.routine].offsets
-            let index = max(frame.position - 1, 0)
+            let index = max((depth + 1 == frames.count ? position : frame.position) - 1, 0)
             if index < offsets.count, offsets[index] > 0 { return Int(offsets[index]) }
         }
         return 0
@@ -73,17 +79,12 @@ final class Machine {
             let code = program.routines[frame.routine].code
             let activation = frame.activation
             let depth = frames.count
-            var position = frame.position
             // Until another routine begins or this one ends.
             while frames.count == depth {
                 try budget.step()
                 let instruction = code[position]
                 position += 1
-                frames[depth - 1].position = position
-                if let target = try execute(instruction, activation) {
-                    position = Int(target)
-                    frames[depth - 1].position = position
-                }
+                if let target = try execute(instruction, activation) { position = Int(target) }
             }
         }
     }
@@ -93,6 +94,7 @@ final class Machine {
     func push(_ value: Value) { stack.append(value) }
 
     private func pop(_ count: Int32) -> [Value] {
+        guard count > 0 else { return [] }
         let values = Array(stack.suffix(Int(count)))
         stack.removeLast(Int(count))
         return values
@@ -205,7 +207,7 @@ final class Machine {
         case .completeIteration: loops[loopStack[loopStack.count - 1]].isCompleted = true
         case .endLoop(let end): if endLoop().isCompleted { return end }
         case .leaveFilter(let isAccepted):
-            frames.removeLast()
+            _ = leave()
             filtering.removeLast().decide(isAccepted: isAccepted)
         case .finish: try finish()
         default: try executeOutput(instruction, activation)
@@ -290,11 +292,19 @@ final class Machine {
             throw Fault(.limit, "macros call each other more than \(limits.callDepth) deep")
         }
         try budget.spend(bytes: 96 + 32 * activation.slots.count)
+        frames[frames.count - 1].position = position
         frames.append(Frame(routine: routine, purpose: purpose, activation: activation))
+        position = 0
+    }
+
+    private func leave() -> Frame {
+        let frame = frames.removeLast()
+        position = frames.last?.position ?? 0
+        return frame
     }
 
     private func finish() throws(Fault) {
-        let frame = frames.removeLast()
+        let frame = leave()
         guard frame.purpose == .macro else { return }
         push(.string(TemplateString(buffers.removeLast())))
     }
@@ -345,7 +355,9 @@ final class Machine {
         guard shape.operandCount > 0 else { return arguments }
         let mapping = shape.hasMapping ? pop() : nil
         let list = shape.hasList ? pop() : nil
-        for (name, value) in zip(shape.keywords, pop(Int32(shape.keywords.count))) { arguments.keywords.append((name, value)) }
+        if !shape.keywords.isEmpty {
+            for (name, value) in zip(shape.keywords, pop(Int32(shape.keywords.count))) { arguments.keywords.append((name, value)) }
+        }
         arguments.positional = pop(Int32(shape.positionalCount))
         if let list { arguments.positional += try elements(of: list) }
         if let mapping {
@@ -392,13 +404,13 @@ final class Machine {
     }
 
     /// Loops whose filters are running.
-    private var filtering: [LoopState] = []
+    @exclusivity(unchecked) private var filtering: [LoopState] = []
 
     /// Takes one element from the source. True where its filter runs first: then the instruction is to be run once more.
     private func look(in loop: LoopState) throws(Fault) -> Bool {
         try budget.step()
         guard let candidate = try loop.look(), let filter = loop.filter else { return false }
-        frames[frames.count - 1].position -= 1
+        position -= 1
         try begin(filter, .filter, Activation(slotCount: program.routines[filter].slotCount, outer: loop.activation))
         filtering.append(loop)
         push(candidate)

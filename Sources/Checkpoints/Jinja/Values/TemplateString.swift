@@ -1,3 +1,5 @@
+import Glibc
+
 /// A string of a template: a window on a buffer of UTF-8, each byte of which knows where it comes from.
 ///
 /// As in Python, positions and lengths count Unicode scalars. Where there are only ASCII characters they are byte offsets.
@@ -134,7 +136,20 @@ struct TemplateString {
     static func isEqual(_ left: TemplateString, _ right: TemplateString) -> Bool {
         guard left.byteCount == right.byteCount else { return false }
         if left.buffer === right.buffer, left.start32 == right.start32 { return true }
-        return left.bytes.elementsEqual(right.bytes)
+        return isSame(left.buffer.bytes, left.start, right.buffer.bytes, right.start, count: left.byteCount)
+    }
+
+    private static func isSame(_ left: [UInt8], _ leftStart: Int, _ right: [UInt8], _ rightStart: Int, count: Int) -> Bool {
+        left.withUnsafeBytes { left in
+            right.withUnsafeBytes { right in
+                guard count > 0, let left = left.baseAddress, let right = right.baseAddress else { return count == 0 }
+                return memcmp(left + leftStart, right + rightStart, count) == 0
+            }
+        }
+    }
+
+    func equals(_ bytes: [UInt8]) -> Bool {
+        bytes.count == byteCount && Self.isSame(buffer.bytes, start, bytes, 0, count: byteCount)
     }
 
     func equals(_ text: String) -> Bool {

@@ -9,8 +9,8 @@ final class TextBuffer {
         let mark: Mark
     }
 
-    private(set) var bytes: [UInt8]
-    private(set) var runs: [Run]
+    @exclusivity(unchecked) private(set) var bytes: [UInt8]
+    @exclusivity(unchecked) private(set) var runs: [Run]
 
     init(bytes: [UInt8] = [], mark: Mark = .template) {
         self.bytes = bytes

@@ -1,10 +1,10 @@
 /// A mapping that keeps the order of its members.
 final class ValueDictionary {
-    private(set) var keys: [Value] = []
-    private(set) var values: [Value] = []
+    @exclusivity(unchecked) private(set) var keys: [Value] = []
+    @exclusivity(unchecked) private(set) var values: [Value] = []
     let depth: Int
     /// Built when it is first needed, and only for mappings that are too large to look through.
-    private var positions: [Key: Int]?
+    @exclusivity(unchecked) private var positions: [Key: Int]?
 
     private static let searchLimit = 8
 
@@ -40,10 +40,11 @@ final class ValueDictionary {
     var count: Int { keys.count }
     var isEmpty: Bool { keys.isEmpty }
 
-    func value(of name: String) -> Value? {
-        if keys.count > Self.searchLimit { return position(of: .string(TemplateString(name))).map { values[$0] } }
-        for (index, key) in keys.enumerated() {
-            if case .string(let key) = key, key.equals(name) { return values[index] }
+    /// The value of a name, which is given as UTF-8.
+    func value(of name: [UInt8]) -> Value? {
+        if keys.count > Self.searchLimit { return position(of: .string(TemplateString(name, mark: .template))).map { values[$0] } }
+        for index in keys.indices {
+            if case .string(let key) = keys[index], key.equals(name) { return values[index] }
         }
         return nil
     }
