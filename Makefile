@@ -15,6 +15,8 @@ FUZZ_READERS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?=
 FUZZ = .build/fuzz
+# Of `make interop`: random Unicode characters for each family of tokenizers; ten million take some minutes a family.
+CHARACTERS ?= 10000000
 
 # Debian packages, and a file of each that tells whether it is there.
 APT_ZLIB = /usr/include/zlib.h
@@ -86,6 +88,7 @@ interop: build
 	$(PYTHON) Tests/Interop/interop.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/check_report.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/evaluation.py --bin $(BIN)
+	$(PYTHON) Tests/Interop/random_unicode.py --bin $(BIN) --characters $(CHARACTERS)
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \

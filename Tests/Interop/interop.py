@@ -488,6 +488,41 @@ def transformers_and_peft_follow_what_qtrain_trains(tools):
     return f"losses {found[0]:.5f} with the adapter, {found[1]:.5f} of the tuned model"
 
 
+QUESTIONS = ["What is the capital of France?", "And of Italy?", "Which of the two is larger? Answer in one sentence."]
+
+
+@check("torch", "transformers")
+def a_conversation_is_that_of_transformers(tools):
+    """SmolLM2-135M-Instruct, whose folder QNF_SMOLLM2 names: the ids of every turn, and greedy answers in float32."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    root = os.environ.get("QNF_SMOLLM2")
+    if not root:
+        return "none given: QNF_SMOLLM2 names no folder of SmolLM2-135M-Instruct"
+    torch.set_num_threads(1)
+    tokenizer = AutoTokenizer.from_pretrained(root)
+    model = AutoModelForCausalLM.from_pretrained(root, dtype=torch.float32).eval()
+    command = [str(tools.folder / "qrun"), "chat", root, "--exact", "--temperature", "0", "--max-tokens", "40", "--context", "1024"]
+    done = subprocess.run(command, input="\n".join(QUESTIONS) + "\n", capture_output=True, text=True)
+    expect(done.returncode == 0, f"qrun chat ended with {done.returncode}: {done.stderr}")
+    messages, said, count = [], "", 0
+    for question in QUESTIONS:
+        messages.append({"role": "user", "content": question})
+        talk = tools.work / "talk.json"
+        talk.write_text(json.dumps(messages))
+        ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        shown = json.loads(tools.run("qinspect", "template", root, "--messages", talk, "--json"))
+        expect([token["id"] for token in shown["tokens"]] == ids, f"the ids before the answer to '{question}' differ")
+        with torch.no_grad():
+            answer = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=40)[0, len(ids):]
+        messages.append({"role": "assistant", "content": tokenizer.decode(answer, skip_special_tokens=True)})
+        said += messages[-1]["content"] + "\n"
+        count += len(ids)
+    expect(done.stdout == said, f"qrun chat says {done.stdout!r}, transformers {said!r}")
+    return f"{len(QUESTIONS)} turns, {count} ids before answers, {len(said)} characters of answers"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", default=".build/release", help="folder of the binaries")
