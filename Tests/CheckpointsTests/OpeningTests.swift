@@ -271,8 +271,7 @@ import Testing
         for number in 1...3 { try folder.copy(Fixture.path("gguf/container/split-0000\(number)-of-00003.gguf")) }
         let parts = try Checkpoint.open(folder.path)
         #expect(parts.path == folder.path("split-00001-of-00003.gguf") && parts.source.files.count == 3 && parts.tensors.count == 3)
-        // Weights of blocks are no bytes to compute with.
-        #expect(throws: FileError.self) { try parts.requireReadableWeights() }
+        #expect(throws: Never.self) { try parts.requireReadableWeights() }
     }
 
     @Test func adapterFileIsNoModel() throws {

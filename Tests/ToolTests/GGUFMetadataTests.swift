@@ -34,7 +34,7 @@ import Testing
                 test.few              u16[2]        [1, 2]
 
                 """, "\(run.output)")
-        #expect(run.status == .done && run.errors.isEmpty)
+        #expect(run.status == .done && run.errors.contains("is of architecture 'test', which is not known"))
     }
 
     @Test func theDocumentIsWhole() throws {

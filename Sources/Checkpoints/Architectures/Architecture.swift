@@ -16,13 +16,15 @@ package struct Architecture: Sendable, Hashable {
     package let isTiedByDefault: Bool
     /// Whether every norm and linear layer stores a bias, whatever the configuration says.
     package let hasAllBiases: Bool
+    /// How GGUF files have it; nil where they do not.
+    package let gguf: GGUFSpelling?
     /// The members of config.json that `describe` follows.
     let members: Set<String>
     private let describe: Describe
 
     init(
         modelType: String, classPrefixes: [String], causalClass: String? = nil, spelling: Spelling, isTiedByDefault: Bool = false,
-        hasAllBiases: Bool = false, members: Set<String>, describe: @escaping Describe
+        hasAllBiases: Bool = false, gguf: GGUFSpelling? = nil, members: Set<String>, describe: @escaping Describe
     ) {
         self.modelType = modelType
         self.classPrefixes = classPrefixes
@@ -30,9 +32,16 @@ package struct Architecture: Sendable, Hashable {
         self.spelling = spelling
         self.isTiedByDefault = isTiedByDefault
         self.hasAllBiases = hasAllBiases
+        self.gguf = gguf
         self.members = members
         self.describe = describe
     }
+
+    /// Whether a member of config.json says something of it.
+    package func follows(_ member: String) -> Bool { members.contains(member) }
+
+    /// transformers' class of it with a head: `LlamaForCausalLM`.
+    package var causalClass: String { causalClasses[0] }
 
     package static func == (a: Architecture, b: Architecture) -> Bool { a.modelType == b.modelType }
     package func hash(into hasher: inout Hasher) { hasher.combine(modelType) }
@@ -44,6 +53,9 @@ package struct Architecture: Sendable, Hashable {
 
     /// The one of this `model_type`; nil where it is none that can be run.
     package static func named(_ modelType: String) -> Architecture? { byModelType[modelType] }
+
+    /// The one that a GGUF file calls so, the first where several do; nil where it is none that can be run.
+    package static func namedInGGUF(_ name: String) -> Architecture? { all.first { $0.gguf?.name == name } }
 
     /// The one of a config.json.
     ///

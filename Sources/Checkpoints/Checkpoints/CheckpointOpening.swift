@@ -37,8 +37,7 @@ extension Checkpoint {
         case let file as SafetensorsFile: return try openSafetensors(file)
         case let shards as ShardedSource: return try openShards(shards)
         case let bundle as TensorBundle: return try openTensorFlow(bundle, folder: FilePath.folder(of: path), path: path)
-        // What lies beside a GGUF file is not its own: everything that belongs to the model is inside.
-        case let file as GGUFSource: return try Checkpoint(path: file.path, kind: .gguf, source: file, files: [])
+        case let file as GGUFSource: return try openGGUF(file)
         default:
             let companions = try CompanionFile.all(inFolder: FilePath.folder(of: path))
             return try Checkpoint(path: path, kind: Kind(container: format.name, layout: .plain), source: source, files: companions)

@@ -1,4 +1,5 @@
 package import ByteIO
+import Synchronization
 
 /// A file that belongs to a model beside its weights: configuration, tokenizer, templates, licence.
 package struct CompanionFile: Sendable {
@@ -8,6 +9,8 @@ package struct CompanionFile: Sendable {
         case part(of: InputFile, offset: Int, byteCount: Int)
         /// One that cannot be opened or is too long, which is told when it is needed: not everything needs a tokenizer.
         case unreadable(FileError)
+        /// One that the container has no file of, made of what it has when it is needed.
+        case made(MadeFile)
     }
 
     package let name: String
@@ -23,6 +26,7 @@ package struct CompanionFile: Sendable {
         case .bytes(let bytes): bytes.count
         case .part(_, _, let byteCount): byteCount
         case .unreadable: 0
+        case .made(let file): (try? file.bytes().count) ?? 0
         }
     }
 
@@ -31,6 +35,7 @@ package struct CompanionFile: Sendable {
         case .bytes(let bytes): bytes
         case .part(let file, let offset, let byteCount): try file.bytes(atOffset: offset, count: byteCount)
         case .unreadable(let error): throw error
+        case .made(let file): try file.bytes()
         }
     }
 
@@ -81,5 +86,22 @@ extension AtomicOutput {
         let file = try createFile(named: name)
         try file.write(bytes, atOffset: 0)
         return file
+    }
+}
+
+/// A file that is made at its first reading, and kept.
+package final class MadeFile: Sendable {
+    private let made = Mutex<Result<[UInt8], FileError>?>(nil)
+    private let make: @Sendable () throws(FileError) -> [UInt8]
+
+    package init(_ make: @escaping @Sendable () throws(FileError) -> [UInt8]) { self.make = make }
+
+    package func bytes() throws(FileError) -> [UInt8] {
+        let result = made.withLock { made in
+            let result = made ?? Result(catching: make)
+            made = result
+            return result
+        }
+        return try result.get()
     }
 }

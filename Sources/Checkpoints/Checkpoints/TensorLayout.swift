@@ -14,7 +14,7 @@ package protocol TensorLayout: Sendable {
 
 extension [any TensorLayout] {
     /// All that are known; the first that claims a stored tensor has it.
-    package static var known: [any TensorLayout] { [BitsandbytesLayout()] }
+    package static var known: [any TensorLayout] { [BitsandbytesLayout(), GGUFLayout()] }
 
     /// Groups the stored tensors into logical ones, in the order of the source; what no layout claims stands for itself.
     func logicalTensors(

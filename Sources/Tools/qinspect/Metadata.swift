@@ -17,7 +17,7 @@ func metadata(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
             "fingerprint": checkpoint.metadata.map { .string($0.fingerprint.description) } ?? .null,
             "settings": checkpoint.metadata?.settings ?? .null, "lineage": checkpoint.metadata?.lineage ?? .null,
             "config": checkpoint.config ?? .null,
-            "gguf": try (checkpoint.source as? GGUFSource).map { try GGUFDescription($0).document } ?? .null,
+            "gguf": try checkpoint.gguf.map { try GGUFDescription($0).document } ?? .null,
         ])
         return .done
     }
@@ -30,7 +30,7 @@ func metadata(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCo
         try write(metadata.settings, title: "settings", console)
         try write(metadata.lineage, title: "lineage, oldest step first", console)
     }
-    if let source = checkpoint.source as? GGUFSource {
+    if let source = checkpoint.gguf {
         let description = GGUFDescription(source)
         try console.writeLine("\n\(description.summary)\n")
         try console.write(description.table())

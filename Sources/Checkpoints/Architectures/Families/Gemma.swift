@@ -7,14 +7,14 @@ enum Gemma {
     static let architectures = [
         Architecture(
             modelType: "gemma", classPrefixes: ["Gemma"], spelling: Llama.spelling, isTiedByDefault: true,
-            members: Llama.members.union(shared), describe: gemma),
+            gguf: .gemma, members: Llama.members.union(shared), describe: gemma),
         Architecture(
             modelType: "gemma2", classPrefixes: ["Gemma2"], spelling: fourNorms, isTiedByDefault: true,
-            members: laterMembers, describe: gemma2),
+            gguf: .gemma2, members: laterMembers, describe: gemma2),
         Architecture(
             modelType: "gemma3_text", classPrefixes: ["Gemma3", "Gemma3Text"],
             spelling: fourNorms.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"]), isTiedByDefault: true,
-            members: laterMembers.union(["rope_local_base_freq", "sliding_window_pattern", "_sliding_window_pattern"]),
+            gguf: .gemma3, members: laterMembers.union(["rope_local_base_freq", "sliding_window_pattern", "_sliding_window_pattern"]),
             describe: gemma3),
     ]
 

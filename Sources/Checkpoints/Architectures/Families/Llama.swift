@@ -4,18 +4,19 @@ import JSONText
 enum Llama {
     static let architectures = [
         Architecture(
-            modelType: "llama", classPrefixes: ["Llama", "LLaMA"], spelling: spelling,
+            modelType: "llama", classPrefixes: ["Llama", "LLaMA"], spelling: spelling, gguf: .llama,
             members: members.union(["attention_bias", "mlp_bias"]),
             describe: llama),
         Architecture(
-            modelType: "mistral", classPrefixes: ["Mistral"], spelling: spelling,
+            modelType: "mistral", classPrefixes: ["Mistral"], spelling: spelling, gguf: .llama,
             members: members.union(["sliding_window", "layer_types"]),
             describe: mistral),
         Architecture(
-            modelType: "qwen2", classPrefixes: ["Qwen2"], spelling: spelling, members: members.union(qwenWindows), describe: qwen2),
+            modelType: "qwen2", classPrefixes: ["Qwen2"], spelling: spelling, gguf: .qwen("qwen2"), members: members.union(qwenWindows),
+            describe: qwen2),
         Architecture(
             modelType: "qwen3", classPrefixes: ["Qwen3"],
-            spelling: spelling.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"]),
+            spelling: spelling.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"]), gguf: .qwen("qwen3"),
             members: members.union(qwenWindows).union(["attention_bias"]), describe: qwen3),
     ]
 

@@ -1,0 +1,88 @@
+import JSONText
+
+extension GGUFSpelling {
+    /// Sizes, and the numbers of attention, in the order in which converters write them.
+    private static let sizes: [Number] = [
+        .count("block_count", "num_hidden_layers") { $0.layers.count },
+        .count("context_length", "max_position_embeddings") { $0.contextLength },
+        .count("embedding_length", "hidden_size") { $0.width },
+        .count("feed_forward_length", "intermediate_size") { $0.layers.first?.feedForward.innerWidth },
+    ]
+    private static let heads: [Number] = [
+        .count("attention.head_count", "num_attention_heads") { $0.layers.first?.attention.headCount },
+        .count("attention.head_count_kv", "num_key_value_heads", or: .sameAs("attention.head_count")) {
+            $0.layers.first?.attention.keyValueHeadCount
+        },
+    ]
+    private static let theta = Number.real("rope.freq_base", "rope_theta", or: .value(10_000)) { $0.layers.first?.attention.rotary?.theta }
+    private static let epsilon = Number.real("attention.layer_norm_rms_epsilon", "rms_norm_eps") { Double($0.finalNorm.epsilon) }
+    private static let headWidth = Number.count("attention.key_length", "head_dim", or: .leftOut) { $0.layers.first?.attention.headWidth }
+
+    private static let llamaNumbers = sizes + heads + [theta, epsilon, headWidth]
+
+    /// Llama and Mistral, which a file does not tell apart: they compute the same where nothing slides.
+    static let llama = GGUFSpelling(
+        "llama", pairsRows: true, constants: JSONObject(["hidden_act": .string("silu")]), numbers: llamaNumbers)
+
+    static func qwen(_ name: String) -> GGUFSpelling {
+        GGUFSpelling(
+            name, constants: JSONObject(["hidden_act": .string("silu"), "use_sliding_window": .bool(false)]), numbers: llamaNumbers)
+    }
+
+    static let gemma = GGUFSpelling("gemma", constants: gemmaConstants, numbers: llamaNumbers)
+
+    static let gemma2 = GGUFSpelling(
+        "gemma2", constants: gemmaConstants,
+        numbers: sizes + heads + [
+            epsilon, headWidth,
+            .real("attn_logit_softcapping", "attn_logit_softcapping", or: .value(50)) {
+                $0.layers.first?.attention.scoreCap.map(Double.init)
+            },
+            .real("final_logit_softcapping", "final_logit_softcapping", or: .value(30)) { $0.head.cap.map(Double.init) },
+            slidingWindow,
+        ],
+        // The file does not say what scores are divided by: the width of a head, but in the model of 46 layers, whose heads are wider
+        // than their share.
+        complete: { setScoreDivisor(&$0, $1, layerCountOfShare: 46) })
+
+    static let gemma3 = GGUFSpelling(
+        "gemma3", constants: gemmaConstants,
+        numbers: sizes + heads + [
+            .real("rope.freq_base", "rope_theta", or: .value(1_000_000)) {
+                $0.layers.first { $0.attention.window == nil }?.attention.rotary?.theta
+            },
+            .real("rope.freq_base_swa", "rope_local_base_freq", or: .value(10_000)) {
+                $0.layers.first { $0.attention.window != nil }?.attention.rotary?.theta
+            },
+            epsilon, headWidth,
+            .real("final_logit_softcapping", "final_logit_softcapping", or: .leftOut) { $0.head.cap.map(Double.init) },
+            slidingWindow,
+        ],
+        complete: { setScoreDivisor(&$0, $1, layerCountOfShare: 62) })
+
+    static let gpt2 = GGUFSpelling(
+        "gpt2", constants: JSONObject(["activation_function": .string("gelu_new")]),
+        numbers: [
+            .count("block_count", "n_layer") { $0.layers.count },
+            .count("context_length", "n_positions") { $0.contextLength },
+            .count("embedding_length", "n_embd") { $0.width },
+            .count("feed_forward_length", "n_inner") { $0.layers.first?.feedForward.innerWidth },
+            .count("attention.head_count", "n_head") { $0.layers.first?.attention.headCount },
+            .real("attention.layer_norm_epsilon", "layer_norm_epsilon") { Double($0.finalNorm.epsilon) },
+        ])
+
+    private static let gemmaConstants = JSONObject([
+        "hidden_act": .string("gelu_pytorch_tanh"), "hidden_activation": .string("gelu_pytorch_tanh"),
+    ])
+    private static let slidingWindow = Number.count("attention.sliding_window", "sliding_window", or: .value(4096)) {
+        $0.layers.lazy.compactMap(\.attention.window).first
+    }
+
+    /// `query_pre_attn_scalar`, which llama.cpp knows by the number of layers.
+    private static func setScoreDivisor(_ config: inout JSONObject, _ numbers: GGUFNumbers, layerCountOfShare: Int) {
+        guard let heads = numbers.count("attention.head_count"), heads > 0, let width = numbers.count("embedding_length") else { return }
+        let share = width / heads
+        let isShare = numbers.count("block_count") == layerCountOfShare
+        config["query_pre_attn_scalar"] = .integer(isShare ? share : numbers.count("attention.key_length") ?? share)
+    }
+}

@@ -1,0 +1,113 @@
+package import JSONText
+
+/// How a family is written in a GGUF file: names, the keys of its numbers, and how its values differ from Hugging Face's.
+///
+/// Three things differ, and all follow from the description or are said here: norms whose factor is w + 1 are stored with the 1
+/// added, linear weights lie as [out, in] also where Hugging Face has `Conv1D`, and rows of queries and keys may lie in pairs.
+package struct GGUFSpelling: Sendable {
+    /// A number that stands under a key of the family and under a member of config.json.
+    package struct Number: Sendable {
+        package enum Kind: Sendable, Hashable {
+            /// u32.
+            case count
+            /// f32.
+            case real
+        }
+
+        /// Behind the name of the architecture and a dot: `attention.head_count`.
+        package let key: String
+        package let member: String
+        package let kind: Kind
+        /// What is taken where the file leaves the key out.
+        package let fallback: Fallback
+        /// What the key is for a model.
+        package let value: @Sendable (ModelDescription) -> Double?
+
+        package enum Fallback: Sendable, Hashable {
+            /// The key has to be there.
+            case required
+            case value(Double)
+            /// As another key of the table.
+            case sameAs(String)
+            /// The member is left out, too.
+            case leftOut
+        }
+
+        static func count(
+            _ key: String, _ member: String, or fallback: Fallback = .required, _ value: @escaping @Sendable (ModelDescription) -> Int?
+        ) -> Number {
+            Number(key: key, member: member, kind: .count, fallback: fallback) { value($0).map(Double.init) }
+        }
+
+        static func real(
+            _ key: String, _ member: String, or fallback: Fallback = .required, _ value: @escaping @Sendable (ModelDescription) -> Double?
+        ) -> Number {
+            Number(key: key, member: member, kind: .real, fallback: fallback, value: value)
+        }
+    }
+
+    /// `general.architecture`.
+    package let name: String
+    /// In the order in which they are written.
+    package let numbers: [Number]
+    /// Of each head's queries and keys, row 2j is Hugging Face's row j, and row 2j + 1 its row j + D / 2.
+    package let pairsRows: Bool
+    /// Members of config.json that every model of the family has, as the file does not say them.
+    package let constants: JSONObject
+    /// Adds to config.json what no single key says.
+    package let complete: @Sendable (inout JSONObject, GGUFNumbers) -> Void
+
+    init(
+        _ name: String, pairsRows: Bool = false, constants: JSONObject, numbers: [Number],
+        complete: @escaping @Sendable (inout JSONObject, GGUFNumbers) -> Void = { _, _ in }
+    ) {
+        self.name = name
+        self.pairsRows = pairsRows
+        self.constants = constants
+        self.numbers = numbers
+        self.complete = complete
+    }
+
+    /// What all families call their modules: `attn_q` in `blk.3.attn_q.weight`, `token_embd` outside of the layers.
+    package static let modules: [TensorRole: String] = [
+        .embedding: "token_embd", .positions: "position_embd", .attentionNorm: "attn_norm", .fusedQueryKeyValue: "attn_qkv",
+        .query: "attn_q", .key: "attn_k", .value: "attn_v", .queryNorm: "attn_q_norm", .keyNorm: "attn_k_norm",
+        .attentionOutput: "attn_output", .attentionPostNorm: "post_attention_norm", .feedForwardNorm: "ffn_norm", .gate: "ffn_gate",
+        .up: "ffn_up", .down: "ffn_down", .feedForwardPostNorm: "post_ffw_norm", .finalNorm: "output_norm", .head: "output",
+    ]
+    private static let roles = Dictionary(uniqueKeysWithValues: modules.map { ($1, $0) })
+
+    /// The factors by which frequencies are divided, [D / 2]: a tensor of no module.
+    package static let frequencyFactors = "rope_freqs.weight"
+
+    /// The name of a tensor: `blk.3.attn_q.weight`.
+    package static func name(_ key: ModuleKey, _ part: ExpectedTensor.Part) -> String {
+        guard let module = modules[key.role] else { preconditionFailure("every role has a name") }
+        return (key.layer.map { "blk.\($0)." } ?? "") + "\(module).\(part.rawValue)"
+    }
+
+    /// The module of a tensor's name; nil of a name that is none of the table's.
+    package static func module(named name: String) -> (key: ModuleKey, part: ExpectedTensor.Part)? {
+        var parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        guard let part = parts.popLast().flatMap({ ExpectedTensor.Part(rawValue: String($0)) }) else { return nil }
+        var layer: Int?
+        if parts.count == 3, parts[0] == "blk" {
+            guard let number = Int(parts[1]), number >= 0, String(number) == parts[1] else { return nil }
+            layer = number
+            parts.removeFirst(2)
+        }
+        guard parts.count == 1, let role = roles[String(parts[0])], role.isInLayer == (layer != nil) else { return nil }
+        return (ModuleKey(role, layer: layer), part)
+    }
+}
+
+/// The numbers of a file under the keys of its family.
+package struct GGUFNumbers: Sendable {
+    private let values: [String: Double]
+
+    package init(_ values: [String: Double]) { self.values = values }
+
+    package subscript(_ key: String) -> Double? { values[key] }
+
+    package func count(_ key: String) -> Int? { values[key].flatMap { Int(exactly: $0) } }
+}

@@ -1,0 +1,157 @@
+import Architectures
+import ByteIO
+import GGUFFormat
+import JSONText
+import TensorCore
+
+/// Why a GGUF file is not seen as a model of a known family: its tensors stay what they are called in it.
+struct GGUFNotFollowed: Error {
+    let message: String
+}
+
+/// A GGUF file of a known family seen as the Hugging Face model of the same weights.
+///
+/// Names change, rows of queries and keys go back to their places where the family pairs them, and norms lose the 1 that was added.
+/// Whatever the file holds that this does not account for, a tensor or a key of the family, keeps it from being seen so.
+struct GGUFModel: TensorSource {
+    /// What becomes of the bytes of a tensor.
+    private enum Change {
+        case none
+        /// Rows of heads of so many.
+        case unpaired(headWidth: Int)
+        /// F32.
+        case minusOne(roundsTo16Bits: Bool)
+    }
+
+    let tensors: [TensorInfo]
+    /// config.json.
+    let config: JSONObject
+    let file: GGUFSource
+    /// Index in the file of each tensor.
+    private let places: [Int]
+    private let changes: [Change]
+
+    var path: String { file.path }
+    var files: [InputFile] { file.files }
+
+    /// - Throws: `GGUFNotFollowed` with what is in the way.
+    init(_ file: GGUFSource) throws(GGUFNotFollowed) {
+        let configuration = try GGUFConfiguration(file)
+        let description = configuration.description
+        let spelling = description.spelling
+        var expected = Set(description.expectedTensors.map { ModulePart(key: $0.key, part: $0.part) })
+        // Whether they are there is what the configuration was told by.
+        if description.head.isTied { expected.remove(ModulePart(key: ModuleKey(.head), part: .weight)) }
+        var tensors: [TensorInfo] = []
+        var places: [Int] = []
+        var changes: [Change] = []
+        for (index, info) in file.tensors.enumerated() where info.name != GGUFSpelling.frequencyFactors {
+            guard let (key, part) = GGUFSpelling.module(named: info.name), expected.contains(ModulePart(key: key, part: part)) else {
+                throw GGUFNotFollowed(message: "tensor '\(info.name)' is none of a \(description.modelType) as the keys describe it")
+            }
+            guard let renamed = TensorInfo(name: "\(spelling.module(key)).\(part)", scalarType: info.scalarType, shape: info.shape) else {
+                preconditionFailure("another name changes no size")
+            }
+            tensors.append(renamed)
+            places.append(index)
+            changes.append(try Self.change(key, part, info, description, is16Bit: configuration.is16Bit))
+        }
+        self.file = file
+        self.tensors = tensors
+        self.places = places
+        self.changes = changes
+        config = configuration.config
+    }
+
+    private struct ModulePart: Hashable {
+        let key: ModuleKey
+        let part: ExpectedTensor.Part
+    }
+
+    private static func change(
+        _ key: ModuleKey, _ part: ExpectedTensor.Part, _ info: TensorInfo, _ description: ModelDescription, is16Bit: Bool
+    ) throws(GGUFNotFollowed) -> Change {
+        guard let layer = key.layer.map({ description.layers[$0] }) ?? description.layers.first else { return .none }
+        if key.role.isNorm, part == .weight, layer.norm(key.role, width: description.width).norm.addsOne {
+            guard info.scalarType == .f32 else {
+                throw GGUFNotFollowed(message: "tensor '\(info.name)' is \(info.scalarType.rawValue), but a norm of this family is F32")
+            }
+            return .minusOne(roundsTo16Bits: is16Bit)
+        }
+        guard description.architecture.gguf?.pairsRows == true, key.role == .query || key.role == .key else { return .none }
+        let width = layer.attention.headWidth
+        guard let rowCount = info.shape.dimensions.first, rowCount % width == 0, rowCount > 0 else {
+            throw GGUFNotFollowed(message: "tensor '\(info.name)' has shape \(info.shape), which is no heads of \(width) rows")
+        }
+        return .unpaired(headWidth: width)
+    }
+
+    func fileIndex(ofTensor index: Int) -> Int { file.fileIndex(ofTensor: places[index]) }
+
+    func place(ofTensor index: Int) -> (file: Int, offset: Int)? {
+        if case .none = changes[index] { file.place(ofTensor: places[index]) } else { nil }
+    }
+
+    func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+        switch changes[index] {
+        case .none: try file.read(tensor: places[index], atByteOffset: offset, into: buffer)
+        case .unpaired(let width): try readUnpaired(index, headWidth: width, atByteOffset: offset, into: buffer)
+        case .minusOne(let rounds):
+            // A norm is small: all of it, then the part that is asked for.
+            let whole = try file.floats(ofTensor: places[index], 0..<tensors[index].elementCount).map { value in
+                rounds ? rounded16(value - 1) : value - 1
+            }
+            whole.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + buffer.count])) }
+        }
+    }
+
+    /// To the nearest BF16: a file whose matrices are BF16 was made of norms in BF16, which lost nothing but by the 1.
+    private func rounded16(_ value: Float) -> Float {
+        let bits = value.bitPattern
+        return Float(bitPattern: (bits &+ 0x7fff &+ (bits >> 16 & 1)) & 0xffff_0000)
+    }
+
+    /// Row j of a head is row 2j of the file's, row j + D / 2 its row 2j + 1.
+    private func readUnpaired(
+        _ index: Int, headWidth: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
+        let info = tensors[index], rowByteCount = info.byteCount / info.shape.dimensions[0]
+        guard rowByteCount > 0 else { return }
+        let headByteCount = headWidth * rowByteCount
+        // As whole heads as possible: their rows lie together in the file.
+        var head: [UInt8] = []
+        var headStart = -1
+        var position = offset
+        let end = offset + buffer.count
+        while position < end {
+            let row = position / rowByteCount, inRow = position % rowByteCount
+            let start = position / headByteCount * headByteCount
+            if start != headStart {
+                head = try file.bytes(ofTensor: places[index], start..<start + headByteCount)
+                headStart = start
+            }
+            let j = row % headWidth, half = headWidth / 2
+            let stored = j < half ? 2 * j : 2 * (j - half) + 1
+            let count = min(rowByteCount - inRow, end - position)
+            head.withUnsafeBytes { bytes in
+                let source = UnsafeRawBufferPointer(rebasing: bytes[stored * rowByteCount + inRow..<stored * rowByteCount + inRow + count])
+                UnsafeMutableRawBufferPointer(rebasing: buffer[position - offset..<position - offset + count]).copyMemory(from: source)
+            }
+            position += count
+        }
+    }
+}
+
+/// A source whose tensors are the bytes of blocks, or matrices that lie as [out, in] whatever the family does.
+protocol BlockSource: TensorSource {
+    /// The type of a tensor by ggml's number, and the shape of its elements; nil of one of a scalar type.
+    func blocks(ofTensor index: Int) -> (type: Int, shape: Shape)?
+}
+
+extension GGUFSource: BlockSource {
+    func blocks(ofTensor index: Int) -> (type: Int, shape: Shape)? { blockType(ofTensor: index).map { (Int($0.type.id), $0.shape) } }
+}
+
+extension GGUFModel: BlockSource {
+    func blocks(ofTensor index: Int) -> (type: Int, shape: Shape)? { file.blocks(ofTensor: places[index]) }
+}

@@ -1,0 +1,98 @@
+import Architectures
+import ByteIO
+import GGUFFormat
+import Glibc
+import JSONText
+import TensorCore
+
+/// What was done to the frequencies of a model, as `rope_scaling` of config.json says it.
+///
+/// Linear factors and those of YaRN stand under keys. Those of Llama 3.1 do not: the file has the factors themselves, by which each
+/// frequency is divided, and the settings that lead to them are looked for.
+struct GGUFRotary {
+    /// Keys of a family that are read here.
+    static let keys: Set<String> = [
+        "rope.scaling.type", "rope.scaling.factor", "rope.scaling.original_context_length", "rope.scale_linear",
+    ]
+
+    let scaling: JSONObject?
+
+    init(_ file: GGUFSource, _ metadata: GGUFMetadata, _ architecture: String) throws(FileError) {
+        let type = try metadata.string("\(architecture).rope.scaling.type") ?? "none"
+        let older = try metadata.float("\(architecture).rope.scale_linear")
+        let factor = try metadata.float("\(architecture).rope.scaling.factor") ?? older
+        let factors = try Self.factors(file)
+        guard factors == nil || type == "none" else {
+            throw FileError(file.path, "has factors of frequencies and a scaling of type '\(JSONError.excerpt(type))'")
+        }
+        if let factors {
+            scaling = try Self.llama3(factors, metadata, architecture)
+        } else if type == "none", (factor ?? 1) == 1 {
+            scaling = nil
+        } else {
+            var object = JSONObject(["rope_type": .string(type == "none" ? "linear" : type)])
+            if let factor { object["factor"] = .double(Double("\(factor)") ?? Double(factor)) }
+            if let length = try metadata.integer("\(architecture).rope.scaling.original_context_length") {
+                object["original_max_position_embeddings"] = .integer(length)
+            }
+            scaling = object
+        }
+    }
+
+    private static func factors(_ file: GGUFSource) throws(FileError) -> [Float]? {
+        guard let index = file.tensors.firstIndex(where: { $0.name == GGUFSpelling.frequencyFactors }) else { return nil }
+        let info = file.tensors[index]
+        guard info.scalarType == .f32, info.shape.dimensions.count == 1, info.elementCount <= 1 << 16 else {
+            throw FileError(file.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue) \(info.shape), but F32 [n] is expected")
+        }
+        return try file.floats(ofTensor: index, 0..<info.elementCount)
+    }
+
+    /// The settings whose factors these are, to within what single precision loses.
+    ///
+    /// Low frequencies are divided by `factor`, high ones stay. Between, where n = original / wavelength rises from `low` to `high`,
+    /// 1 / f goes from 1 / factor to 1 in a straight line. Only ratios of original, low and high can be told: low is 1 in all models.
+    private static func llama3(_ factors: [Float], _ metadata: GGUFMetadata, _ architecture: String) throws(FileError) -> JSONObject {
+        let theta = Double(try metadata.float("\(architecture).rope.freq_base") ?? 10_000)
+        let frequencies = RotaryEmbedding(theta: theta).frequencies(headWidth: 2 * factors.count)
+        let factor = Double(factors.max() ?? 1)
+        func matches(high: Double, original: Double) -> Bool {
+            let rotary = RotaryEmbedding(
+                theta: theta,
+                scaling: .llama3(factor: factor, lowFrequencyFactor: 1, highFrequencyFactor: high, originalContextLength: original))
+            return zip(zip(rotary.frequencies(headWidth: 2 * factors.count), frequencies), factors).allSatisfy { pair, stored in
+                abs(pair.0 * Double(stored) / pair.1 - 1) < 1e-5
+            }
+        }
+        let published = [8192] + (3...24).map { Double(1 << $0) }
+        var found = published.first { matches(high: 4, original: $0) }.map { (high: 4.0, original: $0) }
+        if found == nil, let fitted = line(factors, frequencies, factor: factor), matches(high: fitted.high, original: fitted.original) {
+            found = fitted
+        }
+        guard let found else {
+            throw FileError(
+                metadata.path, at: "tensor '\(GGUFSpelling.frequencyFactors)'", "has factors of frequencies that are not those of a Llama 3"
+            )
+        }
+        return JSONObject([
+            "rope_type": .string("llama3"), "factor": .double(factor), "low_freq_factor": .double(1),
+            "high_freq_factor": .double(found.high), "original_max_position_embeddings": .integer(Int(found.original)),
+        ])
+    }
+
+    /// The line through the two outermost points between the ends.
+    private static func line(_ factors: [Float], _ frequencies: [Double], factor: Double) -> (high: Double, original: Double)? {
+        var points: [(inverse: Double, share: Double)] = []
+        for (stored, frequency) in zip(factors, frequencies) where stored > 1.00001 && Double(stored) < factor * 0.99999 {
+            let share = (1 / Double(stored) - 1 / factor) / (1 - 1 / factor)
+            points.append((frequency / (2 * Double.pi), share))
+        }
+        guard let first = points.first, let last = points.last, first.inverse != last.inverse else { return nil }
+        let slope = (first.share - last.share) / (first.inverse - last.inverse)
+        let start = slope * first.inverse - first.share
+        guard start > 0, slope > 0 else { return nil }
+        let high = (1 + 1 / start), original = (slope * (high - 1)).rounded()
+        guard original >= 1, original < 1e9 else { return nil }
+        return ((high * 64).rounded() / 64, original)
+    }
+}

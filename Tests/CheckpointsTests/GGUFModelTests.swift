@@ -1,0 +1,87 @@
+import ByteIO
+import JSONText
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Checkpoints
+
+/// A GGUF file is the Hugging Face model that it was converted from: names, shapes and values of every tensor, and its configuration.
+@Suite struct GGUFModelTests {
+    static let models = [
+        "llama", "llama-bias", "llama-rope3", "llama-spm", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2",
+    ]
+
+    private static func open(_ name: String) throws -> Checkpoint { try Checkpoint.open(Fixture.path("gguf/models/\(name)/model.gguf")) }
+
+    @Test(arguments: models)
+    func tensorsAreThoseOfTheModel(name: String) throws {
+        let checkpoint = try Self.open(name)
+        #expect(checkpoint.warnings == [])
+        let expected = try Fixture.table("gguf/models/\(name)/tensors.tsv")
+        #expect(Set(checkpoint.tensors.map(\.name)) == Set(expected.map { $0[0] }))
+        for row in expected {
+            let tensor = try #require(checkpoint.tensors.first { $0.name == row[0] })
+            #expect(tensor.shape.dimensions.map(String.init).joined(separator: "x") == row[1])
+            // Where the 1 of a norm was added in float32, up to 6e-8 are lost; the logits tell whether it was taken away.
+            if name.hasPrefix("gemma"), row[0].hasSuffix("norm.weight") { continue }
+            let (rows, columns) = tensor.orientation.sizes(of: tensor.shape.dimensions.count == 2 ? tensor.shape.dimensions : [1, 1])
+            var values = try checkpoint.reader(of: tensor).allElements()
+            if tensor.orientation == .inputsByOutputs {
+                values = (0..<columns).flatMap { c in (0..<rows).map { values[$0 * columns + c] } }
+            }
+            var digest = SHA256()
+            digest.append(values.withUnsafeBytes { Array($0) })
+            #expect(digest.finish() == row[2], "\(row[0])")
+        }
+    }
+
+    /// Any range of a tensor whose rows go back to their places is the same part of the whole.
+    @Test func piecesAreThoseOfTheWhole() throws {
+        let source = try Self.open("llama-bias").source
+        for (index, info) in source.tensors.enumerated() where info.name.contains("q_proj") || info.name.contains("k_proj") {
+            #expect(source.place(ofTensor: index) == nil)
+            let whole = try source.bytes(ofTensor: index, 0..<info.byteCount)
+            for (start, end) in [(0, 1), (1, info.byteCount), (95, 101), (info.byteCount - 3, info.byteCount)] {
+                #expect(try source.bytes(ofTensor: index, start..<end) == Array(whole[start..<end]))
+            }
+        }
+    }
+
+    @Test(arguments: models)
+    func configurationMeansTheSame(name: String) throws {
+        let own = try #require(try Self.open(name).config?.object)
+        let stated = try #require(try JSONValue(parsing: Fixture.bytes(Fixture.path("gguf/models/\(name)/config.json"))).object)
+        // A file of llama.cpp does not tell a Mistral without a window from a Llama.
+        let type = stated["model_type"]?.string
+        #expect(own["model_type"]?.string == (type == "mistral" ? "llama" : type))
+        for key in [
+            "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "n_embd",
+            "n_layer", "n_head", "n_positions", "max_position_embeddings", "tie_word_embeddings", "bos_token_id", "query_pre_attn_scalar",
+            "sliding_window", "attn_logit_softcapping", "final_logit_softcapping", "attention_bias", "mlp_bias", "activation_function",
+        ] {
+            guard let value = stated[key], value != .null, let found = own[key] else { continue }
+            #expect(found == value || found.double == value.double && found.double != nil, "\(key)")
+        }
+        #expect(own["rms_norm_eps"]?.double ?? own["layer_norm_epsilon"]?.double == stated["rms_norm_eps"]?.double ?? 1e-5)
+        if let scaling = stated["rope_parameters"]?.object, scaling["rope_type"]?.string == "llama3" {
+            for key in ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"] {
+                #expect(own["rope_scaling"]?[key]?.double == scaling[key]?.double, "\(key)")
+            }
+        }
+    }
+
+    @Test func anythingElseKeepsItsNames() throws {
+        let checkpoint = try Self.open("mixtral")
+        #expect(checkpoint.config == nil && checkpoint.tensors.contains { $0.name == "blk.0.ffn_gate_exps.weight" })
+        #expect(checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains("'llama.expert_count'"))
+    }
+
+    @Test func blocksAreEncodedWeights() throws {
+        let checkpoint = try Checkpoint.open(Fixture.path("gguf/models/wide/model-Q4_K_M.gguf"))
+        let types = Set(checkpoint.tensors.map(\.typeName))
+        #expect(types.isSuperset(of: ["F32", "Q4_K", "Q6_K"]))
+        let query = try #require(checkpoint.tensors.first { $0.name == "model.layers.0.self_attn.q_proj.weight" })
+        #expect(query.isEncoded && query.scalarType == .f32)
+    }
+}
