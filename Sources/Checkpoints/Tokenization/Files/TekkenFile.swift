@@ -19,8 +19,6 @@ struct TekkenFile {
 
     /// Real files have 1,000.
     private static let specialTokenLimit = 1 << 16
-    /// Every way to cut a token in two is tried, by its bytes. Real vocabularies take less than ten million steps.
-    private static let cuttingLimit = 1 << 30
 
     init(_ bytes: [UInt8]) throws(Malformed) {
         var scanner = JSONScanner(bytes)
@@ -176,11 +174,11 @@ struct TekkenFile {
     private func mergeTable(_ words: Vocabulary, count: Int, firstID: Int) throws(Malformed) -> MergeTable {
         var steps = 0
         for (rank, bytes) in tokens.prefix(count).enumerated() {
-            guard bytes.count <= 1 << 15, steps <= Self.cuttingLimit else {
+            guard bytes.count <= 1 << 15, steps <= MergeTable.cuttingLimit else {
                 throw Malformed(
                     at: "token \(rank)",
                     "has \(bytes.count) bytes, and with those before it takes too long to be cut up: at most "
-                        + "\(1 << 15) are read, and \(Self.cuttingLimit) for the squares of all lengths together")
+                        + "\(1 << 15) are read, and \(MergeTable.cuttingLimit) for the squares of all lengths together")
             }
             steps += bytes.count * bytes.count
         }
@@ -198,14 +196,7 @@ struct TekkenFile {
 
     // MARK: - Cutting
 
-    /// Words in upper, lower and mixed case apart, single digits; the second with endings like `'s` at words, and digits by three.
-    private static let patterns: Set<String> = [
-        #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"#
-            + #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#,
-        #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"#
-            + #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"#
-            + #"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#,
-    ]
+    private static let patterns: Set<String> = [SplittingExpressions.tekken, SplittingExpressions.o200k]
 
     /// Only of expressions that are known: others may mean something else to Mistral's library than to ours.
     private func splitting() throws(Malformed) -> SplittingRule {

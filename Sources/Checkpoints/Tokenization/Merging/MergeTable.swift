@@ -6,6 +6,10 @@ struct MergeTable: Sendable {
     /// Larger than every merge.
     static let none: Entry = IntegerTable.missing
 
+    /// Where every way to cut a token in two is tried, that takes the square of its length in bytes: so many for all tokens
+    /// together. Real vocabularies take less than ten million.
+    static let cuttingLimit = 1 << 30
+
     private var table = IntegerTable()
 
     /// Of two merges of the same pair, the later one counts, as in the tokenizers library.

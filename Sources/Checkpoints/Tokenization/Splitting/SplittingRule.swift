@@ -16,12 +16,9 @@ enum SplittingRule: Hashable, Sendable {
 
     /// The expressions as tokenizer.json spells them.
     static let bySpelling: [String: SplittingRule] = [
-        #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
+        SplittingExpressions.gpt2: .gpt2,
         #"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
-        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#:
-            .llama3(digitCount: 3),
-        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#:
-            .llama3(digitCount: 1),
+        SplittingExpressions.llama3: .llama3(digitCount: 3), SplittingExpressions.qwen2: .llama3(digitCount: 1),
     ]
 
     /// Where the word that begins at `start` ends, which is after `start`.
