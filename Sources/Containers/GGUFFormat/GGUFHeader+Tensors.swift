@@ -66,7 +66,8 @@ extension GGUFHeader {
             throw failure(cursor, name, "dimension \(position) is \(dimensions[position])")
         }
         // A zero hides no product that overflows, wherever it stands.
-        guard Shape(dimensions.map { max($0, 1) }) != nil, let shape = Shape(dimensions.reversed()) else {
+        let isSane = !dimensions.contains(0) || Shape(dimensions.map { max($0, 1) }) != nil
+        guard isSane, let shape = Shape(dimensions.reversed()) else {
             throw failure(cursor, name, "dimensions \(dimensions) are more elements than can be counted (2^63 or more)")
         }
         return shape

@@ -150,16 +150,3 @@ struct HeaderCursor {
         windowStart = offset
     }
 }
-
-/// Whether bytes are UTF-8. Most are ASCII, and few.
-private func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    var position = 0
-    while position + 8 <= bytes.count {
-        guard bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 else { break }
-        position += 8
-    }
-    while position < bytes.count, bytes[position] < 0x80 { position += 1 }
-    guard position < bytes.count else { return true }
-    let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
-    return rest.withMemoryRebound(to: UInt8.self) { (try? UTF8Span(validating: $0.span)) != nil }
-}
