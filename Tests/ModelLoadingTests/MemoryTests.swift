@@ -10,7 +10,7 @@ import Transformer
 @Suite struct MemoryTests {
     @Test func anEstimateIsTheSumOfItsParts() throws {
         let checkpoint = try Checkpoint.open(Fixture.sample("llama-hf"))
-        let configuration = try LoadedModel.configuration(of: checkpoint)
+        let configuration = try checkpoint.describedModel()
         let fast = MemoryEstimate(checkpoint, configuration, positions: 1000, isExact: false)
         // 4 layers, keys and values of 2 heads of 32 elements, 2 bytes each.
         #expect(fast.cache == 4 * 2 * 64 * 2 * 1000 && fast.weights == checkpoint.storedByteCount)
@@ -28,7 +28,7 @@ import Transformer
             "num_attention_heads": 1048576, "intermediate_size": 1048576, "max_position_embeddings": 67108864}
             """, to: "config.json")
         let checkpoint = try Checkpoint.open(folder.path)
-        let configuration = try LoadedModel.configuration(of: checkpoint)
+        let configuration = try checkpoint.describedModel()
         let estimate = MemoryEstimate(checkpoint, configuration, positions: configuration.contextLength, isExact: true)
         #expect(estimate.cache == Int.max / 8 && estimate.total > estimate.cache)
     }

@@ -136,7 +136,7 @@ import Testing
         }
         #expect(relativeDifference(logits[0], logits[1]) < 1e-6)
         let decoded = model.encoded.tensors.filter(\.isEncoded).reduce(0) { $0 + 2 * $1.elementCount }
-        let estimate = MemoryEstimate(model.encoded, try LoadedModel.configuration(of: model.encoded), positions: 8, isExact: true)
+        let estimate = MemoryEstimate(model.encoded, try model.encoded.describedModel(), positions: 8, isExact: true)
         #expect(estimate.weights > decoded && estimate.weights < model.encoded.storedByteCount + decoded)
     }
 }

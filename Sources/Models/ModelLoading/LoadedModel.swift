@@ -17,10 +17,10 @@ package struct LoadedModel: Sendable {
 
     /// Maps the weights of a checkpoint and checks everything about them but their values.
     ///
-    /// - Parameter known: what `configuration(of:)` gave for the checkpoint, where it was asked for before.
+    /// - Parameter known: what `describedModel` gave for the checkpoint, where it was asked for before.
     /// - Throws: `FileError` where the checkpoint is no model that can be run, naming every tensor that is missing.
     package init(_ checkpoint: Checkpoint, configuration known: ModelDescription? = nil) throws(FileError) {
-        let configuration = if let known { known } else { try Self.configuration(of: checkpoint) }
+        let configuration = if let known { known } else { try checkpoint.describedModel() }
         let index = try WeightIndex(checkpoint, configuration)
         self.checkpoint = checkpoint
         self.configuration = configuration
@@ -43,21 +43,6 @@ package struct LoadedModel: Sendable {
         self.configuration = configuration
         self.weights = weights
         self.warnings = warnings
-    }
-
-    /// What the model computes: what config.json says, held against the tensors that are stored and generation_config.json.
-    package static func configuration(of checkpoint: Checkpoint) throws(FileError) -> ModelDescription {
-        try checkpoint.requireReadableWeights()
-        guard let config = checkpoint.config else {
-            throw FileError(
-                checkpoint.path, "has no config.json, which says how the weights are to be used",
-                hint: "open the folder of the model, with config.json beside the weights")
-        }
-        let stated: ModelDescription
-        do throws(ModelError) { stated = try ModelDescription(config: config) } catch {
-            throw FileError(checkpoint.path, error.message, hint: error.hint)
-        }
-        return try stated.resolved(for: checkpoint)
     }
 
     private static func warnings(_ configuration: ModelDescription, _ index: WeightIndex) -> [String] {

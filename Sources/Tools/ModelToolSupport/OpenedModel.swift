@@ -96,7 +96,7 @@ extension Console {
     ) throws -> OpenedModel {
         let checkpoint = try openCheckpoint(options.path, for: .running)
         // Before anything is mapped.
-        let configuration = try LoadedModel.configuration(of: checkpoint)
+        let configuration = try checkpoint.describedModel()
         let memory = try positions(configuration).map {
             MemoryEstimate(checkpoint, configuration, positions: $0, isExact: isExact)
         }

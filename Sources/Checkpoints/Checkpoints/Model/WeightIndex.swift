@@ -1,26 +1,25 @@
-import Architectures
-import ByteIO
-import Checkpoints
+package import Architectures
+package import ByteIO
 import JSONText
 import TensorCore
 
 /// Which tensor of a checkpoint is which weight of the model: every name, shape and type checked before anything is read.
-struct WeightIndex: Sendable {
+package struct WeightIndex: Sendable {
     /// A tensor, and what the configuration says about it.
-    struct Entry: Sendable {
-        let tensor: LogicalTensor
-        let expected: ExpectedTensor
+    package struct Entry: Sendable {
+        package let tensor: LogicalTensor
+        package let expected: ExpectedTensor
     }
 
     private let entries: [ByteKey: Entry]
     /// Tensors that the model has no use for, as the checkpoint names them; buffers that old files hold are not among them.
-    let unusedNames: [String]
+    package let unusedNames: [String]
 
     /// Buffers that were stored although they follow from the model.
     private static let bufferSuffixes = [".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"]
 
     /// - Throws: where tensors are missing (all are named) or do not fit the model.
-    init(_ checkpoint: Checkpoint, _ model: ModelDescription) throws(FileError) {
+    package init(_ checkpoint: Checkpoint, _ model: ModelDescription) throws(FileError) {
         var remaining: [ByteKey: LogicalTensor] = [:]
         for tensor in checkpoint.tensors { remaining[ByteKey(tensor.name)] = tensor }
         var entries: [ByteKey: Entry] = [:]
@@ -46,7 +45,7 @@ struct WeightIndex: Sendable {
     }
 
     /// The tensor of a canonical name; nil where the configuration has none of that name.
-    subscript(name: String) -> Entry? { entries[ByteKey(name)] }
+    package subscript(name: String) -> Entry? { entries[ByteKey(name)] }
 
     /// Names that a file may have for a tensor, the usual one first.
     ///

@@ -1,8 +1,8 @@
 /// Names of tensors for a message, those of many layers in one word: `model.layers.{0-21}.mlp.up_proj.weight`.
 ///
 /// All are told, however many layers a model has.
-enum TensorGroups {
-    static func text(_ names: [String]) -> String {
+package enum TensorGroups {
+    package static func text(_ names: [String]) -> String {
         var order: [[Substring]] = []
         var numbers: [[Substring]: [Int]] = [:]
         for name in names {

@@ -1,15 +1,31 @@
-import Architectures
-import ByteIO
-import Checkpoints
+package import Architectures
+package import ByteIO
 import JSONText
 import TensorCore
+
+extension Checkpoint {
+    /// What the model computes: what config.json says, held against the tensors that are stored and generation_config.json.
+    package func describedModel() throws(FileError) -> ModelDescription {
+        try requireReadableWeights()
+        guard let config else {
+            throw FileError(
+                path, "has no config.json, which says how the weights are to be used",
+                hint: "open the folder of the model, with config.json beside the weights")
+        }
+        let stated: ModelDescription
+        do throws(ModelError) { stated = try ModelDescription(config: config) } catch {
+            throw FileError(path, error.message, hint: error.hint)
+        }
+        return try stated.resolved(for: self)
+    }
+}
 
 extension ModelDescription {
     /// The configuration as the stored tensors and the files beside them decide it, where config.json alone does not.
     ///
     /// As in transformers: a stored head that differs from the embedding is used although config.json ties the two; biases that
     /// config.json asks for, but no layer stores, are none (there: zeros); generation_config.json says which tokens end a text.
-    func resolved(for checkpoint: Checkpoint) throws(FileError) -> ModelDescription {
+    fileprivate func resolved(for checkpoint: Checkpoint) throws(FileError) -> ModelDescription {
         var result = self
         try result.resolveHead(checkpoint)
         result.resolveBiases(checkpoint)
