@@ -38,7 +38,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Development", ["kernelbench", "toolbench", "fuzz"]),
 ]
 let sideways: [String: Set<String>] = [
-    "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures"], "Adapters": ["Architectures"],
+    "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures", "Tokenization"], "Adapters": ["Architectures"],
     "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"], "GGUFFormat": ["ContainerKit"],
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
@@ -115,7 +115,7 @@ let package = Package(
             "Checkpoints",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "TensorFlowFormat",
-                "GGUFFormat", "Architectures",
+                "GGUFFormat", "Architectures", "Tokenization",
             ]),
         library("Adapters", ["ByteIO", "JSONText", "TensorCore", "ContainerKit", "SafetensorsFormat", "GGUFFormat", "Architectures"]),
         library("Transformer", ["CKernels", "Parallelism", "TensorCore", "Quantization", "Architectures"]),
@@ -138,8 +138,8 @@ let package = Package(
         library(
             "Conversion",
             [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "Checkpoints",
-                "Streaming",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "GGUFFormat",
+                "Architectures", "Tokenization", "Checkpoints", "Streaming",
             ]),
         library(
             "Merging",

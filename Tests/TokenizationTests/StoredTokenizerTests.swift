@@ -85,6 +85,21 @@ import Testing
         #expect(missing.warnings == ["the file does not say how text is cut ('tokenizer.ggml.pre' is missing); it is cut as for GPT-2"])
     }
 
+    /// Readers count added tokens on from the vocabulary: what stands before its end, or before a gap, belongs into it.
+    @Test func keepsTheIDsOfAddedTokensAnywhere() throws {
+        let stored = try Self.fixture("smollm").stored
+        let own = zip(stored.tokens, stored.types).filter { $0.1 == 1 }.map(\.0)
+        let tokens = ["<|first|>", "<|second|>"] + own + ["<|third|>", "[PAD\(own.count + 3)]", "<|fourth|>"]
+        var moved = StoredTokenizer(
+            model: "gpt2", splitting: "smollm", tokens: tokens, types: [3, 4] + own.map { _ in 1 } + [3, 5, 3])
+        moved.merges = stored.merges
+        let tokenizer = try Self.open(moved)
+        #expect(tokenizer.warnings == [])
+        for (id, token) in tokens.enumerated() where token.hasPrefix("<|") {
+            #expect(tokenizer.encode(token, EncodingOptions(addsSpecialTokens: false)) == [TokenID(id)], "\(token)")
+        }
+    }
+
     /// The rows of the embedding beyond the tokens have names of their own, which are no tokens.
     @Test func leavesOutWhatOnlyFillsUp() throws {
         for name in ["spm", "smollm"] {

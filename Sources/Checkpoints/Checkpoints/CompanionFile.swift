@@ -10,7 +10,7 @@ package struct CompanionFile: Sendable {
         /// One that cannot be opened or is too long, which is told when it is needed: not everything needs a tokenizer.
         case unreadable(FileError)
         /// One that the container has no file of, made of what it has when it is needed.
-        case made(MadeFile)
+        case made(Made<[UInt8]>)
     }
 
     package let name: String
@@ -26,7 +26,7 @@ package struct CompanionFile: Sendable {
         case .bytes(let bytes): bytes.count
         case .part(_, _, let byteCount): byteCount
         case .unreadable: 0
-        case .made(let file): (try? file.bytes().count) ?? 0
+        case .made(let file): (try? file.value().count) ?? 0
         }
     }
 
@@ -35,7 +35,7 @@ package struct CompanionFile: Sendable {
         case .bytes(let bytes): bytes
         case .part(let file, let offset, let byteCount): try file.bytes(atOffset: offset, count: byteCount)
         case .unreadable(let error): throw error
-        case .made(let file): try file.bytes()
+        case .made(let file): try file.value()
         }
     }
 
@@ -89,14 +89,14 @@ extension AtomicOutput {
     }
 }
 
-/// A file that is made at its first reading, and kept.
-package final class MadeFile: Sendable {
-    private let made = Mutex<Result<[UInt8], FileError>?>(nil)
-    private let make: @Sendable () throws(FileError) -> [UInt8]
+/// What is made when it is first asked for, and kept.
+package final class Made<Value: Sendable>: Sendable {
+    private let made = Mutex<Result<Value, FileError>?>(nil)
+    private let make: @Sendable () throws(FileError) -> Value
 
-    package init(_ make: @escaping @Sendable () throws(FileError) -> [UInt8]) { self.make = make }
+    package init(_ make: @escaping @Sendable () throws(FileError) -> Value) { self.make = make }
 
-    package func bytes() throws(FileError) -> [UInt8] {
+    package func value() throws(FileError) -> Value {
         let result = made.withLock { made in
             let result = made ?? Result(catching: make)
             made = result

@@ -45,6 +45,14 @@ package struct StoredTokenizer: Sendable {
         return ["the file does not say how text is cut ('tokenizer.ggml.pre' is missing); it is cut as for GPT-2"]
     }
 
+    /// Refuses a kind of tokenizer or a way to cut text that is not known, by name; lists are not looked at.
+    package static func requireKnown(model: String, splitting: String?, path: String) throws(FileError) {
+        let bare = StoredTokenizer(model: model, splitting: splitting, tokens: [], types: [])
+        do throws(Malformed) { _ = try StoredTokenizerWriter.splitting(bare) } catch {
+            throw FileError(path, at: error.place, error.message, hint: error.hint)
+        }
+    }
+
     /// The files of a Hugging Face model that say the same.
     ///
     /// - Parameter path: of the model, for errors.

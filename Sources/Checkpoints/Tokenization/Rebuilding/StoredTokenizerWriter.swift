@@ -63,7 +63,7 @@ struct StoredTokenizerWriter {
         static let merges = "tokenizer.ggml.merges"
     }
 
-    private static func splitting(_ stored: StoredTokenizer) throws(Malformed) -> StoredSplitting? {
+    static func splitting(_ stored: StoredTokenizer) throws(Malformed) -> StoredSplitting? {
         switch stored.model {
         case "llama": return nil
         case "gpt2":
@@ -118,13 +118,22 @@ struct StoredTokenizerWriter {
     /// Of the vocabulary itself, and not added to it.
     private func isOwn(_ id: Int) -> Bool { types[id] == .normal || types[id] == .byte }
 
+    private func isAdded(_ id: Int) -> Bool { types[id] == .control || types[id] == .unknown || types[id] == .user }
+
+    /// The last id that does not follow by counting on: readers give added tokens that the vocabulary lacks the next free ids.
+    private var lastFixedID: Int {
+        let lastAdded = types.indices.last(where: isAdded) ?? 0
+        return types.indices.last { isOwn($0) || $0 < lastAdded && !isAdded($0) } ?? -1
+    }
+
     // MARK: - tokenizer.json
 
     func tokenizer() throws(Malformed) -> [UInt8] {
         var vocabulary = JSONObject()
+        let boundary = lastFixedID
         for (id, token) in stored.tokens.enumerated() {
-            // SentencePiece's vocabulary has all of its tokens, the other one those that merging can make.
-            guard isSentencePiece ? !Self.isPadding(token, id, types[id]) : isOwn(id) else { continue }
+            // SentencePiece's vocabulary has all of its tokens, the other one those that merging can make and what stands before them.
+            guard isSentencePiece ? !Self.isPadding(token, id, types[id]) : id <= boundary && !token.isEmpty else { continue }
             vocabulary[token] = .integer(id)
         }
         let model: JSONValue = .object([
