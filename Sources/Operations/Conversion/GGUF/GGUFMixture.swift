@@ -38,6 +38,11 @@ package struct GGUFMixture: Sendable, Hashable {
     /// Whether every matrix gets the one type.
     package var isPure = false
 
+    /// Whether such files are made of others by llama-quantize, and not by a converter.
+    var isQuantizedLater: Bool {
+        if case .scalar = storage { false } else { storage != .blocks(.q80) }
+    }
+
     private enum Grade: Sendable, Hashable { case plain, small, medium, nonlinear }
 
     private init(_ name: String, _ fileType: Int, _ storage: GGUFStorage, _ grade: Grade = .plain) {

@@ -1,0 +1,249 @@
+import ByteIO
+import Checkpoints
+import ContainerKit
+package import GGUFFormat
+import Parallelism
+import Quantization
+package import Streaming
+import Synchronization
+import TensorCore
+
+/// What an export to a GGUF file has written.
+package struct GGUFExportReport: Sendable {
+    package let files: [ExportReport.File]
+    /// Root of the mean squared error of what was stored in blocks, in proportion to the values; nil where nothing was.
+    package let relativeError: Double?
+    /// Values other than zero that became zero in a type of 16 bits.
+    package let underflows: Int
+}
+
+/// Writes a model as GGUF, in a stream: rows of each tensor are decoded, brought into the file's order, stored in their type.
+package struct GGUFExport: Sendable {
+    private let plan: GGUFExportPlan
+    private let metadata: [GGUFMetadata.Entry]
+    private let resources: Resources
+
+    package init(_ plan: GGUFExportPlan, metadata: [GGUFMetadata.Entry], resources: Resources) {
+        self.plan = plan
+        self.metadata = metadata
+        self.resources = resources
+    }
+
+    /// Writes the file, or where it would be longer than the limit a folder of its parts; complete or not at all.
+    ///
+    /// - Parameter byteCountLimit: of one file; nil for none.
+    package func run(path: String, byteCountLimit: Int?, replaces: Bool) throws -> GGUFExportReport {
+        let name = FilePath.name(of: path)
+        let prefix = name.hasSuffix(".gguf") ? String(name.dropLast(5)) : name
+        let split = try GGUFSplitPlan(
+            prefix: prefix, metadata: metadata, tensors: plan.outputs.map(\.planned), byteCountLimit: byteCountLimit)
+        let isFolder = split.parts.count > 1
+        let destination = try AtomicOutput(
+            destination: path, form: isFolder ? .ggufFolder : .file, replaces: replaces, inputs: plan.checkpoint.inputFiles)
+        let output = try GGUFOutput(split, to: destination)
+        let findings = try GGUFExportRun(plan, output, resources).perform()
+        try destination.commit(output.files)
+        let files = try (isFolder ? split.names.map { FilePath.join(path, $0) } : [path]).map {
+            ExportReport.File(name: FilePath.name(of: $0), byteCount: try InputFile(path: $0).byteCount)
+        }
+        return GGUFExportReport(files: files, relativeError: findings.relativeError, underflows: findings.underflows)
+    }
+}
+
+/// One export in progress.
+private final class GGUFExportRun: Sendable {
+    struct Findings {
+        var squaredError = 0.0
+        var squaredValues = 0.0
+        var underflows = 0
+
+        var relativeError: Double? { squaredValues > 0 ? (squaredError / squaredValues).squareRoot() : nil }
+    }
+
+    private struct Job {
+        let output: Int
+        /// Elements of [out, in].
+        let range: Range<Int>
+    }
+
+    private let plan: GGUFExportPlan
+    private let resources: Resources
+    private let sink: GGUFOutput
+    private let scratch: ScratchMemory
+    private let findings = Mutex(Findings())
+    /// Where the source keeps checksums, everything is read and compared.
+    private let pass: SourcePass?
+
+    init(_ plan: GGUFExportPlan, _ sink: GGUFOutput, _ resources: Resources) {
+        self.plan = plan
+        self.resources = resources
+        self.sink = sink
+        scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 4)
+        let keepsChecksums = plan.checkpoint.source.tensors.indices.contains { plan.checkpoint.storedChecksum(ofTensor: $0) != nil }
+        pass = keepsChecksums ? SourcePass(plan.checkpoint, resources: resources) : nil
+    }
+
+    func perform() throws -> Findings {
+        let jobs = try jobs()
+        try resources.pool.forEach(count: jobs.count) { index, worker in
+            let job = jobs[index], output = plan.outputs[job.output]
+            guard let tensor = output.tensor else {
+                return try output.values.withBytes { bytes throws(FileError) in try sink.write(bytes, tensor: job.output) }
+            }
+            try perform(job, output, try plan.checkpoint.reader(of: tensor, order: .outputsByInputs), worker: worker)
+        }
+        _ = try pass?.finish()
+        return findings.withLock { $0 }
+    }
+
+    private func jobs() throws(FileError) -> [Job] {
+        var jobs: [Job] = []
+        for (index, output) in plan.outputs.enumerated() {
+            guard let tensor = output.tensor else {
+                jobs.append(Job(output: index, range: 0..<output.values.count))
+                continue
+            }
+            let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
+            let count = output.shape.elementCount, row = rowElementCount(output)
+            let rows = if case .paired(let width) = output.change { width } else { 1 }
+            let unit = Chunks.leastCommonMultiple(max(1, rows * row), reader.granularity)
+            let turned = tensor.orientation == .inputsByOutputs ? Resources.transposedChunkFactor : 1
+            jobs += Chunks.ranges(count: count, limit: turned * resources.chunkElementCount, unit: unit).map {
+                Job(output: index, range: $0)
+            }
+        }
+        return jobs
+    }
+
+    /// Of a bias, whose rows are single elements where they are paired, all.
+    private func rowElementCount(_ output: GGUFExportPlan.Output) -> Int {
+        output.shape.dimensions.count == 2 ? output.shape.dimensions[1] : 1
+    }
+
+    private func perform(_ job: Job, _ output: GGUFExportPlan.Output, _ reader: ElementReader, worker: Int) throws {
+        let range = job.range
+        let stored = scratch.buffer(worker: worker, slot: 0, byteCount: reader.storedByteCount(range.count))
+        let spare = scratch.buffer(worker: worker, slot: 1, byteCount: max(4 * range.count, stored.count))
+        var values = scratch.buffer(worker: worker, slot: 2, byteCount: 4 * range.count).bindMemory(to: Float.self)
+        try reader.read(range, stored: stored, spare: spare, into: values)
+        count(stored, output, reader, range)
+        switch output.change {
+        case .none: break
+        case .plusOne: for index in values.indices { values[index] += 1 }
+        case .paired(let width):
+            let paired = spare.bindMemory(to: Float.self)
+            pair(values, into: paired, headWidth: width, row: rowElementCount(output))
+            values = UnsafeMutableBufferPointer(rebasing: paired[..<range.count])
+        }
+        let bytes = scratch.buffer(
+            worker: worker, slot: 3, byteCount: output.storage.byteCount(elementCount: range.count) + 4 * range.count)
+        let size = output.storage.byteCount(elementCount: range.count)
+        let target = UnsafeMutableRawBufferPointer(rebasing: bytes[..<size])
+        let room = UnsafeMutableRawBufferPointer(rebasing: bytes[size...])
+        try store(values, output, range, into: target, room: room)
+        try sink.write(
+            UnsafeRawBufferPointer(target), tensor: job.output, atByteOffset: output.storage.byteCount(elementCount: range.lowerBound))
+        if pass == nil { resources.progress(plan.progressByteCount(of: output, elementCount: range.count)) }
+    }
+
+    /// Bytes of the source that came by in one piece; the others are read again for their checksums.
+    private func count(
+        _ stored: UnsafeMutableRawBufferPointer, _ output: GGUFExportPlan.Output, _ reader: ElementReader, _ range: Range<Int>
+    ) {
+        guard let pass, let tensor = output.tensor else { return }
+        switch tensor.storage {
+        case .plain(let index) where tensor.orientation == .outputsByInputs:
+            pass.count(UnsafeRawBufferPointer(stored), tensor: index, atByteOffset: reader.storedByteCount(range.lowerBound))
+        case .quantized(let quantized):
+            pass.count(UnsafeRawBufferPointer(stored), tensor: quantized.codes, atByteOffset: range.lowerBound / 2)
+        default: break
+        }
+    }
+
+    private func pair(
+        _ rows: UnsafeMutableBufferPointer<Float>, into paired: UnsafeMutableBufferPointer<Float>, headWidth: Int, row: Int
+    ) {
+        let half = headWidth / 2
+        for source in 0..<rows.count / row {
+            let head = source / headWidth * headWidth, j = source % headWidth
+            let target = head + (j < half ? 2 * j : 2 * (j - half) + 1)
+            for column in 0..<row { paired[target * row + column] = rows[source * row + column] }
+        }
+    }
+
+    private func store(
+        _ values: UnsafeMutableBufferPointer<Float>, _ output: GGUFExportPlan.Output, _ range: Range<Int>,
+        into bytes: UnsafeMutableRawBufferPointer, room: UnsafeMutableRawBufferPointer
+    ) throws {
+        switch output.storage {
+        case .scalar(let type):
+            let counts = FloatCast.cast(
+                UnsafeRawBufferPointer(values), from: .f32, to: type, into: bytes,
+                widened: room)
+            guard counts.overflows == 0 else {
+                throw failure(output, "\(counts.overflows) values are too large for \(type.rawValue)", hint: "BF16 and F32 hold them")
+            }
+            findings.withLock { $0.underflows += counts.underflows }
+        case .blocks(let format):
+            var blocks = MutableRawSpan(_unsafeBytes: bytes)
+            do throws(BlockFault) { try format.quantize(Span(_unsafeElements: UnsafeBufferPointer(values)), into: &blocks) } catch {
+                throw failure(error, output, range, format)
+            }
+            measure(values, format, UnsafeRawBufferPointer(bytes), decoded: room.bindMemory(to: Float.self))
+        }
+    }
+
+    private func measure(
+        _ values: UnsafeMutableBufferPointer<Float>, _ format: BlockFormat, _ blocks: UnsafeRawBufferPointer,
+        decoded: UnsafeMutableBufferPointer<Float>
+    ) {
+        var span = MutableSpan(_unsafeElements: UnsafeMutableBufferPointer(rebasing: decoded[..<values.count]))
+        format.decode(RawSpan(_unsafeBytes: blocks), into: &span)
+        var (error, sum) = (0.0, 0.0)
+        // Groups in single precision, their sums in double.
+        for start in stride(from: 0, to: values.count, by: 256) {
+            var (groupError, groupSum) = (Float(0), Float(0))
+            for index in start..<min(start + 256, values.count) {
+                let difference = decoded[index] - values[index]
+                groupError += difference * difference
+                groupSum += values[index] * values[index]
+            }
+            error += Double(groupError)
+            sum += Double(groupSum)
+        }
+        findings.withLock { [error, sum] in
+            $0.squaredError += error
+            $0.squaredValues += sum
+        }
+    }
+
+    private func failure(_ output: GGUFExportPlan.Output, _ message: String, hint: String?) -> FileError {
+        FileError(plan.checkpoint.path, at: "tensor '\(output.tensor?.name ?? output.name)'", message, hint: hint)
+    }
+
+    private func failure(_ fault: BlockFault, _ output: GGUFExportPlan.Output, _ range: Range<Int>, _ format: BlockFormat) -> FileError {
+        switch fault {
+        case .nonFinite:
+            failure(
+                output, "holds a value that is not a finite number, which \(format.name) cannot store",
+                hint: "the file is damaged, or the model was trained to such values")
+        case .scaleOverflow:
+            failure(
+                output, "holds values that are too large for \(format.name), whose scales end at 65504", hint: "BF16 and F32 hold them")
+        }
+    }
+}
+
+extension GGUFExportPlan {
+    /// Bytes that an export tells `Resources.progress` of, all together.
+    package var inputByteCount: Int {
+        outputs.reduce(0) { $0 + progressByteCount(of: $1, elementCount: $1.shape.elementCount) }
+    }
+
+    /// Of the source, about, for some elements of an output.
+    fileprivate func progressByteCount(of output: Output, elementCount: Int) -> Int {
+        guard let tensor = output.tensor, output.shape.elementCount > 0 else { return 0 }
+        let bits = 8 * Double(tensor.storedByteCount(in: checkpoint.source)) / Double(output.shape.elementCount)
+        return Int(Double(elementCount) * bits / 8)
+    }
+}
