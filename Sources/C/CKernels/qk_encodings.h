@@ -30,5 +30,6 @@ const qk_encoding *qk_encoding_of(const qk_matrix *matrix);
 bool qk_matdot_dense(qk_simd level, qk_products products, size_t vectorCount);
 bool qk_matmul16_takesPacked(const qk_matrix *matrix);
 bool qk_matmul16_takesBytes(const qk_matrix *matrix);
+bool qk_matmul16_takesBlocks(const qk_matrix *matrix);
 
 #endif

@@ -46,33 +46,6 @@ void qk_matmul16_scales(
     for (size_t g = 0; g < count; g++) scales[g] *= unit;
 }
 
-/// One group: its scale.
-QK_INLINE float quantizeGroup(const float *x, float limit, int16_t *quantized) {
-    int32_t lanes[16] = {0};
-    for (size_t i = 0; i < GROUP; i += 16) {
-        for (size_t lane = 0; lane < 16; lane++) {
-            // As integers: a NaN is the largest.
-            const int32_t magnitude = (int32_t)(bitsOf(x[i + lane]) & 0x7fffffff);
-            lanes[lane] = magnitude > lanes[lane] ? magnitude : lanes[lane];
-        }
-    }
-    int32_t bits = 0;
-    for (size_t lane = 0; lane < 16; lane++) bits = lanes[lane] > bits ? lanes[lane] : bits;
-    const float largest = floatOf((uint32_t)bits);
-    if (largest < 1e-30f) {
-        memset(quantized, 0, GROUP * sizeof *quantized);
-        return 0;
-    }
-    const float factor = limit / largest;
-    for (size_t i = 0; i < GROUP; i++) {
-        float scaled = x[i] * factor;
-        scaled = scaled < limit ? scaled : limit;
-        scaled = scaled > -limit ? scaled : -limit;
-        quantized[i] = (int16_t)(bitsOf(scaled + 0x1.8p23f) - 0x4b400000u);
-    }
-    return largest / limit;
-}
-
 QK_INLINE void quantizeRow(qk_simd level, bool areBytes, const float *x, size_t count, int16_t *quantized, float *scales) {
     const size_t groupCount = (count + GROUP - 1) / GROUP;
     for (size_t g = 0; g < groupCount; g++) {
@@ -80,7 +53,7 @@ QK_INLINE void quantizeRow(qk_simd level, bool areBytes, const float *x, size_t 
         int16_t natural[GROUP];
         const size_t part = count - g * GROUP < GROUP ? count - g * GROUP : GROUP;
         if (part < GROUP) memcpy(padded, x + g * GROUP, part * sizeof *x);
-        scales[g] = quantizeGroup(part < GROUP ? padded : x + g * GROUP, ACTIVATION_LIMIT, natural);
+        scales[g] = quantizeGroup(part < GROUP ? padded : x + g * GROUP, GROUP, ACTIVATION_LIMIT, natural);
         const bool paired = isPaired(level, areBytes, g, groupCount);
         for (size_t j = 0; j < 4; j++) {
             int16_t *ordered = quantized + placeOf(paired, g, j);
@@ -92,7 +65,8 @@ QK_INLINE void quantizeRow(qk_simd level, bool areBytes, const float *x, size_t 
 QK_INLINE void quantizeAnyRow(
     qk_simd level, const qk_matrix *matrix, const float *x, int16_t *quantized, float *scales
 ) {
-    if (matrix->storage == QK_MATRIX_BYTES) quantizeRow(level, true, x, matrix->columnCount, quantized, scales);
+    if (matrix->storage == QK_MATRIX_BLOCKS) qk_matmul16_quantizeForBlocks_at(level, matrix, x, quantized, scales);
+    else if (matrix->storage == QK_MATRIX_BYTES) quantizeRow(level, true, x, matrix->columnCount, quantized, scales);
     else quantizeRow(level, false, x, matrix->columnCount, quantized, scales);
 }
 
@@ -105,7 +79,7 @@ void qk_matmul16_bytes(const float *x, size_t count, int8_t *bytes, float *scale
         float padded[GROUP] = {0};
         int16_t quantized[GROUP];
         memcpy(padded, x + start, (count - start < GROUP ? count - start : GROUP) * sizeof *x);
-        scales[start / GROUP] = quantizeGroup(padded, 127, quantized);
+        scales[start / GROUP] = quantizeGroup(padded, GROUP, 127, quantized);
         for (size_t i = 0; i < GROUP; i++) bytes[start + i] = (int8_t)quantized[i];
     }
 }

@@ -32,13 +32,6 @@ QK_INLINE void addPieceScalar(bool areBytes, const rowPiece *p, const int16_t *x
 }
 
 #if defined(__x86_64__)
-/// Sums of the lanes of each of 8 vectors.
-QK_TARGET_AVX2 QK_INLINE __m256i sumsOfEight(const __m256i v[8]) {
-    const __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
-    const __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
-    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
-}
-
 QK_TARGET_AVX2 QK_INLINE void addPieceAVX2(
     bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]
 ) {
@@ -165,6 +158,10 @@ void qk_matmul16_dots_at(
     qk_simd level, const qk_matrix *matrix, size_t firstRow, size_t rowCount, const int16_t *quantized, const float *scales,
     size_t vectorCount, float *y, size_t yStride
 ) {
+    if (matrix->storage == QK_MATRIX_BLOCKS) {
+        qk_matmul16_blockDots(level, matrix, firstRow, rowCount, quantized, scales, vectorCount, y, yStride);
+        return;
+    }
     const bool areBytes = matrix->storage == QK_MATRIX_BYTES;
     const integerMap map = qk_matmul16_integers(matrix);
     const size_t width = qk_matmul16_width(matrix->columnCount), groupCount = width / GROUP;

@@ -29,11 +29,51 @@ integerMap qk_matmul16_integers(const qk_matrix *matrix);
 void qk_matmul16_scales(
     const qk_matrix *matrix, float unit, size_t row, size_t column, size_t count, float *scales);
 
+// What becomes of the functions of `qk_matmul16.h` where the matrix consists of blocks.
+
+void qk_matmul16_blockDots(
+    qk_simd level, const qk_matrix *matrix, size_t firstRow, size_t rowCount, const int16_t *quantized, const float *scales,
+    size_t vectorCount, float *y, size_t yStride);
+void qk_matmul16_quantizeForBlocks_at(
+    qk_simd level, const qk_matrix *matrix, const float *x, int16_t *quantized, float *scales);
+void qk_matmul16_expandBlocks(
+    qk_simd level, const qk_matrix *matrix, size_t row, size_t rowCount, size_t column, size_t count, int16_t *tile);
+void qk_matmul16_blockTile(
+    qk_simd level, const qk_matrix *matrix, const int16_t *tile, size_t rows, size_t depth, const int16_t *panel,
+    const float *panelScales, float *c, size_t cStride, bool adds);
+
 /// Scales of 8 rows from `row` on, `groupCount` (at most `PIECE_GROUPS`) groups from `column` on, times `unit`:
 /// [groupCount][8]. Beyond `rowCount` rows: the last one again.
 void qk_matmul16_scalesOfEight(
     qk_simd level, const qk_matrix *matrix, float unit, size_t row, size_t rowCount, size_t column, size_t groupCount,
     float *scales);
+
+/// One group of x, of a multiple of 16 elements: its scale.
+QK_INLINE float quantizeGroup(const float *x, size_t count, float limit, int16_t *quantized) {
+    int32_t lanes[16] = {0};
+    for (size_t i = 0; i < count; i += 16) {
+        for (size_t lane = 0; lane < 16; lane++) {
+            // As integers: a NaN is the largest.
+            const int32_t magnitude = (int32_t)(bitsOf(x[i + lane]) & 0x7fffffff);
+            lanes[lane] = magnitude > lanes[lane] ? magnitude : lanes[lane];
+        }
+    }
+    int32_t bits = 0;
+    for (size_t lane = 0; lane < 16; lane++) bits = lanes[lane] > bits ? lanes[lane] : bits;
+    const float largest = floatOf((uint32_t)bits);
+    if (largest < 1e-30f) {
+        memset(quantized, 0, count * sizeof *quantized);
+        return 0;
+    }
+    const float factor = limit / largest;
+    for (size_t i = 0; i < count; i++) {
+        float scaled = x[i] * factor;
+        scaled = scaled < limit ? scaled : limit;
+        scaled = scaled > -limit ? scaled : -limit;
+        quantized[i] = (int16_t)(bitsOf(scaled + 0x1.8p23f) - 0x4b400000u);
+    }
+    return largest / limit;
+}
 
 // Order of elements. Scalar and bytes: as they are. AVX2 takes the high nibbles of 32 bytes, then the low ones, and pairs lower
 // and upper bytes within each half of the register. AVX-512 looks up 16-bit lanes of 4 codes, one of them at a time, in two
@@ -56,8 +96,21 @@ QK_INLINE size_t elementAt(qk_simd level, bool areBytes, size_t part, size_t i) 
     return 2 * (i / 8 * 16 + part % 2 * 8 + i % 8) + part / 2;
 }
 
+QK_INLINE int32_t pairAt(const int16_t *elements) {
+    int32_t pair;
+    memcpy(&pair, elements, sizeof pair);
+    return pair;
+}
+
 #if defined(__x86_64__)
 #define QK_TARGET_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vnni")))
+
+/// Sums of the lanes of each of 8 vectors.
+QK_TARGET_AVX2 QK_INLINE __m256i sumsOfEight(const __m256i v[8]) {
+    const __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+    const __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
+    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+}
 
 /// Lower and upper bytes of the 16 integers.
 typedef struct {

@@ -1,3 +1,4 @@
+#include "qk_matmul16_blocks.h"
 #include "qk_matmul16_parts.h"
 #include "qk_transpose.h"
 
@@ -54,6 +55,10 @@ void qk_matmul16_expand_at(
     qk_simd level, const qk_matrix *matrix, size_t row, size_t rowCount, size_t column, size_t count, int16_t *tile,
     float *scales
 ) {
+    if (matrix->storage == QK_MATRIX_BLOCKS) {
+        qk_matmul16_expandBlocks(level, matrix, row, rowCount, column, count, tile);
+        return;
+    }
     const bool areBytes = matrix->storage == QK_MATRIX_BYTES;
     const integerMap map = qk_matmul16_integers(matrix);
     const size_t width = qk_matmul16_width(matrix->columnCount);
@@ -67,16 +72,19 @@ void qk_matmul16_expand_at(
 }
 
 /// Pairs of elements are words of 32 bits: 16 elements of each row are transposed at a time.
+QK_INLINE void fillGroup(size_t width, const int16_t *source, size_t stride, size_t rows, int16_t *destination) {
+    transposeWords(source, 2 * stride, rows, 8, destination, 4 * width);
+    if (rows < width)
+        for (size_t i = 0; i < 8; i++) memset(destination + 2 * (width * i + rows), 0, 4 * (width - rows));
+}
+
 QK_INLINE void fillPanel(
     size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, bool pairs, int16_t *panel
 ) {
     for (size_t g = 0; g < groupCount; g++) {
         for (size_t part = 0; part < 4; part++) {
             const int16_t *source = quantized + placeOf(pairs && (g | 1) < groupCount, g, part);
-            int16_t *destination = panel + width * (GROUP * g + 16 * part);
-            transposeWords(source, 2 * stride, rows, 8, destination, 4 * width);
-            if (rows < width)
-                for (size_t i = 0; i < 8; i++) memset(destination + 2 * (width * i + rows), 0, 4 * (width - rows));
+            fillGroup(width, source, stride, rows, panel + width * (GROUP * g + 16 * part));
         }
     }
 }
@@ -85,14 +93,34 @@ static QK_FOR_LEVELS(
     fillPanelAt, fillPanel, (width, quantized, stride, rows, groupCount, pairs, panel), size_t width,
     const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, bool pairs, int16_t *panel)
 
+/// For blocks of Q4_0, which alternate in a row of x.
+QK_INLINE void fillInOrderOfTiles(
+    size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, int16_t *panel
+) {
+    for (size_t g = 0; g < groupCount; g++) {
+        int16_t ordered[QK_MATMUL_WIDTH * GROUP];
+        for (size_t row = 0; row < rows; row++)
+            inOrderOfTiles(IS_Q4_0, quantized + row * stride + GROUP * g, GROUP, ordered + GROUP * row);
+        for (size_t part = 0; part < 4; part++)
+            fillGroup(width, ordered + 16 * part, GROUP, rows, panel + width * (GROUP * g + 16 * part));
+    }
+}
+
+static QK_FOR_LEVELS(
+    fillInOrderOfTilesAt, fillInOrderOfTiles, (width, quantized, stride, rows, groupCount, panel), size_t width,
+    const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, int16_t *panel)
+
 void qk_matmul16_panel_at(
     qk_simd level, const qk_matrix *matrix, const int16_t *quantized, const float *scales, size_t rows, int16_t *panel,
     float *panelScales
 ) {
     const size_t depth = qk_matmul16_width(matrix->columnCount), groupCount = depth / GROUP;
     const size_t width = qk_matmul_width(level);
-    const bool pairs = isPaired(level, matrix->storage == QK_MATRIX_BYTES, 0, 2);
-    fillPanelAt(level, width, quantized, depth, rows, groupCount, pairs, panel);
+    const bool pairs = isPaired(level, matrix->storage != QK_MATRIX_PACKED4, 0, 2);
+    if (matrix->storage == QK_MATRIX_BLOCKS && matrix->blockFormat->identifier == IS_Q4_0)
+        fillInOrderOfTilesAt(level, width, quantized, depth, rows, groupCount, panel);
+    else
+        fillPanelAt(level, width, quantized, depth, rows, groupCount, pairs, panel);
     for (size_t g = 0; g < groupCount; g++)
         for (size_t j = 0; j < width; j++) panelScales[g * width + j] = j < rows ? scales[j * groupCount + g] : 0;
 }
@@ -125,12 +153,6 @@ QK_INLINE void tileScalar(tileProduct p, size_t rows) {
 }
 
 #if defined(__x86_64__)
-QK_TARGET_AVX2 QK_INLINE int32_t pairAt(const int16_t *elements) {
-    int32_t pair;
-    memcpy(&pair, elements, sizeof pair);
-    return pair;
-}
-
 /// `rows`, a constant, is at most 6.
 QK_TARGET_AVX2 QK_INLINE void rowsAVX2(size_t rows, tileProduct p) {
     for (size_t g = 0; g < p.depth / GROUP; g++) {
@@ -204,9 +226,13 @@ QK_TARGET_VNNI static void tileVNNI(tileProduct p, size_t rows) {
 #endif
 
 void qk_matmul16_tile_at(
-    qk_simd level, const int16_t *tile, const float *tileScales, size_t rows, size_t depth, const int16_t *panel,
-    const float *panelScales, float *c, size_t cStride, bool adds
+    qk_simd level, const qk_matrix *matrix, const int16_t *tile, const float *tileScales, size_t rows, size_t depth,
+    const int16_t *panel, const float *panelScales, float *c, size_t cStride, bool adds
 ) {
+    if (matrix->storage == QK_MATRIX_BLOCKS) {
+        qk_matmul16_blockTile(level, matrix, tile, rows, depth, panel, panelScales, c, cStride, adds);
+        return;
+    }
     const tileProduct p = {tile, tileScales, depth, panel, panelScales, c, cStride, adds};
     switch (level) {
 #if defined(__x86_64__)

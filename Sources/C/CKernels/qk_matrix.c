@@ -146,6 +146,29 @@ static void expandBytes(qk_simd level, const qk_matrix *m, size_t row, size_t co
     }
 }
 
+enum { LARGEST_BLOCK = 256 };
+
+static void expandBlocks(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
+    const qk_blockFormat *format = m->blockFormat;
+    const size_t elements = format->elementCount, bytes = format->byteCount, end = column + count;
+    const uint8_t *blocks = m->values + row * (m->columnCount / elements) * bytes;
+    while (column < end) {
+        const size_t first = column % elements, left = end - column;
+        const uint8_t *block = blocks + column / elements * bytes;
+        size_t now = left - left % elements;
+        if (first == 0 && now > 0) {
+            format->decode(level, block, now / elements, destination);
+        } else {
+            float values[LARGEST_BLOCK];
+            format->decode(level, block, 1, values);
+            now = elements - first < left ? elements - first : left;
+            memcpy(destination, values + first, now * sizeof *values);
+        }
+        column += now;
+        destination += now;
+    }
+}
+
 static void widenDense(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
     const size_t start = row * m->columnCount + column;
     qk_widen_at(level, m->type, m->values + start * qk_float_byteCount(m->type), count, destination);
@@ -156,6 +179,7 @@ const qk_encoding *qk_encoding_of(const qk_matrix *matrix) {
         [QK_MATRIX_DENSE] = {widenDense, qk_matdot_dense, NULL},
         [QK_MATRIX_PACKED4] = {expandPacked, NULL, qk_matmul16_takesPacked},
         [QK_MATRIX_BYTES] = {expandBytes, NULL, qk_matmul16_takesBytes},
+        [QK_MATRIX_BLOCKS] = {expandBlocks, NULL, qk_matmul16_takesBlocks},
     };
     return &encodings[matrix->storage];
 }

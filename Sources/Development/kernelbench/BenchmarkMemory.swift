@@ -48,6 +48,11 @@ final class BenchmarkMemory {
             orientation: orientation, owner: self)
     }
 
+    func blocks(_ format: BlockFormat, outputCount: Int, inputCount: Int) -> WeightMatrix {
+        guard let byteCount = format.byteCount(elementCount: outputCount * inputCount) else { preconditionFailure("no whole blocks") }
+        return WeightMatrix(blocks: take(byteCount), of: format, outputCount: outputCount, inputCount: inputCount, owner: self)
+    }
+
     /// The next bytes; from the start again where they do not suffice.
     private func take(_ byteCount: Int) -> UnsafeRawBufferPointer {
         let rounded = (byteCount + 63) / 64 * 64

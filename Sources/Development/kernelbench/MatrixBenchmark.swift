@@ -31,6 +31,11 @@ struct MatrixBenchmark {
         decode("NF4, 2048 x 5632", .nf4, 2048, 5632, precision: .fast, target: "60 %")
         decode("NF4, 2048 x 5632, exact", .nf4, 2048, 5632, precision: .exact)
         decode("8-bit head, 32000 x 2048", .bytes, 32000, 2048, precision: .fast, target: "60 %")
+        for format in Self.formats {
+            decode("\(format.name), 5632 x 2048", .blocks(format), 5632, 2048, precision: .fast, target: "60 %")
+        }
+        decode("Q4_K, 5632 x 2048, exact", .blocks(.q4K), 5632, 2048, precision: .exact)
+        decode("IQ3_S, 5632 x 2048, exact", .blocks(.iq3S), 5632, 2048, precision: .exact)
         decode("F16, 5632 x 2048", .f16, 5632, 2048, precision: .exact, target: "60 %")
         decode("BF16, 5632 x 2048", .bf16, 5632, 2048, precision: .exact, target: "60 %")
         decode("F32, 5632 x 2048", .f32, 5632, 2048, precision: .exact, target: "60 %")
@@ -39,6 +44,7 @@ struct MatrixBenchmark {
         print("  512 rows of x (prefill, training): GFLOP/s, share of sgemm")
         prefill("NF4, 5632 x 2048", .nf4, precision: .fast, target: "170 GFLOP/s")
         prefill("NF4, 5632 x 2048, exact", .nf4, precision: .exact, target: "100 %")
+        for format in Self.formats { prefill("\(format.name), 5632 x 2048", .blocks(format), precision: .fast, target: "170 GFLOP/s") }
         prefill("F16, 5632 x 2048", .f16, precision: .exact, target: "100 %")
         prefill("NF4, 5632 x 2048, backward", .nf4, precision: .exact, isBackward: true, target: "100 %")
         prefill("F32, 5632 x 2048, backward", .f32, precision: .exact, isBackward: true, target: "100 %")
@@ -46,7 +52,8 @@ struct MatrixBenchmark {
         attention()
     }
 
-    private enum Form { case nf4, bytes, f16, bf16, f32 }
+    private enum Form { case nf4, bytes, f16, bf16, f32, blocks(BlockFormat) }
+    private static let formats: [BlockFormat] = [.q40, .q80, .q4K, .q6K]
 
     private func weight(
         _ form: Form, _ outputCount: Int, _ inputCount: Int, orientation: Orientation = .outputsByInputs, at byteOffset: Int
@@ -58,6 +65,7 @@ struct MatrixBenchmark {
         case .f16: return memory.dense(.f16, outputCount: outputCount, inputCount: inputCount, orientation: orientation)
         case .bf16: return memory.dense(.bf16, outputCount: outputCount, inputCount: inputCount, orientation: orientation)
         case .f32: return memory.dense(.f32, outputCount: outputCount, inputCount: inputCount, orientation: orientation)
+        case .blocks(let format): return memory.blocks(format, outputCount: outputCount, inputCount: inputCount)
         }
     }
 
@@ -67,6 +75,7 @@ struct MatrixBenchmark {
         case .bytes: 1.0625
         case .f16, .bf16: 2
         case .f32: 4
+        case .blocks(let format): Double(format.bytesPerBlock) / Double(format.elementsPerBlock)
         }
     }
 

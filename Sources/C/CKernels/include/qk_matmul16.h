@@ -1,5 +1,9 @@
 /// Products of 4-bit or 8-bit weights with activations of 13 bits, in integers.
 ///
+/// What follows is about packed codes and bytes. Blocks of GGUF files (Q4_0, Q8_0, Q4_K, Q6_K) are multiplied with the same
+/// functions and in the same manner, but the integers are exact, and scales belong to other numbers of elements:
+/// qk_matmul16_blocks.h. Rows of x are quantized for one format each.
+///
 /// Activations are quantized in groups of 64: q = round(x * 4095 / max|x|), at most 4095 in magnitude, and a float32 scale.
 /// A code stands for one of 16 integers of at most 8192 in magnitude (or is a signed byte), and a group of 64 weights of a row
 /// lies in one block, so it has one scale. Sums of a group fit 32 bits exactly, and
@@ -30,7 +34,7 @@ enum {
 };
 
 /// Whether these products are defined for the matrix: packed codes whose rows are whole groups in blocks of at least 64
-/// elements, or bytes in blocks of 64.
+/// elements, bytes in blocks of 64, or blocks of these four formats whose rows are whole groups.
 bool qk_matmul16_supports(const qk_matrix *matrix);
 
 /// Elements of a quantized row: `columnCount` rounded up to whole groups.
@@ -62,10 +66,10 @@ void qk_matmul16_panel_at(
     qk_simd level, const qk_matrix *matrix, const int16_t *quantized, const float *scales, size_t rows, int16_t *panel,
     float *panelScales);
 
-/// c = or += tile . panel, for a depth of whole groups. `tile` has rows of QK_MATMUL16_STRIDE elements, `tileScales` as many
-/// rows of QK_MATMUL16_DEPTH / 64.
+/// c = or += tile . panel, for a depth of whole groups, with a tile of this matrix. `tile` has rows of QK_MATMUL16_STRIDE
+/// elements, `tileScales` as many rows of QK_MATMUL16_DEPTH / 64.
 void qk_matmul16_tile_at(
-    qk_simd level, const int16_t *tile, const float *tileScales, size_t rows, size_t depth, const int16_t *panel,
-    const float *panelScales, float *c, size_t cStride, bool adds);
+    qk_simd level, const qk_matrix *matrix, const int16_t *tile, const float *tileScales, size_t rows, size_t depth,
+    const int16_t *panel, const float *panelScales, float *c, size_t cStride, bool adds);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qk_blocks.h"
 #include "qk_float.h"
 #include "qk_simd.h"
 
@@ -17,6 +18,8 @@ typedef enum {
     /// Signed bytes times a constant. Each row begins a block of its own: it takes ceil(columnCount / blockSize) blocks,
     /// and as many bytes as these have elements, zero beyond the row's end.
     QK_MATRIX_BYTES = 2,
+    /// Blocks of `blockFormat`, row after row; a row is whole blocks.
+    QK_MATRIX_BLOCKS = 3,
 } qk_matrix_storage;
 
 /// Borrowed memory, at any alignment.
@@ -24,6 +27,8 @@ typedef struct {
     qk_matrix_storage storage;
     /// Of dense elements.
     qk_float type;
+    /// Of blocks.
+    const qk_blockFormat *blockFormat;
     const uint8_t *values;
     size_t rowCount, columnCount;
     /// Elements that share a constant. For QK_MATRIX_PACKED4 a power of two of at least 32.
@@ -43,7 +48,8 @@ typedef struct {
 /// The constants of blocks `first` to `first + count`.
 void qk_matrix_scales(const qk_matrix *matrix, size_t first, size_t count, float *scales);
 
-/// Elements `column` to `column + count` of a row, each product rounded once: what `qk_dequantize4` and `qk_widen` give.
+/// Elements `column` to `column + count` of a row, each product rounded once: what `qk_dequantize4`, `qk_widen` and
+/// `qk_blocks_decode` give.
 void qk_matrix_expand(const qk_matrix *matrix, size_t row, size_t column, size_t count, float *destination);
 void qk_matrix_expand_at(
     qk_simd level, const qk_matrix *matrix, size_t row, size_t column, size_t count, float *destination);

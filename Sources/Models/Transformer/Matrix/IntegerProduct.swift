@@ -1,7 +1,8 @@
 import CKernels
 import Parallelism
 
-/// x W^T in integers (`qk_matmul16`) for one or several weights of the same storage and input count, which share the quantized x.
+/// x W^T in integers (`qk_matmul16`) for one or several weights of the same storage, format of blocks and input count, which share
+/// the quantized x.
 ///
 /// Few rows of x are multiplied by rows of the weights in place; many are laid out as panels, and the weights are expanded a
 /// tile at a time. Both give the same bits.
@@ -118,7 +119,7 @@ struct IntegerProduct {
                 qk_matmul16_expand_at(engine.level, matrix, rows.lowerBound, rows.count, start, count, tile, tileScales)
                 for panel in 0..<panelCount {
                     qk_matmul16_tile_at(
-                        engine.level, tile, tileScales, rows.count, count, panels + panel * panelWidth * width + start * panelWidth,
+                        engine.level, matrix, tile, tileScales, rows.count, count, panels + panel * panelWidth * width + start * panelWidth,
                         panelScales + (panel * groupCount + start / groupSize) * panelWidth,
                         sums + panel * panelWidth, sumStride, start > 0)
                 }

@@ -58,7 +58,9 @@ package final class MatrixEngine {
         let isShared =
             precision == .fast
             && weights.allSatisfy {
+                // Rows of x are quantized for one storage, and for one format of blocks.
                 $0.hasIntegerProducts && $0.inputCount == first.inputCount && $0.stored.storage == first.stored.storage
+                    && $0.stored.blockFormat == first.stored.blockFormat
             }
         guard isShared else {
             for (weight, y) in zip(weights, results) { multiply(x, rowCount: rowCount, by: weight, precision: precision, into: y) }

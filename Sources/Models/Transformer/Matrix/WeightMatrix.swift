@@ -17,7 +17,7 @@ package struct WeightMatrix: @unchecked Sendable {
     package var inputCount: Int { orientation == .outputsByInputs ? stored.columnCount : stored.rowCount }
 
     /// Whether `MatrixEngine.Precision.fast` differs from `exact`: rows of 4-bit codes must be whole groups of 64 elements in
-    /// blocks of at least as many.
+    /// blocks of at least as many, blocks of GGUF files of Q4_0, Q8_0, Q4_K or Q6_K.
     package var hasIntegerProducts: Bool { withUnsafePointer(to: stored) { qk_matmul16_supports($0) } }
 
     init(stored: qk_matrix, orientation: Orientation, owner: AnyObject?) {
@@ -89,6 +89,28 @@ package struct WeightMatrix: @unchecked Sendable {
             matrix.nestedBlockSize = nested.blockSize
             matrix.offset = nested.offset
         }
+        self.init(stored: matrix, orientation: .outputsByInputs, owner: owner)
+    }
+
+    /// Blocks of GGUF files: rows [in] of whole blocks, one for each output.
+    ///
+    /// - Parameters:
+    ///   - blocks: at any alignment. Every bit pattern is a valid block.
+    ///   - owner: is kept as long as this value; nil where the caller sees to that.
+    package init(
+        blocks: UnsafeRawBufferPointer, of format: BlockFormat, outputCount: Int, inputCount: Int, owner: AnyObject? = nil
+    ) {
+        guard outputCount > 0, inputCount > 0, let rowBytes = format.byteCount(elementCount: inputCount) else {
+            preconditionFailure("[\(outputCount), \(inputCount)] has no rows of whole blocks of \(format.name)")
+        }
+        precondition(
+            blocks.count == outputCount * rowBytes,
+            "\(blocks.count) bytes for \(outputCount) rows of \(rowBytes) in \(format.name)")
+        var matrix = qk_matrix()
+        matrix.storage = QK_MATRIX_BLOCKS
+        matrix.blockFormat = format.kernel
+        matrix.values = blocks.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        (matrix.rowCount, matrix.columnCount) = (outputCount, inputCount)
         self.init(stored: matrix, orientation: .outputsByInputs, owner: owner)
     }
 

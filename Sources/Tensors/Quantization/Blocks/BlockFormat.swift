@@ -1,4 +1,4 @@
-import CKernels
+package import CKernels
 
 /// The formats of blocks in GGUF files: runs of elements that share scales. The raw value is ggml's number of the type.
 package enum BlockFormat: UInt32, Sendable, Hashable, CaseIterable {
@@ -38,7 +38,7 @@ package enum BlockFormat: UInt32, Sendable, Hashable, CaseIterable {
     }
 
     /// What the kernels know of it.
-    var kernel: UnsafePointer<qk_blockFormat> {
+    package var kernel: UnsafePointer<qk_blockFormat> {
         guard let kernel = qk_blockFormat_of(rawValue) else { preconditionFailure("block format \(rawValue) has no kernel") }
         return kernel
     }

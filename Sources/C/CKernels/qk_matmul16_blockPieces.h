@@ -1,0 +1,28 @@
+/// Private: rows of blocks, and pieces of x that are multiplied with them.
+#ifndef QK_MATMUL16_BLOCKPIECES_H
+#define QK_MATMUL16_BLOCKPIECES_H
+
+#include "qk_matmul16_blocks.h"
+
+/// Rows that are multiplied together, and one piece of their columns.
+typedef struct {
+    /// Blocks of the piece. Beyond the last row: the last row again.
+    const uint8_t *rows[ROWS];
+    /// From a row's piece to that of the row that is multiplied after it.
+    size_t nextRow;
+    size_t count;
+} blockPiece;
+
+/// A piece of a row of x: integers, a scale for each 64, the sum of each 32 that are a block or a group (of Q4_0 and Q4_K).
+typedef struct {
+    const int16_t *values;
+    const float *scales;
+    const int32_t *sums;
+} xPiece;
+
+#if defined(__x86_64__)
+/// sums += rows . x
+void qk_matmul16_addPieceAVX2(const qk_matrix *matrix, const blockPiece *piece, xPiece x, float sums[ROWS]);
+#endif
+
+#endif

@@ -1,0 +1,159 @@
+/// Private: integer products of `qk_matmul16.h` with weights in the blocks of GGUF files: Q4_0, Q8_0, Q4_K and Q6_K.
+///
+/// The scales of the groups within a block of 256 are integers, and become a part of the integers that are multiplied: these are
+/// exact, of at most 4096 in magnitude. What is left are spans that have one float scale d:
+///
+///     Q4_0, Q8_0    32 elements      n - 8 or q
+///     Q4_K          256 elements     s q, and beside it the minimums m of 8 groups of 32, times dmin
+///     Q6_K          128 elements     s (q - 32): twice as many might overflow
+///
+/// A row of x has a scale for 64, 256 or 128 elements, its own order of elements, and for each span, in order,
+///
+///     y = fma(float(sum of integers), d * xScale, y)                 sums of a span fit 32 bits
+///     y = fma(-float(sum of m X), dmin * xScale, y)                  Q4_K only; X: sum of x in a group of 32
+#ifndef QK_MATMUL16_BLOCKS_H
+#define QK_MATMUL16_BLOCKS_H
+
+#include "qk_blocks_parts.h"
+#include "qk_matmul16_parts.h"
+
+typedef enum { IS_Q4_0 = 2, IS_Q8_0 = 8, IS_Q4_K = 12, IS_Q6_K = 14 } blockKind;
+
+/// `function(kind, ...)` with the kind as a constant.
+#define QK_FOR_KINDS(function, matrix, ...) \
+    switch ((matrix)->blockFormat->identifier) { \
+    case IS_Q4_0: function(IS_Q4_0, __VA_ARGS__); break; \
+    case IS_Q8_0: function(IS_Q8_0, __VA_ARGS__); break; \
+    case IS_Q4_K: function(IS_Q4_K, __VA_ARGS__); break; \
+    case IS_Q6_K: function(IS_Q6_K, __VA_ARGS__); break; \
+    default: __builtin_trap(); \
+    }
+
+enum {
+    /// Elements whose integers, scales and minimums are taken out together.
+    CHUNK = QK_MATMUL16_DEPTH,
+    /// Behind the integers of a row of a tile is place for the rest of its chunk.
+    TAIL_BYTES = 2 * (QK_MATMUL16_STRIDE - QK_MATMUL16_DEPTH),
+};
+
+/// Scales d of each span of a chunk; of Q4_K and Q6_K one, and dmin behind it. Minimums of Q4_K.
+typedef struct {
+    float scales[8];
+    int32_t minimums[8];
+} chunkTail;
+
+_Static_assert(sizeof(chunkTail) == TAIL_BYTES, "the rest of a chunk fits behind its integers");
+
+/// Elements that share one float scale.
+QK_INLINE size_t spanOf(blockKind kind) { return kind == IS_Q4_K ? 256 : kind == IS_Q6_K ? 128 : 32; }
+
+/// Elements of x that share a scale.
+QK_INLINE size_t xSpanOf(blockKind kind) { return spanOf(kind) < GROUP ? GROUP : spanOf(kind); }
+
+/// Bytes of 64 elements of a row: for the formats with blocks of 256 a quarter of a block.
+QK_INLINE size_t bytesOfGroup(blockKind kind) {
+    return kind == IS_Q4_0 ? 2 * BYTES_Q4_0 : kind == IS_Q8_0 ? 2 * BYTES_Q8_0 : kind == IS_Q4_K ? BYTES_Q4_K / 4 : 0;
+}
+
+/// Bytes of `count` elements, whole groups or blocks.
+QK_INLINE size_t bytesOf(blockKind kind, size_t count) {
+    return kind == IS_Q6_K ? count / 256 * BYTES_Q6_K : count / GROUP * bytesOfGroup(kind);
+}
+
+// Order within 64 elements, four parts of 16. Nibbles are taken from 16-bit lanes of four, one of each lane at a time: of Q4_0 two
+// blocks beside each other, of the others 32 bytes. Q8_0 stays as it is.
+
+/// The element that comes at place `i` of part `part`.
+QK_INLINE size_t elementOf(blockKind kind, size_t part, size_t i) {
+    if (kind == IS_Q8_0) return 16 * part + i;
+    if (kind == IS_Q4_0) return i / 8 * 32 + part % 2 * 16 + 2 * (i % 8) + part / 2;
+    return part % 2 * 32 + 2 * i + part / 2;
+}
+
+// In this order of x the two blocks of Q4_0 alternate in eights. Tiles and panels have one block behind the other.
+
+/// Where one of the four runs, of 8, of a block of Q4_0 begins in a row of x.
+QK_INLINE size_t runOfBlock(size_t block, size_t run) { return block / 2 * GROUP + block % 2 * 8 + run * 16; }
+
+/// Whole groups of a row of x in the order of tiles.
+QK_INLINE void inOrderOfTiles(blockKind kind, const int16_t *restrict x, size_t count, int16_t *restrict ordered) {
+    if (kind == IS_Q4_0)
+        for (size_t i = 0; i < count / 8; i++) memcpy(ordered + 8 * i, x + runOfBlock(i / 4, i % 4), 16);
+    else
+        memcpy(ordered, x, count * sizeof *x);
+}
+
+/// Where one of the two runs, of 16, of a group of 32 of Q4_K begins.
+QK_INLINE size_t runOfGroup(size_t group, size_t run) { return group / 2 * GROUP + group % 2 * 16 + run * 32; }
+
+/// Scales s and minimums m of a block of Q4_K, one in each byte.
+QK_INLINE void packedScales(const uint8_t *block, uint64_t *scales, uint64_t *minimums) {
+    const uint32_t a = wordAt(block + 4), b = wordAt(block + 8), c = wordAt(block + 12);
+    const uint32_t upperScales = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
+    const uint32_t upperMinimums = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
+    *scales = (uint64_t)upperScales << 32 | (a & 0x3f3f3f3f);
+    *minimums = (uint64_t)upperMinimums << 32 | (b & 0x3f3f3f3f);
+}
+
+/// Integers of a chunk in the order of tiles, and what belongs to them. `count` is CHUNK, or for blocks of 32 any number of groups
+/// below.
+QK_INLINE void takeChunk(
+    blockKind kind, const uint8_t *restrict blocks, size_t count, int16_t *restrict values, chunkTail *tail
+) {
+    if (kind == IS_Q4_0 || kind == IS_Q8_0) {
+        const size_t bytes = kind == IS_Q4_0 ? BYTES_Q4_0 : BYTES_Q8_0;
+        for (size_t i = 0; i < count / 32; i++) tail->scales[i] = halfAt(blocks + i * bytes);
+        for (size_t g = 0; g < count / GROUP; g++) {
+            const uint8_t *restrict pair = blocks + 2 * g * bytes;
+            int16_t *restrict group = values + GROUP * g;
+            for (size_t b = 0; b < 2; b++) {
+                const uint8_t *restrict codes = pair + b * bytes + 2;
+                if (kind == IS_Q8_0)
+                    for (size_t i = 0; i < 32; i++) group[32 * b + i] = (int8_t)codes[i];
+                else
+                    for (size_t i = 0; i < 8; i++) {
+                        const uint16_t four = shortAt(codes + 2 * i);
+                        for (size_t part = 0; part < 4; part++)
+                            group[32 * b + 8 * part + i] = (int16_t)((four >> (part % 2 * 4 + part / 2 * 8) & 15) - 8);
+                    }
+            }
+        }
+        return;
+    }
+    if (kind == IS_Q4_K) {
+        uint64_t scales, minimums;
+        packedScales(blocks, &scales, &minimums);
+        tail->scales[0] = halfAt(blocks);
+        tail->scales[1] = halfAt(blocks + 2);
+        for (size_t g = 0; g < 8; g++) tail->minimums[g] = minimums >> 8 * g & 63;
+        for (size_t k = 0; k < 4; k++) {
+            const int32_t lower = scales >> 16 * k & 63, upper = scales >> (16 * k + 8) & 63;
+            const uint8_t *restrict codes = blocks + 16 + 32 * k;
+            for (size_t i = 0; i < 16; i++) {
+                const int32_t four = shortAt(codes + 2 * i);
+                values[64 * k + i] = (int16_t)((four & 15) * lower);
+                values[64 * k + 16 + i] = (int16_t)((four >> 4 & 15) * upper);
+                values[64 * k + 32 + i] = (int16_t)((four >> 8 & 15) * lower);
+                values[64 * k + 48 + i] = (int16_t)((four >> 12) * upper);
+            }
+        }
+        return;
+    }
+    tail->scales[0] = halfAt(blocks + 208);
+    const int8_t *restrict scales = (const int8_t *)blocks + 192;
+    for (size_t k = 0; k < 4; k++) {
+        // Planes 2 k and 2 k + 1 of 32 elements.
+        const uint8_t *restrict lower = blocks + 64 * (k / 2), *restrict upper = blocks + 128 + 32 * (k / 2);
+        for (size_t i = 0; i < 16; i++) {
+            const int32_t high = shortAt(upper + 2 * i) >> (k % 2 * 4);
+            for (size_t p = 0; p < 2; p++) {
+                const int32_t low = shortAt(lower + 32 * p + 2 * i) >> (k % 2 * 4), two = high >> 2 * p;
+                const int32_t s = scales[4 * k + 2 * p + i / 8];
+                values[64 * k + 16 * p + i] = (int16_t)(((low & 15) + ((two & 3) << 4) - 32) * s);
+                values[64 * k + 32 + 16 * p + i] = (int16_t)(((low >> 8 & 15) + ((two >> 8 & 3) << 4) - 32) * s);
+            }
+        }
+    }
+}
+
+#endif
