@@ -260,7 +260,7 @@ let package = Package(
         tests("JSONTextTests", ["JSONText"]),
         tests(
             "CheckpointsTests",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "TensorFlowFormat", "GGUFFormat", "Checkpoints"]),
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "TensorFlowFormat", "Checkpoints"]),
         tests(
             "ModelLoadingTests",
             [

@@ -41,6 +41,11 @@ import Testing
         Refusal("a string in an array longer than the file", "byte 106: string 1 of key 'list' has 1000 bytes, but 302 follow\(cut)") {
             $0.add("list", type: 9, $0.array(of: 8, [$0.string("ab"), $0.bytes(of: UInt64(1000))]))
         },
+        Refusal(
+            "a string in an array of more than 1 MiB", "byte 96: string 0 of key 'list' has 1048577 bytes, but at most 1048576 are read"
+        ) {
+            $0.add("list", type: 9, $0.array(of: 8, [$0.string([UInt8](repeating: 0x61, count: 1 << 20 | 1))]))
+        },
         Refusal("arrays nested nine deep", "byte 180: arrays in key 'list' are nested more than 8 deep") {
             var value = $0.array(of: 0, [[7]])
             for _ in 0..<8 { value = $0.array(of: 9, [value]) }

@@ -69,10 +69,10 @@ extension GGUFArray {
         try items(limit) { (cursor) throws(FileError) in try cursor.value(itemType, "an item") }
     }
 
-    /// Items of strings.
+    /// Items of strings, each of at most 1 MiB.
     package func strings() throws(FileError) -> [String] {
         precondition(itemType == .string, "an array of \(itemType) holds no strings")
-        return try items { (cursor) throws(FileError) in try cursor.string(limit: .max, "an item") }
+        return try items { (cursor) throws(FileError) in try cursor.string(limit: HeaderCursor.itemByteCountLimit, "an item") }
     }
 
     /// Items of any integer type.
@@ -134,6 +134,9 @@ extension GGUFArray {
         }
     }
 
+    /// Bytes of items that are read at once at most: no vocabulary has a tenth of it.
+    private static let readByteCountLimit = 256 << 20
+
     /// The file was checked to hold the items, so their count is no claim any more.
     private func items<Item>(
         _ limit: Int = .max, _ read: (inout HeaderCursor) throws(FileError) -> Item
@@ -144,8 +147,15 @@ extension GGUFArray {
             case .encoded(let bytes): HeaderCursor(bytes)
             }
         var items: [Item] = []
-        items.reserveCapacity(min(count, limit))
-        for _ in 0..<min(count, limit) { items.append(try read(&cursor)) }
+        items.reserveCapacity(min(count, limit, 1 << 20))
+        let start = cursor.offset
+        for _ in 0..<min(count, limit) {
+            guard cursor.offset - start <= Self.readByteCountLimit else {
+                throw cursor.failure(
+                    "the array that begins here has more than \(Self.readByteCountLimit) bytes, too many to be read at once", at: start)
+            }
+            items.append(try read(&cursor))
+        }
         return items
     }
 }

@@ -132,15 +132,14 @@ package struct GGUFHeader: Sendable {
         return Int(alignment)
     }
 
-    /// Zeros fill the space up to the data. Anything else may be the description of a tensor that was not counted.
+    /// Zeros fill the space up to the data. Anything else may be the description of a tensor that was not counted, which would stand at the
+    /// beginning: of 2 GiB, which an alignment may ask for, no more is looked at.
     private static func checkPadding(of file: InputFile, after cursor: HeaderCursor, upTo end: Int) throws(FileError) {
-        for start in stride(from: cursor.offset, to: end, by: HeaderCursor.windowByteCount) {
-            let bytes = try file.bytes(atOffset: start, count: min(end - start, HeaderCursor.windowByteCount))
-            guard let place = bytes.firstIndex(where: { $0 != 0 }) else { continue }
-            throw cursor.failure(
-                "the header ends at byte \(cursor.offset) and the data begins at \(end), but byte \(bytes[place]) stands here in place of zeros",
-                at: start + place, hint: "the counts of keys and tensors are not those of the file; fetch it again")
-        }
+        let bytes = try file.bytes(atOffset: cursor.offset, count: min(end - cursor.offset, HeaderCursor.windowByteCount))
+        guard let place = bytes.firstIndex(where: { $0 != 0 }) else { return }
+        throw cursor.failure(
+            "the header ends at byte \(cursor.offset) and the data begins at \(end), but byte \(bytes[place]) stands here in place of zeros",
+            at: cursor.offset + place, hint: "the counts of keys and tensors are not those of the file; fetch it again")
     }
 
     /// The data lies in the file as a whole. The padding behind the last tensor may be missing, and more may follow.

@@ -20,6 +20,8 @@ struct HeaderCursor {
     private let end: Int
 
     static let windowByteCount = 1 << 18
+    /// Bytes of a string in an array at most.
+    static let itemByteCountLimit = 1 << 20
     static let cutHint = "the download is incomplete; fetch the file again"
 
     /// What to do where so many bytes or items should follow: no file is as long as damaged counts say.
@@ -110,23 +112,19 @@ struct HeaderCursor {
         }
     }
 
-    /// Passes over one string of any length, a window at a time.
+    /// Passes over one string.
     private mutating func skipString(_ what: @autoclosure () -> String) throws(FileError) {
-        var left = try length(what())
-        while left > 0 {
-            let count = min(left, Self.windowByteCount)
-            try provide(count, what())
-            let start = offset - windowStart
-            let isChecked = window.withUnsafeBytes { bytes -> Int? in
-                let piece = UnsafeRawBufferPointer(rebasing: bytes[start..<start + count])
-                // No character is cut in two: one that begins among the last three bytes waits for the next window.
-                let end = count == left ? count : piece.indices.suffix(3).last { piece[$0] >= 0xc0 } ?? count
-                return isUTF8(UnsafeRawBufferPointer(rebasing: piece[..<end])) ? end : nil
-            }
-            guard let isChecked else { throw failure("\(what()) is not UTF-8") }
-            offset += isChecked
-            left -= isChecked
+        let start = offset
+        let count = try length(what())
+        guard count <= Self.itemByteCountLimit else {
+            throw failure("\(what()) has \(count) bytes, but at most \(Self.itemByteCountLimit) are read", at: start)
         }
+        try provide(count, what())
+        let bytes = offset - windowStart..<offset - windowStart + count
+        guard window.withUnsafeBytes({ isUTF8(UnsafeRawBufferPointer(rebasing: $0[bytes])) }) else {
+            throw failure("\(what()) is not UTF-8")
+        }
+        offset += count
     }
 
     /// The length before a string, known to be in the file.
