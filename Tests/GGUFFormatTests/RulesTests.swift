@@ -86,8 +86,14 @@ import Testing
             "byte 116: the header ends at byte 116 and the data begins at 128, but byte 8 stands here in place of zeros; "
                 + "hint: the counts of keys and tensors are not those of the file; fetch it again"
         ) { $0.tensorCount = 1 },
-        Refusal("more tensors than are read", "byte 8: the count of tensors is 1048577, but at most 1048576 are read") {
-            $0.tensorCount = 1 << 20 | 1
+        Refusal(
+            "a count of tensors that the file is too short for",
+            "byte 8: 100000 tensors take 2500000 bytes or more from byte 68 on, but 316 follow\(cut)"
+        ) {
+            $0.tensorCount = 100_000
+        },
+        Refusal("more tensors than are read", "byte 8: the count of tensors is 262145, but at most 262144 are read") {
+            $0.tensorCount = 1 << 18 | 1
         },
     ]
 

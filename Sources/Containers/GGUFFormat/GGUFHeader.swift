@@ -22,8 +22,9 @@ package struct GGUFHeader: Sendable {
     /// First byte of the data, from the start of the file.
     package let dataStart: Int
 
-    /// Keys at most, and tensors.
-    package static let countLimit = 1 << 20
+    /// Real files have less than a hundred keys, and some thousand tensors: experts lie in one.
+    package static let keyCountLimit = 1 << 16
+    package static let tensorCountLimit = 1 << 18
     static let keyByteCountLimit = 1 << 20
     /// llama.cpp has room for as many and a zero.
     package static let nameByteCountLimit = 63
@@ -38,8 +39,8 @@ package struct GGUFHeader: Sendable {
         }
         var cursor = HeaderCursor(file)
         (version, byteOrder) = try Self.version(&cursor)
-        let tensorCount = try Self.count(&cursor, of: "tensors")
-        let keyCount = try Self.count(&cursor, of: "keys")
+        let tensorCount = try Self.count(&cursor, of: "tensors", limit: Self.tensorCountLimit)
+        let keyCount = try Self.count(&cursor, of: "keys", limit: Self.keyCountLimit)
         try Self.check(keyCount, of: "keys", leastByteCount: 8 + 1 + 4 + 1, at: 16, &cursor)
         metadata = try Self.metadata(&cursor, count: keyCount)
         try Self.check(tensorCount, of: "tensors", leastByteCount: 8 + 1 + 4 + 4 + 8, at: 8, &cursor)
@@ -77,12 +78,12 @@ package struct GGUFHeader: Sendable {
         return (Int(version), order)
     }
 
-    private static func count(_ cursor: inout HeaderCursor, of noun: String) throws(FileError) -> Int {
+    private static func count(_ cursor: inout HeaderCursor, of noun: String, limit: Int) throws(FileError) -> Int {
         let start = cursor.offset
         let count = try cursor.integer(Int64.self, "the count of \(noun)")
         guard count >= 0 else { throw cursor.failure("the count of \(noun) is \(count)", at: start) }
-        guard count <= countLimit else {
-            throw cursor.failure("the count of \(noun) is \(count), but at most \(countLimit) are read", at: start)
+        guard count <= limit else {
+            throw cursor.failure("the count of \(noun) is \(count), but at most \(limit) are read", at: start)
         }
         return Int(count)
     }

@@ -57,8 +57,8 @@ package struct GGUFPlan: Sendable {
     static func padded(_ byteCount: Int, to alignment: Int) -> Int { (byteCount + alignment - 1) / alignment * alignment }
 
     private static func check(_ metadata: [GGUFMetadata.Entry], path: String) throws(FileError) {
-        guard metadata.count <= GGUFHeader.countLimit else {
-            throw FileError(path, "there would be \(metadata.count) keys, but readers refuse more than \(GGUFHeader.countLimit)")
+        guard metadata.count <= GGUFHeader.keyCountLimit else {
+            throw FileError(path, "there would be \(metadata.count) keys, but readers refuse more than \(GGUFHeader.keyCountLimit)")
         }
         var keys = Set<ByteKey>(minimumCapacity: metadata.count)
         var textByteCount = 0
@@ -87,8 +87,8 @@ package struct GGUFPlan: Sendable {
     private static func place(
         _ planned: [GGUFPlannedTensor], keysByteCount: Int, alignment: Int, path: String
     ) throws(FileError) -> (tensors: [GGUFTensorInfo], headerByteCount: Int, dataStart: Int, byteCount: Int) {
-        guard planned.count <= GGUFHeader.countLimit else {
-            throw FileError(path, "there would be \(planned.count) tensors, but readers refuse more than \(GGUFHeader.countLimit)")
+        guard planned.count <= GGUFHeader.tensorCountLimit else {
+            throw FileError(path, "there would be \(planned.count) tensors, but readers refuse more than \(GGUFHeader.tensorCountLimit)")
         }
         let headerByteCount = planned.reduce(keysByteCount) { $0 + byteCount($1) }
         var names = Set<ByteKey>(minimumCapacity: planned.count)

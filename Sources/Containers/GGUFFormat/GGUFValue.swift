@@ -47,7 +47,8 @@ package enum GGUFValue: Sendable, Hashable {
     case f32(Float)
     case bool(Bool)
     case string(String)
-    case array(GGUFArray)
+    /// Boxed: the others, of which a hostile file has 65,536, stay small.
+    indirect case array(GGUFArray)
     case u64(UInt64)
     case i64(Int64)
     case f64(Double)
