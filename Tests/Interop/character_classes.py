@@ -3,6 +3,7 @@
     python character_classes.py ranges > ../../Sources/Checkpoints/Tokenization/Splitting/CharacterRanges.swift
     python character_classes.py categories > ../../Sources/Checkpoints/Tokenization/Splitting/CategoryRuns.swift
     python character_classes.py compatibility > ../../Sources/Checkpoints/Tokenization/Normalizing/CompatibilityMappings.swift
+    python character_classes.py composition > ../../Sources/Checkpoints/Tokenization/Normalizing/CompositionRanges.swift
 
 The library asks Oniguruma for categories, and other libraries for what is inside of a word, a digit or punctuation; the Unicode
 versions of none of them are Python's or Swift's, and ids must not depend on ours.
@@ -116,4 +117,38 @@ def show_compatibility():
     print("}")
 
 
-{"ranges": show_ranges, "categories": show_categories, "compatibility": show_compatibility}[sys.argv[1]]()
+def show_composition():
+    compose, decompose = normalizers.NFC().normalize_str, normalizers.NFD().normalize_str
+    # Combining marks go in the order of their classes: behind the highest and before the lowest of all.
+    marks = {value for value in SCALARS
+             if decompose(f"q\u0345{chr(value)}")[1:] == chr(value) + "\u0345" or decompose(f"q{chr(value)}\u0334")[1:] == "\u0334" + chr(value)}
+    marks |= {0x334, 0x345}
+    decomposed, changed, firsts, seconds = set(), set(), set(), set()
+    for value in SCALARS:
+        parts = decompose(chr(value))
+        if parts == chr(value):
+            continue
+        decomposed.add(value)
+        if compose(chr(value)) != chr(value):
+            changed.add(value)
+        else:
+            firsts.add(ord(compose(parts[:-1])))
+            seconds.add(ord(parts[-1]))
+    print("/// First and last scalar of each range of characters that Unicode's forms C and D do something to.")
+    print(SOURCE)
+    print("enum CompositionRanges {")
+    sets = [
+        ("marks", "What the form D decomposes or sorts.", marks | decomposed),
+        ("followers", "What the form C changes, sorts, or may put together with what is before it.", marks | seconds | changed),
+        ("leaders", "What the form C may put together with what follows.", firsts | decomposed - changed),
+    ]
+    for index, (name, comment, values) in enumerate(sets):
+        if index > 0:
+            print()
+        show(name, comment, [bound for pair in ranges(sorted(values)) for bound in pair])
+    print("}")
+
+
+{
+    "ranges": show_ranges, "categories": show_categories, "compatibility": show_compatibility, "composition": show_composition,
+}[sys.argv[1]]()

@@ -88,6 +88,11 @@ import Tokenization
     @Test(arguments: [
         (#"{"type":"NFKC"}"#, "ﬁ½①ｶﾞ", "fi1⁄21\u{30ac}"), (#"{"type":"NFKD"}"#, "ﬁé", "fie\u{301}"),
         (#"{"type":"NFD"}"#, "é", "e\u{301}"), (#"{"type":"NFC"}"#, "e\u{301}", "é"),
+        (#"{"type":"NFC"}"#, "xe\u{301}\u{323}y é\u{323} \u{1112}\u{1161}\u{11ab} \u{323}\u{301}", "xẹ\u{301}y ẹ\u{301} 한 \u{323}\u{301}"),
+        // Marks and letters of later Unicodes than the tokenizers library's are as if they were letters that nothing is done to.
+        (#"{"type":"NFC"}"#, "q\u{357}\u{335}\u{d3c}\u{334}", "q\u{335}\u{357}\u{d3c}\u{334}"),
+        (#"{"type":"NFC"}"#, "a\u{10d24}\u{301} \u{105d2}\u{307}", "a\u{10d24}\u{301} \u{105d2}\u{307}"),
+        (#"{"type":"NFD"}"#, "ế\u{10d24}\u{323}\u{105c9}", "e\u{302}\u{301}\u{10d24}\u{323}\u{105c9}"),
         (#"{"type":"Replace","pattern":{"Regex":" {2,}"},"content":"-"}"#, "a   b c", "a-b c"),
     ])
     func normalizes(_ normalizer: String, _ text: String, _ expected: String) throws {
