@@ -49,7 +49,7 @@ let sideways: [String: Set<String>] = [
     "qconvert": ["CommandLineKit", "ToolSupport"], "qinspect": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport"],
     "qmerge": ["CommandLineKit", "ToolSupport"], "qrun": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport"],
     "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
-    "qverify": ["CommandLineKit", "Reports", "ToolSupport", "ModelToolSupport"],
+    "qverify": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
 ]
 
 /// Puts a room into the folder of its layer, and refuses arrows that point up or sideways.
@@ -189,8 +189,8 @@ let package = Package(
         tool(
             "qverify",
             [
-                "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Transformer", "Evaluation",
-                "ModelLoading", "ModelToolSupport", "Reports",
+                "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Prompts", "Transformer",
+                "Evaluation", "Training", "ModelLoading", "PromptSupport", "ModelToolSupport", "Reports",
             ]),
         tool(
             "qrun",

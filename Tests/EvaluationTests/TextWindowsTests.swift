@@ -37,6 +37,17 @@ import Testing
         }
     }
 
+    /// The first token of a sample is never predicted, and a sample of which nothing counts is not read.
+    @Test func readsSamplesEachByItself() throws {
+        let windows = try TextWindows(samples: [
+            ([1, 2, 3], [true, false, true]), ([4, 5], [true, false]), ([6], [true]), ([7, 8, 9], [false, true, true]),
+        ])
+        #expect(windows.windows.map { "\($0.range) \($0.firstPredicted)" } == ["0..<3 1", "6..<9 7"])
+        #expect(windows.predicted == [2, 7, 8] && windows.predictedCount == 3 && windows.ids == Array(1...9))
+        let error = #expect(throws: EvaluationError.self) { try TextWindows(samples: [([1], [true]), ([1, 2], [true, false])]) }
+        #expect(error?.message == "the samples have no token whose prediction counts")
+    }
+
     @Test func needsTwoTokens() {
         let error = #expect(throws: EvaluationError.self) { try TextWindows([1], context: 4, stride: 4) }
         #expect(error?.message == "the text has 1 tokens, but it takes 2 to predict one from another")

@@ -4,6 +4,7 @@ import JSONText
 import TestSupport
 import Testing
 
+@testable import qtrain
 @testable import qverify
 
 @Suite struct EvaluationCommandTests {
@@ -27,6 +28,54 @@ import Testing
         #expect(document["text"]?["predicted_tokens"]?.integer == 297)
         let bits = try #require(document["perplexity"]?["bits_per_byte"]?.double)
         #expect(lines[2].hasSuffix("\(NumberText.fixed(bits, decimals: 4)) bits per byte"))
+    }
+
+    private static let records = [
+        #"{"messages": [{"role": "user", "content": "Name a color."}, {"role": "assistant", "content": "Blue is a color."}]}"#,
+        #"{"messages": [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "One, two, three, four."}, "#
+            + #"{"role": "user", "content": "On?"}, {"role": "assistant", "content": "Five."}]}"#,
+        #"{"instruction": "Say hello.", "output": "Hello there, friend."}"#,
+    ]
+
+    /// What `qtrain evaluate` says of the same records: each of them to the last bit, and all of them but for the order of the sum.
+    @Test func measuresRecordsAsTrainingDoes() throws {
+        let folder = try TemporaryFolder()
+        for (index, records) in (Self.records.map { [$0] } + [Self.records]).enumerated() {
+            let data = try folder.write(records.joined(separator: "\n"), to: "\(index).jsonl")
+            let trained = try ToolRunner(
+                qtrain, ["evaluate", Self.llama, "--data", data, "--split", "0,1,0", "--part", "test", "--answers", "0", "--json"]
+            ).document()
+            let run = ToolRunner(qverify, ["perplexity", Self.llama, "--data", data, "--json"])
+            let measured = try run.document()
+            #expect(run.status == .done && measured["text"]?["records"]?.integer == records.count)
+            #expect(measured["text"]?["predicted_tokens"] == trained["learned_tokens"])
+            let loss = try #require(measured["perplexity"]?["loss"]?.double), expected = try #require(trained["loss"]?.double)
+            #expect(records.count == 1 ? loss == expected : abs(loss - expected) < 1e-14 * expected, "\(loss), \(expected)")
+        }
+        let data = folder.path("3.jsonl")
+        let words = ToolRunner(qverify, ["perplexity", Self.llama, "--data", data])
+        #expect(words.output.contains(" tokens of \(data), the answers of 3 records\n"))
+        let compared = try ToolRunner(qverify, ["compare", Self.llama, Self.fourBit, "--data", data, "--json"]).document()
+        let alone = try ToolRunner(qverify, ["perplexity", Self.llama, "--data", data, "--json"]).document()
+        let loss = try #require(alone["perplexity"]?["loss"]?.double)
+        let side = try #require(compared["predictions"]?["perplexity_a"]?["loss"]?.double)
+        #expect(
+            abs(side - loss) < 1e-6 * loss && compared["predictions"]?["text"]?["predicted_tokens"] == alone["text"]?["predicted_tokens"])
+        // Another template is other text, and other losses.
+        let other = try ToolRunner(qverify, ["perplexity", Self.llama, "--data", data, "--template", "none", "--json"]).document()
+        #expect(other["perplexity"]?["loss"]?.double != loss)
+    }
+
+    @Test func refusesRecordsThatSayNothing() throws {
+        let folder = try TemporaryFolder()
+        let data = try folder.write(#"{"instruction": "Say hello.", "output": "Hello there, friend."}"#, to: "data.jsonl")
+        let cut = ToolRunner(qverify, ["perplexity", Self.llama, "--data", data, "--context", "4"])
+        #expect(cut.status == .failed && cut.errors.contains("data.jsonl: there is nothing in its records that would be learned"))
+        let calls = try folder.write(
+            #"{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [{"function": {}}]}]}"#,
+            to: "calls.jsonl")
+        let refused = ToolRunner(qverify, ["perplexity", Self.llama, "--data", calls, "--template", "alpaca"])
+        #expect(refused.status == .failed && refused.errors.contains("calls.jsonl: line 1: the template has no place for turns and calls"))
     }
 
     @Test func limitsDecideTheExitStatus() throws {
@@ -121,11 +170,18 @@ import Testing
     }
 
     @Test(arguments: [
-        (["perplexity", llama], "qverify: error: missing option --text FILE"),
+        (["perplexity", llama], "qverify: error: there is nothing to read\nhint: give --text FILE, or records with --data FILE"),
+        (["compare", llama, llama], "there is nothing to read"),
+        (["perplexity", llama, "--text", text, "--data", text], "--text and --data exclude each other"),
+        (["perplexity", llama, "--data", text, "--stride", "9"], "--stride is for --text: records are read whole"),
+        (["perplexity", llama, "--text", text, "--template", "alpaca"], "--template says how records are written, but there is no --data"),
         (["perplexity", llama, "--text", text, "--context", "8", "--stride", "9"], "--stride 9 is longer than the context of 8 tokens"),
         (["perplexity", gpt2, "--text", text, "--context", "257"], "has learned 256 positions and no more"),
-        (["report", llama, fourBit, "--max-kl", "1"], "--max-kl says something about a text, but there is no --text"),
-        (["report", llama, fourBit, "--adapter-b", "x"], "--adapter-b says something about a text, but there is no --text"),
+        (["report", llama, fourBit, "--max-kl", "1"], "--max-kl says something about a text, but there is neither --text nor --data"),
+        (
+            ["report", llama, fourBit, "--adapter-b", "x"],
+            "--adapter-b says something about a text, but there is neither --text nor --data"
+        ),
     ])
     func refusesWhatCannotBeMeant(line: [String], message: String) {
         let run = ToolRunner(qverify, line)

@@ -63,20 +63,22 @@ package struct ModelComparison {
         return report
     }
 
-    /// What the rows [n, V] of B and as many of A say; row i follows token `start` + i.
+    /// What the rows [n, V] of B and as many of A say, where that counts; row i follows token `start` + i.
     private func differences(
         _ rowsA: UnsafeBufferPointer<Float>, _ rowsB: UnsafeBufferPointer<Float>, after start: Int
     ) throws(EvaluationError) -> [ComparisonReport.Difference] {
         let width = a.configuration.vocabularySize
         let ids = windows.ids
+        let counted = (0..<rowsB.count / width).filter { windows.counts(start + $0 + 1) }
         let nothing = ComparisonReport.Difference(position: 0, divergence: 0, lossA: 0, lossB: 0, topA: 0, topB: 0)
         // The sessions' memory, only read until both go on.
         nonisolated(unsafe) let (rowsA, rowsB) = (rowsA, rowsB)
-        let found = Disjoint(repeating: nothing, count: rowsB.count / width)
-        engine.pool.forEach(count: rowsB.count / width) { index, _ in
+        let found = Disjoint(repeating: nothing, count: counted.count)
+        engine.pool.forEach(count: counted.count) { number, _ in
+            let index = counted[number]
             let (rowA, rowB) = (LogitRow(rowsA.row(index, width: width)), LogitRow(rowsB.row(index, width: width)))
             let target = Int(ids[start + index + 1])
-            found[index] = ComparisonReport.Difference(
+            found[number] = ComparisonReport.Difference(
                 position: start + index + 1, divergence: rowA.divergence(to: rowB), lossA: rowA.loss(of: target),
                 lossB: rowB.loss(of: target), topA: TokenID(rowA.top), topB: TokenID(rowB.top))
         }

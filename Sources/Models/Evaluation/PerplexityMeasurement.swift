@@ -24,7 +24,8 @@ package struct PerplexityMeasurement {
         for window in windows.windows {
             session.reset()
             let needed = try session.read(window, of: windows.ids)
-            try session.losses(of: Array(windows.ids[needed.lowerBound...needed.upperBound])) { indices, losses in
+            let tokens = Array(windows.ids[needed.lowerBound...needed.upperBound])
+            try session.losses(of: tokens, isWanted: { windows.counts(needed.lowerBound + $0) }) { indices, losses in
                 if let index = losses.firstIndex(where: { !$0.isFinite }) {
                     throw EvaluationError.notFinite(model, position: needed.lowerBound + indices[index] - 1)
                 }

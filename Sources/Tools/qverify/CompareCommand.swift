@@ -14,7 +14,7 @@ func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     let comparison = try TextComparison(
         ModelOptions(path: arguments.positional(always: "a"), adapters: arguments.strings("adapter-a"), tokenizer: tokenizer),
         ModelOptions(path: arguments.positional(always: "b"), adapters: arguments.strings("adapter-b"), tokenizer: tokenizer),
-        ReadingOptions(arguments), limits, largestCount: arguments.integer(always: "largest"), console)
+        ReadingOptions(arguments, needsText: true), limits, largestCount: arguments.integer(always: "largest"), console)
     if arguments.flag("json") {
         try console.writeJSON([
             "ok": .bool(comparison.failures.isEmpty), "failures": .strings(comparison.failures),
@@ -52,7 +52,7 @@ struct TextComparison {
         let engine = MatrixEngine(pool: WorkerPool(threadCount: reading.threadCount))
         a = try MeasuredModel(first, context: reading.context, engine: engine, console)
         b = try MeasuredModel(second, context: reading.context, beside: a, engine: engine, console)
-        text = try TextInput(reading, for: [a, b])
+        text = try TextInput(reading, for: [a, b], console)
         let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
         let comparison = try ModelComparison(a.evaluated, b.evaluated, on: text.windows, engine: engine, largestCount: largestCount)
         report = try comparison.run { progress.advance(by: $0) }

@@ -1,18 +1,22 @@
 import CommandLineKit
 import ModelToolSupport
+import PromptSupport
 
 /// Options of every command that reads a text with a model.
-private let textOptions: [Option] = [
-    .integer("context", in: 2...1 << 20, unit: "tokens", defaultText: "the model's, at most 2048", help: "length of a window"),
-    .integer("stride", in: 1...1 << 20, unit: "tokens", defaultText: "the context", help: "from one window to the next"),
-    .integer("max-tokens", in: 2...Int.max, unit: "tokens", defaultText: "all", help: "how much of the text to read"),
-    .flag("no-parse-special", help: "special tokens that the text spells out are text; by default they are tokens"),
-]
+private let textOptions: [Option] =
+    [
+        .integer("context", in: 2...1 << 20, unit: "tokens", defaultText: "the model's, at most 2048", help: "length of a window"),
+        .integer("stride", in: 1...1 << 20, unit: "tokens", defaultText: "the context", help: "from one window to the next"),
+        .integer("max-tokens", in: 2...Int.max, unit: "tokens", defaultText: "all", help: "how much of the text to read"),
+    ] + Option.prompts(otherwise: "alpaca", help: "how records are written: \(Option.templateNames)", date: ReadingOptions.date)
 
 private let tokenizer = Option.tokenizer(
     help: "whose tokenizer is used, where an adapter brings its own")
 
-private let text = Option.path("text", help: "the text, UTF-8; - is standard input")
+private let texts: [Option] = [
+    .path("text", help: "the text, UTF-8; - is standard input").inUsage(),
+    .path("data", help: "records instead, as qtrain reads them: their answers are measured"),
+]
 
 private let limits: [Option] = [
     .number("max-kl", in: 0...Double.infinity, unit: "nats", help: "largest mean KL divergence"),
@@ -24,10 +28,11 @@ let perplexityCommand = Command(
     discussion: """
         The text is encoded whole, with the special tokens that the tokenizer puts around a text, and cut into windows. Every \
         token of a window but its first is predicted from those before it; with a stride below the context, windows overlap and \
-        only tokens that no earlier window predicted count. The error behind the ± takes the losses of tokens for independent.
+        only tokens that no earlier window predicted count. The error behind the ± takes the losses of tokens for independent. Of \
+        records every one is read by itself, written by the template as in training, and what would be learned counts.
         """,
     arguments: [Argument("model", help: "any model that qrun runs")],
-    options: [text.required(), adapter("adapter", short: "a", "beside the base"), tokenizer] + textOptions + [.threads, .json],
+    options: texts + [adapter("adapter", short: "a", "beside the base"), tokenizer] + textOptions + [.threads, .json],
     example: "qverify perplexity model.qnf --text heldout.txt", run: perplexity)
 
 let compareCommand = Command(
@@ -39,7 +44,7 @@ let compareCommand = Command(
     arguments: [
         Argument("a", help: "the reference, any model that qrun runs"), Argument("b", help: "the model to judge, of the same vocabulary"),
     ],
-    options: [text.required(), adapter("adapter-a", "on A"), adapter("adapter-b", "on B"), tokenizer] + limits + textOptions
+    options: texts + [adapter("adapter-a", "on A"), adapter("adapter-b", "on B"), tokenizer] + limits + textOptions
         + [.integer("largest", in: 0...1000, default: 5, help: "places to show where the models differ most"), .threads, .json],
     example: "qverify compare model-hf model.qnf --text heldout.txt --max-kl 0.05", run: compare)
 
@@ -58,8 +63,8 @@ let reportCommand = Command(
         Argument("source", help: "the model before quantization, in any format"),
         Argument("model", help: "the model to judge"),
     ],
-    options: [
-        text.inUsage(), .path("output", short: "o", "PAGE", help: "write a page (HTML) instead of text").inUsage(), .force,
+    options: texts + [
+        .path("output", short: "o", "PAGE", help: "write a page (HTML) instead of text").inUsage(), .force,
         adapter("adapter-a", "on the source"), adapter("adapter-b", "on the model"), tokenizer,
     ] + limits + textOptions + [.threads, .maxMemory, .json],
     example: "qverify report TinyLlama-1.1B tinyllama.qnf --text heldout.txt -o report.html", run: report)

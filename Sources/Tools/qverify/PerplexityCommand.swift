@@ -9,12 +9,12 @@ import Transformer
 
 /// `qverify perplexity`.
 func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    let reading = ReadingOptions(arguments)
+    let reading = try ReadingOptions(arguments, needsText: true)
     let engine = MatrixEngine(pool: WorkerPool(threadCount: reading.threadCount))
     let options = ModelOptions(
         path: arguments.positional(always: "model"), adapters: arguments.strings("adapter"), tokenizer: arguments.string("tokenizer"))
     let model = try MeasuredModel(options, context: reading.context, engine: engine, console)
-    let text = try TextInput(reading, for: [model])
+    let text = try TextInput(reading, for: [model], console)
     let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
     let measures = RunMeasures()
     let measured = try PerplexityMeasurement(of: model.evaluated, on: text.windows, engine: engine).run { progress.advance(by: $0) }
@@ -47,11 +47,20 @@ extension TextInput {
     /// `9,532 tokens of heldout.txt, windows of 256`.
     var summary: String { "\(NumberText.grouped(windows.ids.count)) tokens of \(path), \(windowText)" }
 
+    /// `256 tokens every 128`, or `the answers of 20 records`.
+    var windowText: String {
+        if let recordCount { return "the answers of \(NumberText.grouped(recordCount)) records" }
+        return stride == context ? "windows of \(context)" : "windows of \(context), every \(stride)"
+    }
+
     var document: JSONObject {
-        JSONObject([
-            "path": .string(path), "tokens": .integer(windows.ids.count), "context": .integer(context), "stride": .integer(stride),
+        var object = JSONObject(["path": .string(path), "tokens": .integer(windows.ids.count), "context": .integer(context)])
+        if let recordCount { object["records"] = .integer(recordCount) } else { object["stride"] = .integer(stride) }
+        let counts = JSONObject([
             "predicted_tokens": .integer(windows.predictedCount), "predicted_bytes": .integer(predictedByteCount),
         ])
+        for member in counts.members { object[member.key] = member.value }
+        return object
     }
 }
 

@@ -62,14 +62,14 @@ struct ReportOptions {
     let replaces: Bool
     let isJSON: Bool
 
-    var readsText: Bool { reading.path != nil }
+    var readsText: Bool { reading.hasText }
 
     /// - Throws: where something is said of a text, but there is none.
     init(_ arguments: ParsedArguments) throws(UsageError) {
-        reading = ReadingOptions(arguments)
+        reading = try ReadingOptions(arguments)
         let aboutText = ["max-kl", "max-ppl-ratio", "context", "stride", "max-tokens", "adapter-a", "adapter-b", "tokenizer"]
-        if reading.path == nil, let name = aboutText.first(where: arguments.isGiven) {
-            throw UsageError("--\(name) says something about a text, but there is no --text")
+        if !reading.hasText, let name = aboutText.first(where: arguments.isGiven) {
+            throw UsageError("--\(name) says something about a text, but there is neither --text nor --data")
         }
         func options(_ name: String, adapters: String) -> ModelOptions {
             ModelOptions(
@@ -96,7 +96,9 @@ struct ReportOutput: ~Copyable {
             return
         }
         var inputs = source.inputFiles + model.inputFiles
-        if let text = options.reading.path, text != "-" { inputs.append(try InputFile(path: text)) }
+        for text in [options.reading.path, options.reading.data] where text != "-" {
+            if let text { inputs.append(try InputFile(path: text)) }
+        }
         output = try AtomicOutput(destination: path, replaces: options.replaces, inputs: inputs)
     }
 

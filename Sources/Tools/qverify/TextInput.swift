@@ -15,33 +15,51 @@ struct TextInput {
     /// Bytes of the tokens that are predicted.
     let predictedByteCount: Int
 
-    /// Reads a text and cuts it for all of the models, which must have the same tokens.
-    init(_ reading: ReadingOptions, for models: [MeasuredModel]) throws {
-        let path = reading.path ?? "-"
-        let text = try Self.read(path)
-        let options = EncodingOptions(findsSpecialTokens: reading.findsSpecialTokens)
-        var ids = models[0].tokenizer.encode(text, options)
-        try models[0].check(ids)
-        for model in models.dropFirst() {
-            let others = model.tokenizer.encode(text, options)
-            try model.check(others)
-            guard others != ids else { continue }
-            let place = zip(ids, others).enumerated().first { $1.0 != $1.1 }?.offset ?? min(ids.count, others.count)
-            throw EvaluationError(
-                "\(models[0].path) and \(model.path) cut the text into different tokens, first at token \(place + 1)",
-                hint: "only models with the same tokenizer can be compared token by token")
-        }
-        if let limit = reading.tokenLimit { ids = Array(ids.prefix(limit)) }
+    /// Of records: how many are read; nil of a text.
+    let recordCount: Int?
+
+    /// Reads a text, or records, and cuts it for all of the models, which must have the same tokens.
+    init(_ reading: ReadingOptions, for models: [MeasuredModel], _ console: Console) throws {
         context = try Self.context(reading.context, for: models)
         stride = reading.stride ?? context
         guard stride <= context else {
             throw UsageError("--stride \(stride) is longer than the context of \(context) tokens: some would be left out")
         }
-        self.path = path == "-" ? "standard input" : path
-        windows = try TextWindows(ids, context: context, stride: stride)
-        predictedByteCount = windows.windows.reduce(0) { count, window in
-            ids[window.firstPredicted..<window.range.upperBound].reduce(count) { $0 + models[0].tokenizer.bytes(of: $1).count }
+        if let path = reading.data {
+            let records = try RecordInput(path, reading, for: models, limit: context, console)
+            self.path = path
+            (windows, recordCount) = (records.windows, records.recordCount)
+        } else {
+            let path = reading.path ?? "-"
+            self.path = path == "-" ? "standard input" : path
+            windows = try TextWindows(Self.ids(path, reading, for: models), context: context, stride: stride)
+            recordCount = nil
         }
+        let tokenizer = models[0].tokenizer
+        let ids = windows.ids
+        predictedByteCount = windows.predicted.reduce(0) { $0 + tokenizer.bytes(of: ids[$1]).count }
+    }
+
+    private static func ids(_ path: String, _ reading: ReadingOptions, for models: [MeasuredModel]) throws -> [TokenID] {
+        let text = try Self.read(path)
+        let options = EncodingOptions(findsSpecialTokens: reading.findsSpecialTokens)
+        let ids = models[0].tokenizer.encode(text, options)
+        try models[0].check(ids)
+        for model in models.dropFirst() {
+            let others = model.tokenizer.encode(text, options)
+            try model.check(others)
+            try requireSame(ids, others, models[0], model)
+        }
+        return reading.tokenLimit.map { Array(ids.prefix($0)) } ?? ids
+    }
+
+    /// - Throws: where two models read other tokens.
+    static func requireSame(_ ids: [TokenID], _ others: [TokenID], _ first: MeasuredModel, _ second: MeasuredModel) throws {
+        guard others != ids else { return }
+        let place = zip(ids, others).enumerated().first { $1.0 != $1.1 }?.offset ?? min(ids.count, others.count)
+        throw EvaluationError(
+            "\(first.path) and \(second.path) cut the text into different tokens, first at token \(place + 1)",
+            hint: "only models with the same tokenizer can be compared token by token")
     }
 
     private static func context(_ asked: Int?, for models: [MeasuredModel]) throws -> Int {
@@ -81,9 +99,6 @@ struct TextInput {
             }
         }
     }
-
-    /// `256 tokens every 128`.
-    var windowText: String { stride == context ? "windows of \(context)" : "windows of \(context), every \(stride)" }
 }
 
 extension EvaluationError: Explained {}
