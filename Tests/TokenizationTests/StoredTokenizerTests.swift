@@ -110,7 +110,15 @@ import Testing
                 types: stored.types + [5, 5])
             padded.scores = stored.scores.isEmpty ? [] : stored.scores + [-10000, -10000]
             padded.merges = stored.merges
-            #expect(try Self.open(padded).idCount == count)
+            padded.roles = stored.roles
+            padded.roles["pad_token"] = count
+            let tokenizer = try Self.open(padded)
+            #expect(tokenizer.idCount == count && tokenizer.roleTexts["pad_token"] == nil)
+            padded.roles["bos_token"] = count + 1
+            padded.addsBeginning = true
+            #expect(
+                Self.refusal(padded)
+                    == "m.gguf: bos_token: is token \(count + 1) ('[PAD\(count + 1)]'), which is unused, but belongs around every text")
         }
     }
 

@@ -25,12 +25,14 @@ extension StoredTokenizerWriter {
         return .object(["type": .string("Sequence"), "decoders": .array(hasSpacePrefix ? steps + [strip] : steps)])
     }
 
-    private var addsBeginning: Bool { stored.addsBeginning ?? splitting?.addsBeginning ?? true }
+    var addsBeginning: Bool { stored.addsBeginning ?? splitting?.addsBeginning ?? true }
 
-    /// By the role's name; SentencePiece's ids where the file of such a model does not state one.
+    /// By the role's name; SentencePiece's ids where the file of such a model does not state one. Nil also where the id is one that
+    /// only fills the table up: written by its name, it would become another token.
     private func id(ofRole role: String) -> Int? {
         let usual = isSentencePiece ? ["unk_token": 0, "bos_token": 1, "eos_token": 2][role] : nil
-        return stored.roles[role] ?? usual.flatMap { stored.tokens.indices.contains($0) ? $0 : nil }
+        let id = stored.roles[role] ?? usual.flatMap { stored.tokens.indices.contains($0) ? $0 : nil }
+        return id.flatMap { isToken($0) ? $0 : nil }
     }
 
     func frame() -> JSONValue {

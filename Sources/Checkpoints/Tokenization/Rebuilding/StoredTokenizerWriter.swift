@@ -53,7 +53,19 @@ struct StoredTokenizerWriter {
         for (role, id) in named where !stored.tokens.indices.contains(id) {
             throw Malformed(at: role, "has the id \(id), but there are \(stored.tokens.count) tokens")
         }
+        let frame = [("bos_token", addsBeginning), ("eos_token", stored.addsEnd ?? false)].filter(\.1).map(\.0)
+        for role in frame {
+            guard let id = stored.roles[role], !isToken(id) else { continue }
+            throw Malformed(
+                at: role, "is token \(id) ('\(JSONError.excerpt(stored.tokens[id]))'), which is unused, but belongs around every text")
+        }
         if isSentencePiece { try checkScores() } else { try checkMerges() }
+    }
+
+    /// Whether an id has a token in what is written.
+    func isToken(_ id: Int) -> Bool {
+        guard !stored.tokens[id].isEmpty, types[id] == .unused else { return !stored.tokens[id].isEmpty }
+        return isSentencePiece && !Self.isPadding(stored.tokens[id], id, types[id])
     }
 
     private enum Key {
