@@ -28,7 +28,7 @@ package struct MemoryEstimate: Sendable, Hashable {
         let head = isExact ? 0 : model.vocabularySize * model.width * 17 / 16
         self.positions = positions
         // What has no kernels is decoded into memory of its own.
-        weights = checkpoint.tensors.filter(\.isEncoded).reduce(checkpoint.storedByteCount) { sum, tensor in
+        weights = checkpoint.tensors.filter { $0.isEncoded && $0.blockFormat == nil }.reduce(checkpoint.storedByteCount) { sum, tensor in
             sum - tensor.storedByteCount(in: checkpoint.source)
                 + tensor.elementCount * (tensor.scalarType.isNarrowable ? tensor.scalarType.bitCount / 8 : 4)
         }

@@ -70,7 +70,11 @@ struct WeightReading {
                 dense: try memory.bytes(ofTensor: stored), of: entry.tensor.scalarType, outputCount: sizes.outputs,
                 inputCount: sizes.inputs, orientation: entry.expected.orientation, owner: memory)
         case .quantized(let quantized): return try packedMatrix(quantized)
-        case .encoded: return try decodedMatrix(entry.tensor)
+        case .encoded(let encoded):
+            guard let format = entry.tensor.blockFormat else { return try decodedMatrix(entry.tensor) }
+            return WeightMatrix(
+                blocks: try memory.bytes(ofTensor: encoded.parts[0]), of: format, outputCount: sizes.outputs, inputCount: sizes.inputs,
+                owner: memory)
         }
     }
 
@@ -108,5 +112,12 @@ struct WeightReading {
         return WeightMatrix(
             codes: try memory.bytes(ofTensor: tensor.codes), constants: constants, quantMap: reader.quantMap, state: tensor.state,
             owner: memory)
+    }
+}
+
+extension LogicalTensor {
+    /// Of rows of blocks, which are multiplied by where they lie; nil of everything else.
+    var blockFormat: BlockFormat? {
+        if case .encoded(let encoded) = storage { (encoded.encoding as? BlockEncoding)?.format } else { nil }
     }
 }
