@@ -52,6 +52,28 @@ import Testing
         #expect(isSame ? different == 0 : different > 0, "\(different)")
     }
 
+    /// As in SmolLM2 and StarCoder: the tokens that control the model have the first ids, and others may lie between.
+    @Test func addedTokensMayStandAnywhere() throws {
+        let (stored, rows) = try Self.fixture("smollm")
+        let count = stored.tokens.count
+        let added = stored.types.indices.filter { stored.types[$0] != 1 }
+        #expect(added == Array(count - added.count..<count) && added.count > 2)
+        // The last one stays in the middle, the others go to the front.
+        var order = added.dropLast() + stored.types.indices.filter { stored.types[$0] == 1 }
+        order.insert(added[added.count - 1], at: 100)
+        var moved = StoredTokenizer(
+            model: "gpt2", splitting: "smollm", tokens: order.map { stored.tokens[$0] }, types: order.map { stored.types[$0] })
+        moved.merges = stored.merges
+        moved.roles = stored.roles.mapValues { id in order.firstIndex(of: id) ?? -1 }
+        let tokenizer = try Self.open(moved)
+        #expect(tokenizer.warnings.isEmpty && tokenizer.idCount == count)
+        for row in rows {
+            let ids = (row["ids"]?.array ?? []).map { TokenID(order.firstIndex(of: $0.integer ?? -1) ?? -1) }
+            let text = try #require(row["text"]?.string)
+            #expect(tokenizer.encode(text, EncodingOptions(addsSpecialTokens: false)) == ids, "\(text.debugDescription)")
+        }
+    }
+
     @Test func writesWhatOtherProgramsRead() throws {
         var stored = try Self.fixture("llama-bpe").stored
         stored.otherEnds = [351, 349]

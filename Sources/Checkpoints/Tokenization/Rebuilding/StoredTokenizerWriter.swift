@@ -127,27 +127,23 @@ struct StoredTokenizerWriter {
         }
     }
 
+    /// Whether added tokens stand behind all others, without gaps: then they get their ids by being listed, as the tokenizers library
+    /// counts them, and need not be in the vocabulary too. Some models have them first.
+    private var addedTokensFollow: Bool {
+        let tokens = types.indices.filter(isToken)
+        let ownCount = tokens.prefix(while: isOwn).count
+        return tokens == Array(0..<tokens.count) && !tokens[ownCount...].contains(where: isOwn)
+    }
+
     /// Of the vocabulary itself, and not added to it.
     private func isOwn(_ id: Int) -> Bool { types[id] == .normal || types[id] == .byte }
-
-    private func isAdded(_ id: Int) -> Bool { types[id] == .control || types[id] == .unknown || types[id] == .user }
-
-    /// The last id that does not follow by counting on: readers give added tokens that the vocabulary lacks the next free ids.
-    private var lastFixedID: Int {
-        let lastAdded = types.indices.last(where: isAdded) ?? 0
-        return types.indices.last { isOwn($0) || $0 < lastAdded && !isAdded($0) } ?? -1
-    }
 
     // MARK: - tokenizer.json
 
     func tokenizer() throws(Malformed) -> [UInt8] {
         var vocabulary = JSONObject()
-        let boundary = lastFixedID
-        for (id, token) in stored.tokens.enumerated() {
-            // SentencePiece's vocabulary has all of its tokens, the other one those that merging can make and what stands before them.
-            guard isSentencePiece ? !Self.isPadding(token, id, types[id]) : id <= boundary && !token.isEmpty else { continue }
-            vocabulary[token] = .integer(id)
-        }
+        let hasAll = isSentencePiece || !addedTokensFollow
+        for (id, token) in stored.tokens.enumerated() where hasAll ? isToken(id) : isOwn(id) { vocabulary[token] = .integer(id) }
         let model: JSONValue = .object([
             "type": .string("BPE"), "dropout": .null, "unk_token": isSentencePiece ? .string(unknown) : .null,
             "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": .bool(isSentencePiece),
