@@ -35,7 +35,7 @@ static void addAnyPieceScalar(const qk_matrix *m, const blockPiece *p, xPiece x,
     QK_FOR_KINDS(addPieceScalar, m, p, x, sums)
 }
 
-/// Sums of the elements of x that are multiplied with a block of Q4_0 or a group of Q4_K.
+/// Sums of the elements of x that are multiplied with a block of Q4_0.
 static void sumBlocks(const int16_t *x, size_t count, int32_t *sums) {
     for (size_t i = 0; i < count / 32; i++) {
         sums[i] = 0;
@@ -44,6 +44,7 @@ static void sumBlocks(const int16_t *x, size_t count, int32_t *sums) {
     }
 }
 
+/// Sums of those that are multiplied with a group of Q4_K.
 static void sumGroups(const int16_t *x, size_t count, int32_t *sums) {
     for (size_t i = 0; i < count / 32; i++) {
         sums[i] = 0;

@@ -95,55 +95,54 @@ QK_INLINE void packedScales(const uint8_t *block, uint64_t *scales, uint64_t *mi
     *minimums = (uint64_t)upperMinimums << 32 | (b & 0x3f3f3f3f);
 }
 
-/// Integers of a chunk in the order of tiles, and what belongs to them. `count` is CHUNK, or for blocks of 32 any number of groups
-/// below.
-QK_INLINE void takeChunk(
-    blockKind kind, const uint8_t *restrict blocks, size_t count, int16_t *restrict values, chunkTail *tail
-) {
-    if (kind == IS_Q4_0 || kind == IS_Q8_0) {
-        const size_t bytes = kind == IS_Q4_0 ? BYTES_Q4_0 : BYTES_Q8_0;
-        for (size_t i = 0; i < count / 32; i++) tail->scales[i] = halfAt(blocks + i * bytes);
-        for (size_t g = 0; g < count / GROUP; g++) {
-            const uint8_t *restrict pair = blocks + 2 * g * bytes;
-            int16_t *restrict group = values + GROUP * g;
-            for (size_t b = 0; b < 2; b++) {
-                const uint8_t *restrict codes = pair + b * bytes + 2;
-                if (kind == IS_Q8_0)
-                    for (size_t i = 0; i < 32; i++) group[32 * b + i] = (int8_t)codes[i];
-                else
-                    for (size_t i = 0; i < 8; i++) {
-                        const uint16_t four = shortAt(codes + 2 * i);
-                        for (size_t part = 0; part < 4; part++)
-                            group[32 * b + 8 * part + i] = (int16_t)((four >> (part % 2 * 4 + part / 2 * 8) & 15) - 8);
-                    }
-            }
+typedef uint16_t eightShorts __attribute__((vector_size(16)));
+
+QK_INLINE void takeQ4_0(const uint8_t *restrict blocks, size_t count, int16_t *restrict values, chunkTail *tail) {
+    for (size_t b = 0; b < count / 32; b++) {
+        const uint8_t *restrict block = blocks + b * BYTES_Q4_0;
+        tail->scales[b] = halfAt(block);
+        eightShorts fours;
+        memcpy(&fours, block + 2, sizeof fours);
+        for (int part = 0; part < 4; part++) {
+            const eightShorts run = (fours >> (part % 2 * 4 + part / 2 * 8) & 15) - 8;
+            memcpy(values + 32 * b + 8 * part, &run, sizeof run);
         }
-        return;
     }
-    if (kind == IS_Q4_K) {
-        uint64_t scales, minimums;
-        packedScales(blocks, &scales, &minimums);
-        tail->scales[0] = halfAt(blocks);
-        tail->scales[1] = halfAt(blocks + 2);
-        for (size_t g = 0; g < 8; g++) tail->minimums[g] = minimums >> 8 * g & 63;
-        for (size_t k = 0; k < 4; k++) {
-            const int32_t lower = scales >> 16 * k & 63, upper = scales >> (16 * k + 8) & 63;
-            const uint8_t *restrict codes = blocks + 16 + 32 * k;
-            for (size_t i = 0; i < 16; i++) {
-                const int32_t four = shortAt(codes + 2 * i);
-                values[64 * k + i] = (int16_t)((four & 15) * lower);
-                values[64 * k + 16 + i] = (int16_t)((four >> 4 & 15) * upper);
-                values[64 * k + 32 + i] = (int16_t)((four >> 8 & 15) * lower);
-                values[64 * k + 48 + i] = (int16_t)((four >> 12) * upper);
-            }
+}
+
+QK_INLINE void takeQ8_0(const uint8_t *restrict blocks, size_t count, int16_t *restrict values, chunkTail *tail) {
+    for (size_t b = 0; b < count / 32; b++) {
+        const uint8_t *restrict block = blocks + b * BYTES_Q8_0;
+        tail->scales[b] = halfAt(block);
+        for (size_t i = 0; i < 32; i++) values[32 * b + i] = (int8_t)block[2 + i];
+    }
+}
+
+QK_INLINE void takeQ4_K(const uint8_t *restrict block, int16_t *restrict values, chunkTail *tail) {
+    uint64_t scales, minimums;
+    packedScales(block, &scales, &minimums);
+    tail->scales[0] = halfAt(block);
+    tail->scales[1] = halfAt(block + 2);
+    for (size_t g = 0; g < 8; g++) tail->minimums[g] = minimums >> 8 * g & 63;
+    for (size_t k = 0; k < 4; k++) {
+        const int32_t lower = scales >> 16 * k & 63, upper = scales >> (16 * k + 8) & 63;
+        const uint8_t *restrict codes = block + 16 + 32 * k;
+        for (size_t i = 0; i < 16; i++) {
+            const int32_t four = shortAt(codes + 2 * i);
+            values[64 * k + i] = (int16_t)((four & 15) * lower);
+            values[64 * k + 16 + i] = (int16_t)((four >> 4 & 15) * upper);
+            values[64 * k + 32 + i] = (int16_t)((four >> 8 & 15) * lower);
+            values[64 * k + 48 + i] = (int16_t)((four >> 12) * upper);
         }
-        return;
     }
-    tail->scales[0] = halfAt(blocks + 208);
-    const int8_t *restrict scales = (const int8_t *)blocks + 192;
+}
+
+QK_INLINE void takeQ6_K(const uint8_t *restrict block, int16_t *restrict values, chunkTail *tail) {
+    tail->scales[0] = halfAt(block + 208);
+    const int8_t *restrict scales = (const int8_t *)block + 192;
     for (size_t k = 0; k < 4; k++) {
         // Planes 2 k and 2 k + 1 of 32 elements.
-        const uint8_t *restrict lower = blocks + 64 * (k / 2), *restrict upper = blocks + 128 + 32 * (k / 2);
+        const uint8_t *restrict lower = block + 64 * (k / 2), *restrict upper = block + 128 + 32 * (k / 2);
         for (size_t i = 0; i < 16; i++) {
             const int32_t high = shortAt(upper + 2 * i) >> (k % 2 * 4);
             for (size_t p = 0; p < 2; p++) {
@@ -153,6 +152,17 @@ QK_INLINE void takeChunk(
                 values[64 * k + 32 + 16 * p + i] = (int16_t)(((low >> 8 & 15) + ((two >> 8 & 3) << 4) - 32) * s);
             }
         }
+    }
+}
+
+/// Integers of a chunk in the order of tiles, and what belongs to them. `count` is CHUNK, or for blocks of 32 any number of groups
+/// below.
+QK_INLINE void takeChunk(blockKind kind, const uint8_t *blocks, size_t count, int16_t *values, chunkTail *tail) {
+    switch (kind) {
+    case IS_Q4_0: takeQ4_0(blocks, count, values, tail); return;
+    case IS_Q8_0: takeQ8_0(blocks, count, values, tail); return;
+    case IS_Q4_K: takeQ4_K(blocks, values, tail); return;
+    case IS_Q6_K: takeQ6_K(blocks, values, tail); return;
     }
 }
 
