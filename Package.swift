@@ -271,8 +271,9 @@ let package = Package(
         tests(
             "OperationsTests",
             [
-                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "Checkpoints", "Adapters", "Streaming",
-                "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra", "Parallelism",
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "Architectures", "Tokenization",
+                "Checkpoints", "Adapters", "Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra",
+                "Parallelism",
             ]),
         tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "ContainerKit"]),
         tests("ByteIOTests", ["ByteIO", "CKernels", "ContainerKit"]),

@@ -25,6 +25,16 @@ package struct GGUFMetadata: Sendable {
         self.path = path
     }
 
+    /// Of keys that are to be written.
+    ///
+    /// - Parameters:
+    ///   - entries: no key twice.
+    ///   - path: of the file to be, for messages.
+    package init(_ entries: [Entry], path: String) {
+        self.init(
+            entries: entries, positions: Dictionary(uniqueKeysWithValues: entries.enumerated().map { (ByteKey($1.key), $0) }), path: path)
+    }
+
     package subscript(key: String) -> GGUFValue? { positions[ByteKey(key)].map { entries[$0].value } }
 
     /// The value of a key; nil where the file does not have it.

@@ -12,11 +12,11 @@ enum Llama {
             members: members.union(["sliding_window", "layer_types"]),
             describe: mistral),
         Architecture(
-            modelType: "qwen2", classPrefixes: ["Qwen2"], spelling: spelling, gguf: .qwen("qwen2"), members: members.union(qwenWindows),
+            modelType: "qwen2", classPrefixes: ["Qwen2"], spelling: spelling, gguf: .qwen2, members: members.union(qwenWindows),
             describe: qwen2),
         Architecture(
             modelType: "qwen3", classPrefixes: ["Qwen3"],
-            spelling: spelling.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"]), gguf: .qwen("qwen3"),
+            spelling: spelling.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"]), gguf: .qwen3,
             members: members.union(qwenWindows).union(["attention_bias"]), describe: qwen3),
     ]
 

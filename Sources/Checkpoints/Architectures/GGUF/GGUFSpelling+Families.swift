@@ -1,13 +1,13 @@
 import JSONText
 
 extension GGUFSpelling {
-    /// Sizes, and the numbers of attention, in the order in which converters write them.
-    private static let sizes: [Number] = [
-        .count("block_count", "num_hidden_layers") { $0.layers.count },
-        .count("context_length", "max_position_embeddings") { $0.contextLength },
-        .count("embedding_length", "hidden_size") { $0.width },
-        .count("feed_forward_length", "intermediate_size") { $0.layers.first?.feedForward.innerWidth },
-    ]
+    // Sizes, and the numbers of attention, in the order in which converters write them.
+    private static let blockCount = Number.count("block_count", "num_hidden_layers") { $0.layers.count }
+    private static let contextLength = Number.count("context_length", "max_position_embeddings") { $0.contextLength }
+    private static let width = Number.count("embedding_length", "hidden_size") { $0.width }
+    private static let innerWidth = Number.count("feed_forward_length", "intermediate_size") { $0.layers.first?.feedForward.innerWidth }
+    private static let sizes = [blockCount, contextLength, width, innerWidth]
+    private static let gemmaSizes = [contextLength, width, blockCount, innerWidth]
     private static let heads: [Number] = [
         .count("attention.head_count", "num_attention_heads") { $0.layers.first?.attention.headCount },
         .count("attention.head_count_kv", "num_key_value_heads", or: .sameAs("attention.head_count")) {
@@ -15,26 +15,46 @@ extension GGUFSpelling {
         },
     ]
     private static let theta = Number.real("rope.freq_base", "rope_theta", or: .value(10_000)) { $0.layers.first?.attention.rotary?.theta }
+    private static let unusualTheta = Number.real("rope.freq_base", "rope_theta", or: .value(10_000), written: .whereUnusual) {
+        $0.layers.first?.attention.rotary?.theta
+    }
     private static let epsilon = Number.real("attention.layer_norm_rms_epsilon", "rms_norm_eps") { Double($0.finalNorm.epsilon) }
-    private static let headWidth = Number.count("attention.key_length", "head_dim", or: .leftOut) { $0.layers.first?.attention.headWidth }
+    /// Of keys and of values.
+    private static func headWidths(_ writing: Number.Writing = .always) -> [Number] {
+        [
+            .count("attention.key_length", "head_dim", or: .evenShare, written: writing) { $0.layers.first?.attention.headWidth },
+            .count("attention.value_length", nil, or: .sameAs("attention.key_length"), written: writing) {
+                $0.layers.first?.attention.headWidth
+            },
+        ]
+    }
 
-    private static let llamaNumbers = sizes + heads + [theta, epsilon, headWidth]
+    private static let llamaNumbers = sizes + heads + [theta, epsilon] + headWidths()
 
     /// Llama and Mistral, which a file does not tell apart: they compute the same where nothing slides.
     static let llama = GGUFSpelling(
-        "llama", pairsRows: true, constants: JSONObject(["hidden_act": .string("silu")]), numbers: llamaNumbers)
+        "llama", pairsRows: true, takesFrequencyFactors: true,
+        biases: [.query, .key, .value, .attentionOutput, .gate, .up, .down], constants: JSONObject(["hidden_act": .string("silu")]),
+        numbers: llamaNumbers,
+        [
+            .count("vocab_size", nil, or: .leftOut) { $0.vocabularySize },
+            .count("rope.dimension_count", nil, or: .sameAs("attention.key_length")) { $0.layers.first?.attention.headWidth },
+        ])
 
-    static func qwen(_ name: String) -> GGUFSpelling {
-        GGUFSpelling(
-            name, constants: JSONObject(["hidden_act": .string("silu"), "use_sliding_window": .bool(false)]), numbers: llamaNumbers)
-    }
+    static let qwen2 = GGUFSpelling(
+        "qwen2", constants: qwenConstants, numbers: sizes + heads + [theta, epsilon] + headWidths(.whereStated("head_dim")))
+    static let qwen3 = GGUFSpelling("qwen3", constants: qwenConstants, numbers: llamaNumbers)
 
-    static let gemma = GGUFSpelling("gemma", constants: gemmaConstants, numbers: llamaNumbers)
+    private static let qwenConstants = JSONObject(["hidden_act": .string("silu"), "use_sliding_window": .bool(false)])
+
+    static let gemma = GGUFSpelling(
+        "gemma", isAlwaysTied: true, constants: gemmaConstants,
+        numbers: gemmaSizes + heads + [epsilon] + headWidths() + [unusualTheta])
 
     static let gemma2 = GGUFSpelling(
-        "gemma2", constants: gemmaConstants,
-        numbers: sizes + heads + [
-            epsilon, headWidth,
+        "gemma2", isAlwaysTied: true, constants: gemmaConstants,
+        numbers: gemmaSizes + heads + [epsilon] + headWidths() + [unusualTheta],
+        [
             .real("attn_logit_softcapping", "attn_logit_softcapping", or: .value(50)) {
                 $0.layers.first?.attention.scoreCap.map(Double.init)
             },
@@ -54,14 +74,17 @@ extension GGUFSpelling {
             .real("rope.freq_base_swa", "rope_local_base_freq", or: .value(10_000)) {
                 $0.layers.first { $0.attention.window != nil }?.attention.rotary?.theta
             },
-            epsilon, headWidth,
+            epsilon,
+        ] + headWidths(),
+        [
             .real("final_logit_softcapping", "final_logit_softcapping", or: .leftOut) { $0.head.cap.map(Double.init) },
             slidingWindow,
         ],
         complete: { setScoreDivisor(&$0, $1, layerCountOfShare: 62) })
 
     static let gpt2 = GGUFSpelling(
-        "gpt2", constants: JSONObject(["activation_function": .string("gelu_new")]),
+        "gpt2", biases: [.fusedQueryKeyValue, .attentionOutput, .up, .down],
+        constants: JSONObject(["activation_function": .string("gelu_new")]),
         numbers: [
             .count("block_count", "n_layer") { $0.layers.count },
             .count("context_length", "n_positions") { $0.contextLength },

@@ -5,66 +5,38 @@ package import JSONText
 /// Three things differ, and all follow from the description or are said here: norms whose factor is w + 1 are stored with the 1
 /// added, linear weights lie as [out, in] also where Hugging Face has `Conv1D`, and rows of queries and keys may lie in pairs.
 package struct GGUFSpelling: Sendable {
-    /// A number that stands under a key of the family and under a member of config.json.
-    package struct Number: Sendable {
-        package enum Kind: Sendable, Hashable {
-            /// u32.
-            case count
-            /// f32.
-            case real
-        }
-
-        /// Behind the name of the architecture and a dot: `attention.head_count`.
-        package let key: String
-        package let member: String
-        package let kind: Kind
-        /// What is taken where the file leaves the key out.
-        package let fallback: Fallback
-        /// What the key is for a model.
-        package let value: @Sendable (ModelDescription) -> Double?
-
-        package enum Fallback: Sendable, Hashable {
-            /// The key has to be there.
-            case required
-            case value(Double)
-            /// As another key of the table.
-            case sameAs(String)
-            /// The member is left out, too.
-            case leftOut
-        }
-
-        static func count(
-            _ key: String, _ member: String, or fallback: Fallback = .required, _ value: @escaping @Sendable (ModelDescription) -> Int?
-        ) -> Number {
-            Number(key: key, member: member, kind: .count, fallback: fallback) { value($0).map(Double.init) }
-        }
-
-        static func real(
-            _ key: String, _ member: String, or fallback: Fallback = .required, _ value: @escaping @Sendable (ModelDescription) -> Double?
-        ) -> Number {
-            Number(key: key, member: member, kind: .real, fallback: fallback, value: value)
-        }
-    }
-
     /// `general.architecture`.
     package let name: String
-    /// In the order in which they are written.
+    /// All of them, in the order in which they are written.
     package let numbers: [Number]
+    /// How many of the numbers stand before `general.file_type`.
+    package let leadingNumberCount: Int
     /// Of each head's queries and keys, row 2j is Hugging Face's row j, and row 2j + 1 its row j + D / 2.
     package let pairsRows: Bool
+    /// Whether a file can have the factors of `frequencyFactors`.
+    package let takesFrequencyFactors: Bool
+    /// Whether the head is always the embedding.
+    package let isAlwaysTied: Bool
+    /// Modules of matrices that can have a bias; those of norms have one or have none.
+    package let biases: Set<TensorRole>
     /// Members of config.json that every model of the family has, as the file does not say them.
     package let constants: JSONObject
     /// Adds to config.json what no single key says.
     package let complete: @Sendable (inout JSONObject, GGUFNumbers) -> Void
 
     init(
-        _ name: String, pairsRows: Bool = false, constants: JSONObject, numbers: [Number],
+        _ name: String, pairsRows: Bool = false, takesFrequencyFactors: Bool = false, isAlwaysTied: Bool = false,
+        biases: Set<TensorRole> = [.query, .key, .value], constants: JSONObject, numbers: [Number], _ afterFileType: [Number] = [],
         complete: @escaping @Sendable (inout JSONObject, GGUFNumbers) -> Void = { _, _ in }
     ) {
         self.name = name
         self.pairsRows = pairsRows
+        self.takesFrequencyFactors = takesFrequencyFactors
+        self.isAlwaysTied = isAlwaysTied
+        self.biases = biases
         self.constants = constants
-        self.numbers = numbers
+        self.numbers = numbers + afterFileType
+        leadingNumberCount = numbers.count
         self.complete = complete
     }
 
@@ -99,15 +71,4 @@ package struct GGUFSpelling: Sendable {
         guard parts.count == 1, let role = roles[String(parts[0])], role.isInLayer == (layer != nil) else { return nil }
         return (ModuleKey(role, layer: layer), part)
     }
-}
-
-/// The numbers of a file under the keys of its family.
-package struct GGUFNumbers: Sendable {
-    private let values: [String: Double]
-
-    package init(_ values: [String: Double]) { self.values = values }
-
-    package subscript(_ key: String) -> Double? { values[key] }
-
-    package func count(_ key: String) -> Int? { values[key].flatMap { Int(exactly: $0) } }
 }

@@ -14,29 +14,28 @@ struct GGUFConfiguration {
     /// Keys of a family that change nothing here.
     private static let labels: Set<String> = ["tensor_data_layout", "rope.scaling.finetuned", "vocab_size"]
 
-    init(_ file: GGUFSource) throws(GGUFNotFollowed) {
-        do throws(FileError) { self = try Self(file, file.metadata) } catch { throw GGUFNotFollowed(message: error.description) }
-    }
-
-    private init(_ file: GGUFSource, _ metadata: GGUFMetadata) throws(FileError) {
-        guard let name = try metadata.string("general.architecture") else { throw Self.refusal(file, "names no 'general.architecture'") }
-        guard let architecture = Architecture.namedInGGUF(name), let spelling = architecture.gguf else {
-            throw Self.refusal(file, "is of architecture '\(JSONError.excerpt(name))', which is not known")
+    init(_ contents: GGUFContents) throws(FileError) {
+        let metadata = contents.metadata
+        guard let name = try metadata.string("general.architecture") else {
+            throw Self.refusal(metadata, "names no 'general.architecture'")
         }
-        let shapes = Dictionary(file.tensors.indices.map { (file.tensors[$0].name, file.shape(ofTensor: $0)) }) { first, _ in first }
+        guard let architecture = Architecture.namedInGGUF(name), let spelling = architecture.gguf else {
+            throw Self.refusal(metadata, "is of architecture '\(JSONError.excerpt(name))', which is not known")
+        }
+        let shapes = Dictionary(contents.tensors.map { ($0.name, $0.shape) }) { first, _ in first }
         func has(_ role: TensorRole, _ part: ExpectedTensor.Part) -> Bool {
             shapes[GGUFSpelling.name(ModuleKey(role, layer: role.isInLayer ? 0 : nil), part)] != nil
         }
         guard let table = shapes["token_embd.weight"], table.dimensions.count == 2 else {
-            throw Self.refusal(file, "has no matrix 'token_embd.weight'")
+            throw Self.refusal(metadata, "has no matrix 'token_embd.weight'")
         }
         let numbers = try Self.numbers(metadata, spelling)
         var config = JSONObject([
             "architectures": .array([.string(architecture.causalClass)]), "model_type": .string(architecture.modelType),
         ])
         for number in spelling.numbers {
-            guard let value = numbers[number.key] else { continue }
-            config[number.member] = number.kind == .count ? .integer(Int(value)) : .double(Self.shortest(value))
+            guard let member = number.member, let value = numbers[number.key] else { continue }
+            config[member] = number.kind == .count ? .integer(Int(value)) : .double(Self.shortest(value))
         }
         for constant in spelling.constants.members { config[constant.key] = constant.value }
         config["vocab_size"] = .integer(table.dimensions[0])
@@ -47,19 +46,19 @@ struct GGUFConfiguration {
             if let id = try metadata.integer("tokenizer.ggml.\(key)_token_id") { config[member] = .integer(id) }
         }
         spelling.complete(&config, numbers)
-        if let scaling = try GGUFRotary(file, metadata, name).scaling { config["rope_scaling"] = .object(scaling) }
-        let types = file.tensors.indices.filter { file.tensors[$0].shape.dimensions.count == 2 }.map { file.tensors[$0].scalarType }
+        if let scaling = try GGUFRotary(contents, architecture: name).scaling { config["rope_scaling"] = .object(scaling) }
+        let types = contents.tensors.compactMap(\.matrixType)
         is16Bit = types.contains(.bf16) && types.allSatisfy { $0 == .bf16 || $0 == .f32 }
         let type = types.first { $0 != .f32 } ?? .f32
         config["torch_dtype"] = .string(type.torchName ?? "float32")
         do throws(ModelError) { description = try ModelDescription(config: .object(config)) } catch {
-            throw Self.refusal(file, error.message)
+            throw Self.refusal(metadata, error.message)
         }
         self.config = config
-        try Self.check(description, spelling, metadata, numbers, file)
+        try Self.check(description, spelling, metadata, numbers)
     }
 
-    private static func refusal(_ file: GGUFSource, _ message: String) -> FileError { FileError(file.path, message) }
+    private static func refusal(_ metadata: GGUFMetadata, _ message: String) -> FileError { FileError(metadata.path, message) }
 
     /// The numbers under the keys of the family's table.
     private static func numbers(_ metadata: GGUFMetadata, _ spelling: GGUFSpelling) throws(FileError) -> GGUFNumbers {
@@ -75,19 +74,15 @@ struct GGUFConfiguration {
                 values[number.key] = stored
                 continue
             }
-            switch number.fallback {
-            case .value(let value): values[number.key] = value
-            case .sameAs(let other): values[number.key] = values[other]
-            case .leftOut: continue
-            case .required: throw FileError(metadata.path, at: "key '\(key)'", "is missing")
-            }
+            guard number.fallback != .required else { throw FileError(metadata.path, at: "key '\(key)'", "is missing") }
+            values[number.key] = GGUFNumbers(values).fallback(of: number)
         }
         return GGUFNumbers(values)
     }
 
     /// Every key of the family says what the description says, and none is left over.
     private static func check(
-        _ description: ModelDescription, _ spelling: GGUFSpelling, _ metadata: GGUFMetadata, _ numbers: GGUFNumbers, _ file: GGUFSource
+        _ description: ModelDescription, _ spelling: GGUFSpelling, _ metadata: GGUFMetadata, _ numbers: GGUFNumbers
     ) throws(FileError) {
         let known = Dictionary(uniqueKeysWithValues: spelling.numbers.map { ($0.key, $0) })
         for entry in metadata.entries {
@@ -97,7 +92,9 @@ struct GGUFConfiguration {
                 try metadata.integer(entry.key) == description.layers.first?.attention.headWidth
             }
             let isFollowed: Bool
-            if let number = known[key] {
+            if labels.contains(key) {
+                isFollowed = true
+            } else if let number = known[key] {
                 guard let value = number.value(description), let stored = numbers[key] else { continue }
                 isFollowed = Float(value) == Float(stored)
             } else if key == "attention.value_length" || key == "rope.dimension_count" {
@@ -105,7 +102,7 @@ struct GGUFConfiguration {
             } else if key.hasPrefix("expert_") {
                 isFollowed = try metadata.integer(entry.key) == 0
             } else {
-                isFollowed = labels.contains(key) || GGUFRotary.keys.contains(key)
+                isFollowed = GGUFRotary.keys.contains(key)
             }
             guard isFollowed else {
                 throw FileError(metadata.path, at: "key '\(JSONError.excerpt(entry.key))'", "is not followed as it stands")
@@ -115,9 +112,4 @@ struct GGUFConfiguration {
 
     /// A float32 as the shortest decimal that means it: 1e-5, and not 9.999999747378752e-06.
     private static func shortest(_ value: Double) -> Double { Double("\(Float(value))") ?? value }
-}
-
-extension GGUFSource {
-    /// Of the elements of a tensor.
-    fileprivate func shape(ofTensor index: Int) -> Shape { blockType(ofTensor: index)?.shape ?? tensors[index].shape }
 }

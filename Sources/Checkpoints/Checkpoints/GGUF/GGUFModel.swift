@@ -36,7 +36,10 @@ struct GGUFModel: TensorSource {
 
     /// - Throws: `GGUFNotFollowed` with what is in the way.
     init(_ file: GGUFSource) throws(GGUFNotFollowed) {
-        let configuration = try GGUFConfiguration(file)
+        let configuration: GGUFConfiguration
+        do throws(FileError) { configuration = try GGUFConfiguration(GGUFContents(file)) } catch {
+            throw GGUFNotFollowed(message: error.description)
+        }
         let description = configuration.description
         let spelling = description.spelling
         var expected = Set(description.expectedTensors.map { ModulePart(key: $0.key, part: $0.part) })

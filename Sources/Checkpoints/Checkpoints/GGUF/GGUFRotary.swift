@@ -17,13 +17,14 @@ struct GGUFRotary {
 
     let scaling: JSONObject?
 
-    init(_ file: GGUFSource, _ metadata: GGUFMetadata, _ architecture: String) throws(FileError) {
+    init(_ contents: GGUFContents, architecture: String) throws(FileError) {
+        let metadata = contents.metadata
         let type = try metadata.string("\(architecture).rope.scaling.type") ?? "none"
         let older = try metadata.float("\(architecture).rope.scale_linear")
         let factor = try metadata.float("\(architecture).rope.scaling.factor") ?? older
-        let factors = try Self.factors(file)
+        let factors = contents.frequencyFactors
         guard factors == nil || type == "none" else {
-            throw FileError(file.path, "has factors of frequencies and a scaling of type '\(JSONError.excerpt(type))'")
+            throw FileError(metadata.path, "has factors of frequencies and a scaling of type '\(JSONError.excerpt(type))'")
         }
         if let factors {
             scaling = try Self.llama3(factors, metadata, architecture)
@@ -37,15 +38,6 @@ struct GGUFRotary {
             }
             scaling = object
         }
-    }
-
-    private static func factors(_ file: GGUFSource) throws(FileError) -> [Float]? {
-        guard let index = file.tensors.firstIndex(where: { $0.name == GGUFSpelling.frequencyFactors }) else { return nil }
-        let info = file.tensors[index]
-        guard info.scalarType == .f32, info.shape.dimensions.count == 1, info.elementCount <= 1 << 16 else {
-            throw FileError(file.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue) \(info.shape), but F32 [n] is expected")
-        }
-        return try file.floats(ofTensor: index, 0..<info.elementCount)
     }
 
     /// The settings whose factors these are, to within what single precision loses.

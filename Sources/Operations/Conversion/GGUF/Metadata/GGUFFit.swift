@@ -1,0 +1,135 @@
+import Architectures
+import ByteIO
+import Checkpoints
+import GGUFFormat
+import JSONText
+import TensorCore
+
+/// Whether a GGUF file can say what a model computes: it has the numbers of its family and no more, and the rest is the family's habit.
+struct GGUFFit {
+    private let description: ModelDescription
+    private let spelling: GGUFSpelling
+    private let path: String
+
+    init(_ description: ModelDescription, _ spelling: GGUFSpelling, path: String) {
+        self.description = description
+        self.spelling = spelling
+        self.path = path
+    }
+
+    /// Tensors for which a file of this family has no place.
+    func check() throws(FileError) {
+        if spelling.isAlwaysTied, !description.head.isTied {
+            throw refusal("has a head of its own, but in a GGUF file of '\(spelling.name)' the head is always the embedding")
+        }
+        for tensor in description.expectedTensors where tensor.part == .bias && !tensor.key.role.isNorm {
+            guard spelling.biases.contains(tensor.key.role) else {
+                throw refusal(
+                    "has the tensor '\(tensor.name)', but a GGUF file of '\(spelling.name)' has no bias of '\(GGUFSpelling.modules[tensor.key.role] ?? "")'"
+                )
+            }
+        }
+        let rotary = description.layers.lazy.compactMap(\.attention.rotary).first { if case .llama3 = $0.scaling { true } else { false } }
+        if rotary != nil, !spelling.takesFrequencyFactors {
+            throw refusal(
+                at: "'rope_scaling'",
+                "of type 'llama3' becomes a tensor of factors, for which a GGUF file of '\(spelling.name)' has no place")
+        }
+    }
+
+    /// Reads the keys as those of a file, and compares the model that comes out.
+    func checkReading(of entries: [GGUFMetadata.Entry], _ frequencyFactors: [Float]?) throws(FileError) {
+        let tensors = description.expectedTensors.compactMap { tensor in
+            Shape(tensor.dimensions).map { GGUFContents.Tensor(name: GGUFSpelling.name(tensor.key, tensor.part), shape: $0) }
+        }
+        let contents = GGUFContents(
+            metadata: GGUFMetadata(entries, path: path), tensors: tensors, frequencyFactors: frequencyFactors)
+        let read = try ModelDescription(ofGGUF: contents)
+        for property in Self.properties {
+            let (own, other) = (property.value(description), property.value(read))
+            guard own != other else { continue }
+            throw refusal(at: property.what, "is \(own), but read from a GGUF file of '\(spelling.name)' it would be \(other)")
+        }
+        for (index, (own, other)) in zip(description.layers, read.layers).enumerated() {
+            for property in Self.layerProperties {
+                let (own, other) = (property.value(own), property.value(other))
+                guard own != other else { continue }
+                throw refusal(
+                    at: property.what,
+                    "is \(own) in layer \(index), but read from a GGUF file of '\(spelling.name)' it would be \(other)")
+            }
+            try checkRotation(own.attention, other.attention, layer: index)
+        }
+    }
+
+    private func refusal(at place: String? = nil, _ message: String) -> FileError {
+        FileError(path, at: place, message, hint: "a .qnf or a Hugging Face folder keeps it")
+    }
+
+    private struct Property<Subject: Sendable>: Sendable {
+        /// Members of config.json that say it.
+        let what: String
+        let value: @Sendable (Subject) -> String
+    }
+
+    private static func shown(_ value: (some CustomStringConvertible)?) -> String { value.map { "\($0)" } ?? "none" }
+
+    private static let properties: [Property<ModelDescription>] = [
+        .init(what: "the number of layers") { "\($0.layers.count)" },
+        .init(what: "'vocab_size'") { "\($0.vocabularySize)" },
+        .init(what: "the length of the context") { "\($0.contextLength)" },
+        .init(what: "the width of the model") { "\($0.width)" },
+        .init(what: "the factor of embeddings") { "\($0.embeddingScale)" },
+        .init(what: "whether positions are learned") { "\($0.hasLearnedPositions)" },
+        .init(what: "'final_logit_softcapping'") { shown($0.head.cap) },
+        .init(what: "'tie_word_embeddings'") { "\($0.head.isTied)" },
+        .init(what: "the last norm") { text($0.finalNorm) },
+    ]
+
+    private static let layerProperties: [Property<LayerDescription>] = [
+        .init(what: "the norm") { text($0.norm) },
+        .init(what: "where norms stand") { "\($0.normPlacement)" },
+        .init(what: "how queries, keys and values are stored") { "\($0.attention.projections)" },
+        .init(what: "the number of heads") { "\($0.attention.headCount)" },
+        .init(what: "the number of heads of keys") { "\($0.attention.keyValueHeadCount)" },
+        .init(what: "'head_dim'") { "\($0.attention.headWidth)" },
+        .init(what: "the factor of scores ('query_pre_attn_scalar', 'scale_attn_weights', 'scale_attn_by_inverse_layer_idx')") {
+            "\($0.attention.scale)"
+        },
+        .init(what: "'attn_logit_softcapping'") { shown($0.attention.scoreCap) },
+        .init(what: "the window ('sliding_window', 'layer_types')") { shown($0.attention.window) },
+        .init(what: "the norm of heads") { shown($0.attention.headNorm.map(text)) },
+        .init(what: "whether the MLP is gated") { "\($0.feedForward.form == .gated)" },
+        .init(what: "the activation ('hidden_act')") { $0.feedForward.activation.names[0] },
+        .init(what: "the width inside of the MLP") { "\($0.feedForward.innerWidth)" },
+    ]
+
+    /// Settings of rotations are compared by what they do: a file has their numbers in single precision, and of Llama 3.1's only what
+    /// comes out of them.
+    private func checkRotation(_ own: Attention, _ other: Attention, layer: Int) throws(FileError) {
+        let frequencies = own.rotary?.frequencies(headWidth: own.headWidth) ?? []
+        let others = other.rotary?.frequencies(headWidth: other.headWidth) ?? []
+        let isSame = frequencies.count == others.count && zip(frequencies, others).allSatisfy { abs($0 / $1 - 1) < 1e-5 }
+        guard isSame else {
+            throw refusal(
+                at: "'rope_theta' and 'rope_scaling'",
+                "are \(Self.text(own.rotary)) in layer \(layer), but read from a GGUF file of '\(spelling.name)' they would be "
+                    + Self.text(other.rotary))
+        }
+    }
+
+    private static func text(_ norm: Norm) -> String {
+        "\(norm.kind == .rms ? "RMS" : "layer") norm with epsilon \(norm.epsilon)\(norm.addsOne ? ", weights from 0 on" : "")"
+    }
+
+    private static func text(_ rotary: RotaryEmbedding?) -> String {
+        guard let rotary else { return "none" }
+        let scaling =
+            switch rotary.scaling {
+            case .none: "unscaled"
+            case .linear(let factor): "scaled by \(factor)"
+            case .llama3(let factor, _, _, let original): "scaled by \(factor) beyond \(original)"
+            }
+        return "\(rotary.theta) \(scaling)"
+    }
+}

@@ -1,0 +1,131 @@
+package import Architectures
+package import ByteIO
+package import GGUFFormat
+package import JSONText
+
+/// The keys by which a GGUF file says what model it holds, in the order and with the types that convert_hf_to_gguf writes:
+///
+///     general.architecture  general.type  general.name  general.size_label
+///     llama.block_count ... llama.attention.value_length          numbers of the family, some of them only where they are stated
+///     general.file_type
+///     llama.vocab_size  llama.rope.dimension_count                more of them
+///     general.quantization_version
+///
+/// Everything is read back before it is given out: a model of which such a file would make another one is refused.
+package struct GGUFModelKeys: Sendable {
+    package let entries: [GGUFMetadata.Entry]
+    /// The elements of the tensor `rope_freqs.weight`, [D / 2], F32; nil where the file has none.
+    package let frequencyFactors: [Float]?
+
+    /// Of the blocks as they are laid out today.
+    private static let quantizationVersion: UInt32 = 2
+
+    /// - Parameters:
+    ///   - description: of the model, with the rows, the biases and the head that are stored.
+    ///   - config: config.json; what it states decides on keys that may be left out.
+    ///   - name: `general.name`.
+    ///   - fileType: `general.file_type`.
+    ///   - path: of the model, for errors.
+    /// - Throws: for a family that GGUF files do not have, and for what such a file cannot say of this model; by name.
+    package init(
+        _ description: ModelDescription, config: JSONObject, name: String, fileType: Int, path: String
+    ) throws(FileError) {
+        guard let spelling = description.architecture.gguf else {
+            throw FileError(path, "is a \(description.modelType), for which there are no GGUF files")
+        }
+        try GGUFFit(description, spelling, path: path).check()
+        frequencyFactors = FrequencyFactors.ofModel(description)
+        let parameters = description.expectedTensors.reduce(0) { $0 + $1.dimensions.reduce(1, *) } + (frequencyFactors?.count ?? 0)
+        var entries: [GGUFMetadata.Entry] = [
+            .init("general.architecture", .string(spelling.name)), .init("general.type", .string("model")),
+            .init("general.name", .string(name)), .init("general.size_label", .string(SizeLabel.text(parameterCount: parameters))),
+        ]
+        var numbers = NumberKeys(description, spelling, config, path: path)
+        entries += try numbers.entries(0..<spelling.leadingNumberCount)
+        entries.append(.init("general.file_type", .u32(UInt32(fileType))))
+        entries += try numbers.entries(spelling.leadingNumberCount..<spelling.numbers.count)
+        entries.append(.init("general.quantization_version", .u32(Self.quantizationVersion)))
+        self.entries = entries
+        try GGUFFit(description, spelling, path: path).checkReading(of: entries, frequencyFactors)
+    }
+}
+
+/// `general.size_label`: how many parameters a model has, to two digits or to the unit.
+enum SizeLabel {
+    /// `71K`, `135M`, `8.0B`; above a number of the next unit's name the next unit is taken.
+    static func text(parameterCount: Int) -> String {
+        let units: [(name: String, size: Double)] = [("T", 1e-12), ("B", 1e-9), ("M", 1e-6)]
+        let unit = units.first { Double(parameterCount) * $0.size > 1 } ?? ("K", 1e-3)
+        let scaled = Double(parameterCount) * unit.size
+        let whole = Int(scaled.rounded(.toNearestOrEven))
+        // So many digits behind the point that there are two in all.
+        let digits = whole == 0 ? 2 : whole < 10 ? 1 : 0
+        guard digits > 0 else { return "\(whole)\(unit.name)" }
+        let power = digits == 1 ? 10 : 100
+        let shown = Int((scaled * Double(power)).rounded(.toNearestOrEven))
+        let fraction = String(shown % power)
+        return "\(shown / power).\(String(repeating: "0", count: digits - fraction.count))\(fraction)\(unit.name)"
+    }
+}
+
+/// The keys of the numbers of a family's table.
+private struct NumberKeys {
+    let description: ModelDescription
+    let spelling: GGUFSpelling
+    let config: JSONObject
+    let path: String
+    /// What a reader knows up to here, by keys or without them.
+    private var known: [String: Double] = [:]
+
+    init(_ description: ModelDescription, _ spelling: GGUFSpelling, _ config: JSONObject, path: String) {
+        self.description = description
+        self.spelling = spelling
+        self.config = config
+        self.path = path
+    }
+
+    /// - Parameter range: of the table.
+    mutating func entries(_ range: Range<Int>) throws(FileError) -> [GGUFMetadata.Entry] {
+        var entries: [GGUFMetadata.Entry] = []
+        for number in spelling.numbers[range] {
+            if number.key == Self.baseKey { entries += scaling() }
+            let usual = GGUFNumbers(known).fallback(of: number)
+            guard let value = number.value(description) ?? usual else { continue }
+            known[number.key] = value
+            guard isWritten(number, value, usual: usual) else { continue }
+            entries.append(.init(key(number.key), try stored(value, of: number)))
+        }
+        return entries
+    }
+
+    private static let baseKey = "rope.freq_base"
+
+    private func key(_ name: String) -> String { "\(spelling.name).\(name)" }
+
+    private func isWritten(_ number: GGUFSpelling.Number, _ value: Double, usual: Double?) -> Bool {
+        switch number.writing {
+        case .always: return true
+        case .whereUnusual: return value != usual
+        case .whereStated(let member):
+            if let stated = config[member], stated != .null { return true }
+            return value != usual
+        }
+    }
+
+    private func stored(_ value: Double, of number: GGUFSpelling.Number) throws(FileError) -> GGUFValue {
+        switch number.kind {
+        case .real: return .f32(Float(value))
+        case .count:
+            guard let count = UInt32(exactly: value) else {
+                throw FileError(path, at: "key '\(key(number.key))'", "would be \(value), but at most \(UInt32.max) can be written")
+            }
+            return .u32(count)
+        }
+    }
+
+    /// Stands before the base. What is divided as in Llama 3.1 has a tensor instead.
+    private func scaling() -> [GGUFMetadata.Entry] {
+        guard case .linear(let factor)? = FrequencyFactors.rotary(of: description)?.scaling else { return [] }
+        return [.init(key("rope.scaling.type"), .string("linear")), .init(key("rope.scaling.factor"), .f32(Float(factor)))]
+    }
+}
