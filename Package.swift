@@ -38,7 +38,8 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Development", ["kernelbench", "toolbench", "fuzz"]),
 ]
 let sideways: [String: Set<String>] = [
-    "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures", "Tokenization"], "Adapters": ["Architectures"],
+    "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures", "Tokenization"],
+    "Adapters": ["Architectures"],
     "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"], "GGUFFormat": ["ContainerKit"],
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],

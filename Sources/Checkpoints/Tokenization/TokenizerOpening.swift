@@ -15,7 +15,7 @@ extension Tokenizer {
 }
 
 /// Chooses among the files, and gives every failure its file's name.
-private struct TokenizerOpening {
+struct TokenizerOpening {
     let files: [TokenizerFile]
     let path: String
 
@@ -46,22 +46,26 @@ private struct TokenizerOpening {
                 try Tokenizer(MergesFile.parts(vocabulary: vocabulary, merges: merges, roles), roles: roles)
             }
         }
-        throw FileError(
+        throw noTokenizer
+    }
+
+    var noTokenizer: FileError {
+        FileError(
             path,
             "has no tokenizer: neither tokenizer.json, nor tekken.json, nor tokenizer.model, nor vocab.json and merges.txt, nor encoder.json "
                 + "and vocab.bpe"
         )
     }
 
-    private func file(_ name: String) -> TokenizerFile? { files.first { $0.name == name } }
+    func file(_ name: String) -> TokenizerFile? { files.first { $0.name == name } }
 
-    private func reading<Value>(
+    func reading<Value>(
         _ file: TokenizerFile, _ body: (_ bytes: [UInt8]) throws(Malformed) -> Value
     ) throws(FileError) -> Value {
         do { return try body(file.bytes) } catch { throw error.inFile(file.name, of: path) }
     }
 
-    private func readRoles() throws(FileError) -> TokenRoles {
+    func readRoles() throws(FileError) -> TokenRoles {
         var templates: [String: String] = [:]
         for file in files {
             guard let name = TokenizerFile.templateName(of: file.name) else { continue }

@@ -5,7 +5,7 @@ struct BPEModelJSON {
     private var settings = JSONObject()
     private var tokens: [(spelling: String, id: Int)] = []
     private var hasVocabulary = false
-    private var merges: [(left: String, right: String)] = []
+    private(set) var merges: [(left: String, right: String)] = []
 
     init(from scanner: inout JSONScanner) throws(JSONError) {
         var seen: Set<ByteKey> = []
@@ -44,6 +44,8 @@ struct BPEModelJSON {
         }
     }
 
+    var unknown: String? { settings["unk_token"]?.string }
+
     func flag(_ key: String) -> Bool { settings[key]?.bool ?? false }
 
     func vocabulary() throws(Malformed) -> Vocabulary { try Vocabulary(tokens) }
@@ -58,7 +60,6 @@ struct BPEModelJSON {
     ///
     /// - Parameter hasGaps: whether there can be such characters at all.
     func fallback(_ vocabulary: Vocabulary, hasGaps: Bool) throws(Malformed) -> CharacterFallback {
-        let unknown = settings["unk_token"]?.string
         let unknownID = unknown.flatMap { vocabulary.id(of: $0) }
         let fallback = CharacterFallback(
             vocabulary, fallsBackToBytes: flag("byte_fallback"), unknown: unknownID, fusesUnknown: flag("fuse_unk"))

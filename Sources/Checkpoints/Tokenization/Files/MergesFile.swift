@@ -16,9 +16,20 @@ enum MergesFile {
     }
 
     static func merges(_ text: [UInt8], _ vocabulary: Vocabulary) throws(Malformed) -> MergeTable {
-        guard let text = String(validating: text, as: UTF8.self) else { throw Malformed("is not UTF-8") }
         var table = MergeTable()
         var rank = 0
+        try forEachMerge(text) { left, right throws(Malformed) in
+            try table.add(left, right, rank: rank, vocabulary)
+            rank += 1
+        }
+        return table
+    }
+
+    /// The lines in their order.
+    static func forEachMerge(
+        _ text: [UInt8], _ body: (_ left: String, _ right: String) throws(Malformed) -> Void
+    ) throws(Malformed) {
+        guard let text = String(validating: text, as: UTF8.self) else { throw Malformed("is not UTF-8") }
         // By bytes: to Swift, a carriage return and a line feed are one character.
         for (index, line) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             var line = Substring(line)
@@ -28,10 +39,8 @@ enum MergesFile {
                 throw Malformed(
                     at: "line \(index + 1)", "is '\(JSONError.excerpt(String(line)))', which is not two tokens with a space between")
             }
-            try table.add(left, right, rank: rank, vocabulary)
-            rank += 1
+            try body(left, right)
         }
-        return table
     }
 
     /// How text is cut, and what belongs to it.
@@ -76,7 +85,7 @@ enum MergesFile {
             vocabulary: added.vocabulary, merges: merges, alphabet: vocabulary.byteAlphabet(fallback), addedTokens: added.tokens,
             decoding: .byteAlphabet)
         parts.warnings = vocabulary.warnings + added.warnings
-        if roles.addsPrefixSpace { parts.prefix = .always([UInt8(ascii: " ")]) }
+        if roles.addsPrefixSpace ?? false { parts.prefix = .always([UInt8(ascii: " ")]) }
         parts.splitting = [family.rule]
         parts.normalizations = family.normalizations
         parts.wholeWords = try family.ignoresMerges ? vocabulary.decoded() : nil

@@ -9,7 +9,7 @@ import ByteIO
 ///
 /// The index of a piece is its id. Two neighbours merge where their concatenation is a piece; the one of higher score first.
 struct SentencePieceModel {
-    private enum PieceType: Int {
+    enum PieceType: Int {
         case normal = 1
         case unknown = 2
         case control = 3
@@ -18,7 +18,7 @@ struct SentencePieceModel {
         case byte = 6
     }
 
-    private var pieces: [(spelling: [UInt8], score: Float, type: PieceType)] = []
+    private(set) var pieces: [(spelling: [UInt8], score: Float, type: PieceType)] = []
     /// `UNIGRAM` where the file does not say.
     private var modelType = 1
     private var beginningID = 1

@@ -13,12 +13,15 @@ struct TokenRoles: Sendable {
     private(set) var chatTemplates: [String: String] = [:]
     /// The texts of all roles that are stated, by the names of their members.
     private(set) var texts: [String: String] = [:]
+    /// `bos_token_id` and others of config.json, by the names that `texts` has for the tokens; of several the first.
+    private(set) var statedIDs: [String: Int] = [:]
     /// `tokenizer_class`, without a final `Fast`.
     private(set) var tokenizerClass: String?
     private(set) var addsBeginning: Bool?
     private(set) var addsEnd: Bool?
+    private(set) var addsSeparator: Bool?
     /// `add_prefix_space`
-    private(set) var addsPrefixSpace = false
+    private(set) var addsPrefixSpace: Bool?
     /// Whether text after a special token gets a space in front, as it did in the first Llama tokenizers.
     private(set) var isLegacy: Bool?
     /// `model_type` of config.json.
@@ -53,10 +56,12 @@ struct TokenRoles: Sendable {
             stopIDs += value?.integer.map { [$0] } ?? value?.array?.compactMap(\.integer) ?? []
         }
         modelType = model?["model_type"]?.string
+        for key in Self.roleNames { statedIDs[key] = model?["\(key)_id"].flatMap { $0.integer ?? $0.array?.first?.integer } }
         tokenizerClass = config?["tokenizer_class"]?.string.map { $0.hasSuffix("Fast") ? String($0.dropLast(4)) : $0 }
         addsBeginning = config?["add_bos_token"]?.bool
         addsEnd = config?["add_eos_token"]?.bool
-        addsPrefixSpace = config?["add_prefix_space"]?.bool ?? false
+        addsSeparator = config?["add_sep_token"]?.bool
+        addsPrefixSpace = config?["add_prefix_space"]?.bool
         isLegacy = config?["legacy"]?.bool
         chatTemplates = templates
         if templates.isEmpty {
@@ -71,7 +76,7 @@ struct TokenRoles: Sendable {
     }
 
     /// In the order in which transformers adds them.
-    private static let roleNames = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
+    static let roleNames = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
 
     private static func namedTokens(_ config: JSONValue?) throws(Malformed) -> [AddedToken] {
         var values = roleNames.compactMap { config?[$0] }

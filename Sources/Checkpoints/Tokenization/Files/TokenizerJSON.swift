@@ -29,6 +29,14 @@ struct TokenizerJSON {
         } catch { throw Malformed(error) }
     }
 
+    /// The model's merges in their order.
+    var merges: [(left: String, right: String)] { model?.merges ?? [] }
+
+    /// `unk_token` of the model.
+    var unknown: String? { model?.unknown }
+
+    var postProcessor: JSONValue? { members["post_processor"] }
+
     func parts(_ roles: TokenRoles) throws(Malformed) -> TokenizerParts {
         guard let model else { throw Malformed("has no 'model'", hint: "it is not the tokenizer.json of a language model") }
         try model.requireBPE()

@@ -8,7 +8,7 @@ package import ByteIO
 /// The files are what other programs need beside the weights, and what this one runs with: there is one reading of them. What such
 /// metadata does not hold is lost: flags of added tokens that take white space along, a normalizer other than its family's, and
 /// the order of merges between equal scores.
-package struct StoredTokenizer: Sendable {
+package struct StoredTokenizer: Hashable, Sendable {
     /// `tokenizer.ggml.model`: `gpt2` merges bytes by a list, `llama` characters by scores.
     package let model: String
     /// `tokenizer.ggml.pre`; nil where the file has none.
@@ -28,7 +28,14 @@ package struct StoredTokenizer: Sendable {
     /// Nil where the file does not say, and the habit of its kind counts.
     package var addsBeginning: Bool?
     package var addsEnd: Bool?
+    /// Between two texts of one input; no program looks at it.
+    package var addsSeparator: Bool?
     package var addsSpacePrefix: Bool?
+    /// Whether the files that it was read from state the prefix, and it does not only follow from them.
+    package var statesSpacePrefix = false
+    /// In which roles are written, and flags of what is added to texts, by the words in their keys.
+    package var roleOrder = Self.usualRoleOrder
+    package var flagOrder = Self.usualFlagOrder
     /// By name; the one without a name is `default`.
     package var chatTemplates: [String: String] = [:]
 
