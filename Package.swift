@@ -244,7 +244,7 @@ let package = Package(
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Inspection", "Comparison", "CommandLineKit", "qconvert",
                 "qinspect",
-                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "ToolSupport", "Training", "Reports",
+                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "GGUFFormat", "ToolSupport", "Training", "Reports",
             ]),
         tests(
             "EvaluationTests",

@@ -4,10 +4,10 @@ import ToolSupport
 /// The tool: conversions between model formats.
 package let qconvert = Tool(
     "qconvert", summary: "convert models to 4-bit .qnf files and back", version: toolVersion,
-    commands: [toNF4Command, toHFCommand, toSafetensorsCommand, toPEFTCommand, toLoRACommand])
+    commands: [toNF4Command, toHFCommand, toSafetensorsCommand, toGGUFCommand, toPEFTCommand, toLoRACommand])
 
 private let sourceHelp =
-    "model: .safetensors file or index, Hugging Face folder, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
+    "model: .safetensors file or index, Hugging Face folder, .gguf, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
 
 private let common: [Option] = [.threads, .maxMemory, .force, .json]
 private let denseTypes = ["keep", "f32", "f16", "bf16"]
@@ -72,6 +72,41 @@ private let toSafetensorsCommand = Command(
         .dryRun,
     ] + common,
     example: "qconvert to-safetensors tinyllama.qnf -o tinyllama.safetensors --dtype bf16", run: toSafetensors)
+
+private let toGGUFCommand = Command(
+    "to-gguf", summary: "write a GGUF file for llama.cpp, Ollama and LM Studio",
+    discussion: """
+        Names, order and keys are those of llama.cpp's converter, types and blocks those of its llama-quantize without importance matrix, bit for \
+        bit. Small tensors stay f32; of the quantized kinds the output head, or the embedding where it is the head, is Q6_K, and _S and _M \
+        give some layers more bits. Rows that are no multiple of a block get the next type that fits.
+
+          type                bits/weight  error, of normally distributed weights
+          f32, f16, bf16      32, 16, 16   rounded once
+          q8_0                        8.5  0.5 %
+          q6_k                        6.6  1.8 %
+          q5_k_m, q5_k_s, q5_1, q5_0  5.5  3.6 %
+          q4_k_m, q4_k_s, iq4_nl      4.5  7 %
+          iq4_xs                      4.3  8 %
+          q4_1, q4_0                4.5-5  8-9 %
+
+        A model that is 4-bit already loses on top; its weights from before, written straight, lose least.
+        """,
+    arguments: [Argument("model", help: sourceHelp)],
+    options: [
+        .output.required(),
+        .choice(
+            "type",
+            [
+                "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k", "q4_k_m", "q4_k_s", "q4_1",
+                "q4_0",
+                "iq4_nl", "iq4_xs",
+            ], placeholder: "TYPE", default: "q8_0", help: "type of the matrices, or mixture; q4_k and q5_k are the _m"),
+        .flag("pure", help: "one type for all matrices, head and embedding too"),
+        .text("name", "NAME", help: "name of the model in the file (default: that of the source)"),
+        .byteCount("max-shard-size", help: "bytes of one file; a longer model becomes a folder of parts"),
+        .dryRun,
+    ] + common,
+    example: "qconvert to-gguf tinyllama.qnf -o tinyllama.gguf --type q4_k_m", run: toGGUF)
 
 private let adapterArgument = Argument("adapter", help: "LoRA adapter: PEFT folder or .lora file")
 

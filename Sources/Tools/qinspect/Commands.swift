@@ -12,7 +12,7 @@ package let qinspect = Tool(
     ])
 
 private let fileArgument = Argument(
-    "file", help: "model: .qnf or .safetensors file or index, Hugging Face folder, TensorFlow checkpoint, bitsandbytes 4-bit folder")
+    "file", help: "model: .qnf, .gguf or .safetensors file or index, Hugging Face folder, TensorFlow checkpoint, bitsandbytes 4-bit folder")
 
 private let layersCommand = Command(
     "layers", summary: "list tensors with shape, type, bits per weight and bytes",

@@ -37,11 +37,14 @@ package struct GGUFExportPlan: Sendable {
     package let outputs: [Output]
     package let description: ModelDescription
 
-    /// - Parameter frequencyFactors: by which the frequencies of rotation are divided, where config.json says so in another way.
+    /// - Parameters:
+    ///   - description: what `describedModel` gives.
+    ///   - frequencyFactors: by which the frequencies of rotation are divided, where config.json says so in another way.
     /// - Throws: where the model is of no family that GGUF files have, where its tensors are not those of config.json, and where it holds
     ///   others, which would be lost.
-    package init(_ checkpoint: Checkpoint, _ mixture: GGUFMixture, frequencyFactors: [Float]? = nil) throws(FileError) {
-        let description = try checkpoint.describedModel()
+    package init(
+        _ checkpoint: Checkpoint, _ description: ModelDescription, _ mixture: GGUFMixture, frequencyFactors: [Float]?
+    ) throws(FileError) {
         guard let spelling = description.architecture.gguf else {
             throw FileError(
                 checkpoint.path, "is a \(description.modelType), for which no GGUF file is written yet",

@@ -1,0 +1,116 @@
+import ByteIO
+import Checkpoints
+import CommandLineKit
+import Conversion
+import GGUFFormat
+import JSONText
+import Quantization
+import Streaming
+import TensorCore
+import ToolSupport
+
+/// What `qconvert to-gguf` is asked for.
+private struct GGUFOptions {
+    let output: String
+    let mixture: GGUFMixture
+    let name: String?
+    let byteCountLimit: Int?
+    let replaces: Bool
+
+    init(_ arguments: ParsedArguments) throws(UsageError) {
+        let type = arguments.string(always: "type")
+        guard var mixture = GGUFMixture(named: type) else {
+            throw UsageError(
+                "--type \(type) is no type that is written", hint: "these are: " + GGUFMixture.all.map(\.name).joined(separator: ", "))
+        }
+        mixture.isPure = arguments.flag("pure")
+        self.mixture = mixture
+        output = arguments.string(always: "output")
+        name = arguments.string("name")
+        byteCountLimit = arguments.isGiven("max-shard-size") ? arguments.byteCount(always: "max-shard-size") : nil
+        replaces = arguments.flag("force")
+    }
+}
+
+/// `qconvert to-gguf`.
+func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    let measures = RunMeasures()
+    let options = try GGUFOptions(arguments)
+    let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .computing)
+    let model = try checkpoint.describedModel()
+    let keys = try GGUFKeys(
+        of: checkpoint, model, name: try options.name ?? name(of: checkpoint), fileType: options.mixture.fileType)
+    for remark in keys.remarks { console.warning(remark) }
+    let plan = try GGUFExportPlan(checkpoint, model, options.mixture, frequencyFactors: keys.frequencyFactors)
+    if plan.quantizesAgain {
+        console.note(
+            "the weights were rounded to few bits before and are rounded again to \(options.mixture.name): what that loses comes on top; "
+                + "--type bf16 or q8_0 loses less, and a file made of the original weights least")
+    }
+    if arguments.flag("dry-run") { return try describe(plan, options, arguments, console) }
+    let progress = console.progress("writing", total: plan.inputByteCount)
+    let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
+    let result = try GGUFExport(plan, metadata: keys.entries, resources: resources)
+        .run(path: options.output, byteCountLimit: options.byteCountLimit, replaces: options.replaces)
+    progress.finish()
+    if result.underflows > 0 {
+        console.warning("\(NumberText.grouped(result.underflows)) values were too small for the 16-bit type and became zero")
+    }
+    try report(result, plan, options, measures, arguments, console)
+    return .done
+}
+
+/// The name that the source gives itself, else that of its file or folder.
+private func name(of checkpoint: Checkpoint) throws -> String {
+    if let stated = try checkpoint.gguf?.metadata.string("general.name") { return stated }
+    let name = FilePath.name(of: checkpoint.path)
+    return [".gguf", ".qnf", ".safetensors"].first(where: name.hasSuffix).map { String(name.dropLast($0.count)) } ?? name
+}
+
+private func report(
+    _ result: GGUFExportReport, _ plan: GGUFExportPlan, _ options: GGUFOptions, _ measures: RunMeasures, _ arguments: ParsedArguments,
+    _ console: Console
+) throws {
+    let byteCount = result.files.reduce(0) { $0 + $1.byteCount }
+    let bits = plan.elementCount == 0 ? 0 : 8 * Double(byteCount) / Double(plan.elementCount)
+    guard !arguments.flag("json") else {
+        return try console.writeJSON([
+            "output": .string(options.output), "type": .string(options.mixture.name), "bytes": .integer(byteCount),
+            "input_bytes": .integer(plan.inputByteCount), "tensors": .integer(plan.outputs.count), "bits_per_weight": .double(bits),
+            "relative_error": result.relativeError.map { .double($0) } ?? .null,
+            "files": .array(result.files.map { .object(["name": .string($0.name), "bytes": .integer($0.byteCount)]) }),
+            "underflows": .integer(result.underflows), "seconds": .double(measures.seconds),
+            "peak_memory": .integer(measures.peakMemory),
+        ])
+    }
+    let loss = result.relativeError.map { ", error \(NumberText.fixed(100 * $0, decimals: 2)) % of the weights (RMS)" } ?? ""
+    let parts = result.files.count == 1 ? "" : " in \(result.files.count) files"
+    try console.writeLine(
+        "\(options.output): \(options.mixture.name), \(plan.outputs.count) tensors\(parts), \(NumberText.byteCount(byteCount)) "
+            + "(\(NumberText.fixed(bits, decimals: 2)) bits/weight)\(loss)")
+    console.note(measures.summary(byteCount: plan.inputByteCount))
+}
+
+/// What `--dry-run` prints: every tensor with the type that it would get.
+private func describe(
+    _ plan: GGUFExportPlan, _ options: GGUFOptions, _ arguments: ParsedArguments, _ console: Console
+) throws -> ExitCode {
+    guard !arguments.flag("json") else {
+        try console.writeJSON([
+            "output": .string(options.output), "type": .string(options.mixture.name),
+            "tensors": .array(
+                plan.outputs.map {
+                    .object([
+                        "name": .string($0.name), "shape": .array($0.shape.dimensions.map { .integer($0) }),
+                        "type": .string("\($0.storage.type)"),
+                    ])
+                }),
+        ])
+        return .done
+    }
+    var table = Table([.init("tensor", canShrink: true), .init("shape"), .init("type")])
+    for output in plan.outputs { table.addRow([.init(output.name), .init(output.shape.description), .init("\(output.storage.type)")]) }
+    table.addTotal([.init("\(plan.outputs.count) tensors"), .init(NumberText.grouped(plan.elementCount)), .init(options.mixture.name)])
+    try console.write(table)
+    return .done
+}

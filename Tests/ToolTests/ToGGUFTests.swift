@@ -1,0 +1,73 @@
+import ByteIO
+import GGUFFormat
+import TestSupport
+import Testing
+
+@testable import qconvert
+
+/// GGUF files as llama.cpp's converter and llama-quantize write them, bit for bit.
+@Suite struct ToGGUFTests {
+    private static let types = [
+        "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS", "F16", "BF16",
+    ]
+
+    @Test(arguments: types) func blocksAreThoseOfLlamaQuantize(type: String) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("wide.gguf")
+        let run = ToolRunner(qconvert, ["to-gguf", Fixture.path("gguf/models/wide/hf"), "-o", path, "--type", type.lowercased(), "-q"])
+        #expect(run.status == .done && run.errors.isEmpty, "\(run.errors)")
+        let file = try GGUFSource(path: path)
+        let expected = try Fixture.table("gguf/models/wide/blocks.tsv").filter { $0[0] == type }
+        #expect(expected.count == file.tensors.count && !expected.isEmpty)
+        for row in expected {
+            let index = try #require(file.tensors.firstIndex { $0.name == row[1] })
+            #expect(file.info(ofTensor: index).type.name == row[2])
+            var digest = SHA256()
+            digest.append(try file.bytes(ofTensor: index, 0..<file.tensors[index].byteCount))
+            #expect(digest.finish() == row[3], "\(row[1])")
+        }
+    }
+
+    /// What the converter wrote is read as a Hugging Face model and written again: the same bytes, keys and tokenizer included.
+    @Test(arguments: [
+        ("llama", "f32"), ("llama-rope3", "bf16"), ("llama-bias", "f16"), ("llama-spm", "f32"), ("mistral", "bf16"), ("qwen2", "f32"),
+        ("qwen3", "bf16"), ("gpt2", "f32"),
+    ])
+    func filesOfTheConverterComeBack(name: String, type: String) throws {
+        let folder = try TemporaryFolder()
+        let source = Fixture.path("gguf/models/\(name)/model.gguf"), path = folder.path("again.gguf")
+        let run = ToolRunner(qconvert, ["to-gguf", source, "-o", path, "--type", type, "-q"])
+        #expect(run.status == .done, "\(run.errors)")
+        #expect(try folder.bytes("again.gguf") == Fixture.bytes(source))
+    }
+
+    @Test func longModelsBecomeParts() throws {
+        let folder = try TemporaryFolder()
+        let source = Fixture.path("gguf/models/wide/hf")
+        for (name, more) in [("one.gguf", []), ("parts", ["--max-shard-size", "300k"])] as [(String, [String])] {
+            let run = ToolRunner(qconvert, ["to-gguf", source, "-o", folder.path(name), "--type", "q8_0", "-q"] + more)
+            #expect(run.status == .done, "\(run.errors)")
+        }
+        let names = try FilePath.entries(of: folder.path("parts"))
+        #expect(names.count > 1 && names.allSatisfy { $0.hasPrefix("parts-0000") && $0.hasSuffix(".gguf") })
+        let one = try GGUFSource(path: folder.path("one.gguf"))
+        let parts = try GGUFSource(path: FilePath.join(folder.path("parts"), names[0]))
+        #expect(one.tensors == parts.tensors)
+        for index in one.tensors.indices {
+            let range = 0..<one.tensors[index].byteCount
+            #expect(try one.bytes(ofTensor: index, range) == parts.bytes(ofTensor: index, range))
+        }
+    }
+
+    @Test func whatCannotBeWrittenIsRefused() throws {
+        let folder = try TemporaryFolder()
+        let mixtral = ToolRunner(qconvert, ["to-gguf", Fixture.path("gguf/models/mixtral/model.gguf"), "-o", folder.path("a.gguf")])
+        #expect(mixtral.status == .failed && mixtral.errors.contains("has no config.json"))
+        #expect(try folder.names().isEmpty)
+    }
+
+    @Test func aDryRunTellsTypes() throws {
+        let run = ToolRunner(qconvert, ["to-gguf", Fixture.path("gguf/models/wide/hf"), "-o", "x.gguf", "--type", "q4_k_m", "-n"])
+        #expect(run.status == .done && run.output.contains("blk.0.attn_v.weight") && run.output.contains("Q6_K"))
+    }
+}
