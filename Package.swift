@@ -118,7 +118,9 @@ let package = Package(
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "TensorFlowFormat",
                 "GGUFFormat", "Architectures", "Tokenization",
             ]),
-        library("Adapters", ["ByteIO", "JSONText", "TensorCore", "ContainerKit", "SafetensorsFormat", "GGUFFormat", "Architectures"]),
+        library(
+            "Adapters",
+            ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "GGUFFormat", "Architectures"]),
         library("Transformer", ["CKernels", "Parallelism", "TensorCore", "Quantization", "Architectures"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         library("Jinja", ["JSONText"]),
@@ -276,7 +278,12 @@ let package = Package(
                 "Checkpoints", "Adapters", "Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra",
                 "Parallelism",
             ]),
-        tests("AdaptersTests", ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "Adapters", "ContainerKit"]),
+        tests(
+            "AdaptersTests",
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "Architectures", "Adapters",
+                "ContainerKit",
+            ]),
         tests("ByteIOTests", ["ByteIO", "CKernels", "ContainerKit"]),
         tests("CompressionTests", ["Compression"]),
         tests(

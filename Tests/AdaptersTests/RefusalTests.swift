@@ -139,10 +139,13 @@ import Testing
 
     @Test(
         arguments: [
-            ([], "holds no adapter", "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors) or a .lora file"),
+            (
+                [], "holds no adapter",
+                "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors), a .lora file or a GGUF file"
+            ),
             (
                 ["config.json", "model.safetensors"], "is a model, not an adapter",
-                "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors) or a .lora file"
+                "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors), a .lora file or a GGUF file"
             ),
             (
                 ["adapter_config.json"], "has adapter_config.json, but no adapter_model.safetensors",

@@ -1,9 +1,8 @@
 package import ByteIO
 import JSONText
-import SafetensorsFormat
 package import TensorCore
 
-/// A LoRA adapter: a PEFT folder or a `.lora` file, opened and validated; no weight is read yet.
+/// A LoRA adapter: a PEFT folder, a `.lora` file or a GGUF file, opened and validated; no weight is read yet.
 ///
 /// What it says is checked against itself here, and against a base by `AdapterBinding`.
 ///
@@ -17,6 +16,8 @@ package struct Adapter: Sendable {
     package enum Form: String, Sendable, Hashable {
         case peft = "PEFT folder"
         case lora = ".lora file"
+        /// It is written for a base, whose heads' rows it pairs.
+        case gguf = "GGUF file"
     }
 
     package let path: String
@@ -33,25 +34,25 @@ package struct Adapter: Sendable {
     /// The files it consists of, which no output may replace.
     package let files: [InputFile]
     /// The stored tensors, as other checkpoints have them.
-    package let source: AdapterSource
+    package internal(set) var source: AdapterSource
 
     init(
-        path: String, form: Form, file: SafetensorsFile, metadata: AdapterMetadata, configuration: AdapterConfiguration,
-        guides: [InputFile] = []
+        path: String, form: Form, stored: any TensorSource, metadata: AdapterMetadata? = nil, configuration: AdapterConfiguration,
+        guides: [InputFile] = [], warnings: [String] = []
     ) throws(FileError) {
-        let collector = try ModuleCollector(file.tensors, configuration: configuration, path: file.path)
+        let collector = try ModuleCollector(stored.tensors, configuration: configuration, path: stored.path)
         self.path = path
         self.form = form
         self.configuration = configuration
         modules = collector.modules
-        warnings = collector.warnings
-        baseFingerprint = metadata.baseFingerprint
-        tool = metadata.tool
-        files = [file.file] + guides
-        source = AdapterSource(file: file, checksums: metadata.checksums)
+        self.warnings = collector.warnings + warnings
+        baseFingerprint = metadata?.baseFingerprint
+        tool = metadata?.tool
+        files = stored.files + guides
+        source = AdapterSource(stored: stored, checksums: metadata?.checksums)
     }
 
-    /// Where files lie that belong to it; nil of a `.lora` file, which stands alone.
+    /// Where files lie that belong to it; nil of a file that stands alone.
     package var folder: String? {
         guard form == .peft else { return nil }
         return FilePath.kind(of: path) == .folder ? path : FilePath.folder(of: path)
@@ -66,7 +67,7 @@ package struct Adapter: Sendable {
     /// Bytes of all stored tensors.
     package var storedByteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
-    /// All elements of a tensor in float32, row-major: exact, since adapters are stored as F32, F16 or BF16.
+    /// All elements of a tensor in float32, row-major: exact, since adapters are stored as F32, F16 or BF16, or decoded to F32.
     ///
     /// - Throws: where the file cannot be read, differs from its checksum, or holds a NaN or an infinity.
     package func values(of tensor: AdapterTensor) throws(FileError) -> [Float] {

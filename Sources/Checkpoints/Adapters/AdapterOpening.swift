@@ -1,6 +1,7 @@
 package import ByteIO
 import ContainerKit
 import GGUFFormat
+import JSONText
 import SafetensorsFormat
 import TensorCore
 
@@ -14,7 +15,9 @@ extension Adapter {
     /// What a file may turn out to be.
     private static let formats: [ContainerFormat] = [.safetensors, .gguf] + ContainerFormat.strangers
 
-    /// Opens a PEFT folder, a file of such a folder, or a `.lora` file.
+    private static let kinds = "an adapter is a PEFT folder (\(configurationName) and \(weightsName)), a .lora file or a GGUF file"
+
+    /// Opens a PEFT folder, a file of such a folder, a `.lora` file, or a GGUF file.
     package static func open(_ path: String) throws(FileError) -> Adapter {
         switch FilePath.kind(of: path) {
         case .missing: throw FileError(path, "does not exist")
@@ -33,12 +36,14 @@ extension Adapter {
     }
 
     private static func openFile(_ path: String) throws(FileError) -> Adapter {
-        let file = try openTensors(path)
+        let probe = try FileProbe(path: path)
+        if ContainerFormat.gguf.recognizes(probe) { return try openGGUF(probe.file, path: path) }
+        let file = try openTensors(probe)
         let metadata = try AdapterMetadata(of: file)
         if let text = metadata.configuration {
             let place = "\(path): __metadata__: \(AdapterMetadata.Key.configuration)"
             let configuration = try AdapterConfiguration(parsing: Array(text.utf8), path: place)
-            return try Adapter(path: path, form: .lora, file: file, metadata: metadata, configuration: configuration)
+            return try Adapter(path: path, form: .lora, stored: file, metadata: metadata, configuration: configuration)
         }
         if let foreign = ForeignAdapter(file.tensors) { throw foreign.refusal(path: path, file.tensors) }
         let folder = FilePath.folder(of: path)
@@ -46,21 +51,19 @@ extension Adapter {
             let isAdapter = file.tensors.contains { $0.name.contains("lora_") }
             throw FileError(
                 path, isAdapter ? "has the tensors of an adapter, but no \(configurationName) lies beside it" : "is no adapter",
-                hint: isAdapter
-                    ? "without it nobody knows the scaling; fetch it, too"
-                    : "an adapter is a PEFT folder (\(configurationName) and \(weightsName)) or a .lora file")
+                hint: isAdapter ? "without it nobody knows the scaling; fetch it, too" : kinds)
         }
         return try openPEFT(file, folder: folder, path: path)
     }
 
     /// A file that is known to be something else gets the error that says so.
-    private static func openTensors(_ path: String) throws(FileError) -> SafetensorsFile {
-        let probe = try FileProbe(path: path)
+    private static func openTensors(_ path: String) throws(FileError) -> SafetensorsFile { try openTensors(FileProbe(path: path)) }
+
+    private static func openTensors(_ probe: FileProbe) throws(FileError) -> SafetensorsFile {
         let format = formats.format(of: probe)
         if let refusal = format?.refusal { throw refusal(probe) }
         guard format?.name != ContainerFormat.gguf.name else {
-            throw FileError(
-                path, "is a GGUF file", hint: "an adapter is a PEFT folder (\(configurationName) and \(weightsName)) or a .lora file")
+            throw FileError(probe.file.path, "is a GGUF file", hint: kinds)
         }
         return try SafetensorsFile(probe.file)
     }
@@ -74,7 +77,7 @@ extension Adapter {
         let configuration = try AdapterConfiguration(
             parsing: try guide.allBytes(limit: configurationByteCountLimit), path: configurationFile)
         return try Adapter(
-            path: path, form: .peft, file: file, metadata: try AdapterMetadata(of: file), configuration: configuration, guides: [guide])
+            path: path, form: .peft, stored: file, metadata: try AdapterMetadata(of: file), configuration: configuration, guides: [guide])
     }
 
     /// What a folder is that has no weights of an adapter under their name.
@@ -101,9 +104,11 @@ extension Adapter {
             let file = try openTensors(FilePath.join(folder, weights[0]))
             if let foreign = ForeignAdapter(file.tensors) { return foreign.refusal(path: file.path, file.tensors) }
         }
+        if let name = names.first(where: { $0.hasSuffix(".gguf") && isPresent(at: FilePath.join(folder, $0)) }) {
+            return FileError(path, "holds an adapter in a GGUF file ('\(JSONError.excerpt(name))')", hint: "name the file itself")
+        }
         let isModel = names.contains("config.json") || names.contains { $0.hasSuffix(".safetensors") }
         return FileError(
-            path, isModel ? "is a model, not an adapter" : "holds no adapter",
-            hint: "an adapter is a PEFT folder (\(configurationName) and \(weightsName)) or a .lora file")
+            path, isModel ? "is a model, not an adapter" : "holds no adapter", hint: kinds)
     }
 }

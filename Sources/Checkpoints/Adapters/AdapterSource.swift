@@ -1,24 +1,23 @@
 package import ByteIO
 import ContainerKit
-import SafetensorsFormat
 package import TensorCore
 
 /// The stored tensors of an adapter, under their own names, as any other set of tensors.
 package struct AdapterSource: TensorSource {
-    let file: SafetensorsFile
+    let stored: any TensorSource
     let checksums: [CRC32C]?
 
-    package var path: String { file.path }
-    package var tensors: [TensorInfo] { file.tensors }
-    package var files: [InputFile] { file.files }
+    package var path: String { stored.path }
+    package var tensors: [TensorInfo] { stored.tensors }
+    package var files: [InputFile] { stored.files }
 
-    package func fileIndex(ofTensor index: Int) -> Int { 0 }
+    package func fileIndex(ofTensor index: Int) -> Int { stored.fileIndex(ofTensor: index) }
 
     package func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
-        try file.read(tensor: index, atByteOffset: offset, into: buffer)
+        try stored.read(tensor: index, atByteOffset: offset, into: buffer)
     }
 
-    package func place(ofTensor index: Int) -> (file: Int, offset: Int)? { file.place(ofTensor: index) }
+    package func place(ofTensor index: Int) -> (file: Int, offset: Int)? { stored.place(ofTensor: index) }
 
     package func storedChecksum(ofTensor index: Int) -> CRC32C? { checksums?[index] }
 }
@@ -26,7 +25,7 @@ package struct AdapterSource: TensorSource {
 extension Adapter {
     /// Whether what lies at a path looks like an adapter of any kind, rather than like a model.
     ///
-    /// Of a file only the beginning is read, where `.lora` files carry their version.
+    /// Of a file only the beginning is read, where `.lora` files carry their version, and GGUF files say what they are.
     package static func isPresent(at path: String) -> Bool {
         switch FilePath.kind(of: path) {
         case .missing, .other: return false
@@ -38,11 +37,7 @@ extension Adapter {
             guard let file = try? InputFile(path: path), let head = try? file.bytes(atOffset: 0, count: min(file.byteCount, 1 << 16)) else {
                 return false
             }
-            // Not `contains`, which is 5 ms of generic code here: longer than it takes to list a model.
-            let key = Array("\"\(AdapterMetadata.Key.version)\"".utf8)
-            return head.indices.dropLast(key.count - 1).contains { start in
-                head[start] == key[0] && head[start..<start + key.count].elementsEqual(key)
-            }
+            return isGGUFAdapter(head: head) || holds(Array("\"\(AdapterMetadata.Key.version)\"".utf8), in: head)
         }
     }
 }

@@ -42,6 +42,7 @@ package struct BoundAdapters: Sendable {
         package let tensor: AdapterTensor
     }
 
+    /// Each with its rows where the base has them.
     package let adapters: [WeightedAdapter]
     /// By the index of the base's parameters. Of a tied embedding the head is changed with it, unless there is a `head`.
     package private(set) var outcomes: [Int: Outcome] = [:]
@@ -58,7 +59,9 @@ package struct BoundAdapters: Sendable {
     /// - Throws: where an adapter does not fit the base, where two of them cannot both be applied, and where a weight is given
     ///   to what is no multiple of anything.
     package init(_ adapters: [WeightedAdapter], to base: AdapterBase) throws(FileError) {
-        self.adapters = adapters
+        self.adapters = try adapters.map { weighted throws(FileError) in
+            WeightedAdapter(try weighted.adapter.placed(on: base.model, basePath: base.path), weight: weighted.weight)
+        }
         self.base = base
         for number in adapters.indices { try add(number) }
         if untiedHead != nil {

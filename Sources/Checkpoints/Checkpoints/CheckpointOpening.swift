@@ -166,7 +166,7 @@ extension Checkpoint {
     /// Keys of `__metadata__` in a .lora file begin with this (formats/lora.md).
     private static let adapterKeyPrefix = "lora."
 
-    private static func adapterError(_ path: String) -> FileError {
+    static func adapterError(_ path: String) -> FileError {
         FileError(
             path, "is an adapter, not a model",
             hint: "name its base model here; `AdapterListing` shows the adapter, `Merge` merges the two")

@@ -33,15 +33,7 @@ extension LoadedModel {
     }
 
     /// The parameters of the model under their canonical names.
-    private var adapterBase: AdapterBase {
-        let parameters = configuration.expectedTensors.map { expected in
-            guard let shape = Shape(expected.dimensions) else { preconditionFailure("the tensors of a loaded model have such shapes") }
-            return BaseParameter(name: expected.name, shape: shape, orientation: expected.orientation)
-        }
-        let embedding = configuration.name(.embedding) + ".weight"
-        let tied = configuration.head.isTied ? parameters.firstIndex { $0.name == embedding } : nil
-        return AdapterBase(path: checkpoint.path, parameters: parameters, tie: tied.map { AdapterBase.Tie(embedding: $0) })
-    }
+    private var adapterBase: AdapterBase { AdapterBase(configuration, path: checkpoint.path) }
 }
 
 /// Puts bound adapters on the weights of a model.

@@ -35,7 +35,7 @@ package struct AdapterListing: Sendable {
         let norms = Mutex([Norms?](repeating: nil, count: adapter.modules.count))
         try resources.pool.forEach(count: adapter.modules.count) { index, _ in
             guard let update = adapter.modules[index].update else { return }
-            let found = try Self.norms(of: update, in: adapter)
+            let found = try Self.norms(of: update, in: adapter.withRowsAsStored)
             norms.withLock { $0[index] = found }
             resources.progress(update.a.info.byteCount + update.b.info.byteCount)
         }

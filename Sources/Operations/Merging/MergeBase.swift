@@ -16,7 +16,9 @@ package struct MergeBase: Sendable {
         self.checkpoint = checkpoint
         let tie = try Self.tie(of: checkpoint)
         let parameters = checkpoint.tensors.map { BaseParameter(name: $0.name, shape: $0.shape, orientation: $0.orientation) }
-        description = AdapterBase(path: checkpoint.path, parameters: parameters, tie: tie)
+        // Of no known architecture, it takes adapters by their names.
+        let model = checkpoint.config.flatMap { try? ModelDescription(config: $0) }
+        description = AdapterBase(path: checkpoint.path, parameters: parameters, tie: tie, model: model)
         let embedding = tie.map { String(checkpoint.tensors[$0.embedding].name.dropLast(".weight".count)) }
         headName =
             tie?.head.map { checkpoint.tensors[$0].name } ?? TableNames.head(besideEmbedding: embedding ?? "") + ".weight"

@@ -101,7 +101,7 @@ package struct MergePlan: Sendable {
         if let reference { try Self.check(reference) }
         self.base = base
         self.reference = reference
-        self.adapters = adapters
+        self.adapters = bound.adapters
         self.form = form
         untiedHead = bound.untiedHead == nil ? nil : mergeBase.headName
         vocabularySize = bound.vocabularySize

@@ -28,7 +28,7 @@ extension String {
         "DenseExport": "'qconvert to-hf --dequantize'", "IntegrityCheck": "'qinspect check'", "Statistics": "'qinspect stats'",
         "AdapterListing": "'qinspect adapter'", "allowsNonfinite": "--allow-nonfinite", "plainConstants": "--no-double-quant",
         "matchesTransformers": "--match-transformers", "takingPlainFloat8": "--plain-float8", "rows": "--rows", "columns": "--columns",
-        "index": "--index",
+        "index": "--index", "Adapter.placed": "'qconvert to-lora --base BASE'",
         // Merging.
         "Merge": "'qmerge'", "combination": "--combine", "noUndo": "--no-undo", "outputType": "--to",
         // Training.

@@ -18,7 +18,7 @@ package struct NamedAdapter: Sendable {
         adapter = try Adapter.open(word.path)
         weight = Float(word.weight)
         let file = FilePath.name(of: word.path)
-        name = file.hasSuffix(".lora") ? String(file.dropLast(5)) : file
+        name = [".lora", ".gguf"].contains { file.hasSuffix($0) } ? String(file.dropLast(5)) : file
     }
 
     /// Several, each with a name of its own.

@@ -64,7 +64,13 @@ extension Console {
     /// Opens a model, or an adapter as the tensors that it stores.
     package func openTensors(_ path: String) throws -> any NamedTensors {
         guard Adapter.isPresent(at: path) else { return try openCheckpoint(path, for: .looking) }
-        return try AdapterTensors(openAdapter(path).source, path: path)
+        let adapter = try openAdapter(path)
+        if adapter.hasUnknownRows {
+            warning(
+                "\(path): rows of queries and keys are shown in the order of the file, in pairs",
+                hint: "`Adapter.placed` makes an adapter of it whose rows are those of the base")
+        }
+        return try AdapterTensors(adapter.withRowsAsStored.source, path: path)
     }
 
     /// Writes one JSON document that begins with the version of its form.

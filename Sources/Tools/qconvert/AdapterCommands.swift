@@ -1,5 +1,6 @@
 import Adapters
 import ByteIO
+import Checkpoints
 import CommandLineKit
 import JSONText
 import ToolSupport
@@ -12,7 +13,10 @@ func toLoRA(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
 
 private func convertAdapter(to form: Adapter.Form, _ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
-    let adapter = try console.openAdapter(arguments.positional(always: "adapter"))
+    var adapter = try console.openAdapter(arguments.positional(always: "adapter"))
+    if let base = try arguments.string("base").map({ try console.openCheckpoint($0, for: .looking) }) {
+        adapter = try adapter.placed(on: base.describedModel(), basePath: base.path)
+    }
     let path = arguments.string(always: "output")
     let byteCount = try adapter.copy(to: path, as: form, replaces: arguments.flag("force"), tool: "qconvert \(toolVersion)")
     if arguments.flag("json") {

@@ -98,8 +98,7 @@ private let toGGUFCommand = Command(
             "type",
             [
                 "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k", "q4_k_m", "q4_k_s", "q4_1",
-                "q4_0",
-                "iq4_nl", "iq4_xs",
+                "q4_0", "iq4_nl", "iq4_xs",
             ], placeholder: "TYPE", default: "q8_0", help: "type of the matrices, or mixture; q4_k and q5_k are the _m"),
         .flag("pure", help: "one type for all matrices, head and embedding too"),
         .text("name", "NAME", help: "name of the model in the file (default: that of the source)"),
@@ -108,7 +107,8 @@ private let toGGUFCommand = Command(
     ] + common,
     example: "qconvert to-gguf tinyllama.qnf -o tinyllama.gguf --type q4_k_m", run: toGGUF)
 
-private let adapterArgument = Argument("adapter", help: "LoRA adapter: PEFT folder or .lora file")
+private let adapterArgument = Argument("adapter", help: "LoRA adapter: PEFT folder, .lora file or GGUF file")
+private let adapterBase = Option.path("base", "MODEL", help: "its base, of which a GGUF adapter needs the width of heads")
 
 private let toPEFTCommand = Command(
     "to-peft", summary: "write a LoRA adapter as a folder that PEFT loads",
@@ -116,7 +116,7 @@ private let toPEFTCommand = Command(
         adapter_config.json and adapter_model.safetensors. What a .lora file knows besides rides along in the metadata of the latter, so that \
         to-lora gives back the same bytes.
         """,
-    arguments: [adapterArgument], options: [.output.required(), .force, .json],
+    arguments: [adapterArgument], options: [.output.required(), adapterBase, .force, .json],
     example: "qconvert to-peft my.lora -o my-adapter", run: toPEFT)
 
 private let toLoRACommand = Command(
@@ -124,5 +124,5 @@ private let toLoRACommand = Command(
     discussion: """
         A safetensors file with PEFT's names and the configuration in its metadata. Tensors keep their type and every bit; each gets a checksum.
         """,
-    arguments: [adapterArgument], options: [.output.required(), .force, .json],
+    arguments: [adapterArgument], options: [.output.required(), adapterBase, .force, .json],
     example: "qconvert to-lora my-adapter -o my.lora", run: toLoRA)

@@ -8,7 +8,7 @@ private let mergeCommand = Command(
     summary: "merge LoRA adapters into a model, and undo it exactly",
     discussion: """
         The first input is the base: a .qnf, whose 4-bit weights are dequantized, added to and quantized again as they were, or a dense \
-        model, whose files keep their form. The others are adapters, PEFT folders or .lora files; name@0.5 merges half of one. Only tensors \
+        model, whose files keep their form. The others are adapters, PEFT folders, .lora or GGUF files; name@0.5 merges half of one. Only tensors \
         that an adapter touches change, all others are copied byte for byte.
 
         Quantizing again loses what is small against the steps of four bits. The report says of each tensor how large its delta D is beside \

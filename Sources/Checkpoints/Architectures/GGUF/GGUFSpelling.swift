@@ -58,6 +58,11 @@ package struct GGUFSpelling: Sendable {
         return (key.layer.map { "blk.\($0)." } ?? "") + "\(module).\(part.rawValue)"
     }
 
+    /// Where the file has a row of a head whose rows lie in pairs: row j at 2j, row j + D / 2 at 2j + 1.
+    package static func pairedRow(_ row: Int, headWidth: Int) -> Int {
+        row < headWidth / 2 ? 2 * row : 2 * (row - headWidth / 2) + 1
+    }
+
     /// The module of a tensor's name; nil of a name that is none of the table's.
     package static func module(named name: String) -> (key: ModuleKey, part: ExpectedTensor.Part)? {
         var parts = name.split(separator: ".", omittingEmptySubsequences: false)

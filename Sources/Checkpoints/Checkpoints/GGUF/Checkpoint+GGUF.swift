@@ -7,6 +7,7 @@ extension Checkpoint {
     ///
     /// What lies beside it is not its own: everything that belongs to the model is inside.
     static func openGGUF(_ file: GGUFSource) throws(FileError) -> Checkpoint {
+        guard file.metadata["general.type"]?.string != "adapter" else { throw adapterError(file.path) }
         let model: GGUFModel
         do throws(GGUFNotFollowed) { model = try GGUFModel(file) } catch {
             return try Checkpoint(

@@ -133,8 +133,7 @@ struct GGUFModel: TensorSource {
                 head = try file.bytes(ofTensor: places[index], start..<start + headByteCount)
                 headStart = start
             }
-            let j = row % headWidth, half = headWidth / 2
-            let stored = j < half ? 2 * j : 2 * (j - half) + 1
+            let stored = GGUFSpelling.pairedRow(row % headWidth, headWidth: headWidth)
             let count = min(rowByteCount - inRow, end - position)
             head.withUnsafeBytes { bytes in
                 let source = UnsafeRawBufferPointer(rebasing: bytes[stored * rowByteCount + inRow..<stored * rowByteCount + inRow + count])

@@ -52,13 +52,33 @@ extension Reader {
             readAdapter(loraFolder.path("a.lora"))
         })
 
+    /// A GGUF file.
+    static let ggufAdapter = Reader(
+        "gguf-adapter",
+        words: [
+            "general.type", "adapter", "adapter.type", "adapter.lora.alpha", "adapter.alora.invocation_tokens", "llama", "gpt2",
+            "blk.0.attn_q.weight", "token_embd.weight", "output.weight", ".lora_a", ".lora_b",
+        ],
+        seeds: { samples in
+            ["llama-patterns/adapter", "llama-embed/adapter", "gpt2-proj/adapter-folded"].flatMap {
+                samples.file("Tests/Fixtures/gguf/lora/\($0).gguf")
+            }
+        },
+        read: { bytes in
+            ggufAdapterFolder.write(bytes, to: "a.gguf")
+            _ = Adapter.isPresent(at: ggufAdapterFolder.path("a.gguf"))
+            readAdapter(ggufAdapterFolder.path("a.gguf"))
+        })
+
+    private static let ggufAdapterFolder = Folder.temporary()
     private static let peftFolder = Folder.temporary()
     private static let loraFolder = Folder.temporary()
 
     /// Opens an adapter, binds it to a base that it may fit, and reads every factor.
     private static func readAdapter(_ path: String) {
         do throws(FileError) {
-            let adapter = try Adapter.open(path)
+            // As no base says how wide a head is.
+            let adapter = try Adapter.open(path).withRowsAsStored
             require(!adapter.modules.isEmpty, "an adapter changes something")
             for module in adapter.modules {
                 guard let update = module.update else { continue }

@@ -9,6 +9,7 @@ extension TrainableModel {
     /// - Throws: where it has other modules, another rank or scaling, or anything that is not a plain low-rank update.
     package func start(from adapter: Adapter) throws(FileError) {
         guard case .lowRank(let settings, _) = tuning else { preconditionFailure("only LoRA begins with an adapter") }
+        let adapter = try adapter.placed(on: configuration, basePath: "the base")
         func refuse(_ message: String) -> FileError { FileError(adapter.path, message) }
         var remaining = Set(tunedModules)
         for module in adapter.modules {

@@ -1,0 +1,57 @@
+import CommandLineKit
+import JSONText
+import TestSupport
+import Testing
+
+@testable import qconvert
+@testable import qinspect
+@testable import qmerge
+
+/// The commands on adapters in GGUF files.
+@Suite struct GGUFAdapterCommandTests {
+    private static let adapter = Fixture.path("gguf/lora/llama-all/adapter.gguf")
+    private static let peft = Fixture.path("gguf/lora/llama-all/peft")
+    private static let base = Fixture.path("gguf/models/llama/model.gguf")
+
+    @Test func showsOne() throws {
+        let run = ToolRunner(qinspect, ["adapter", Self.adapter])
+        #expect(run.status == .done && run.errors.isEmpty && run.output.hasPrefix("\(Self.adapter): LoRA adapter, GGUF file\n"))
+        // Sizes do not depend on the order of rows.
+        let norms = try [Self.adapter, Self.peft].map { path in
+            try ToolRunner(qinspect, ["adapter", path, "--json"]).document()["delta_norm"]?.double
+        }
+        #expect(norms[0] != nil && norms[0] == norms[1])
+    }
+
+    @Test func becomesAnotherFormWithItsBase() throws {
+        let folder = try TemporaryFolder()
+        let alone = ToolRunner(qconvert, ["to-peft", Self.adapter, "-o", folder.path("a")])
+        #expect(alone.status == .failed && alone.errors.contains("only the base says how wide a head is"))
+        #expect(alone.errors.contains("hint: 'qconvert to-lora --base BASE' makes an adapter of it"))
+        #expect(try folder.names() == [])
+        #expect(ToolRunner(qconvert, ["to-peft", Self.adapter, "-o", folder.path("a"), "--base", Self.base]).status == .done)
+        let equal = ToolRunner(qinspect, ["diff", folder.path("a"), Self.peft])
+        #expect(equal.status == .done && equal.output.hasSuffix("\nEQUAL: 28 tensors, every bit\n"))
+        let qwen = ToolRunner(qconvert, ["to-lora", Fixture.path("gguf/lora/qwen2-all/adapter.gguf"), "-o", folder.path("q.lora")])
+        #expect(qwen.status == .done)
+    }
+
+    @Test func looksAtTensorsAsTheyLie() {
+        let run = ToolRunner(qinspect, ["layers", Self.adapter])
+        #expect(run.status == .done && run.output.contains("q_proj.lora_B.weight"))
+        #expect(run.errors.contains("rows of queries and keys are shown in the order of the file, in pairs"))
+        #expect(ToolRunner(qinspect, ["check", Self.adapter]).status == .done)
+        let model = ToolRunner(qinspect, ["metadata", Self.adapter])
+        #expect(model.status == .failed && model.errors.contains("is an adapter, not a model"))
+    }
+
+    @Test func combinesOnlyRowsInOrder() throws {
+        let folder = try TemporaryFolder()
+        let run = ToolRunner(qmerge, ["--combine", "cat", Self.adapter, Self.peft, "-o", folder.path("c.lora")])
+        #expect(run.status == .failed && run.errors.contains("'qconvert to-lora --base BASE'"))
+        let merged = ToolRunner(qmerge, [Self.base, Self.adapter, "--to", "f32", "-o", folder.path("a.safetensors")])
+        let other = ToolRunner(qmerge, [Self.base, Self.peft, "--to", "f32", "-o", folder.path("b.safetensors")])
+        #expect(merged.status == .done && other.status == .done, "\(merged.errors) \(other.errors)")
+        #expect(ToolRunner(qinspect, ["diff", folder.path("a.safetensors"), folder.path("b.safetensors")]).status == .done)
+    }
+}
