@@ -1,5 +1,7 @@
 import ByteIO
+import CommandLineKit
 import GGUFFormat
+import TensorCore
 import TestSupport
 import Testing
 
