@@ -71,6 +71,13 @@ import Testing
         }
     }
 
+    /// The file names one; the other is known by its text, as to every program that runs such files.
+    @Test func generationStopsWhereOtherProgramsDo() throws {
+        let file = try #require(try Self.open("llama").files.first { $0.name == "generation_config.json" })
+        let generation = try JSONValue(parsing: file.bytes())
+        #expect(generation["eos_token_id"]?.array?.map(\.integer) == [349, 351])
+    }
+
     @Test func anythingElseKeepsItsNames() throws {
         let checkpoint = try Self.open("mixtral")
         #expect(checkpoint.config == nil && checkpoint.tensors.contains { $0.name == "blk.0.ffn_gate_exps.weight" })

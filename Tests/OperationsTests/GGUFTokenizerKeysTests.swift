@@ -95,4 +95,17 @@ import Tokenization
         let error = #expect(throws: FileError.self) { try GGUFKeys(of: bare, other, name: "", fileType: 0) }
         #expect(error?.message.hasPrefix("has no tokenizer") == true)
     }
+
+    /// OpenAI's GPT-2 names the token that ends a text in no file.
+    @Test func keysOfAPublishedGPT2() throws {
+        let folder = try Fixture.makeOpenAIFolder()
+        try folder.write(#"{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 299}"#, to: "encoder.json")
+        let checkpoint = try Checkpoint.open(folder.path)
+        let description = try ModelDescription(config: try #require(checkpoint.config))
+        let keys = try GGUFKeys(of: checkpoint, description, name: "124M", fileType: 1)
+        func value(_ key: String) -> GGUFValue? { keys.entries.first { $0.key == key }?.value }
+        #expect(value("general.architecture") == .string("gpt2") && value("general.file_type") == .u32(1))
+        #expect(value("tokenizer.ggml.pre") == .string("gpt-2"))
+        #expect(value("tokenizer.ggml.eos_token_id") == .u32(299) && value("tokenizer.ggml.tokens")?.array?.count == 300)
+    }
 }

@@ -55,6 +55,12 @@ struct GGUFCompanions {
         for key in ["eot", "eom"] {
             if let end = try metadata.integer("\(prefix)\(key)_token_id") { stored.otherEnds.append(end) }
         }
+        // No key names them, as other programs know them by their texts.
+        for (id, token) in stored.tokens.enumerated() where StoredTokenizer.knownEnds.contains(token) {
+            if stored.types.indices.contains(id), [3, 4].contains(stored.types[id]), !stored.otherEnds.contains(id) {
+                stored.otherEnds.append(id)
+            }
+        }
         stored.addsBeginning = try metadata.bool(prefix + "add_bos_token")
         stored.addsEnd = try metadata.bool(prefix + "add_eos_token")
         stored.addsSpacePrefix = try metadata.bool(prefix + "add_space_prefix")

@@ -39,6 +39,12 @@ package struct StoredTokenizer: Hashable, Sendable {
     /// By name; the one without a name is `default`.
     package var chatTemplates: [String: String] = [:]
 
+    /// Texts of tokens after which every program that runs GGUF files stops, whether or not a key names them.
+    package static let knownEnds: Set<String> = [
+        "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>",
+        "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<eos>",
+    ]
+
     package init(model: String, splitting: String?, tokens: [String], types: [Int]) {
         self.model = model
         self.splitting = splitting

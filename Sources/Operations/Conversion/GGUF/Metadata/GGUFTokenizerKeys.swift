@@ -13,12 +13,6 @@ struct GGUFTokenizerKeys {
         "bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "sep_token": "seperator", "pad_token": "padding",
         "mask_token": "mask",
     ]
-    /// Texts of tokens after which every program that runs GGUF files stops, whether or not a key names them.
-    private static let knownEnds: Set<String> = [
-        "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>",
-        "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<eos>",
-    ]
-
     /// - Parameters:
     ///   - architecture: `general.architecture`; some keys are written for Llama only.
     ///   - end: the token that ends a text, where the tokenizer's files name none.
@@ -40,7 +34,7 @@ struct GGUFTokenizerKeys {
             guard let id = ids[role], let key = Self.roles[role] else { continue }
             add("\(key)_token_id", .u32(UInt32(id)))
         }
-        let ends = stored.otherEnds.filter { $0 != ids["eos_token"] && !Self.knownEnds.contains(stored.tokens[$0]) }
+        let ends = stored.otherEnds.filter { $0 != ids["eos_token"] && !StoredTokenizer.knownEnds.contains(stored.tokens[$0]) }
         for (key, id) in zip(["eot", "eom"], ends) { add("\(key)_token_id", .u32(UInt32(id))) }
         remarks = ends.dropFirst(2).map { "generation also stops at '\(stored.tokens[$0])', for which there is no key" }
         for flag in stored.flagOrder {
