@@ -58,8 +58,8 @@ import Testing
     /// What config.json leaves out is written where a reader would take something else.
     @Test func writesWhatIsUnusual() throws {
         var config = try Self.config("qwen2")
-        config["head_dim"] = .integer(16)
-        #expect(try Self.keys(config).entries.contains(.init("qwen2.attention.key_length", .u32(16))))
+        config["head_dim"] = .integer(12)
+        #expect(try Self.keys(config).entries.contains(.init("qwen2.attention.key_length", .u32(12))))
         config = try Self.config("qwen3")
         config["head_dim"] = nil
         #expect(try Self.keys(config).entries.contains(.init("qwen3.attention.value_length", .u32(128))))
@@ -124,6 +124,10 @@ import Testing
         (
             "qwen3", JSONObject(["attention_bias": .bool(true)]),
             "has the tensor 'model.layers.0.self_attn.o_proj.bias', but a GGUF file of 'qwen3' has no bias of 'attn_output'"
+        ),
+        (
+            "qwen2", JSONObject(["head_dim": .integer(16)]),
+            "'head_dim': is 16, which for 4 heads is 64, but programs that run GGUF files of 'qwen2' take the width of the model, 48"
         ),
         (
             "qwen2", JSONObject(["rope_parameters": llama3]),

@@ -42,7 +42,8 @@ extension GGUFSpelling {
         ])
 
     static let qwen2 = GGUFSpelling(
-        "qwen2", constants: qwenConstants, numbers: sizes + heads + [theta, epsilon] + headWidths(.whereStated("head_dim")))
+        "qwen2", hasEvenHeads: true, constants: qwenConstants,
+        numbers: sizes + heads + [theta, epsilon] + headWidths(.whereStated("head_dim")))
     static let qwen3 = GGUFSpelling("qwen3", constants: qwenConstants, numbers: llamaNumbers)
 
     private static let qwenConstants = JSONObject(["hidden_act": .string("silu"), "use_sliding_window": .bool(false)])

@@ -17,6 +17,8 @@ package struct GGUFSpelling: Sendable {
     package let takesFrequencyFactors: Bool
     /// Whether the head is always the embedding.
     package let isAlwaysTied: Bool
+    /// Whether all queries together always have the width of the model.
+    package let hasEvenHeads: Bool
     /// Modules of matrices that can have a bias; those of norms have one or have none.
     package let biases: Set<TensorRole>
     /// Members of config.json that every model of the family has, as the file does not say them.
@@ -26,6 +28,7 @@ package struct GGUFSpelling: Sendable {
 
     init(
         _ name: String, pairsRows: Bool = false, takesFrequencyFactors: Bool = false, isAlwaysTied: Bool = false,
+        hasEvenHeads: Bool = false,
         biases: Set<TensorRole> = [.query, .key, .value], constants: JSONObject, numbers: [Number], _ afterFileType: [Number] = [],
         complete: @escaping @Sendable (inout JSONObject, GGUFNumbers) -> Void = { _, _ in }
     ) {
@@ -33,6 +36,7 @@ package struct GGUFSpelling: Sendable {
         self.pairsRows = pairsRows
         self.takesFrequencyFactors = takesFrequencyFactors
         self.isAlwaysTied = isAlwaysTied
+        self.hasEvenHeads = hasEvenHeads
         self.biases = biases
         self.constants = constants
         self.numbers = numbers + afterFileType

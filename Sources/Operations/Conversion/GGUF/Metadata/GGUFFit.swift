@@ -22,6 +22,12 @@ struct GGUFFit {
         if spelling.isAlwaysTied, !description.head.isTied {
             throw refusal("has a head of its own, but in a GGUF file of '\(spelling.name)' the head is always the embedding")
         }
+        if spelling.hasEvenHeads, let heads = description.layers.first(where: { $0.attention.queryWidth != description.width })?.attention {
+            throw refusal(
+                at: "'head_dim'",
+                "is \(heads.headWidth), which for \(heads.headCount) heads is \(heads.queryWidth), but programs that run GGUF files of "
+                    + "'\(spelling.name)' take the width of the model, \(description.width)")
+        }
         for tensor in description.expectedTensors where tensor.part == .bias && !tensor.key.role.isNorm {
             guard spelling.biases.contains(tensor.key.role) else {
                 throw refusal(
