@@ -54,4 +54,20 @@ import Testing
         #expect(merged.status == .done && other.status == .done, "\(merged.errors) \(other.errors)")
         #expect(ToolRunner(qinspect, ["diff", folder.path("a.safetensors"), folder.path("b.safetensors")]).status == .done)
     }
+
+    @Test func writesOne() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("a.gguf")
+        let run = ToolRunner(qconvert, ["to-gguf-lora", Self.peft, Self.base, "-o", path])
+        #expect(run.status == .done && run.output == "\(path): GGUF adapter, 14 modules, 25.2 kB\n", "\(run.output)\(run.errors)")
+        #expect(ToolRunner(qconvert, ["to-gguf-lora", Self.peft, Self.base, "-o", path]).errors.contains("exists already"))
+        let again = ToolRunner(qconvert, ["to-gguf-lora", path, Self.base, "-o", folder.path("b.gguf"), "--json"])
+        let document = try again.document()
+        #expect(document["modules"]?.integer == 14 && document["name"]?.string == "a" && document["form"]?.string == "GGUF file")
+        let ownInput = ToolRunner(qconvert, ["to-gguf-lora", path, Self.base, "-o", path, "--force"])
+        #expect(ownInput.status == .failed && ownInput.errors.contains("is also an input"))
+        let misfit = ToolRunner(
+            qconvert, ["to-gguf-lora", Self.peft, Fixture.path("gguf/models/gpt2/model.gguf"), "-o", folder.path("c.gguf")])
+        #expect(misfit.status == .failed && misfit.errors.contains("is of another family than"))
+    }
 }

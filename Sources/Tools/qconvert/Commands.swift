@@ -4,7 +4,9 @@ import ToolSupport
 /// The tool: conversions between model formats.
 package let qconvert = Tool(
     "qconvert", summary: "convert models to 4-bit .qnf files and back", version: toolVersion,
-    commands: [toNF4Command, toHFCommand, toSafetensorsCommand, toGGUFCommand, toPEFTCommand, toLoRACommand])
+    commands: [
+        toNF4Command, toHFCommand, toSafetensorsCommand, toGGUFCommand, toPEFTCommand, toLoRACommand, toGGUFLoRACommand,
+    ])
 
 private let sourceHelp =
     "model: .safetensors file or index, Hugging Face folder, .gguf, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
@@ -126,3 +128,15 @@ private let toLoRACommand = Command(
         """,
     arguments: [adapterArgument], options: [.output.required(), adapterBase, .force, .json],
     example: "qconvert to-lora my-adapter -o my.lora", run: toLoRA)
+
+private let toGGUFLoRACommand = Command(
+    "to-gguf-lora", summary: "write a LoRA adapter as a GGUF file for llama.cpp",
+    discussion: """
+        For programs that put adapters on a GGUF model of the same base ('llama-cli --lora'). Names and the order of rows are those of the base, and \
+        the scale of each module is in its factors, so that rsLoRA and patterns of ranks and alphas are followed. DoRA, biases and \
+        modules_to_save have no place in such a file: merge these.
+        """,
+    arguments: [
+        adapterArgument, Argument("base", help: "the model that it was trained on, in any form with a config.json, or a GGUF file"),
+    ], options: [.output.required(), .force, .json],
+    example: "qconvert to-gguf-lora my.lora TinyLlama-1.1B -o my.gguf", run: toGGUFLoRA)
