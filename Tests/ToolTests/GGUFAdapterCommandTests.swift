@@ -6,6 +6,8 @@ import Testing
 @testable import qconvert
 @testable import qinspect
 @testable import qmerge
+@testable import qtrain
+@testable import qverify
 
 /// The commands on adapters in GGUF files.
 @Suite struct GGUFAdapterCommandTests {
@@ -53,6 +55,30 @@ import Testing
         let other = ToolRunner(qmerge, [Self.base, Self.peft, "--to", "f32", "-o", folder.path("b.safetensors")])
         #expect(merged.status == .done && other.status == .done, "\(merged.errors) \(other.errors)")
         #expect(ToolRunner(qinspect, ["diff", folder.path("a.safetensors"), folder.path("b.safetensors")]).status == .done)
+    }
+
+    @Test func isMergedIntoFourBits() throws {
+        let folder = try TemporaryFolder()
+        let base = folder.path("b.qnf"), merged = folder.path("m.qnf")
+        #expect(ToolRunner(qconvert, ["to-nf4", Self.base, "-o", base]).status == .done)
+        #expect(ToolRunner(qmerge, [base, Self.adapter, "-o", merged]).status == .done)
+        // By the values that PEFT has: the record of the merge, too, is the same.
+        for adapter in [Self.adapter, Self.peft] { #expect(ToolRunner(qverify, ["merge", base, adapter, merged]).status == .done) }
+    }
+
+    @Test func isTrainedFurther() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(String(repeating: "some text to learn from, again and again\n", count: 6), to: "d.txt")
+        func train(_ adapter: String, _ base: String, to name: String) -> ToolRunner {
+            let options = ["--rank", "4", "--alpha", "8", "--steps", "1", "--max-length", "8", "--split", "1,0,0", "--template", "none"]
+            return ToolRunner(
+                qtrain, [base, "-o", folder.path(name), "--data", folder.path("d.txt"), "--init-from", adapter] + options)
+        }
+        let runs = [train(Self.adapter, Self.base, to: "a.lora"), train(Self.peft, Self.base, to: "b.lora")]
+        #expect(runs.allSatisfy { $0.status == .done }, "\(runs[0].errors)")
+        #expect(ToolRunner(qinspect, ["diff", folder.path("a.lora"), folder.path("b.lora")]).status == .done)
+        let other = train(Self.adapter, Fixture.path("gguf/models/qwen2/model.gguf"), to: "c.lora")
+        #expect(other.status == .failed && other.errors.contains("is for a base of the architecture 'llama', but the base is a qwen2"))
     }
 
     @Test func writesOne() throws {
