@@ -58,6 +58,13 @@ import Testing
             remarks == ["the vocabulary has no token '<0x00>': llama.cpp stops at characters that it does not know"])
     }
 
+    @Test func unknownTokensAreStatedUnlessTheyAreTheFirst() throws {
+        #expect(try Self.read([Self.pieces()], rows: 8).tokenizer.roles.isEmpty)
+        let moved = Self.pieces(vocabulary: #""▁": 0, "a": 1, "b": 2, "c": 3, "ab": 4, "bc": 5, "abc": 6, "<unk>": 7"#)
+        let stored = try Self.read([moved], rows: 8).tokenizer
+        #expect(stored.roles == ["unk_token": 7] && stored.types[7] == 2)
+    }
+
     @Test func tokensThatLookSpecialControlTheModel() throws {
         let names = ["<|x|>", "<｜x｜>", "<unused7>", "<pad>", "<mask>", "<x>", "a▁b"]
         let added = names.enumerated().map { #"{"id": \#(3 + $0), "content": "\#($1)", "special": false}"# }.joined(separator: ", ")

@@ -52,6 +52,10 @@ struct StoredFrame {
             stored.roles[role] = found
             order.append(role)
         }
+        // Readers of pieces take the first one where nothing is stated.
+        if isSentencePiece, stored.roles["unk_token"] == nil, let found = id(source.unknown) ?? unknownPiece, found != 0 {
+            stored.roles["unk_token"] = found
+        }
         stored.roleOrder = order + StoredTokenizer.usualRoleOrder.filter { !order.contains($0) }
         var ends: [Int] = []
         for end in roles.stopIDs where end != stored.roles["eos_token"] && (0..<rowCount).contains(end) && !ends.contains(end) {
@@ -59,6 +63,8 @@ struct StoredFrame {
         }
         stored.otherEnds = ends
     }
+
+    private var unknownPiece: Int? { source.pieces?.pieces.firstIndex { $0.type == .unknown } }
 
     // MARK: - Frame
 
@@ -96,6 +102,7 @@ struct StoredFrame {
         private(set) var separates = false
 
         init(_ source: StoredTokenizerReader.Source, _ stored: StoredTokenizer) {
+            // What cannot be read has been refused with the frame itself.
             for step in (try? TypedJSON.steps(source.postProcessor, place: "post_processor", listKey: "processors")) ?? [] {
                 switch step.type {
                 case "ByteLevel": for name in ["bos", "eos"] { require(name) }
