@@ -177,7 +177,7 @@ import Testing
             ),
             3,
             "tokenizer.json: pre_tokenizer: cuts text in a way that no known name of GGUF files stands for\nhint: these are known: gpt-2, mpt, "
-                + "smollm, command-r, llama-bpe, qwen2, tekken, gpt-4o, falcon, deepseek-llm, deepseek-coder, deepseek-v3, bloom"
+                + "smollm, command-r, llama-bpe, qwen2, tekken, gpt-4o, falcon, deepseek-coder, deepseek-v3, bloom"
         ),
         (
             bytes(), 2,

@@ -49,7 +49,7 @@ import Testing
     /// Families, the name of how they cut text, and what is lost of them.
     static let families: [(String, String, [String])] = [
         ("families/bloom", "bloom", []), ("families/command-r", "command-r", [form]), ("families/deepseek-coder", "deepseek-coder", []),
-        ("families/deepseek-llm", "deepseek-llm", []), ("families/deepseek-v3", "deepseek-v3", []), ("families/falcon", "falcon", []),
+        ("families/deepseek-v3", "deepseek-v3", []), ("families/falcon", "falcon", []),
         ("families/gpt-neox", "mpt", [form]), ("families/llama3", "llama-bpe", []), ("families/o200k", "gpt-4o", []),
         ("families/qwen2", "qwen2", [form]), ("families/starcoder", "smollm", []), ("families/tekken", "tekken", []),
     ]

@@ -36,7 +36,7 @@ import Testing
     static let splittings = [
         ("gpt-2", "digits", false), ("mpt", "gpt-neox", true), ("starcoder", "starcoder", true), ("refact", "starcoder", true),
         ("command-r", "command-r", true), ("falcon", "falcon", true), ("llama-bpe", "llama3", true), ("llama3", "llama3", true),
-        ("qwen2", "qwen2", true), ("tekken", "tekken", true), ("gpt-4o", "o200k", true), ("deepseek-llm", "deepseek-llm", true),
+        ("qwen2", "qwen2", true), ("tekken", "tekken", true), ("gpt-4o", "o200k", true),
         ("deepseek-coder", "deepseek-coder", true), ("deepseek-v3", "deepseek-v3", true), ("bloom", "bloom", true),
     ]
 

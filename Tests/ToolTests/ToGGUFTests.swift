@@ -30,7 +30,8 @@ import Testing
         }
     }
 
-    /// What the converter wrote is read as a Hugging Face model and written again: the same bytes, keys and tokenizer included.
+    /// What the converter wrote is read as a Hugging Face model and written again: the same tensors, and keys that say the same. Keys
+    /// that only confirm what readers take for granted may come in addition; scores of pieces are made of the order of merges.
     @Test(arguments: [
         ("llama", "f32"), ("llama-rope3", "bf16"), ("llama-bias", "f16"), ("llama-spm", "f32"), ("mistral", "bf16"), ("qwen2", "f32"),
         ("qwen3", "bf16"), ("gpt2", "f32"),
@@ -40,7 +41,20 @@ import Testing
         let source = Fixture.path("gguf/models/\(name)/model.gguf"), path = folder.path("again.gguf")
         let run = ToolRunner(qconvert, ["to-gguf", source, "-o", path, "--type", type, "-q"])
         #expect(run.status == .done, "\(run.errors)")
-        #expect(try folder.bytes("again.gguf") == Fixture.bytes(source))
+        let (own, stated) = (try GGUFSource(path: path), try GGUFSource(path: source))
+        #expect(own.tensors == stated.tensors)
+        for index in own.tensors.indices {
+            let range = 0..<own.tensors[index].byteCount
+            #expect(try own.bytes(ofTensor: index, range) == stated.bytes(ofTensor: index, range))
+        }
+        for entry in stated.metadata.entries where entry.key != "tokenizer.ggml.scores" {
+            let value = try #require(own.metadata[entry.key], "\(entry.key)")
+            if case .array(let array) = value, case .array(let other) = entry.value {
+                #expect(try array.values() == other.values(), "\(entry.key)")
+            } else {
+                #expect(value == entry.value, "\(entry.key)")
+            }
+        }
     }
 
     @Test func longModelsBecomeParts() throws {

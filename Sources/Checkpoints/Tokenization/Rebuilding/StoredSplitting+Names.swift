@@ -4,7 +4,7 @@ import JSONText
 extension StoredSplitting {
     /// One for each way that is known; other names stand for the same.
     private static let writtenNames = [
-        "gpt-2", "mpt", "smollm", "command-r", "llama-bpe", "qwen2", "tekken", "gpt-4o", "falcon", "deepseek-llm", "deepseek-coder",
+        "gpt-2", "mpt", "smollm", "command-r", "llama-bpe", "qwen2", "tekken", "gpt-4o", "falcon", "deepseek-coder",
         "deepseek-v3", "bloom",
     ]
 

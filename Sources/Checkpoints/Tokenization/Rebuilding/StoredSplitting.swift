@@ -31,8 +31,6 @@ struct StoredSplitting {
                 .object(["type": .string("Punctuation"), "behavior": .string("Contiguous")]), Self.bytes(cuts: true),
                 Self.digits(areSingle: false), Self.split(SplittingExpressions.threeDigits),
             ])
-        case "deepseek-llm":
-            self.init(SplittingExpressions.deepSeekLLM.map(Self.split) + [Self.digits(areSingle: true), Self.bytes(cuts: false)])
         case "deepseek-coder":
             self.init(SplittingExpressions.deepSeekCoder.map(Self.split) + [Self.digits(areSingle: true), Self.bytes(cuts: false)])
         case "deepseek-v3": self.init(expressions: SplittingExpressions.deepSeekV3)

@@ -18,13 +18,7 @@ enum SplittingExpressions {
         ##"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"##
             + #"|\s*[\r\n]+|\s+(?!\S)|\s+"#,
     ]
-    /// Of DeepSeek LLM, before single digits.
-    static let deepSeekLLM = [
-        "[\r\n]",
-        #"\s?[A-Za-z\x{B5}\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{1BA}\x{1BC}-\x{1BF}\x{1C4}-\x{293}\x{370}-\x{373}\x{391}-\x{3A1}"#
-            + #"\x{3A3}-\x{3F5}\x{410}-\x{44F}]+"#,
-        #"\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+"#, #"\s+$"#, ideographs,
-    ]
+
     /// Of DeepSeek Coder, before single digits.
     static let deepSeekCoder = ["[\r\n]", #"\s?\p{L}+"#, #"\s?\p{P}+"#, ideographs]
     static let bloom = #" ?[^(\s|[.,!?…。，、।۔،])]+"#

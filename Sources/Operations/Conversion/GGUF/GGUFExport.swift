@@ -1,3 +1,4 @@
+import Architectures
 import ByteIO
 import Checkpoints
 import ContainerKit
@@ -163,10 +164,8 @@ private final class GGUFExportRun: Sendable {
     private func pair(
         _ rows: UnsafeMutableBufferPointer<Float>, into paired: UnsafeMutableBufferPointer<Float>, headWidth: Int, row: Int
     ) {
-        let half = headWidth / 2
         for source in 0..<rows.count / row {
-            let head = source / headWidth * headWidth, j = source % headWidth
-            let target = head + (j < half ? 2 * j : 2 * (j - half) + 1)
+            let target = source / headWidth * headWidth + GGUFSpelling.pairedRow(source % headWidth, headWidth: headWidth)
             for column in 0..<row { paired[target * row + column] = rows[source * row + column] }
         }
     }
