@@ -26,7 +26,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
-    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Training"]),
+    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Training"]),
     ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
     (
         "Tools",
@@ -42,7 +42,7 @@ let sideways: [String: Set<String>] = [
     "Adapters": ["Architectures"],
     "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"], "GGUFFormat": ["ContainerKit"],
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
-    "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading"],
+    "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading", "Records"],
     "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
     "AdapterAlgebra": ["Streaming", "Merging"],
     "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "PromptSupport": ["CommandLineKit"],
@@ -157,11 +157,14 @@ let package = Package(
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "LinearAlgebra", "Architectures", "Checkpoints", "Adapters", "Streaming",
                 "Merging",
             ]),
+        // Apart from Training, which links BLAS: measuring reads records, too.
+        library("Records", ["CKernels", "ByteIO", "JSONText", "Compression", "TensorCore", "Tokenization", "Prompts"]),
         library(
             "Training",
             [
                 "CKernels", "COpenBLAS", "CSystem", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization",
                 "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "Prompts",
+                "Records",
             ]),
         library("Evaluation", ["Architectures", "Parallelism", "TensorCore", "Tokenization", "Transformer"]),
         library("CommandLineKit"),
@@ -193,7 +196,7 @@ let package = Package(
             "qverify",
             [
                 "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Prompts", "Transformer",
-                "Evaluation", "Training", "ModelLoading", "PromptSupport", "ModelToolSupport", "Reports",
+                "Evaluation", "Records", "ModelLoading", "PromptSupport", "ModelToolSupport", "Reports",
             ]),
         tool(
             "qrun",
@@ -205,7 +208,8 @@ let package = Package(
             name: "qtrain",
             dependencies: [
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "ContainerKit", "Architectures", "Checkpoints", "Adapters",
-                "Tokenization", "Prompts", "Transformer", "ModelLoading", "Training", "Evaluation", "Streaming", "CommandLineKit",
+                "Tokenization", "Prompts", "Transformer", "ModelLoading", "Records", "Training", "Evaluation", "Streaming",
+                "CommandLineKit",
                 "Reports", "ToolSupport", "PromptSupport",
                 "ModelToolSupport",
             ],
@@ -246,12 +250,13 @@ let package = Package(
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Inspection", "Comparison", "CommandLineKit", "qconvert",
                 "qinspect",
-                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "GGUFFormat", "ToolSupport", "Training", "Reports",
+                "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "GGUFFormat", "ToolSupport", "Records", "Training", "Reports",
             ]),
         tests(
             "EvaluationTests",
             [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Tokenization", "Prompts", "Transformer",
+                "Records", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Architectures", "Checkpoints", "Tokenization", "Prompts",
+                "Transformer",
                 "ModelLoading",
                 "Evaluation",
             ]),
@@ -291,7 +296,7 @@ let package = Package(
             [
                 "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Architectures", "Checkpoints",
                 "Transformer", "ModelLoading",
-                "Tokenization", "Prompts", "Training",
+                "Tokenization", "Prompts", "Records", "Training",
             ]),
         tests("ParallelismTests", ["Parallelism"]),
         tests("ArchitecturesTests", ["JSONText", "Architectures", "TensorCore"]),

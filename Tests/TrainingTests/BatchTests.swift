@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Records
 @testable import Training
 
 @Suite struct BatchTests {

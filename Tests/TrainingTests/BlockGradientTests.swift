@@ -4,6 +4,7 @@ import TensorCore
 import Testing
 import Transformer
 
+@testable import Records
 @testable import Training
 
 /// Output and gradients of whole layers of every kind, beside the same in double precision and differences of it.

@@ -5,6 +5,7 @@ import TensorCore
 import TestSupport
 import Testing
 
+@testable import Records
 @testable import Training
 
 @Suite struct CheckpointTests {

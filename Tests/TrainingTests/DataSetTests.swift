@@ -5,6 +5,7 @@ import Prompts
 import TestSupport
 import Testing
 
+@testable import Records
 @testable import Training
 
 extension TemporaryFolder {

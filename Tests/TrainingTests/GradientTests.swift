@@ -5,6 +5,7 @@ import Parallelism
 import Testing
 import Transformer
 
+@testable import Records
 @testable import Training
 
 /// Gradients of each layer beside central differences of the same formula in double precision.

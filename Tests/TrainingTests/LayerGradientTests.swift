@@ -6,6 +6,7 @@ import TensorCore
 import Testing
 import Transformer
 
+@testable import Records
 @testable import Training
 
 /// Gradients of linear layers, of LoRA beside them, beside differences in double precision.

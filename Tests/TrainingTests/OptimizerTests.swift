@@ -3,6 +3,7 @@ import Parallelism
 import TensorCore
 import Testing
 
+@testable import Records
 @testable import Training
 
 @Suite struct OptimizerTests {

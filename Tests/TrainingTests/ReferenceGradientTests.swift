@@ -4,6 +4,7 @@ import Parallelism
 import TestSupport
 import Testing
 
+@testable import Records
 @testable import Training
 
 /// Loss and gradients of models in the ways that config.json offers, beside those of transformers and PyTorch.

@@ -4,6 +4,7 @@ import Parallelism
 import TestSupport
 import Testing
 
+@testable import Records
 @testable import Training
 
 /// 20 steps beside PyTorch: losses, gradients of the first step, and what the last one leaves.

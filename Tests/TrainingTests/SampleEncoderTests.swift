@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 import Tokenization
 
+@testable import Records
 @testable import Training
 
 /// With the tokenizer of the sample models, whose end, padding and beginning are one token.

@@ -4,6 +4,7 @@ import Parallelism
 import Testing
 import Transformer
 
+@testable import Records
 @testable import Training
 
 /// The two ends of a model, embedding and head, which share one table: its gradient beside differences in double precision.

@@ -4,6 +4,7 @@ import SafetensorsFormat
 import TensorCore
 import TestSupport
 
+@testable import Records
 @testable import Training
 
 /// A trace that PyTorch and PEFT left: `Tests/Fixtures/training/make_training.py` made it.

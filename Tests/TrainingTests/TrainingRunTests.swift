@@ -4,6 +4,7 @@ import Parallelism
 import TestSupport
 import Testing
 
+@testable import Records
 @testable import Training
 
 /// What a run does after each step, whether it is interrupted or not.

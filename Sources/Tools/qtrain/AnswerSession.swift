@@ -4,6 +4,7 @@ import Evaluation
 import JSONText
 import ModelLoading
 import Prompts
+import Records
 import TensorCore
 import Tokenization
 import Training

@@ -1,6 +1,7 @@
 package import CommandLineKit
 import ModelToolSupport
 import PromptSupport
+import Records
 import ToolSupport
 import Training
 

@@ -1,6 +1,7 @@
 import CommandLineKit
 import ModelToolSupport
 import PromptSupport
+import Records
 import Training
 
 /// Which records a command line names, and how they become samples.

@@ -5,6 +5,7 @@ import CommandLineKit
 import JSONText
 import ModelToolSupport
 import Parallelism
+import Records
 import ToolSupport
 import Training
 

@@ -4,6 +4,7 @@ import JSONText
 import ModelToolSupport
 import PromptSupport
 import Prompts
+import Records
 import Streaming
 import Tokenization
 import ToolSupport

@@ -1,6 +1,7 @@
 import CommandLineKit
 import JSONText
 import Prompts
+import Records
 import Tokenization
 import ToolSupport
 import Training

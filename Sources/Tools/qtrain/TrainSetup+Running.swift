@@ -3,6 +3,7 @@ import Checkpoints
 import CommandLineKit
 import JSONText
 import ModelLoading
+import Records
 import ToolSupport
 import Training
 

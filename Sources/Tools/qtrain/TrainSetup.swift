@@ -6,6 +6,7 @@ import JSONText
 import ModelLoading
 import ModelToolSupport
 import Parallelism
+import Records
 import ToolSupport
 import Training
 

@@ -3,6 +3,7 @@ import CommandLineKit
 import ModelToolSupport
 import PromptSupport
 import Prompts
+import Records
 import Tokenization
 import Training
 import Transformer

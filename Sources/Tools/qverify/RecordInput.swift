@@ -3,8 +3,8 @@ import Evaluation
 import ModelToolSupport
 import PromptSupport
 import Prompts
+import Records
 import Tokenization
-import Training
 
 /// Records as they are learned, for measuring what a model makes of their answers.
 struct RecordInput {

@@ -1,4 +1,5 @@
 package import Parallelism
+package import Records
 
 /// Takes optimizer steps: gradients of some batches, their norm, clipping, and the change of the parameters.
 package final class Trainer {

@@ -1,4 +1,5 @@
 package import ByteIO
+package import Records
 
 /// A run from its first step, or one that was interrupted, to its end: steps, evaluations and checkpoints in their turn.
 package final class TrainingRun {

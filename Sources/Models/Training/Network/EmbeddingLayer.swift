@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import Records
 import Transformer
 
 /// Rows of a table of tokens, and of one of positions where those are learned.

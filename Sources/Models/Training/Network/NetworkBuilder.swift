@@ -1,6 +1,7 @@
 package import Architectures
 import ByteIO
 import CKernels
+import Records
 import TensorCore
 import Transformer
 

@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import Records
 import Transformer
 
 /// The last norm, the logits, and the loss, only at positions whose prediction counts.

@@ -1,4 +1,5 @@
 import Architectures
+import Records
 import Transformer
 
 /// A batch with what all blocks need of it: positions, turned into angles where they are, and room for scores.

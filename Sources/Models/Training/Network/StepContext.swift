@@ -1,5 +1,6 @@
 import CKernels
 import Parallelism
+import Records
 import Transformer
 
 /// What all layers of one pass share.

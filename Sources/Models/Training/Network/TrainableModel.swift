@@ -1,6 +1,7 @@
 package import Architectures
 package import ByteIO
 import Parallelism
+package import Records
 import Transformer
 
 /// A model whose loss can be differentiated: forward and backward over batches, gradients added to those of `parameters`.

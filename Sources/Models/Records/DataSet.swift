@@ -74,7 +74,7 @@ package struct DataSet: Sendable {
         if let foreign = ForeignData.recognize(bytes, name: name) { throw FileError(path, "is \(foreign.name)", hint: foreign.hint) }
     }
 
-    static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
+    package static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
 
     private static func checkEncoding(_ bytes: [UInt8], path: String) throws(FileError) {
         guard String(validating: bytes, as: UTF8.self) == nil else { return }

@@ -1,4 +1,4 @@
-import CKernels
+package import CKernels
 package import TensorCore
 
 /// What a run uses random numbers for: each use has a stream of its own under the run's seed, so that nothing has to be
@@ -14,7 +14,7 @@ package enum RandomStreams {
     package static func initialization(seed: UInt64, tensor: Int) -> RandomGenerator { generator(seed: seed, step: tensor, site: 2) }
 
     /// The stream of one dropout layer at one step, for the kernels.
-    static func dropout(seed: UInt64, step: Int, layer: Int) -> qk_random_stream {
+    package static func dropout(seed: UInt64, step: Int, layer: Int) -> qk_random_stream {
         qk_random_stream(
             seed: seed, step: UInt32(truncatingIfNeeded: step), site: firstDropoutSite + UInt32(truncatingIfNeeded: layer))
     }

@@ -3,17 +3,17 @@ import JSONText
 import Prompts
 
 /// Collects the records of a JSON data set; whatever is not a record is an error with its place.
-struct RecordReader {
-    let path: String
+package struct RecordReader {
+    package let path: String
     private(set) var records: [TrainingRecord] = []
     private(set) var places: [String] = []
     private(set) var unusedFields: [String: Int] = [:]
 
     private static let forms = "instruction and output, messages or conversations, prompt and completion, or text"
 
-    init(path: String) { self.path = path }
+    package init(path: String) { self.path = path }
 
-    mutating func add(_ record: TrainingRecord, place: String) {
+    package mutating func add(_ record: TrainingRecord, place: String) {
         records.append(record)
         places.append(place)
     }

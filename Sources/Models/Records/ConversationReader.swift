@@ -15,9 +15,9 @@ import Prompts
 ///     {"role": "tool", "content": "3"}
 ///     {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}        as the first
 ///     {"from": "observation", "value": "3"}                                            as the second
-struct ConversationReader {
+package struct ConversationReader {
     /// Fields of a record that may hold a conversation.
-    static let fields = ["messages", "conversations"]
+    package static let fields = ["messages", "conversations"]
 
     private let path: String
     /// The record, for messages.
@@ -35,7 +35,7 @@ struct ConversationReader {
     /// Members beside role and text that templates know.
     private static let passed = ["tool_calls", "tool_call_id", "name", "reasoning_content", "reasoning", "thinking"]
 
-    init(path: String, place: String) {
+    package init(path: String, place: String) {
         self.path = path
         self.place = place
     }

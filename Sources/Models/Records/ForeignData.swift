@@ -1,13 +1,13 @@
 import ByteIO
 
 /// A data set in a form that is known and not read, with the way out. Much of it would pass for plain text otherwise.
-struct ForeignData {
+package struct ForeignData {
     /// With its article: `a Parquet file`.
-    let name: String
-    let hint: String
+    package let name: String
+    package let hint: String
 
     /// Bytes of the beginning of a file that are enough to tell.
-    static let headByteCount = 512
+    package static let headByteCount = 512
 
     private static let parquet = ForeignData(name: "a Parquet file", hint: converted(from: "parquet"))
     private static let arrow = ForeignData(name: "an Arrow file", hint: converted(from: "arrow"))
@@ -37,7 +37,7 @@ struct ForeignData {
     /// What a file's first bytes, or its name, say; nil where that is nothing known here.
     ///
     /// - Parameter name: in lower case.
-    static func recognize(_ bytes: [UInt8], name: String) -> ForeignData? {
+    package static func recognize(_ bytes: [UInt8], name: String) -> ForeignData? {
         if let found = beginnings.first(where: { bytes.starts(with: $0.bytes) }) { return found.data }
         if name.hasSuffix(".csv") { return table("a table of comma-separated values", "csv.DictReader(sys.stdin)") }
         if name.hasSuffix(".tsv") { return table("a table of tab-separated values", "csv.DictReader(sys.stdin, delimiter='\\t')") }
@@ -49,7 +49,7 @@ struct ForeignData {
     }
 
     /// What to do about a folder, which the datasets library makes of a data set.
-    static let folderHint =
+    package static let folderHint =
         "one file of records is read; of a data set that was saved as a folder, Python makes one: "
         + "datasets.load_from_disk('FOLDER').to_json('data.jsonl'), with ['train'] before .to_json where it has splits"
 
