@@ -82,6 +82,16 @@ import Testing
         #expect(try folder.names().isEmpty)
     }
 
+    /// A scale that is damaged makes a whole block infinite: such blocks leave only where that is asked for.
+    @Test func blocksThatAreNotFiniteAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let line = ["to-safetensors", Fixture.path("gguf/types-edge.gguf"), "-o", folder.path("a.safetensors"), "--dtype", "f32", "-q"]
+        let refused = ToolRunner(qconvert, line)
+        #expect(refused.status == .failed && refused.errors.contains("tensor 'mxfp4': element 64 of MXFP4 is not a finite number"))
+        #expect(try refused.errors.contains("--allow-nonfinite writes them") && folder.names().isEmpty)
+        #expect(ToolRunner(qconvert, line + ["--allow-nonfinite"]).status == .done)
+    }
+
     @Test func aDryRunTellsTypes() throws {
         let run = ToolRunner(qconvert, ["to-gguf", Fixture.path("gguf/models/wide/hf"), "-o", "x.gguf", "--type", "q4_k_m", "-n"])
         #expect(run.status == .done && run.output.contains("blk.0.attn_v.weight") && run.output.contains("Q6_K"))

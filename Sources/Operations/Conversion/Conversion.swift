@@ -216,7 +216,7 @@ private final class ConversionRun: Sendable {
 
     private func decode(_ index: Int, _ range: Range<Int>, to type: ScalarType, worker: Int) throws {
         guard case .plain(let stored) = plan.layout.places[index] else { preconditionFailure("a decoded weight is dense") }
-        let counts = try DecodedPanel(plan.checkpoint, plan.items[index].tensor, type).write(
+        let counts = try DecodedPanel(plan.checkpoint, plan.items[index].tensor, type, allowsNonfinite: allowsNonfinite).write(
             range, scratch: { scratch.buffer(worker: worker, slot: $0, byteCount: $1) }
         ) { bytes, offset throws(FileError) in try writer.write(bytes, stored: stored, atByteOffset: offset) }
         findings.withLock { $0.results[index].narrowing = $0.results[index].narrowing + counts }

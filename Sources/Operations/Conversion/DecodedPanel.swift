@@ -1,5 +1,6 @@
 import ByteIO
 import Checkpoints
+import Quantization
 import Streaming
 import TensorCore
 
@@ -7,10 +8,14 @@ import TensorCore
 struct DecodedPanel {
     private let reader: ElementReader
     private let type: ScalarType
+    private let path: String
+    private let allowsNonfinite: Bool
 
-    init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor, _ type: ScalarType) throws(FileError) {
+    init(_ checkpoint: Checkpoint, _ tensor: LogicalTensor, _ type: ScalarType, allowsNonfinite: Bool) throws(FileError) {
         reader = try checkpoint.reader(of: tensor, order: .outputsByInputs, rounding: .none)
         self.type = type
+        path = checkpoint.path
+        self.allowsNonfinite = allowsNonfinite
     }
 
     /// - Parameters:
@@ -24,6 +29,7 @@ struct DecodedPanel {
     ) throws(FileError) -> NarrowingCounts {
         let values = scratch(0, 4 * range.count), spare = scratch(1, 4 * range.count)
         try reader.read(range, stored: .init(start: nil, count: 0), spare: spare, into: values.bindMemory(to: Float.self))
+        try check(UnsafeRawBufferPointer(values), from: range.lowerBound)
         let size = type.bitCount / 8
         let output = UnsafeMutableRawBufferPointer(rebasing: spare[..<(range.count * size)])
         let counts = FloatCast.cast(
@@ -37,5 +43,13 @@ struct DecodedPanel {
                 UnsafeRawBufferPointer(output), range, turnedIn: UnsafeMutableRawBufferPointer(rebasing: values[..<output.count]), to: write
             )
         return counts
+    }
+
+    /// A scale that is damaged spreads over all that it belongs to.
+    private func check(_ floats: UnsafeRawBufferPointer, from start: Int) throws(FileError) {
+        guard !allowsNonfinite, let first = FiniteScan.firstNonfinite(RawSpan(_unsafeBytes: floats), of: .f32) else { return }
+        throw FileError(
+            path, at: "tensor '\(reader.tensor.name)'", "element \(start + first) of \(reader.tensor.typeName) is not a finite number",
+            hint: "the file is damaged, or was made of a model with such values; `allowsNonfinite` writes them")
     }
 }

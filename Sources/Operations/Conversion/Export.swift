@@ -24,10 +24,13 @@ package struct ExportReport: Sendable {
 package struct Export: Sendable {
     private let plan: ExportPlan
     private let resources: Resources
+    private let allowsNonfinite: Bool
 
-    package init(_ plan: ExportPlan, resources: Resources) {
+    /// - Parameter allowsNonfinite: of weights that are decoded; what is dense is copied as it is.
+    package init(_ plan: ExportPlan, resources: Resources, allowsNonfinite: Bool = false) {
         self.plan = plan
         self.resources = resources
+        self.allowsNonfinite = allowsNonfinite
     }
 
     /// Writes one safetensors file, complete or not at all.
@@ -67,7 +70,7 @@ package struct Export: Sendable {
     }
 
     private func write(_ outputs: [[ExportPlan.Output]], _ writer: ShardedWriter) throws -> NarrowingCounts {
-        let run = ExportRun(plan, writer: writer, resources: resources)
+        let run = ExportRun(plan, writer: writer, resources: resources, allowsNonfinite: allowsNonfinite)
         let jobs = try run.jobs(Array(outputs.joined()))
         try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }
         _ = try run.pass.finish()
@@ -112,14 +115,16 @@ private final class ExportRun: Sendable {
     private let plan: ExportPlan
     private let source: any TensorSource
     private let writer: ShardedWriter
+    private let allowsNonfinite: Bool
     private let resources: Resources
     private let scratch: ScratchMemory
     private let counts = Mutex(NarrowingCounts())
 
-    init(_ plan: ExportPlan, writer: ShardedWriter, resources: Resources) {
+    init(_ plan: ExportPlan, writer: ShardedWriter, resources: Resources, allowsNonfinite: Bool) {
         self.plan = plan
         self.writer = writer
         self.resources = resources
+        self.allowsNonfinite = allowsNonfinite
         source = plan.checkpoint.source
         pass = SourcePass(plan.checkpoint, resources: resources)
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 3)
@@ -194,7 +199,7 @@ private final class ExportRun: Sendable {
             try writer.write(bytes, stored: stored, atByteOffset: offset)
         }
         guard let quantized = tensor.quantized else {
-            let found = try DecodedPanel(plan.checkpoint, tensor, type)
+            let found = try DecodedPanel(plan.checkpoint, tensor, type, allowsNonfinite: allowsNonfinite)
                 .write(range, scratch: { scratch.buffer(worker: worker, slot: $0, byteCount: $1) }, to: write)
             counts.withLock { $0 = $0 + found }
             return

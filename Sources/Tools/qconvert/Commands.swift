@@ -58,9 +58,12 @@ private let toHFCommand = Command(
         .flag("dequantize", help: "write dense weights"),
         .choice("dtype", denseTypes, default: "keep", help: "type of dense floats"),
         .byteCount("max-shard-size", default: 5_000_000_000, defaultText: "5GB", help: "data bytes in one file"),
+        allowNonfinite,
         .dryRun,
     ] + common,
     example: "qconvert to-hf tinyllama.qnf -o tinyllama-bnb4", run: toHF)
+
+private let allowNonfinite = Option.flag("allow-nonfinite", help: "write NaN and infinities of decoded blocks")
 
 private let plainFloat8 = Option.flag("plain-float8", help: "float8 weights without scales are plain numbers")
 
@@ -71,6 +74,7 @@ private let toSafetensorsCommand = Command(
         .output.required(),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats"),
         plainFloat8,
+        allowNonfinite,
         .dryRun,
     ] + common,
     example: "qconvert to-safetensors tinyllama.qnf -o tinyllama.safetensors --dtype bf16", run: toSafetensors)

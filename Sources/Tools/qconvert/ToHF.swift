@@ -48,7 +48,7 @@ private func export(
     if arguments.flag("dry-run") { return try describe(plan, limit: limit, path: path, arguments, console) }
     let progress = console.progress("exporting", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [plan.checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
-    let result = try run(Export(plan, resources: resources), path)
+    let result = try run(Export(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite")), path)
     progress.finish()
     for warning in result.warnings { console.warning(warning) }
     warn(of: result.narrowing, arguments, console)
