@@ -45,7 +45,8 @@ func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     if plan.quantizesAgain {
         console.note(
             "the weights were rounded to few bits before and are rounded again to \(options.mixture.name): what that loses comes on top; "
-                + "--type bf16 or q8_0 loses less, and a file made of the original weights least")
+                + "--type bf16\(options.mixture.name == "Q8_0" ? "" : " or q8_0") loses less, and a file made of the original weights least"
+        )
     }
     if arguments.flag("dry-run") { return try describe(plan, options, arguments, console) }
     let progress = console.progress("writing", total: plan.inputByteCount)
