@@ -91,4 +91,30 @@ import Testing
         let query = try #require(checkpoint.tensors.first { $0.name == "model.layers.0.self_attn.q_proj.weight" })
         #expect(query.isEncoded && query.scalarType == .f32)
     }
+
+    /// What a file states is no number to count on: it keeps its own names, with the key or the tensor in the warning.
+    @Test(arguments: ["block_count", "factors"])
+    func hostileNumbersAreNotFollowed(what: String) throws {
+        let folder = try TemporaryFolder()
+        var bytes = try Fixture.bytes(Fixture.path("gguf/models/llama-rope3/model.gguf"))
+        let word: String
+        if what == "block_count" {
+            // u32 2 becomes u32 of the largest number that fits there.
+            let key = Array("llama.block_count".utf8)
+            let place = try #require((0..<bytes.count - key.count).first { Array(bytes[$0..<$0 + key.count]) == key }) + key.count + 4
+            for offset in 0..<4 { bytes[place + offset] = 0xff }
+            word = "num_hidden_layers"
+        } else {
+            // Heads of 16 become heads of 8, for which there are 8 factors.
+            for name in ["llama.attention.key_length", "llama.attention.value_length", "llama.rope.dimension_count"] {
+                let key = Array(name.utf8)
+                let place = try #require((0..<bytes.count - key.count).first { Array(bytes[$0..<$0 + key.count]) == key }) + key.count + 4
+                bytes[place] = 8
+            }
+            word = "rope_freqs.weight"
+        }
+        let checkpoint = try Checkpoint.open(try folder.write(bytes, to: "model.gguf"))
+        #expect(
+            checkpoint.config == nil && checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains(word), "\(checkpoint.warnings)")
+    }
 }

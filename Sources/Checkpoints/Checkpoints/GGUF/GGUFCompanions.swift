@@ -26,6 +26,11 @@ struct GGUFCompanions {
                 let splitting = try metadata.string(Self.prefix + "pre")
                 try StoredTokenizer.requireKnown(model: model, splitting: splitting, path: metadata.path)
                 warnings += StoredTokenizer(model: model, splitting: splitting, tokens: [], types: []).warnings
+                guard metadata[Self.prefix + "token_type"] != nil else {
+                    throw FileError(
+                        metadata.path, at: "key '\(Self.prefix)token_type'",
+                        "is missing: nobody knows which tokens control the model")
+                }
                 let made = Made { () throws(FileError) in
                     try Self.tokenizer(metadata, model: model, splitting: splitting).files(path: metadata.path)
                 }
@@ -45,10 +50,9 @@ struct GGUFCompanions {
         guard let tokens = try metadata.array(prefix + "tokens", of: .string) else {
             throw FileError(metadata.path, at: "key '\(prefix)tokens'", "is missing")
         }
-        let types = try metadata.array(prefix + "token_type", of: .i32)?.integers()
         var stored = StoredTokenizer(
             model: model, splitting: splitting, tokens: try tokens.strings(),
-            types: types ?? Array(repeating: 1, count: tokens.count))
+            types: try metadata.array(prefix + "token_type", of: .i32)?.integers() ?? [])
         stored.scores = try metadata.array(prefix + "scores", of: .f32)?.floats() ?? []
         stored.merges = try metadata.array(prefix + "merges", of: .string)?.strings() ?? []
         for (role, key) in roles { stored.roles[role] = try metadata.integer("\(prefix)\(key)_token_id") }

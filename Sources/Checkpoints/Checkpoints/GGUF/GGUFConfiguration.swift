@@ -56,6 +56,10 @@ struct GGUFConfiguration {
         }
         self.config = config
         try Self.check(description, spelling, metadata, numbers)
+        if let count = contents.frequencyFactors?.count, let width = description.layers.first?.attention.headWidth, 2 * count != width {
+            throw FileError(
+                metadata.path, at: "tensor '\(GGUFSpelling.frequencyFactors)'", "has \(count) factors, but heads are \(width) wide")
+        }
     }
 
     private static func refusal(_ metadata: GGUFMetadata, _ message: String) -> FileError { FileError(metadata.path, message) }
@@ -71,6 +75,10 @@ struct GGUFConfiguration {
                 case .real: try metadata.float(key).map(Double.init)
                 }
             if let stored {
+                // Far beyond any model, and counted exactly up to here.
+                guard number.kind == .real || stored < 0x1p53 else {
+                    throw FileError(metadata.path, at: "key '\(key)'", "is \(stored), but less than 2^53 is expected")
+                }
                 values[number.key] = stored
                 continue
             }

@@ -102,16 +102,11 @@ struct GGUFModel: TensorSource {
         case .minusOne(let rounds):
             // A norm is small: all of it, then the part that is asked for.
             let whole = try file.floats(ofTensor: places[index], 0..<tensors[index].elementCount).map { value in
-                rounds ? rounded16(value - 1) : value - 1
+                // A file whose matrices are BF16 was made of norms in BF16, which lost nothing but by the 1.
+                rounds ? FloatConversion.rounded(value - 1, to: .bf16) : value - 1
             }
             whole.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + buffer.count])) }
         }
-    }
-
-    /// To the nearest BF16: a file whose matrices are BF16 was made of norms in BF16, which lost nothing but by the 1.
-    private func rounded16(_ value: Float) -> Float {
-        let bits = value.bitPattern
-        return Float(bitPattern: (bits &+ 0x7fff &+ (bits >> 16 & 1)) & 0xffff_0000)
     }
 
     /// Row j of a head is row 2j of the file's, row j + D / 2 its row 2j + 1.
