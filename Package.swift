@@ -109,7 +109,7 @@ let package = Package(
         library("ContainerKit", ["ByteIO", "TensorCore"]),
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
         library("TensorFlowFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
-        library("GGUFFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
+        library("GGUFFormat", ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit"]),
         // 4
         library("Architectures", ["JSONText", "TensorCore"]),
         library(

@@ -117,4 +117,14 @@ import Testing
         #expect(
             checkpoint.config == nil && checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains(word), "\(checkpoint.warnings)")
     }
+
+    @Test func countsThatNoNumberHoldsAreNotFollowed() throws {
+        let folder = try TemporaryFolder()
+        var image = GGUFImage()
+        image.add("general.architecture", "llama")
+        image.add("llama.block_count", type: 10, image.bytes(of: UInt64(Int.max)))
+        image.add(tensor: "token_embd.weight", [1, 1], type: 0, [0, 0, 0, 0])
+        let checkpoint = try Checkpoint.open(try folder.write(image.bytes, to: "model.gguf"))
+        #expect(checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains("less than 2^53"), "\(checkpoint.warnings)")
+    }
 }

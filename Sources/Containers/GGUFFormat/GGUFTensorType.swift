@@ -1,3 +1,4 @@
+import Quantization
 package import TensorCore
 
 /// A type of tensors, by its number in the file: blocks of how many elements, in how many bytes. Scalar types have blocks of one.
@@ -10,6 +11,14 @@ package struct GGUFTensorType: Sendable, Hashable, CustomStringConvertible {
     /// What one element is stored as; nil where elements share a block.
     package let scalarType: ScalarType?
 
+    private init(id: UInt32, name: String, elementsPerBlock: Int, bytesPerBlock: Int, scalarType: ScalarType?) {
+        self.id = id
+        self.name = name
+        self.elementsPerBlock = elementsPerBlock
+        self.bytesPerBlock = bytesPerBlock
+        self.scalarType = scalarType
+    }
+
     package var description: String { name }
 
     /// Bytes of a row of so many elements; nil where they fill no whole blocks, or overflow.
@@ -20,15 +29,11 @@ package struct GGUFTensorType: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// All that are read, in the order of their numbers.
-    package static let all: [GGUFTensorType] = [
-        scalar(0, .f32), scalar(1, .f16), block(2, "Q4_0", 32, 18), block(3, "Q4_1", 32, 20), block(6, "Q5_0", 32, 22),
-        block(7, "Q5_1", 32, 24), block(8, "Q8_0", 32, 34), block(10, "Q2_K", 256, 84), block(11, "Q3_K", 256, 110),
-        block(12, "Q4_K", 256, 144), block(13, "Q5_K", 256, 176), block(14, "Q6_K", 256, 210), block(16, "IQ2_XXS", 256, 66),
-        block(17, "IQ2_XS", 256, 74), block(18, "IQ3_XXS", 256, 98), block(19, "IQ1_S", 256, 50), block(20, "IQ4_NL", 32, 18),
-        block(21, "IQ3_S", 256, 110), block(22, "IQ2_S", 256, 82), block(23, "IQ4_XS", 256, 136), scalar(24, .i8), scalar(25, .i16),
-        scalar(26, .i32), scalar(27, .i64), scalar(28, .f64), block(29, "IQ1_M", 256, 56), scalar(30, .bf16),
-        block(34, "TQ1_0", 256, 54), block(35, "TQ2_0", 256, 66), block(39, "MXFP4", 32, 17), block(40, "NVFP4", 64, 36),
-        block(41, "Q1_0", 128, 18), block(42, "Q2_0", 64, 18),
+    package static let all = (scalars + BlockFormat.allCases.map(GGUFTensorType.init)).sorted { $0.id < $1.id }
+
+    private static let scalars = [
+        scalar(0, .f32), scalar(1, .f16), scalar(24, .i8), scalar(25, .i16), scalar(26, .i32), scalar(27, .i64), scalar(28, .f64),
+        scalar(30, .bf16),
     ]
 
     /// The type of a number; nil where it is not read.
@@ -75,7 +80,9 @@ package struct GGUFTensorType: Sendable, Hashable, CustomStringConvertible {
         GGUFTensorType(id: id, name: type.rawValue, elementsPerBlock: 1, bytesPerBlock: type.bitCount / 8, scalarType: type)
     }
 
-    private static func block(_ id: UInt32, _ name: String, _ elementCount: Int, _ byteCount: Int) -> GGUFTensorType {
-        GGUFTensorType(id: id, name: name, elementsPerBlock: elementCount, bytesPerBlock: byteCount, scalarType: nil)
+    private init(_ format: BlockFormat) {
+        self.init(
+            id: format.rawValue, name: format.name, elementsPerBlock: format.elementsPerBlock, bytesPerBlock: format.bytesPerBlock,
+            scalarType: nil)
     }
 }
