@@ -89,6 +89,7 @@ interop: build
 	$(PYTHON) Tests/Interop/check_report.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/evaluation.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/gguf_files.py --bin $(BIN)
+	$(PYTHON) Tests/Interop/llama_cpp_models.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/random_unicode.py --bin $(BIN) --characters $(CHARACTERS)
 
 install: build

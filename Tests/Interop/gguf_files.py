@@ -2,7 +2,7 @@
 
     python Tests/Interop/gguf_files.py --bin .build/release
 
-Needs numpy and gguf; llama-cpp-python too for the last check, which is skipped, with the reason, where it is not installed.
+Needs numpy and gguf; llama-cpp-python too for the last checks, which are skipped, with the reason, where it is not installed.
 Exit status 1 where a check fails.
 """
 import argparse
@@ -92,6 +92,32 @@ def check_logits(folder, work):
     return None if difference < 2e-3 else f"logits of llama.cpp differ by {difference:.1e} of the largest"
 
 
+def check_adapter(folder, work):
+    """llama.cpp with an adapter of ours beside the base computes what qrun computes with the adapter that it was made of."""
+    import llama_cpp
+    import numpy as np
+
+    path, adapter, source = work / "f32.gguf", work / "adapter.gguf", SAMPLES / "adapters/llama-instructions"
+    run(folder, "qconvert", "to-gguf-lora", source, SAMPLES / "llama-hf", "-o", adapter, "--quiet")
+    ids = [1, 72, 300, 41, 9, 550, 1201, 64]
+    ours = {}
+    for name, given in [("base", []), ("adapter", ["--adapter", source]), ("file", ["--adapter", adapter])]:
+        run(folder, "qrun", path, "--prompt-ids", ",".join(map(str, ids)), "--dump-logits", work / f"{name}.safetensors", "--exact",
+            "--quiet", *given)
+        ours[name] = stored(work / f"{name}.safetensors")["logits"]
+    model = llama_cpp.Llama(str(path), n_ctx=64, logits_all=True, verbose=False, lora_path=str(adapter))
+    model.eval(ids)
+    theirs = np.array(model.scores[:len(ids)])
+    largest = np.abs(theirs).max()
+    if np.abs(ours["adapter"] - ours["base"]).max() < 0.05 * largest:
+        return "the adapter changes nothing, so that this checks nothing"
+    for name in ("adapter", "file"):
+        difference = np.abs(ours[name] - theirs).max() / largest
+        if difference > 2e-3:
+            return f"logits of llama.cpp differ by {difference:.1e} of the largest from those with the {name}"
+    return None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", default=".build/release")
@@ -109,9 +135,10 @@ def main():
         if importlib.util.find_spec("llama_cpp") is None:
             print("skipped  logits: llama_cpp is not installed")
         else:
-            failure = check_logits(folder, work)
-            print(f"{'FAILED' if failure else 'passed'}  logits" + (f": {failure}" if failure else ""))
-            failures += [failure] if failure else []
+            for label, check in [("logits", check_logits), ("logits with an adapter", check_adapter)]:
+                failure = check(folder, work)
+                print(f"{'FAILED' if failure else 'passed'}  {label}" + (f": {failure}" if failure else ""))
+                failures += [failure] if failure else []
     return 1 if failures else 0
 
 
