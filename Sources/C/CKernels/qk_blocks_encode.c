@@ -100,19 +100,21 @@ QK_INLINE bool encode_Q4_0(const float *restrict x, uint8_t *restrict block) {
     uint8_t codes[BLOCK];
     const float d = signedLargestOfBlock(x) / -8;
     storeHalf(d, block);
+    if (!isFiniteHalf(block)) return false;
     truncatedCodes(x, 0, inverseOf(d), 8.5f, 15, codes);
     joinNibbles(codes, block + 2);
-    return isFiniteHalf(block);
+    return true;
 }
 
 QK_INLINE bool encode_Q5_0(const float *restrict x, uint8_t *restrict block) {
     uint8_t codes[BLOCK];
     const float d = signedLargestOfBlock(x) / -16;
     storeHalf(d, block);
+    if (!isFiniteHalf(block)) return false;
     truncatedCodes(x, 0, inverseOf(d), 16.5f, 31, codes);
     joinFifthBits(codes, block + 2);
     joinNibbles(codes, block + 6);
-    return isFiniteHalf(block);
+    return true;
 }
 
 /// d and m, and the codes.
@@ -145,23 +147,22 @@ QK_INLINE bool encode_Q8_0(const float *restrict x, uint8_t *restrict block) {
     for (size_t i = 0; i < BLOCK / 8; i++) bits.vectors[i] &= 0x7fffffff;
     const float d = floatOf(greatestUnsigned(&bits)) / 127, inverse = inverseOf(d);
     storeHalf(d, block);
+    if (!isFiniteHalf(block)) return false;
     int8_t *restrict codes = (int8_t *)block + 2;
     if (isInfinite(inverse)) {
         memset(codes, 0, BLOCK);
         return true;
     }
     for (size_t j = 0; j < BLOCK; j++) {
-        // Halves go away from zero.
+        // Halves go away from zero: with the float below 0.5 added, sums round to the next integer from them on, and not before.
         const float scaled = x[j] * inverse;
-        const int32_t truncated = (int32_t)scaled;
-        const float rest = scaled - (float)truncated;
-        codes[j] = (int8_t)(truncated + (rest >= 0.5f) - (rest <= -0.5f));
+        codes[j] = (int8_t)(scaled + __builtin_copysignf(0x1.fffffep-2f, scaled));
     }
-    return isFiniteHalf(block);
+    return true;
 }
 
-QK_ENCODER(Q4_0)
+QK_CHECKING_ENCODER(Q4_0)
 QK_ENCODER(Q4_1)
-QK_ENCODER(Q5_0)
+QK_CHECKING_ENCODER(Q5_0)
 QK_ENCODER(Q5_1)
-QK_ENCODER(Q8_0)
+QK_CHECKING_ENCODER(Q8_0)

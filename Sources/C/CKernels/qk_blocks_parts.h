@@ -57,13 +57,16 @@ QK_BLOCK_FORMATS(QK_DECLARE_FORMAT)
     QK_FOR_LEVELS_OF( \
         qk_decode_##format, format##_run, (blocks, blockCount, values), const uint8_t *blocks, size_t blockCount, float *values)
 
-/// Defines `qk_encode_NAME` from the inlined function encode_NAME(values, block) of one block of finite values, which says whether
-/// what it stored is finite, too.
-#define QK_ENCODER(format) \
+/// Defines `qk_encode_NAME` from the inlined function encode_NAME(values, block) of one block, which says whether what it stored is
+/// finite. It is given finite values.
+#define QK_ENCODER(format) QK_ENCODER_OF(format, areFinite(x, ELEMENTS_##format))
+/// The same where a scale is not finite unless all values are, and the function stops at such a scale.
+#define QK_CHECKING_ENCODER(format) QK_ENCODER_OF(format, true)
+#define QK_ENCODER_OF(format, isGiven) \
     QK_INLINE void format##_encodeRun(const float *values, size_t blockCount, uint8_t *blocks, size_t *firstUnsound) { \
         for (size_t i = 0; i < blockCount; i++) { \
             const float *x = values + i * ELEMENTS_##format; \
-            if (areFinite(x, ELEMENTS_##format) && encode_##format(x, blocks + i * BYTES_##format)) continue; \
+            if (isGiven && encode_##format(x, blocks + i * BYTES_##format)) continue; \
             *firstUnsound = i; \
             return; \
         } \

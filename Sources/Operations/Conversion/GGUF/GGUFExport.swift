@@ -54,11 +54,10 @@ package struct GGUFExport: Sendable {
 /// One export in progress.
 private final class GGUFExportRun: Sendable {
     struct Findings {
-        var squaredError = 0.0
-        var squaredValues = 0.0
+        var errors = ErrorStatistics()
         var underflows = 0
 
-        var relativeError: Double? { squaredValues > 0 ? (squaredError / squaredValues).squareRoot() : nil }
+        var relativeError: Double? { errors.totals.referenceSquareSum > 0 ? errors.totals.relativeError : nil }
     }
 
     private struct Job {
@@ -71,7 +70,9 @@ private final class GGUFExportRun: Sendable {
     private let resources: Resources
     private let sink: GGUFOutput
     private let scratch: ScratchMemory
-    private let findings = Mutex(Findings())
+    private let underflows = Mutex(0)
+    /// Values that are stored as blocks, decoded and compared while they are at hand.
+    private static let pieceElementCount = 1 << 14
     /// Where the source keeps checksums, everything is read and compared.
     private let pass: SourcePass?
 
@@ -85,16 +86,20 @@ private final class GGUFExportRun: Sendable {
     }
 
     func perform() throws -> Findings {
-        let jobs = try jobs()
+        let jobs = try jobs(), errors = Disjoint(repeating: ErrorStatistics(), count: jobs.count)
         try resources.pool.forEach(count: jobs.count) { index, worker in
             let job = jobs[index], output = plan.outputs[job.output]
             guard let tensor = output.tensor else {
                 return try output.values.withBytes { bytes throws(FileError) in try sink.write(bytes, tensor: job.output) }
             }
-            try perform(job, output, try plan.checkpoint.reader(of: tensor, order: .outputsByInputs), worker: worker)
+            let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
+            errors[index] = try perform(job, output, reader, worker: worker)
         }
         _ = try pass?.finish()
-        return findings.withLock { $0 }
+        var findings = Findings()
+        findings.underflows = underflows.withLock { $0 }
+        for error in errors.values { findings.errors.append(error) }
+        return findings
     }
 
     private func jobs() throws(FileError) -> [Job] {
@@ -121,7 +126,10 @@ private final class GGUFExportRun: Sendable {
         output.shape.dimensions.count == 2 ? output.shape.dimensions[1] : 1
     }
 
-    private func perform(_ job: Job, _ output: GGUFExportPlan.Output, _ reader: ElementReader, worker: Int) throws {
+    /// What storing its values in blocks loses.
+    private func perform(
+        _ job: Job, _ output: GGUFExportPlan.Output, _ reader: ElementReader, worker: Int
+    ) throws -> ErrorStatistics {
         let range = job.range
         let stored = scratch.buffer(worker: worker, slot: 0, byteCount: reader.storedByteCount(range.count))
         let spare = scratch.buffer(worker: worker, slot: 1, byteCount: max(4 * range.count, stored.count))
@@ -141,10 +149,11 @@ private final class GGUFExportRun: Sendable {
         let size = output.storage.byteCount(elementCount: range.count)
         let target = UnsafeMutableRawBufferPointer(rebasing: bytes[..<size])
         let room = UnsafeMutableRawBufferPointer(rebasing: bytes[size...])
-        try store(values, output, range, into: target, room: room)
+        let errors = try store(values, output, range, into: target, room: room)
         try sink.write(
             UnsafeRawBufferPointer(target), tensor: job.output, atByteOffset: output.storage.byteCount(elementCount: range.lowerBound))
         if pass == nil { resources.progress(plan.progressByteCount(of: output, elementCount: range.count)) }
+        return errors
     }
 
     /// Bytes of the source that came by in one piece; the others are read again for their checksums.
@@ -166,61 +175,44 @@ private final class GGUFExportRun: Sendable {
     ) {
         for source in 0..<rows.count / row {
             let target = source / headWidth * headWidth + GGUFSpelling.pairedRow(source % headWidth, headWidth: headWidth)
-            for column in 0..<row { paired[target * row + column] = rows[source * row + column] }
+            _ = UnsafeMutableBufferPointer(rebasing: paired[(target * row)...])
+                .update(fromContentsOf: UnsafeBufferPointer(rebasing: rows[(source * row)...].prefix(row)))
         }
     }
 
     private func store(
         _ values: UnsafeMutableBufferPointer<Float>, _ output: GGUFExportPlan.Output, _ range: Range<Int>,
         into bytes: UnsafeMutableRawBufferPointer, room: UnsafeMutableRawBufferPointer
-    ) throws {
+    ) throws -> ErrorStatistics {
+        var errors = ErrorStatistics()
         switch output.storage {
         case .scalar(let type):
-            let counts = FloatCast.cast(
-                UnsafeRawBufferPointer(values), from: .f32, to: type, into: bytes,
-                widened: room)
+            let counts = FloatCast.cast(UnsafeRawBufferPointer(values), from: .f32, to: type, into: bytes, widened: room)
             guard counts.overflows == 0 else {
                 throw failure(output, "\(counts.overflows) values are too large for \(type.rawValue)", hint: "BF16 and F32 hold them")
             }
-            findings.withLock { $0.underflows += counts.underflows }
+            underflows.withLock { $0 += counts.underflows }
         case .blocks(let format):
-            var blocks = MutableRawSpan(_unsafeBytes: bytes)
-            do throws(BlockFault) { try format.quantize(Span(_unsafeElements: UnsafeBufferPointer(values)), into: &blocks) } catch {
-                throw failure(error, output, range, format)
+            let decoded = room.bindMemory(to: Float.self)
+            for start in stride(from: 0, to: values.count, by: Self.pieceElementCount) {
+                let piece = Span(_unsafeElements: UnsafeBufferPointer(rebasing: values[start...].prefix(Self.pieceElementCount)))
+                let places = output.storage.byteCount(elementCount: start)..<output.storage.byteCount(elementCount: start + piece.count)
+                var blocks = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[places]))
+                do throws(BlockFault) { try format.quantize(piece, into: &blocks) } catch { throw failure(error, output, format) }
+                let back = UnsafeMutableBufferPointer(rebasing: decoded[..<piece.count])
+                var span = MutableSpan(_unsafeElements: back)
+                format.decode(blocks.bytes, into: &span)
+                errors.add(reference: piece, actual: span.span)
             }
-            measure(values, format, UnsafeRawBufferPointer(bytes), decoded: room.bindMemory(to: Float.self))
         }
-    }
-
-    private func measure(
-        _ values: UnsafeMutableBufferPointer<Float>, _ format: BlockFormat, _ blocks: UnsafeRawBufferPointer,
-        decoded: UnsafeMutableBufferPointer<Float>
-    ) {
-        var span = MutableSpan(_unsafeElements: UnsafeMutableBufferPointer(rebasing: decoded[..<values.count]))
-        format.decode(RawSpan(_unsafeBytes: blocks), into: &span)
-        var (error, sum) = (0.0, 0.0)
-        // Groups in single precision, their sums in double.
-        for start in stride(from: 0, to: values.count, by: 256) {
-            var (groupError, groupSum) = (Float(0), Float(0))
-            for index in start..<min(start + 256, values.count) {
-                let difference = decoded[index] - values[index]
-                groupError += difference * difference
-                groupSum += values[index] * values[index]
-            }
-            error += Double(groupError)
-            sum += Double(groupSum)
-        }
-        findings.withLock { [error, sum] in
-            $0.squaredError += error
-            $0.squaredValues += sum
-        }
+        return errors
     }
 
     private func failure(_ output: GGUFExportPlan.Output, _ message: String, hint: String?) -> FileError {
         FileError(plan.checkpoint.path, at: "tensor '\(output.tensor?.name ?? output.name)'", message, hint: hint)
     }
 
-    private func failure(_ fault: BlockFault, _ output: GGUFExportPlan.Output, _ range: Range<Int>, _ format: BlockFormat) -> FileError {
+    private func failure(_ fault: BlockFault, _ output: GGUFExportPlan.Output, _ format: BlockFormat) -> FileError {
         switch fault {
         case .nonFinite:
             failure(
