@@ -4,6 +4,9 @@ import Testing
 
 /// Weights of blocks: rows in parts, and integer products at the ends of what blocks can hold.
 struct BlockMatrixTests {
+    /// Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K.
+    private static let integerFormats: [UInt32] = [2, 3, 6, 7, 8, 12, 13, 14]
+
     private static func matrix(_ identifier: UInt32, _ blocks: UnsafePointer<UInt8>?, rowCount: Int, columnCount: Int) -> qk_matrix {
         var matrix = qk_matrix()
         matrix.storage = QK_MATRIX_BLOCKS
@@ -40,10 +43,10 @@ struct BlockMatrixTests {
         }
     }
 
-    @Test func hasIntegersForFourFormatsInWholeGroups() {
+    @Test func hasIntegersForEightFormatsInWholeGroups() {
         for identifier in BlocksTests.identifiers {
             var whole = Self.matrix(identifier, nil, rowCount: 1, columnCount: 512)
-            #expect(qk_matmul16_supports(&whole) == [2, 8, 12, 14].contains(identifier))
+            #expect(qk_matmul16_supports(&whole) == Self.integerFormats.contains(identifier))
         }
         var odd = Self.matrix(2, nil, rowCount: 1, columnCount: 96)
         #expect(!qk_matmul16_supports(&odd))
@@ -72,11 +75,16 @@ struct BlockMatrixTests {
     /// Scales that are one, and sub-scales and codes of the largest magnitude: their sums are the largest there are.
     @Test func largestSumsDoNotOverflow() {
         let q4K: [UInt8] = [0, 0x3c, 0, 0x3c] + [UInt8](repeating: 0xff, count: 140)
+        let q5K: [UInt8] = [0, 0x3c, 0, 0x3c] + [UInt8](repeating: 0xff, count: 172)
+        let q41: [UInt8] = [0, 0x3c, 0, 0x64] + [UInt8](repeating: 0xff, count: 16)
+        let q50: [UInt8] = [0, 0x3c] + [UInt8](repeating: 0, count: 20)
+        let q51: [UInt8] = [0, 0x3c, 0, 0x64] + [UInt8](repeating: 0xff, count: 20)
         let q6K = [UInt8](repeating: 0, count: 192) + [UInt8](repeating: 0x80, count: 16) + [0, 0x3c]
         let q80: [UInt8] = [0, 0x3c] + [UInt8](repeating: 0x80, count: 32)
         let q40: [UInt8] = [0, 0x3c] + [UInt8](repeating: 0, count: 16)
         for (identifier, block, value) in [
-            (12, q4K, 63 * 15 - 63), (14, q6K, 128 * 32), (8, q80, -128), (2, q40, -8),
+            (12, q4K, 63 * 15 - 63), (13, q5K, 63 * 31 - 63), (14, q6K, 128 * 32), (8, q80, -128), (2, q40, -8), (3, q41, 15 + 1024),
+            (6, q50, -16), (7, q51, 31 + 1024),
         ] as [(UInt32, [UInt8], Int)] {
             let columnCount = 512
             var blocks: [UInt8] = []
@@ -95,7 +103,7 @@ struct BlockMatrixTests {
     }
 
     /// What is not finite makes the products of its row, or of its x, NaN or infinite, and no others.
-    @Test(arguments: [2, 8, 12, 14] as [UInt32])
+    @Test(arguments: integerFormats)
     func passesOnWhatIsNotFinite(_ identifier: UInt32) throws {
         let format = try #require(qk_blockFormat_of(identifier)).pointee, columnCount = 512
         let blockCount = 5 * columnCount / format.elementCount

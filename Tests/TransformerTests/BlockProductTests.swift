@@ -8,7 +8,7 @@ import Transformer
 
 /// Products with weights in the blocks of GGUF files.
 struct BlockProductTests {
-    private static let fast: [BlockFormat] = [.q40, .q80, .q4K, .q6K]
+    private static let fast: [BlockFormat] = [.q40, .q41, .q50, .q51, .q80, .q4K, .q5K, .q6K]
 
     /// A weight of random blocks with ordinary scales, and what its elements are.
     private struct BlockWeight {
@@ -59,6 +59,7 @@ struct BlockProductTests {
         "the same bits on every level, for any number of threads and rows at once",
         arguments: [
             ([.q40, .q40], 192), ([.q80], 64), ([.q4K, .q6K, .q4K], 512), ([.q40, .q80], 4096 + 320), ([.q6K, .q4K], 4096 + 256),
+            ([.q41, .q41], 192), ([.q51, .q50], 4096 + 320), ([.q5K, .q5K, .q4K], 512), ([.q5K], 4096 + 256),
         ] as [([BlockFormat], Int)])
     func isTheSameEverywhere(_ formats: [BlockFormat], _ inputCount: Int) throws {
         let tests = try formats.enumerated().map {

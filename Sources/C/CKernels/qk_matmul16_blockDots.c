@@ -20,10 +20,12 @@ QK_INLINE void addPieceScalar(blockKind kind, const blockPiece *p, xPiece x, flo
             for (size_t s = 0; s < count / span; s++) {
                 int32_t sum = 0;
                 for (size_t k = s * span; k < (s + 1) * span; k++) sum += values[k] * other[k];
-                const float xScale = x.scales[(start + s * span) / GROUP], d = tail.scales[span == 32 ? s : 0];
+                const float xScale = x.scales[(start + s * span) / GROUP], d = tail.scales[scaleOf(kind, s)];
                 sums[row] = __builtin_fmaf((float)sum, d * xScale, sums[row]);
+                if (!hasOffsets(kind)) continue;
+                sums[row] = __builtin_fmaf((float)x.sums[start / 32 + s], tail.offsets[s] * xScale, sums[row]);
             }
-            if (kind != IS_Q4_K) continue;
+            if (!hasMinimums(kind)) continue;
             int32_t sum = 0;
             for (size_t g = 0; g < 8; g++) sum += tail.minimums[g] * x.sums[start / 32 + g];
             sums[row] = __builtin_fmaf(-(float)sum, tail.scales[1] * x.scales[start / GROUP], sums[row]);
@@ -35,7 +37,7 @@ static void addAnyPieceScalar(const qk_matrix *m, const blockPiece *p, xPiece x,
     QK_FOR_KINDS(addPieceScalar, m, p, x, sums)
 }
 
-/// Sums of the elements of x that are multiplied with a block of Q4_0.
+/// Sums of the elements of x that are multiplied with a block of 32 nibbles.
 static void sumBlocks(const int16_t *x, size_t count, int32_t *sums) {
     for (size_t i = 0; i < count / 32; i++) {
         sums[i] = 0;
@@ -44,7 +46,7 @@ static void sumBlocks(const int16_t *x, size_t count, int32_t *sums) {
     }
 }
 
-/// Sums of those that are multiplied with a group of Q4_K.
+/// Sums of those that are multiplied with a group of Q4_K or Q5_K.
 static void sumGroups(const int16_t *x, size_t count, int32_t *sums) {
     for (size_t i = 0; i < count / 32; i++) {
         sums[i] = 0;
@@ -78,8 +80,8 @@ void qk_matmul16_blockDots(
             for (size_t t = 0; t < vectors; t++) {
                 x[t] = (xPiece){
                     quantized + (vector + t) * width + first, scales + ((vector + t) * width + first) / GROUP, sums[t]};
-                if (kind == IS_Q4_0) sumBlocks(x[t].values, piece.count, sums[t]);
-                if (kind == IS_Q4_K) sumGroups(x[t].values, piece.count, sums[t]);
+                if (hasNibbleBlocks(kind)) sumBlocks(x[t].values, piece.count, sums[t]);
+                if (hasMinimums(kind)) sumGroups(x[t].values, piece.count, sums[t]);
             }
             for (size_t start = 0; start < rowCount; start += ROWS) {
                 const size_t count = rowCount - start < ROWS ? rowCount - start : ROWS;

@@ -34,20 +34,38 @@ QK_TARGET_AVX2 QK_INLINE void nibblesOf(__m256i fours, __m256i nibbles[4]) {
     nibbles[3] = _mm256_srli_epi16(fours, 12);
 }
 
-/// Two blocks of 18 bytes at a time, one in each half of a register. Nibbles are multiplied as they are, and eight times the sum of
-/// x is taken off.
-QK_TARGET_AVX2 QK_INLINE void addPieceQ4_0(const blockPiece *p, xPiece x, float sums[ROWS]) {
+/// Two blocks of 32, one in each half of a register.
+QK_TARGET_AVX2 QK_INLINE __m256i bothOf(__m128i first, __m128i second) { return _mm256_set_m128i(second, first); }
+
+/// Fifth bits of two blocks, put to the nibbles: see `fifthBits`.
+QK_TARGET_AVX2 QK_INLINE void putFifthBits(uint32_t first, uint32_t second, __m256i n[4]) {
+    const __m128i run = _mm_setr_epi16(1, 1 << 2, 1 << 4, 1 << 6, 1 << 8, 1 << 10, 1 << 12, 1 << 14);
+    const __m256i even = bothOf(run, run);
+    UNROLL for (size_t part = 0; part < 4; part++) {
+        const __m256i place = part < 2 ? even : _mm256_slli_epi16(even, 1);
+        const __m256i bits = bothOf(
+            _mm_set1_epi16((short)(first >> part % 2 * 16)), _mm_set1_epi16((short)(second >> part % 2 * 16)));
+        const __m256i isSet = _mm256_cmpeq_epi16(_mm256_and_si256(bits, place), place);
+        n[part] = _mm256_or_si256(n[part], _mm256_and_si256(isSet, _mm256_set1_epi16(16)));
+    }
+}
+
+/// Nibbles are multiplied as they are, and their middle times the sum of x is taken off.
+QK_TARGET_AVX2 QK_INLINE void addPieceOfNibbles(blockKind kind, const blockPiece *p, xPiece x, float sums[ROWS]) {
+    const size_t blockBytes = bytesOfGroup(kind) / 2, codes = nibblesAt(kind);
+    const int32_t middle = middleOf(kind);
     __m256 total = _mm256_loadu_ps(sums);
     for (size_t g = 0; g < p->count / GROUP; g++) {
-        const size_t offset = g * 2 * BYTES_Q4_0;
+        const size_t offset = g * 2 * blockBytes;
         __m256i products[ROWS];
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
             __builtin_prefetch(block + p->nextRow, 0, 3);
-            const __m128i first = _mm_loadu_si128((const __m128i *)(block + 2));
-            const __m128i second = _mm_loadu_si128((const __m128i *)(block + BYTES_Q4_0 + 2));
+            const __m128i first = _mm_loadu_si128((const __m128i *)(block + codes));
+            const __m128i second = _mm_loadu_si128((const __m128i *)(block + blockBytes + codes));
             __m256i n[4];
-            nibblesOf(_mm256_set_m128i(second, first), n);
+            nibblesOf(bothOf(first, second), n);
+            if (hasFifthBits(kind)) putFifthBits(wordAt(block + codes - 4), wordAt(block + blockBytes + codes - 4), n);
             UNROLL for (size_t part = 0; part < 4; part++) n[part] = productOf(n[part], x.values + GROUP * g + 16 * part);
             products[row] = _mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3]));
         }
@@ -55,10 +73,14 @@ QK_TARGET_AVX2 QK_INLINE void addPieceQ4_0(const blockPiece *p, xPiece x, float 
             _mm256_hadd_epi32(products[0], products[1]), _mm256_hadd_epi32(products[2], products[3]));
         const __m256i b = _mm256_hadd_epi32(
             _mm256_hadd_epi32(products[4], products[5]), _mm256_hadd_epi32(products[6], products[7]));
-        const __m256i first = _mm256_sub_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_set1_epi32(8 * x.sums[2 * g]));
-        const __m256i second = _mm256_sub_epi32(_mm256_permute2x128_si256(a, b, 0x31), _mm256_set1_epi32(8 * x.sums[2 * g + 1]));
-        total = addSpan(first, halvesOfEight(p->rows, offset), x.scales[g], total);
-        total = addSpan(second, halvesOfEight(p->rows, offset + BYTES_Q4_0), x.scales[g], total);
+        UNROLL for (size_t i = 0; i < 2; i++) {
+            const int32_t xSum = x.sums[2 * g + i];
+            __m256i block = i == 0 ? _mm256_permute2x128_si256(a, b, 0x20) : _mm256_permute2x128_si256(a, b, 0x31);
+            if (middle != 0) block = _mm256_sub_epi32(block, _mm256_set1_epi32(middle * xSum));
+            total = addSpan(block, halvesOfEight(p->rows, offset + i * blockBytes), x.scales[g], total);
+            if (!hasOffsets(kind)) continue;
+            total = addSpan(_mm256_set1_epi32(xSum), halvesOfEight(p->rows, offset + i * blockBytes + 2), x.scales[g], total);
+        }
     }
     _mm256_storeu_ps(sums, total);
 }
@@ -80,40 +102,55 @@ QK_TARGET_AVX2 QK_INLINE void addPieceQ8_0(const blockPiece *p, xPiece x, float 
     _mm256_storeu_ps(sums, total);
 }
 
-/// A block of Q4_K: products by lanes, and those of its minimums.
-QK_TARGET_AVX2 QK_INLINE void productsQ4_K(
-    const uint8_t *block, const int16_t *x, __m256i xSums, __m256i *products, __m256i *minimumProducts
+/// A block of Q4_K or Q5_K: products by lanes, of each span of which Q5_K has two, and those of its minimums.
+QK_TARGET_AVX2 QK_INLINE void productsWithMinimums(
+    blockKind kind, const uint8_t *block, const int16_t *x, __m256i xSums, __m256i products[2], __m256i *minimumProducts
 ) {
     uint64_t packed, packedMinimums;
     packedScales(block, &packed, &packedMinimums);
     int32_t scales[8];
     _mm256_storeu_si256((__m256i *)scales, _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)packed)));
     *minimumProducts = _mm256_mullo_epi32(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)packedMinimums)), xSums);
-    __m256i total = _mm256_setzero_si256();
-    UNROLL for (size_t k = 0; k < 4; k++) {
+    products[0] = products[1] = _mm256_setzero_si256();
+    const __m256i fifths = hasFifthBits(kind) ? _mm256_loadu_si256((const __m256i *)(block + 16)) : _mm256_setzero_si256();
+    const __m256i fifth = _mm256_set1_epi16(16);
+    const uint8_t *nibbles = block + (hasFifthBits(kind) ? 48 : 16);
+    UNROLL for (int k = 0; k < 4; k++) {
         __m256i n[4];
-        nibblesOf(_mm256_loadu_si256((const __m256i *)(block + 16 + 32 * k)), n);
-        UNROLL for (size_t part = 0; part < 4; part++) n[part] = productOf(n[part], x + GROUP * k + 16 * part);
+        nibblesOf(_mm256_loadu_si256((const __m256i *)(nibbles + 32 * k)), n);
+        UNROLL for (int part = 0; part < 4; part++) {
+            // The bit of this part is bit `place` of a lane; it becomes bit 4.
+            const int place = 2 * k + part % 2 + part / 2 * 8;
+            if (hasFifthBits(kind)) {
+                const __m256i bits = place < 4 ? _mm256_slli_epi16(fifths, 4 - place) : _mm256_srli_epi16(fifths, place - 4);
+                n[part] = _mm256_or_si256(n[part], _mm256_and_si256(bits, fifth));
+            }
+            n[part] = productOf(n[part], x + GROUP * k + 16 * part);
+        }
         const __m256i lower = _mm256_mullo_epi32(_mm256_add_epi32(n[0], n[2]), _mm256_set1_epi32(scales[2 * k]));
         const __m256i upper = _mm256_mullo_epi32(_mm256_add_epi32(n[1], n[3]), _mm256_set1_epi32(scales[2 * k + 1]));
-        total = _mm256_add_epi32(total, _mm256_add_epi32(lower, upper));
+        const size_t span = (size_t)k * GROUP / spanOf(kind);
+        products[span] = _mm256_add_epi32(products[span], _mm256_add_epi32(lower, upper));
     }
-    *products = total;
 }
 
-QK_TARGET_AVX2 QK_INLINE void addPieceQ4_K(const blockPiece *p, xPiece x, float sums[ROWS]) {
+QK_TARGET_AVX2 QK_INLINE void addPieceWithMinimums(blockKind kind, const blockPiece *p, xPiece x, float sums[ROWS]) {
+    const size_t blockBytes = 4 * bytesOfGroup(kind);
     __m256 total = _mm256_loadu_ps(sums);
     for (size_t b = 0; b < p->count / CHUNK; b++) {
-        const size_t offset = b * BYTES_Q4_K;
+        const size_t offset = b * blockBytes;
         const __m256i xSums = _mm256_loadu_si256((const __m256i *)(x.sums + 8 * b));
-        __m256i products[ROWS], minimumProducts[ROWS];
+        __m256i products[2][ROWS], minimumProducts[ROWS];
         for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            for (size_t byte = 0; byte < BYTES_Q4_K; byte += 64) __builtin_prefetch(block + p->nextRow + byte, 0, 3);
-            productsQ4_K(block, x.values + CHUNK * b, xSums, &products[row], &minimumProducts[row]);
+            for (size_t byte = 0; byte < blockBytes; byte += 64) __builtin_prefetch(block + p->nextRow + byte, 0, 3);
+            __m256i spans[2];
+            productsWithMinimums(kind, block, x.values + CHUNK * b, xSums, spans, &minimumProducts[row]);
+            for (size_t i = 0; i < CHUNK / spanOf(kind); i++) products[i][row] = spans[i];
         }
         const float xScale = x.scales[4 * b];
-        total = addSpan(sumsOfEight(products), halvesOfEight(p->rows, offset), xScale, total);
+        const __m256 d = halvesOfEight(p->rows, offset);
+        for (size_t i = 0; i < CHUNK / spanOf(kind); i++) total = addSpan(sumsOfEight(products[i]), d, xScale, total);
         const __m256 dmin = _mm256_mul_ps(halvesOfEight(p->rows, offset + 2), _mm256_set1_ps(xScale));
         total = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(sumsOfEight(minimumProducts)), dmin, total);
     }
@@ -169,9 +206,9 @@ QK_TARGET_AVX2 QK_INLINE void addPieceQ6_K(const blockPiece *p, xPiece x, float 
 
 QK_TARGET_AVX2 QK_INLINE void addPieceAVX2(blockKind kind, const blockPiece *p, xPiece x, float sums[ROWS]) {
     switch (kind) {
-    case IS_Q4_0: addPieceQ4_0(p, x, sums); return;
+    case IS_Q4_0: case IS_Q4_1: case IS_Q5_0: case IS_Q5_1: addPieceOfNibbles(kind, p, x, sums); return;
     case IS_Q8_0: addPieceQ8_0(p, x, sums); return;
-    case IS_Q4_K: addPieceQ4_K(p, x, sums); return;
+    case IS_Q4_K: case IS_Q5_K: addPieceWithMinimums(kind, p, x, sums); return;
     case IS_Q6_K: addPieceQ6_K(p, x, sums); return;
     }
 }

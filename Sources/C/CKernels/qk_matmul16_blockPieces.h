@@ -13,7 +13,7 @@ typedef struct {
     size_t count;
 } blockPiece;
 
-/// A piece of a row of x: integers, a scale for each 64, the sum of each 32 that are a block or a group (of Q4_0 and Q4_K).
+/// A piece of a row of x: integers, a scale for each 64, the sum of each 32 that are a block or a group (of those with nibbles or minimums).
 typedef struct {
     const int16_t *values;
     const float *scales;

@@ -11,7 +11,7 @@ typedef struct {
     float *c;
     size_t cStride;
     bool adds;
-    /// Sums of the columns in the groups of 32 of a chunk of Q4_K: [8][16].
+    /// Sums of the columns in the blocks or groups of 32 of a chunk, where they have offsets or minimums: [8][16].
     const int32_t *sums;
 } tileProduct;
 
@@ -27,18 +27,19 @@ QK_INLINE chunkTail readTail(const tileProduct *p, size_t row) {
     return tail;
 }
 
-QK_INLINE void sumColumns(const tileProduct *p, int32_t *sums) {
-    for (size_t g = 0; g < 8; g++) {
+/// `inGroups`: of a block of 256, else of blocks one behind the other.
+QK_INLINE void sumColumns(const tileProduct *p, bool inGroups, int32_t *sums) {
+    for (size_t g = 0; g < p->depth / 32; g++) {
         int32_t *restrict group = sums + COLUMNS * g;
         memset(group, 0, COLUMNS * sizeof *group);
         for (size_t i = 0; i < 16; i++) {
-            const int16_t *restrict pairs = panelPair(p, runOfGroup(g, i / 8) + 2 * (i % 8), 0);
+            const int16_t *restrict pairs = panelPair(p, inGroups ? runOfGroup(g, i / 8) + 2 * (i % 8) : 32 * g + 2 * i, 0);
             for (size_t j = 0; j < COLUMNS; j++) group[j] += pairs[2 * j] + pairs[2 * j + 1];
         }
     }
 }
 
-static QK_FOR_LEVELS(sumColumnsAt, sumColumns, (p, sums), const tileProduct *p, int32_t *sums)
+static QK_FOR_LEVELS(sumColumnsAt, sumColumns, (p, inGroups, sums), const tileProduct *p, bool inGroups, int32_t *sums)
 
 QK_INLINE void rowsScalar(blockKind kind, tileProduct p, size_t rows) {
     const size_t span = spanOf(kind);
@@ -52,10 +53,12 @@ QK_INLINE void rowsScalar(blockKind kind, tileProduct p, size_t rows) {
                     const int16_t *pair = p.tile + row * QK_MATMUL16_STRIDE + k, *other = panelPair(&p, k, j);
                     sum += pair[0] * other[0] + pair[1] * other[1];
                 }
-                const float scale = tail.scales[span == 32 ? s : 0] * p.panelScales[p.width * (s * span / GROUP) + j];
-                total = __builtin_fmaf((float)sum, scale, total);
+                const float xScale = p.panelScales[p.width * (s * span / GROUP) + j];
+                total = __builtin_fmaf((float)sum, tail.scales[scaleOf(kind, s)] * xScale, total);
+                if (!hasOffsets(kind)) continue;
+                total = __builtin_fmaf((float)p.sums[COLUMNS * s + j], tail.offsets[s] * xScale, total);
             }
-            if (kind == IS_Q4_K) {
+            if (hasMinimums(kind)) {
                 int32_t sum = 0;
                 for (size_t g = 0; g < 8; g++) sum += tail.minimums[g] * p.sums[COLUMNS * g + j];
                 total = __builtin_fmaf(-(float)sum, tail.scales[1] * p.panelScales[j], total);
@@ -86,13 +89,18 @@ QK_TARGET_AVX2 QK_INLINE void fewRowsAVX2(blockKind kind, size_t rows, tileProdu
         const float *xScales = p.panelScales + p.width * (s * span / GROUP);
         UNROLL for (size_t i = 0; i < rows; i++) {
             const chunkTail tail = readTail(&p, i);
-            const __m256 d = _mm256_set1_ps(tail.scales[span == 32 ? s : 0]);
+            const __m256 d = _mm256_set1_ps(tail.scales[scaleOf(kind, s)]);
             UNROLL for (size_t j = 0; j < 2; j++) {
                 float *place = p.c + i * p.cStride + 8 * j;
                 const __m256 xScale = _mm256_loadu_ps(xScales + 8 * j);
                 __m256 total = s > 0 || p.adds ? _mm256_loadu_ps(place) : _mm256_setzero_ps();
                 total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[i][j]), _mm256_mul_ps(d, xScale), total);
-                if (kind == IS_Q4_K) {
+                if (hasOffsets(kind)) {
+                    const __m256i sum = _mm256_loadu_si256((const __m256i *)(p.sums + COLUMNS * s + 8 * j));
+                    const __m256 offset = _mm256_mul_ps(_mm256_set1_ps(tail.offsets[s]), xScale);
+                    total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), offset, total);
+                }
+                if (hasMinimums(kind) && s == p.depth / span - 1) {
                     __m256i sum = _mm256_setzero_si256();
                     UNROLL for (size_t g = 0; g < 8; g++)
                         sum = _mm256_add_epi32(
@@ -141,7 +149,8 @@ void qk_matmul16_blockTile(
         int32_t sums[8 * COLUMNS];
         const tileProduct p = {
             tile, depth, width, panel + 2 * column, panelScales + column, c + column, cStride, adds, sums};
-        if (matrix->blockFormat->identifier == IS_Q4_K) sumColumnsAt(level, &p, sums);
+        const blockKind kind = (blockKind)matrix->blockFormat->identifier;
+        if (hasOffsets(kind) || hasMinimums(kind)) sumColumnsAt(level, &p, hasMinimums(kind), sums);
         anyRows(level, matrix, p, rows);
     }
 }

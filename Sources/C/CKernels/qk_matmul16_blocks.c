@@ -2,7 +2,8 @@
 
 bool qk_matmul16_takesBlocks(const qk_matrix *matrix) {
     switch (matrix->blockFormat->identifier) {
-    case IS_Q4_0: case IS_Q8_0: case IS_Q4_K: case IS_Q6_K: return matrix->columnCount % GROUP == 0;
+    case IS_Q4_0: case IS_Q4_1: case IS_Q5_0: case IS_Q5_1: case IS_Q8_0: case IS_Q4_K: case IS_Q5_K: case IS_Q6_K:
+        return matrix->columnCount % GROUP == 0;
     default: return false;
     }
 }

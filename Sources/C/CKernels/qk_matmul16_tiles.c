@@ -93,7 +93,7 @@ static QK_FOR_LEVELS(
     fillPanelAt, fillPanel, (width, quantized, stride, rows, groupCount, pairs, panel), size_t width,
     const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, bool pairs, int16_t *panel)
 
-/// For blocks of Q4_0, which alternate in a row of x.
+/// For blocks of 32 nibbles, which alternate in a row of x.
 QK_INLINE void fillInOrderOfTiles(
     size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, int16_t *panel
 ) {
@@ -117,7 +117,7 @@ void qk_matmul16_panel_at(
     const size_t depth = qk_matmul16_width(matrix->columnCount), groupCount = depth / GROUP;
     const size_t width = qk_matmul_width(level);
     const bool pairs = isPaired(level, matrix->storage != QK_MATRIX_PACKED4, 0, 2);
-    if (matrix->storage == QK_MATRIX_BLOCKS && matrix->blockFormat->identifier == IS_Q4_0)
+    if (matrix->storage == QK_MATRIX_BLOCKS && hasNibbleBlocks((blockKind)matrix->blockFormat->identifier))
         fillInOrderOfTilesAt(level, width, quantized, depth, rows, groupCount, panel);
     else
         fillPanelAt(level, width, quantized, depth, rows, groupCount, pairs, panel);

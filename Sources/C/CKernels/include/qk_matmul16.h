@@ -1,6 +1,6 @@
 /// Products of 4-bit or 8-bit weights with activations of 13 bits, in integers.
 ///
-/// What follows is about packed codes and bytes. Blocks of GGUF files (Q4_0, Q8_0, Q4_K, Q6_K) are multiplied with the same
+/// What follows is about packed codes and bytes. Blocks of GGUF files (Q4_0 to Q5_1, Q8_0, Q4_K to Q6_K) are multiplied with the same
 /// functions and in the same manner, but the integers are exact, and scales belong to other numbers of elements:
 /// qk_matmul16_blocks.h. Rows of x are quantized for one format each.
 ///

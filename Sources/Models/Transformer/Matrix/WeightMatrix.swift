@@ -17,7 +17,7 @@ package struct WeightMatrix: @unchecked Sendable {
     package var inputCount: Int { orientation == .outputsByInputs ? stored.columnCount : stored.rowCount }
 
     /// Whether `MatrixEngine.Precision.fast` differs from `exact`: rows of 4-bit codes must be whole groups of 64 elements in
-    /// blocks of at least as many, blocks of GGUF files of Q4_0, Q8_0, Q4_K or Q6_K.
+    /// blocks of at least as many, blocks of GGUF files of Q4_0 to Q5_1, Q8_0, or Q4_K to Q6_K.
     package var hasIntegerProducts: Bool { withUnsafePointer(to: stored) { qk_matmul16_supports($0) } }
 
     init(stored: qk_matrix, orientation: Orientation, owner: AnyObject?) {
