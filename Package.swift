@@ -24,7 +24,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("C", ["CKernels", "CSystem", "CZlib", "COpenBLAS"]),
     ("Bytes", ["ByteIO", "JSONText", "Compression", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
-    ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat"]),
+    ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Training"]),
     ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
@@ -41,6 +41,7 @@ let sideways: [String: Set<String>] = [
     "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures", "Tokenization"],
     "Adapters": ["Architectures"],
     "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"], "GGUFFormat": ["ContainerKit"],
+    "PyTorchFormat": ["ContainerKit"],
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading", "Records"],
     "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
@@ -110,17 +111,21 @@ let package = Package(
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
         library("TensorFlowFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
         library("GGUFFormat", ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit"]),
+        library("PyTorchFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
         // 4
         library("Architectures", ["JSONText", "TensorCore"]),
         library(
             "Checkpoints",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "TensorFlowFormat",
-                "GGUFFormat", "Architectures", "Tokenization",
+                "GGUFFormat", "PyTorchFormat", "Architectures", "Tokenization",
             ]),
         library(
             "Adapters",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "GGUFFormat", "Architectures"]),
+            [
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "GGUFFormat", "PyTorchFormat",
+                "Architectures",
+            ]),
         library("Transformer", ["CKernels", "Parallelism", "TensorCore", "Quantization", "Architectures"]),
         library("Tokenization", ["ByteIO", "JSONText"]),
         library("Jinja", ["JSONText"]),
@@ -265,6 +270,7 @@ let package = Package(
         tests("JinjaTests", ["ByteIO", "JSONText", "Jinja"]),
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("GGUFFormatTests", ["ByteIO", "JSONText", "TensorCore", "GGUFFormat"]),
+        tests("PyTorchFormatTests", ["ByteIO", "TensorCore", "SafetensorsFormat", "PyTorchFormat"]),
         tests("JSONTextTests", ["JSONText"]),
         tests(
             "CheckpointsTests",

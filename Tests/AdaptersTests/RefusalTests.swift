@@ -152,10 +152,6 @@ import Testing
                 "the download is incomplete; fetch it, too"
             ),
             (
-                ["adapter_config.json", "adapter_model.bin"], "holds its weights as a Python pickle (adapter_model.bin)",
-                "pickled weights are not read; save the adapter as safetensors (PEFT does since version 0.6)"
-            ),
-            (
                 ["adapter_config.json", "adapters.safetensors"], "is an MLX adapter",
                 "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX"
             ),

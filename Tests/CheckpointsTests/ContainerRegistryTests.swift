@@ -15,7 +15,7 @@ import Testing
     static let files: [(bytes: [UInt8], name: String?)] = [
         (Array("version https://git-lfs.github.com/spec/v1\nsize 7\n".utf8), "Git LFS pointer"),
         (Array(" \n<!DOCTYPE html>".utf8), "HTML"), (Array("<HTML lang=en>".utf8), "HTML"), (Array("<?xml version".utf8), "XML"),
-        (Array("GGUF".utf8) + [3, 0, 0, 0], "GGUF"), (Array("PK\u{3}\u{4}".utf8), "zip"), ([0x80, 2, 0x8a], "pickle"),
+        (Array("GGUF".utf8) + [3, 0, 0, 0], "GGUF"), (Array("PK\u{3}\u{4}".utf8), "PyTorch"), ([0x80, 2, 0x8a], "PyTorch"),
         ([0x1f, 0x8b, 8], "gzip"), ([0x89, 0x48, 0x44, 0x46], "HDF5"), ([0x93, 0x4e, 0x55, 0x4d], "NumPy"),
         ([2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d], "safetensors"),
         // Lengths of headers that are the magics of others.

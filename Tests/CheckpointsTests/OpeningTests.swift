@@ -59,11 +59,10 @@ import Testing
             "is an XML document, not a model; hint: the download was answered with an error; fetch the file again"),
         Content(
             "pytorch_model.bin", "PK\u{3}\u{4}rest",
-            "is a zip archive, as PyTorch writes .bin and .pth files; "
-                + "hint: pickled weights are not read; save the model as safetensors, or download its safetensors files"),
+            "begins like a zip archive, but has no directory at its end; hint: the download is incomplete; fetch the file again"),
         Content(
             "old.pth", [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc],
-            "is a Python pickle, as old PyTorch versions write; hint: pickled weights are not read; save the model as safetensors"),
+            "byte 4: 10 bytes of a pickle are needed here, but 2 are left; hint: the download is incomplete; fetch the file again"),
         Content(
             "model.gguf", "GGUF\u{3}\u{0}\u{0}\u{0}",
             "has 8 bytes, but a GGUF file has at least 24; hint: the download is incomplete; fetch the file again"),
@@ -182,14 +181,14 @@ import Testing
     }
 
     static let folders: [(names: [String], refusal: String)] = [
-        ([], "FOLDER: holds no model: it is empty; hint: a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint"),
+        ([], "FOLDER: holds no model: it is empty; hint: a model is a .safetensors, .gguf, .bin or .qnf file, or a TensorFlow checkpoint"),
         (
             ["a.txt", "b.txt"],
-            "FOLDER: holds no model: it holds a.txt, b.txt; hint: a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint"
+            "FOLDER: holds no model: it holds a.txt, b.txt; hint: a model is a .safetensors, .gguf, .bin or .qnf file, or a TensorFlow checkpoint"
         ),
         (
             ["1", "2", "3", "4", "5", "6"],
-            "FOLDER: holds no model: it holds 1, 2, 3, 4, 5, ...; hint: a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint"
+            "FOLDER: holds no model: it holds 1, 2, 3, 4, 5, ...; hint: a model is a .safetensors, .gguf, .bin or .qnf file, or a TensorFlow checkpoint"
         ),
         (
             ["a.safetensors", "b.safetensors"],
@@ -230,7 +229,7 @@ import Testing
         (
             ["optimizer.pt", "rng_state_0.pth", "training_args.bin"],
             "FOLDER: holds no model: it holds optimizer.pt, rng_state_0.pth, training_args.bin; "
-                + "hint: a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint"
+                + "hint: a model is a .safetensors, .gguf, .bin or .qnf file, or a TensorFlow checkpoint"
         ),
         (
             ["consolidated.00.pth", "params.json"],
@@ -255,8 +254,8 @@ import Testing
         try folder.write("{}", to: "config.json")
         try folder.write("PK\u{3}\u{4}", to: "pytorch_model.bin")
         #expect(
-            Self.refusal(in: folder) == "FOLDER/pytorch_model.bin: is a zip archive, as PyTorch writes .bin and .pth files; "
-                + "hint: pickled weights are not read; save the model as safetensors, or download its safetensors files")
+            Self.refusal(in: folder) == "FOLDER/pytorch_model.bin: begins like a zip archive, but has no directory at its end; "
+                + "hint: the download is incomplete; fetch the file again")
     }
 
     /// One GGUF file in a folder, or the parts of one, beside what is no part of it.

@@ -2,6 +2,7 @@ package import ByteIO
 import ContainerKit
 import GGUFFormat
 import JSONText
+import PyTorchFormat
 import SafetensorsFormat
 import TensorCore
 
@@ -13,7 +14,7 @@ extension Adapter {
     private static let configurationByteCountLimit = 16 << 20
 
     /// What a file may turn out to be.
-    private static let formats: [ContainerFormat] = [.safetensors, .gguf] + ContainerFormat.strangers
+    private static let formats: [ContainerFormat] = [.safetensors, .gguf, .pyTorch] + ContainerFormat.strangers
 
     private static let kinds = "an adapter is a PEFT folder (\(configurationName) and \(weightsName)), a .lora file or a GGUF file"
 
@@ -30,14 +31,22 @@ extension Adapter {
 
     private static func openFolder(_ folder: String, shownAs path: String) throws(FileError) -> Adapter {
         let names = try FilePath.entries(of: folder)
-        guard names.contains(weightsName) else { throw try missingWeights(path, folder, names) }
-        let file = try openTensors(FilePath.join(folder, weightsName))
-        return try openPEFT(file, folder: folder, path: path)
+        if names.contains(weightsName) {
+            let file = try openTensors(FilePath.join(folder, weightsName))
+            return try openPEFT(file, try AdapterMetadata(of: file), folder: folder, path: path)
+        }
+        guard names.contains(ModelFolder.pickledAdapterName) else { throw try missingWeights(path, folder, names) }
+        let probe = try FileProbe(path: FilePath.join(folder, ModelFolder.pickledAdapterName))
+        guard ContainerFormat.pyTorch.recognizes(probe) else { return try openPEFT(openTensors(probe), folder: folder, path: path) }
+        return try openPickled(probe.file, folder: folder, path: path)
     }
 
     private static func openFile(_ path: String) throws(FileError) -> Adapter {
         let probe = try FileProbe(path: path)
         if ContainerFormat.gguf.recognizes(probe) { return try openGGUF(probe.file, path: path) }
+        if formats.format(of: probe)?.name == ContainerFormat.pyTorch.name {
+            return try openPickled(probe.file, folder: FilePath.folder(of: path), path: path)
+        }
         let file = try openTensors(probe)
         let metadata = try AdapterMetadata(of: file)
         if let text = metadata.configuration {
@@ -46,14 +55,18 @@ extension Adapter {
             return try Adapter(path: path, form: .lora, stored: file, metadata: metadata, configuration: configuration)
         }
         if let foreign = ForeignAdapter(file.tensors) { throw foreign.refusal(path: path, file.tensors) }
-        let folder = FilePath.folder(of: path)
-        guard FilePath.kind(of: FilePath.join(folder, configurationName)) == .file else {
-            let isAdapter = file.tensors.contains { $0.name.contains("lora_") }
+        return try openPEFT(file, metadata, folder: FilePath.folder(of: path), path: path)
+    }
+
+    /// As PEFT wrote one until version 0.6.
+    private static func openPickled(_ file: InputFile, folder: String, path: String) throws(FileError) -> Adapter {
+        let source = try PyTorchFile(file)
+        guard source.tensors.contains(where: { $0.elementCount > 0 }) else {
             throw FileError(
-                path, isAdapter ? "has the tensors of an adapter, but no \(configurationName) lies beside it" : "is no adapter",
-                hint: isAdapter ? "without it nobody knows the scaling; fetch it, too" : kinds)
+                file.path, "has \(source.tensors.count) tensors, all of them empty",
+                hint: "the training program saved no weights (DeepSpeed's ZeRO-3 has to gather them first); train again, or ask for the file")
         }
-        return try openPEFT(file, folder: folder, path: path)
+        return try openPEFT(source, folder: folder, path: path)
     }
 
     /// A file that is known to be something else gets the error that says so.
@@ -68,16 +81,24 @@ extension Adapter {
         return try SafetensorsFile(probe.file)
     }
 
-    private static func openPEFT(_ file: SafetensorsFile, folder: String, path: String) throws(FileError) -> Adapter {
+    private static func openPEFT(
+        _ source: any TensorSource, _ metadata: AdapterMetadata? = nil, folder: String, path: String
+    ) throws(FileError) -> Adapter {
         let configurationFile = FilePath.join(folder, configurationName)
         guard FilePath.kind(of: configurationFile) != .missing else {
-            throw FileError(path, "has no \(configurationName)", hint: "without it nobody knows the scaling; fetch it, too")
+            guard FilePath.kind(of: path) == .file else {
+                throw FileError(path, "has no \(configurationName)", hint: "without it nobody knows the scaling; fetch it, too")
+            }
+            let isAdapter = source.tensors.contains { $0.name.contains("lora_") }
+            throw FileError(
+                path, isAdapter ? "has the tensors of an adapter, but no \(configurationName) lies beside it" : "is no adapter",
+                hint: isAdapter ? "without it nobody knows the scaling; fetch it, too" : kinds)
         }
         let guide = try InputFile(path: configurationFile)
         let configuration = try AdapterConfiguration(
             parsing: try guide.allBytes(limit: configurationByteCountLimit), path: configurationFile)
         return try Adapter(
-            path: path, form: .peft, stored: file, metadata: try AdapterMetadata(of: file), configuration: configuration, guides: [guide])
+            path: path, form: .peft, stored: source, metadata: metadata, configuration: configuration, guides: [guide])
     }
 
     /// What a folder is that has no weights of an adapter under their name.
@@ -86,15 +107,6 @@ extension Adapter {
             return FileError(
                 path, "is an MLX adapter",
                 hint: "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX")
-        }
-        if names.contains("adapter_model.bin") {
-            let probe = try FileProbe(path: FilePath.join(folder, "adapter_model.bin"))
-            if let pointer = formats.format(of: probe), pointer.name == ContainerFormat.pointer.name, let refusal = pointer.refusal {
-                return refusal(probe)
-            }
-            return FileError(
-                path, "holds its weights as a Python pickle (adapter_model.bin)",
-                hint: "pickled weights are not read; save the adapter as safetensors (PEFT does since version 0.6)")
         }
         if names.contains(configurationName) {
             return FileError(path, "has \(configurationName), but no \(weightsName)", hint: "the download is incomplete; fetch it, too")

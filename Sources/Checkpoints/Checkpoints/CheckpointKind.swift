@@ -21,6 +21,8 @@ extension Checkpoint {
         package static let huggingFace = Kind(container: "safetensors", layout: .huggingFace)
         package static let bitsandbytes = Kind(container: "safetensors", layout: .bitsandbytes)
         package static let qnf = Kind(container: "safetensors", layout: .qnf)
+        package static let pyTorch = Kind(container: "PyTorch", layout: .plain)
+        package static let pyTorchFolder = Kind(container: "PyTorch", layout: .huggingFace)
         package static let gguf = Kind(container: "GGUF", layout: .plain)
         package static let tensorFlow = Kind(container: "TensorFlow", layout: .plain)
         package static let gpt2TensorFlow = Kind(container: "TensorFlow", layout: .openAI)
@@ -30,6 +32,7 @@ extension Checkpoint {
             switch layout {
             case .plain where container == "safetensors" || container == "GGUF": container
             case .plain: "\(container) checkpoint"
+            case .huggingFace where container == "PyTorch": "Hugging Face folder of pickled files"
             case .huggingFace: "Hugging Face folder"
             case .bitsandbytes: "bitsandbytes 4-bit checkpoint"
             case .qnf: "qnf"

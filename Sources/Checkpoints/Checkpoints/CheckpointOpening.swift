@@ -2,6 +2,7 @@ package import ByteIO
 import ContainerKit
 import GGUFFormat
 import JSONText
+import PyTorchFormat
 import SafetensorsFormat
 import TensorCore
 import TensorFlowFormat
@@ -38,6 +39,7 @@ extension Checkpoint {
         case let shards as ShardedSource: return try openShards(shards)
         case let bundle as TensorBundle: return try openTensorFlow(bundle, folder: FilePath.folder(of: path), path: path)
         case let file as GGUFSource: return try openGGUF(file)
+        case let file as PyTorchFile: return try openPyTorch(file)
         default:
             let companions = try CompanionFile.all(inFolder: FilePath.folder(of: path))
             return try Checkpoint(path: path, kind: Kind(container: format.name, layout: .plain), source: source, files: companions)
@@ -87,7 +89,31 @@ extension Checkpoint {
             warnings.append("the index says that the tensors have \(stated) bytes together, but they have \(byteCount)")
         }
         return try Checkpoint(
-            path: path, kind: .huggingFace, source: source, files: companions, guides: [source.indexFile], warnings: warnings)
+            path: path, kind: source.isPickled ? .pyTorchFolder : .huggingFace, source: source, files: companions,
+            guides: [source.indexFile], warnings: warnings)
+    }
+
+    private static func openPyTorch(_ source: PyTorchFile) throws(FileError) -> Checkpoint {
+        let file = source.files[0]
+        let isLoRA = source.tensors.contains { $0.name.hasPrefix("base_model.model.") && $0.name.contains(".lora_") }
+        if isLoRA || file.name == ModelFolder.pickledAdapterName { throw adapterError(file.path) }
+        let folder = FilePath.folder(of: file.path)
+        let companions = try CompanionFile.all(inFolder: folder)
+        let isShard = try FilePath.entries(of: folder).contains(ModelFolder.pickledIndexName)
+        let hasModel = companions.contains { $0.name == "config.json" } && !isShard
+        return try Checkpoint(
+            path: file.path, kind: .pyTorch, source: source, files: hasModel ? companions : [],
+            warnings: isShard ? ["this is one shard of several; open the folder for the whole model"] : [])
+    }
+
+    /// A folder as transformers wrote it until 2023.
+    private static func openPickles(_ path: String, _ names: [String]) throws(FileError) -> Checkpoint? {
+        if names.contains(ModelFolder.pickledIndexName) { return try openFile(FilePath.join(path, ModelFolder.pickledIndexName)) }
+        guard names.contains(ModelFolder.pickledName) else { return nil }
+        let probe = try FileProbe(path: FilePath.join(path, ModelFolder.pickledName))
+        guard ContainerFormat.pyTorch.recognizes(probe) else { return try openFile(probe.file.path) }
+        return try Checkpoint(
+            path: path, kind: .pyTorchFolder, source: try PyTorchFile(probe.file), files: try CompanionFile.all(inFolder: path))
     }
 
     private static func openFolder(_ path: String) throws(FileError) -> Checkpoint {
@@ -111,6 +137,7 @@ extension Checkpoint {
             if found.count == 1 { return try openFile(inside(found[0])).adding(warnings: strays) }
             if found.count > 1 { throw severalError(path, found, suffix: suffix) }
         }
+        if let pickled = try openPickles(path, names) { return pickled.adding(warnings: strays) }
         let gguf = names.filter { $0.hasSuffix(".gguf") }
         if let first = gguf.first {
             guard gguf.count == 1 || GGUFSplit.arePartsOfOne(gguf) else { throw severalError(path, gguf, suffix: ".gguf") }
@@ -126,13 +153,13 @@ extension Checkpoint {
                 hint: "take the Hugging Face files of the same model (model*.safetensors)")
         }
         for suffix in [".bin", ".pth", ".pt", ".ckpt", ".h5"] {
-            if let name = names.first(where: { $0.hasSuffix(suffix) && !ModelFolder.isTrainingState($0) }) {
-                throw ContainerRegistry.refusal(try FileProbe(path: inside(name)))
-            }
+            let found = names.filter { $0.hasSuffix(suffix) && !ModelFolder.isTrainingState($0) && !adapterFiles.contains($0) }
+            if found.count == 1 { return try openFile(inside(found[0])).adding(warnings: strays) }
+            if found.count > 1 { throw severalError(path, found, suffix: suffix) }
         }
         let listed = names.isEmpty ? "it is empty" : "it holds \(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", ..." : "")"
         throw FileError(
-            path, "holds no model: \(listed)", hint: "a model is a .safetensors, .gguf or .qnf file, or a TensorFlow checkpoint")
+            path, "holds no model: \(listed)", hint: "a model is a .safetensors, .gguf, .bin or .qnf file, or a TensorFlow checkpoint")
     }
 
     /// TensorFlow names a checkpoint by a prefix that is no file: `model.ckpt` for `model.ckpt.index` and its data.

@@ -1,6 +1,7 @@
 import ByteIO
 import ContainerKit
 import GGUFFormat
+import PyTorchFormat
 import SafetensorsFormat
 import TensorCore
 import TensorFlowFormat
@@ -8,7 +9,7 @@ import TensorFlowFormat
 /// All kinds of files that are known, in the order in which they are asked.
 enum ContainerRegistry {
     /// Those that hold their tensors themselves, and so may be shards, and all that is not read.
-    static let files: [ContainerFormat] = [.safetensors] + ContainerFormat.strangers
+    static let files: [ContainerFormat] = [.safetensors, .pyTorch] + ContainerFormat.strangers
 
     static let all: [ContainerFormat] = files + [.gguf, .tensorFlow, shardIndex]
 
@@ -37,6 +38,6 @@ enum ContainerRegistry {
         if file.byteCount == 0 { return FileError(file.path, "is empty", hint: "the download failed; fetch the file again") }
         return FileError(
             file.path, "is no model file of a known kind",
-            hint: "known are safetensors and GGUF files, .qnf, Hugging Face folders and TensorFlow checkpoints")
+            hint: "known are safetensors, GGUF and PyTorch files, .qnf, Hugging Face folders and TensorFlow checkpoints")
     }
 }

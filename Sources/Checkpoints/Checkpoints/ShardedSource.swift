@@ -1,8 +1,9 @@
 import ByteIO
 import JSONText
+import PyTorchFormat
 import TensorCore
 
-/// Several files that together are one checkpoint, as `*.safetensors.index.json` says; each may be of any container.
+/// Several files that together are one checkpoint, as `*.safetensors.index.json` or `*.bin.index.json` says; each may be of any container.
 ///
 /// The index and the shards must agree completely: each tensor in exactly one shard, and in the one the index names.
 final class ShardedSource: TensorSource {
@@ -11,6 +12,8 @@ final class ShardedSource: TensorSource {
     let files: [InputFile]
     let indexFile: InputFile
     let unreadableTensors: [UnreadableTensor]
+    /// Whether a shard is a file of PyTorch, which nothing here writes.
+    var isPickled: Bool { shards.contains { $0 is PyTorchFile } }
     private let shards: [any TensorSource]
     /// Index into `files` of the first file of each shard.
     private let firstFiles: [Int]
@@ -34,12 +37,6 @@ final class ShardedSource: TensorSource {
         let folder = FilePath.folder(of: indexPath)
         let missing = index.shardNames.filter { FilePath.kind(of: FilePath.join(folder, $0)) != .file }
         guard missing.isEmpty else {
-            let pickled = [".bin", ".pt", ".pth"]
-            if let name = missing.first(where: { name in pickled.contains { name.hasSuffix($0) } }) {
-                throw FileError(
-                    indexPath, "lists pickled shards ('\(name)'), as PyTorch writes them",
-                    hint: "pickled weights are not read; fetch the .safetensors files of the model, with their index")
-            }
             throw FileError(
                 indexPath, "\(missing.count) of \(index.shardNames.count) shards are missing: \(Self.listed(missing))",
                 hint: "download them into \(folder)")

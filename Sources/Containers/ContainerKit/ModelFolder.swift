@@ -3,11 +3,16 @@ package import ByteIO
 /// What the names of the files in a folder say of it, before any is opened.
 package enum ModelFolder {
     /// The files of a PEFT adapter.
-    package static let adapterNames = ["adapter_config.json", "adapter_model.safetensors"]
+    package static let adapterNames = ["adapter_config.json", "adapter_model.safetensors", pickledAdapterName]
+    /// As PEFT wrote one until version 0.6.
+    package static let pickledAdapterName = "adapter_model.bin"
+    /// As transformers wrote a model until 2023, and the index of its shards.
+    package static let pickledName = "pytorch_model.bin"
+    package static let pickledIndexName = "pytorch_model.bin.index.json"
 
     /// Whether weights of a model lie there, be it beside the files of an adapter.
     package static func holdsModel(_ names: [String]) -> Bool {
-        if names.contains("model.safetensors") { return true }
+        if names.contains(where: { ["model.safetensors", pickledName, pickledIndexName].contains($0) }) { return true }
         let hasConfig = names.contains("config.json")
         return names.contains { name in
             if adapterNames.contains(name) { return false }

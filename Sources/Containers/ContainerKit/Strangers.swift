@@ -15,14 +15,6 @@ extension ContainerFormat {
         stranger("XML", is: "an XML document, not a model", hint: "the download was answered with an error; fetch the file again") {
             $0.visibleText.hasPrefix("<?xml")
         },
-        stranger(
-            "zip", is: "a zip archive, as PyTorch writes .bin and .pth files",
-            hint: "pickled weights are not read; save the model as safetensors, or download its safetensors files"
-        ) { $0.begins(with: "PK\u{3}\u{4}") },
-        stranger(
-            "pickle", is: "a Python pickle, as old PyTorch versions write",
-            hint: "pickled weights are not read; save the model as safetensors"
-        ) { $0.head.count > 2 && $0.head[0] == 0x80 && (2...5).contains($0.head[1]) },
         stranger("gzip", is: "a gzip archive", hint: "unpack it first") { $0.begins(with: [0x1f, 0x8b]) },
         stranger("HDF5", is: "an HDF5 file", hint: "HDF5 is not read; save the model as safetensors") {
             $0.begins(with: [0x89, 0x48, 0x44, 0x46])
