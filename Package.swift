@@ -26,7 +26,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
-    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Training"]),
+    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Calibration", "Training"]),
     ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
     (
         "Tools",
@@ -43,7 +43,8 @@ let sideways: [String: Set<String>] = [
     "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"], "GGUFFormat": ["ContainerKit"],
     "PyTorchFormat": ["ContainerKit"],
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
-    "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Training": ["Transformer", "ModelLoading", "Records"],
+    "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Calibration": ["Transformer", "ModelLoading"],
+    "Training": ["Transformer", "ModelLoading", "Records"],
     "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
     "AdapterAlgebra": ["Streaming", "Merging"],
     "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "PromptSupport": ["CommandLineKit"],
@@ -172,6 +173,12 @@ let package = Package(
                 "Records",
             ]),
         library("Evaluation", ["Architectures", "Parallelism", "TensorCore", "Tokenization", "Transformer"]),
+        library(
+            "Calibration",
+            [
+                "CKernels", "ByteIO", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Tokenization",
+                "Transformer", "ModelLoading",
+            ]),
         library("CommandLineKit"),
         library(
             "Reports",
@@ -264,6 +271,12 @@ let package = Package(
                 "Transformer",
                 "ModelLoading",
                 "Evaluation",
+            ]),
+        tests(
+            "CalibrationTests",
+            [
+                "CKernels", "ByteIO", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Tokenization",
+                "Transformer", "ModelLoading", "Calibration",
             ]),
         tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization"]),
         tests("PromptsTests", ["ByteIO", "JSONText", "Jinja", "Prompts", "Tokenization"]),

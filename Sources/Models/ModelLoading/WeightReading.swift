@@ -20,20 +20,28 @@ struct WeightReading {
     }
 
     func weights() throws(FileError) -> ModelWeights {
+        var weights = try outside()
+        for number in model.layers.indices { weights.layers.append(try layer(number)) }
+        return weights
+    }
+
+    /// All but the layers.
+    func outside() throws(FileError) -> ModelWeights {
         let embedding = try table(.embedding)
         let positions = try model.hasLearnedPositions ? table(.positions) : nil
-        var layers: [LayerWeights] = []
-        for (number, layer) in model.layers.enumerated() {
-            var linears: [TensorRole: LinearLayer] = [:]
-            var norms: [TensorRole: NormWeights] = [:]
-            for role in layer.linearRoles { linears[role] = try linear(model.name(role, layer: number)) }
-            for role in layer.normRoles { norms[role] = try norm(model.name(role, layer: number)) }
-            layers.append(LayerWeights(linears: linears, norms: norms))
-        }
         let head = model.name(.head)
         return ModelWeights(
-            embedding: embedding, positions: positions, layers: layers, finalNorm: try norm(model.name(.finalNorm)),
+            embedding: embedding, positions: positions, layers: [], finalNorm: try norm(model.name(.finalNorm)),
             head: LinearLayer(name: head, matrix: try model.head.isTied ? embedding.matrix : matrix(head), bias: nil))
+    }
+
+    func layer(_ number: Int) throws(FileError) -> LayerWeights {
+        let layer = model.layers[number]
+        var linears: [TensorRole: LinearLayer] = [:]
+        var norms: [TensorRole: NormWeights] = [:]
+        for role in layer.linearRoles { linears[role] = try linear(model.name(role, layer: number)) }
+        for role in layer.normRoles { norms[role] = try norm(model.name(role, layer: number)) }
+        return LayerWeights(linears: linears, norms: norms)
     }
 
     private func table(_ role: TensorRole) throws(FileError) -> EmbeddingTable {

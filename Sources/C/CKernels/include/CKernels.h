@@ -7,6 +7,7 @@
 
 #include "qk_activation.h"
 #include "qk_attention.h"
+#include "qk_block64.h"
 #include "qk_blocks.h"
 #include "qk_crc32c.h"
 #include "qk_deflate.h"

@@ -8,11 +8,14 @@ struct InferencePass: BlockPass {
     let layer: Int
     let positionCount: Int
     let rotations: Rotations
+    /// Told of every x before it is multiplied, and of the layers (by their numbers in the block) that take it.
+    var observer: ((_ layers: Range<Int>, _ x: UnsafePointer<Float>) -> Void)?
 
     func multiply(
         _ x: UnsafePointer<Float>, by layers: Range<Int>, of block: TransformerBlock<LinearLayer>,
         into results: [UnsafeMutablePointer<Float>]
     ) {
+        observer?(layers, x)
         let layers = Array(block.linearLayers[layers])
         engine.apply(
             layers, to: input(x, of: layers[0]), rowCount: positionCount, precision: precision,
@@ -20,6 +23,7 @@ struct InferencePass: BlockPass {
     }
 
     func add(_ x: UnsafePointer<Float>, by layer: Int, of block: TransformerBlock<LinearLayer>, to y: UnsafeMutablePointer<Float>) {
+        observer?(layer..<layer + 1, x)
         let layer = block.linearLayers[layer]
         engine.apply(
             layer, to: input(x, of: layer), rowCount: positionCount, precision: precision, adds: true, into: output(y, of: layer))

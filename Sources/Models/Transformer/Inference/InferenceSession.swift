@@ -25,8 +25,8 @@ package final class InferenceSession {
     package let engine: MatrixEngine
     /// Of the products; attention and everything else is in float32.
     package let precision: MatrixEngine.Precision
-    private var buffers: PassBuffers
-    private var blocks: [TransformerBlock<LinearLayer>]
+    private(set) var buffers: PassBuffers
+    private(set) var blocks: [TransformerBlock<LinearLayer>]
     private var finalNorm: NormLayer
     /// Told of hidden states [T, C]: those of the embedding (0), after each layer (1...), as tests compare them.
     package var observer: ((_ index: Int, _ states: [Float]) -> Void)?
@@ -149,7 +149,7 @@ package final class InferenceSession {
         return (blocks, norm(weights.finalNorm, model.finalNorm))
     }
 
-    private func embed(_ ids: ArraySlice<Int32>) {
+    func embed(_ ids: ArraySlice<Int32>) {
         let width = configuration.width
         let scale = configuration.embeddingScale
         let x = buffers.x.first(ids.count * width)

@@ -1,0 +1,129 @@
+package import Architectures
+import ByteIO
+package import Checkpoints
+package import ModelLoading
+import TensorCore
+package import Transformer
+
+/// Runs a model over samples, layer by layer, and hands out what its linear layers see.
+///
+/// The states of all samples are kept (4 T C bytes); a layer's weights are mapped or decoded when their turn comes, run on every
+/// sample, and dropped. What runs is the forward pass of `InferenceSession` in float32, watched: the states between layers are
+/// the bits that a session over each sample has there.
+package struct CalibrationPass {
+    /// A linear layer and the tensor of the checkpoint that holds its weight.
+    package struct Module: Sendable {
+        /// `model.layers.0.self_attn.q_proj`.
+        package let name: String
+        package let weight: LogicalTensor
+    }
+
+    /// Linear layers of one layer that multiply the same x.
+    package struct Group {
+        /// From 0.
+        package let layer: Int
+        /// In the order of the forward pass: query, key and value; attention's output; gate and up; down.
+        package let modules: [Module]
+        package let moments: InputMoments
+    }
+
+    package let model: LayeredModel
+    package let samples: CalibrationSamples
+    package let engine: MatrixEngine
+
+    /// - Throws: where samples have tokens that the model does not know, are longer than it can be, or are of one kind alone.
+    package init(_ model: LayeredModel, _ samples: CalibrationSamples, engine: MatrixEngine) throws(ModelError) {
+        let configuration = model.configuration
+        guard samples.calibratingCount > 0, samples.heldOutCount > 0 else {
+            throw ModelError("calibrating takes tokens to learn from and others to judge by")
+        }
+        let vocabularySize = model.outside.embedding.matrix.outputCount
+        if let id = samples.samples.lazy.flatMap(\.ids).first(where: { $0 < 0 || Int($0) >= vocabularySize }) {
+            throw ModelError("the text has a token of id \(id), but the embedding has \(vocabularySize) rows")
+        }
+        guard !configuration.hasLearnedPositions || samples.longest <= configuration.contextLength else {
+            throw ModelError("windows of \(samples.longest) tokens, but the model has \(configuration.contextLength) positions")
+        }
+        self.model = model
+        self.samples = samples
+        self.engine = engine
+    }
+
+    package var layerCount: Int { model.configuration.layers.count }
+
+    /// Hands out the groups of each layer in order, with the moments of its inputs, then goes on to the next.
+    ///
+    /// - Parameters:
+    ///   - progress: told of tokens that went through a layer since the last call.
+    ///   - body: may hold on to what it is given.
+    package func run(progress: (Int) -> Void = { _ in }, _ body: (Group) throws -> Void) throws {
+        let width = model.configuration.width
+        var states = FloatRows(rowCount: samples.tokenCount, width: width)
+        let rotations = LayerRotations(of: model.configuration), memory = MomentMemory()
+        for layer in 0..<layerCount {
+            // Its weights go with it, before the groups are dealt with.
+            let groups = try moments(ofLayer: layer, &states, rotations, memory, progress)
+            for group in groups { try body(group) }
+        }
+    }
+
+    private func moments(
+        ofLayer layer: Int, _ states: inout FloatRows, _ rotations: LayerRotations, _ memory: MomentMemory, _ progress: (Int) -> Void
+    ) throws -> [Group] {
+        let session = try session(ofLayer: layer)
+        var first = 0
+        var found: [Range<Int>: InputMoments] = [:]
+        for sample in samples.samples {
+            let rows = states[first..<first + sample.ids.count]
+            if layer == 0 { session.embed(sample.ids, into: rows) }
+            session.run(layer: 0, rows, rotations: rotations) { layers, x, rowCount in
+                let width = session.weights.layers[0].linearLayers[layers.lowerBound].matrix.inputCount
+                let moments = found[layers] ?? InputMoments(width: width, heldOutCount: samples.heldOutCount)
+                found[layers] = moments
+                sample.isHeldOut ? moments.hold(x, rowCount: rowCount) : moments.add(x, rowCount: rowCount, memory, engine)
+            }
+            first += sample.ids.count
+            progress(sample.ids.count)
+        }
+        return try found.sorted { $0.key.lowerBound < $1.key.lowerBound }.map { layers, moments in
+            moments.finish(engine)
+            let modules = session.weights.layers[0].linearLayers[layers].map {
+                Module(name: $0.name, weight: model.weight(ofModule: $0.name))
+            }
+            try check(moments, of: modules)
+            return Group(layer: layer, modules: modules, moments: moments)
+        }
+    }
+
+    /// A session of a model that has this layer alone.
+    private func session(ofLayer layer: Int) throws(FileError) -> InferenceSession {
+        var configuration = model.configuration, weights = model.outside
+        configuration.layers = [configuration.layers[layer]]
+        weights.layers = [try model.layer(layer)]
+        return InferenceSession(configuration, weights, engine: engine, contextLength: samples.longest, cacheType: .f32)
+    }
+
+    /// Refuses inputs that are no numbers: nothing can be made of their mean.
+    private func check(_ moments: InputMoments, of modules: [Module]) throws {
+        guard moments.matrix.diagonal.contains(where: { !$0.isFinite }) || moments.heldOut.contains(where: { !$0.isFinite }) else { return }
+        throw FileError(
+            model.checkpoint.path, at: "'\(modules[0].name)'", "its inputs are not finite on this text", hint: ModelError.damageHint)
+    }
+}
+
+/// Rows of floats, shared out to those who fill them.
+private struct FloatRows: ~Copyable {
+    private let memory: UnsafeMutableBufferPointer<Float>
+    private let width: Int
+
+    init(rowCount: Int, width: Int) {
+        memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 4 * rowCount * width, alignment: 64).bindMemory(to: Float.self)
+        self.width = width
+    }
+
+    deinit { memory.deallocate() }
+
+    subscript(rows: Range<Int>) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(rebasing: memory[rows.lowerBound * width..<rows.upperBound * width])
+    }
+}

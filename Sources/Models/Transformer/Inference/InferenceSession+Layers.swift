@@ -1,0 +1,71 @@
+package import Architectures
+
+extension InferenceSession {
+    /// A sequence on its way through a model, layer by layer: states [T, C] of positions from 0 on.
+    package typealias States = UnsafeMutableBufferPointer<Float>
+
+    /// What is multiplied in a layer: linear layers by their numbers in the block, and x [n, in], which is valid during the call.
+    package typealias InputObserver = (_ layers: Range<Int>, _ x: UnsafePointer<Float>, _ rowCount: Int) -> Void
+
+    /// Fills `states` with the embedding of a sequence that begins here.
+    ///
+    /// - Parameter ids: tokens that the model knows, as many as the context has room for at most.
+    package func embed(_ ids: [Int32], into states: States) {
+        precondition(states.count == ids.count * configuration.width, "\(states.count) floats for \(ids.count) rows")
+        reset()
+        forEachPiece(of: ids.count) { rows in
+            embed(ids[rows])
+            copy(UnsafePointer(buffers.x.start), to: states.baseAddress, rows)
+        }
+        reset()
+    }
+
+    /// Runs a sequence through one of the session's layers, as `append` would, and leaves there what comes out.
+    package func run(layer: Int, _ states: States, rotations: LayerRotations, observer: InputObserver) {
+        precondition(states.count % configuration.width == 0, "states are whole rows")
+        reset()
+        let memory = buffers.blockMemory
+        forEachPiece(of: states.count / configuration.width) { rows in
+            guard let start = states.baseAddress else { return }
+            memory.middle.update(from: start + rows.lowerBound * configuration.width, count: rows.count * configuration.width)
+            withoutActuallyEscaping(observer) { observer in
+                let pass = InferencePass(
+                    engine: engine, precision: precision, cache: cache, layer: layer, positionCount: rows.count,
+                    rotations: rotations.of(rows), observer: { observer($0, $1, rows.count) })
+                blocks[layer].forward(memory.middle, into: memory.middle, memory, pass)
+            }
+            copy(UnsafePointer(memory.middle), to: start, rows)
+        }
+        reset()
+    }
+
+    private func copy(_ x: UnsafePointer<Float>, to states: UnsafeMutablePointer<Float>?, _ rows: Range<Int>) {
+        states?.advanced(by: rows.lowerBound * configuration.width).update(from: x, count: rows.count * configuration.width)
+    }
+
+    /// Rows that go through a layer at once: whole groups of 256 where there is memory for them, as products and sums over rows take
+    /// these together.
+    private func forEachPiece(of count: Int, _ body: (Range<Int>) -> Void) {
+        let limit = buffers.rowLimit < 256 ? buffers.rowLimit : buffers.rowLimit / 256 * 256
+        for start in stride(from: 0, to: count, by: limit) {
+            let rows = start..<min(start + limit, count)
+            body(rows)
+            cache.advance(by: rows.count)
+        }
+    }
+}
+
+/// Angles of the positions of sequences that all begin at 0, made once for all layers of a model.
+package final class LayerRotations {
+    private let model: ModelDescription
+    private var tables: [Range<Int>: Rotations] = [:]
+
+    package init(of model: ModelDescription) { self.model = model }
+
+    func of(_ positions: Range<Int>) -> Rotations {
+        if let table = tables[positions] { return table }
+        let table = Rotations(of: model, positions: Array(positions))
+        tables[positions] = table
+        return table
+    }
+}
