@@ -1,0 +1,208 @@
+#include "qk_calibrate.h"
+
+#include <math.h>
+
+#include "qk_levels.h"
+#include "qk_quantize4.h"
+
+/// Values of NF4's codes, and the thresholds between them.
+typedef struct {
+    float values[16];
+    float thresholds[15];
+} code_values;
+
+static const uint32_t nf4Values[16] = {
+    0xbf800000, 0xbf3239b1, 0xbf066b30, 0xbeca32a0, 0xbe91a24d, 0xbe3d353f, 0xbdba7871, 0x00000000,
+    0x3da2faff, 0x3e24cae3, 0x3e7c04dd, 0x3ead033a, 0x3ee1a4b8, 0x3f1007ab, 0x3f3913b3, 0x3f800000,
+};
+
+static code_values nf4(void) {
+    code_values result;
+    for (int i = 0; i < 16; i++) result.values[i] = floatOf(nf4Values[i]);
+    for (int i = 0; i < 15; i++) result.thresholds[i] = floatOf(qk_quantize4_thresholds(QK_NF4)[i]);
+    return result;
+}
+
+enum { LANES = 8, LARGEST_BLOCK = 4096 };
+
+/// Sums of 8 lanes, each element in float32 until it is weighted.
+QK_INLINE double costOfBlock(
+    const code_values *table, const float *weight, const double *importance, size_t count, float scale
+) {
+    double lanes[LANES] = {0};
+    const float divisor = scale > 1e-30f ? scale : 1e-30f;
+    for (size_t start = 0; start < count; start += LANES) {
+        float scaled[LANES], value[LANES];
+        for (size_t i = 0; i < LANES; i++) scaled[i] = weight[start + i] / divisor;
+        for (size_t i = 0; i < LANES; i++) value[i] = table->values[0];
+        UNROLL for (size_t k = 0; k < 15; k++) {
+            for (size_t i = 0; i < LANES; i++) value[i] = scaled[i] > table->thresholds[k] ? table->values[k + 1] : value[i];
+        }
+        for (size_t i = 0; i < LANES; i++) {
+            const float restored = value[i] * scale, difference = weight[start + i] - restored;
+            const float square = difference * difference;
+            lanes[i] += importance[start + i] * (double)square;
+        }
+    }
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+QK_INLINE void searchScales(
+    const code_values *table, const float *weight, size_t start, size_t count, size_t columns, const double *importance,
+    size_t blockSize, const float *factors, size_t factorCount, float *scales
+) {
+    // Whole groups of lanes; what is missing in the last block counts as 0, which costs nothing.
+    float values[LARGEST_BLOCK];
+    double weights[LARGEST_BLOCK];
+    size_t column = start % columns;
+    for (size_t first = 0; first < count; first += blockSize, scales++) {
+        const size_t now = count - first < blockSize ? count - first : blockSize;
+        float absmax = 0;
+        for (size_t i = 0; i < blockSize; i++) {
+            values[i] = i < now ? weight[first + i] : 0;
+            weights[i] = i < now ? importance[column] : 0;
+            if (++column == columns) column = 0;
+            const float magnitude = fabsf(values[i]);
+            absmax = magnitude > absmax ? magnitude : absmax;
+        }
+        double least = INFINITY;
+        *scales = absmax;
+        for (size_t k = 0; k < factorCount; k++) {
+            const float scale = absmax * factors[k];
+            const double cost = costOfBlock(table, values, weights, blockSize, scale);
+            if (cost < least) {
+                least = cost;
+                *scales = scale;
+            }
+        }
+    }
+}
+
+void qk_searchScalesOf_at(
+    qk_simd level, const code_values *table, const float *weight, size_t start, size_t count, size_t columns,
+    const double *importance, size_t blockSize, const float *factors, size_t factorCount, float *scales);
+QK_FOR_LEVELS(
+    qk_searchScalesOf_at, searchScales,
+    (table, weight, start, count, columns, importance, blockSize, factors, factorCount, scales), const code_values *table,
+    const float *weight, size_t start, size_t count, size_t columns, const double *importance, size_t blockSize,
+    const float *factors, size_t factorCount, float *scales)
+
+void qk_searchScales_at(
+    qk_simd level, const float *weight, size_t start, size_t count, size_t columns, const double *importance, size_t blockSize,
+    const float *factors, size_t factorCount, float *scales
+) {
+    const code_values table = nf4();
+    qk_searchScalesOf_at(level, &table, weight, start, count, columns, importance, blockSize, factors, factorCount, scales);
+}
+
+// MARK: - Feedback
+
+size_t qk_feedback_scratchCount(const qk_feedback *feedback) { return (feedback->blockRows + 3) * QK_BLOCK64_COUNT; }
+
+QK_INLINE const double *passingBlock(const qk_feedback *f, size_t i, size_t j) {
+    const size_t row = f->blockRows - 1 - i, column = f->blockRows - 1 - j;
+    return f->passing + (row * (row + 1) / 2 + column) * QK_BLOCK64_COUNT;
+}
+
+/// One column of 64 rows: its codes, and what they get wrong.
+QK_INLINE void codeColumn(
+    const code_values *table, const double *weight, const double *target, const double *scale, double *error, uint8_t *codes
+) {
+    float scaled[QK_BLOCK64], value[QK_BLOCK64];
+    int32_t code[QK_BLOCK64];
+    for (size_t r = 0; r < QK_BLOCK64; r++) {
+        scaled[r] = (float)(target[r] / scale[r]);
+        value[r] = table->values[0];
+        code[r] = 0;
+    }
+    UNROLL for (size_t k = 0; k < 15; k++) {
+        for (size_t r = 0; r < QK_BLOCK64; r++) {
+            // "not <=": a NaN, of a block whose scale is 0, is above every threshold.
+            const bool isAbove = !(scaled[r] <= table->thresholds[k]);
+            value[r] = isAbove ? table->values[k + 1] : value[r];
+            code[r] += isAbove;
+        }
+    }
+    for (size_t r = 0; r < QK_BLOCK64; r++) {
+        error[r] = weight[r] - (double)value[r] * scale[r];
+        codes[r] = (uint8_t)code[r];
+    }
+}
+
+/// Gathers weights and scales of 64 rows in a panel of columns, [column][row]; rows beyond the last are 0, with a scale of 1.
+QK_INLINE void gatherPanel(
+    const qk_feedback *f, size_t row, size_t rowCount, const uint32_t *order, size_t columnCount, double *weights, double *scales
+) {
+    for (size_t j = 0; j < columnCount; j++) {
+        const size_t column = order[j];
+        for (size_t r = 0; r < QK_BLOCK64; r++) {
+            const size_t element = (row + r) * f->columns + column;
+            weights[QK_BLOCK64 * j + r] = r < rowCount ? (double)f->weight[element] : 0;
+            scales[QK_BLOCK64 * j + r] = r < rowCount ? (double)f->scales[element / f->blockSize] : 1;
+        }
+    }
+}
+
+/// t += factor e, of 64 rows.
+QK_INLINE void passOn(double factor, const double *error, double *target) {
+    for (size_t r = 0; r < QK_BLOCK64; r++) target[r] = fma(error[r], factor, target[r]);
+}
+
+QK_INLINE void feedback(
+    qk_simd level, const code_values *table, const qk_feedback *f, size_t row, size_t rowCount, double *scratch, uint8_t *codes
+) {
+    double *errors = scratch, *targets = errors + f->blockRows * QK_BLOCK64_COUNT, *weights = targets + QK_BLOCK64_COUNT;
+    double *scales = weights + QK_BLOCK64_COUNT;
+    for (size_t panel = 0; panel < f->blockRows; panel++) {
+        const size_t first = panel * QK_BLOCK64;
+        const size_t columnCount = f->columns - first < QK_BLOCK64 ? f->columns - first : QK_BLOCK64;
+        gatherPanel(f, row, rowCount, f->order + first, columnCount, weights, scales);
+        memcpy(targets, weights, columnCount * QK_BLOCK64 * sizeof(double));
+        for (size_t earlier = 0; earlier < panel; earlier++)
+            qk_block64_multiply_at(
+                level, passingBlock(f, earlier, panel), errors + earlier * QK_BLOCK64_COUNT, QK_BLOCK64, false, targets);
+        const double *passing = passingBlock(f, panel, panel);
+        for (size_t j = 0; j < columnCount; j++) {
+            double *target = targets + QK_BLOCK64 * j, *error = errors + QK_BLOCK64 * (first + j);
+            uint8_t coded[QK_BLOCK64];
+            for (size_t i = 0; i < j; i++) passOn(passing[QK_BLOCK64 * i + j], errors + QK_BLOCK64 * (first + i), target);
+            codeColumn(table, weights + QK_BLOCK64 * j, target, scales + QK_BLOCK64 * j, error, coded);
+            for (size_t r = 0; r < rowCount; r++) codes[r * f->columns + f->order[first + j]] = coded[r];
+        }
+    }
+}
+
+void qk_feedbackOf_at(
+    qk_simd level, const code_values *table, const qk_feedback *f, size_t row, size_t rowCount, double *scratch, uint8_t *codes);
+QK_FOR_LEVELS_OF(
+    qk_feedbackOf_at, feedback, (table, f, row, rowCount, scratch, codes), const code_values *table, const qk_feedback *f,
+    size_t row, size_t rowCount, double *scratch, uint8_t *codes)
+
+void qk_feedback_at(qk_simd level, const qk_feedback *f, size_t row, size_t rowCount, double *scratch, uint8_t *codes) {
+    const code_values table = nf4();
+    qk_feedbackOf_at(level, &table, f, row, rowCount, scratch, codes);
+}
+
+void qk_packCodes(const uint8_t *codes, size_t count, uint8_t *packed) {
+    for (size_t k = 0; k < count / 2; k++) packed[k] = (uint8_t)(codes[2 * k] << 4 | codes[2 * k + 1]);
+    // Code 7 is 0.
+    if (count % 2 == 1) packed[count / 2] = (uint8_t)(codes[count - 1] << 4 | 7);
+}
+
+void qk_block64_gather(
+    const double *source, size_t count, const uint32_t *rows, const uint32_t *columns, bool isDiagonal, double damping, double *block
+) {
+    for (size_t c = 0; c < QK_BLOCK64; c++) {
+        for (size_t r = 0; r < QK_BLOCK64; r++) {
+            const bool isOnDiagonal = isDiagonal && c == r;
+            double element = isOnDiagonal ? 1 : 0;
+            if (rows[r] < count && columns[c] < count) {
+                const size_t high = rows[r] > columns[c] ? rows[r] : columns[c], low = rows[r] > columns[c] ? columns[c] : rows[r];
+                const size_t row = high / QK_BLOCK64, place = row * (row + 1) / 2 + low / QK_BLOCK64;
+                element = source[place * QK_BLOCK64_COUNT + low % QK_BLOCK64 * QK_BLOCK64 + high % QK_BLOCK64];
+                if (isOnDiagonal) element += damping;
+            }
+            block[QK_BLOCK64 * c + r] = element;
+        }
+    }
+}
