@@ -49,7 +49,8 @@ let sideways: [String: Set<String>] = [
     "AdapterAlgebra": ["Streaming", "Merging"],
     "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "PromptSupport": ["CommandLineKit"],
     "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
-    "qconvert": ["CommandLineKit", "ToolSupport"], "qinspect": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport"],
+    "qconvert": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
+    "qinspect": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport"],
     "qmerge": ["CommandLineKit", "ToolSupport"], "qrun": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport"],
     "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
     "qverify": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
@@ -143,12 +144,15 @@ let package = Package(
         library("Inspection", ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming"]),
         library(
             "Comparison",
-            ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Streaming"]),
+            [
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "ModelLoading",
+                "Calibration", "Streaming",
+            ]),
         library(
             "Conversion",
             [
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "GGUFFormat",
-                "Architectures", "Tokenization", "Checkpoints", "Streaming",
+                "Architectures", "Tokenization", "Checkpoints", "ModelLoading", "Calibration", "Streaming",
             ]),
         library(
             "Merging",
@@ -176,7 +180,8 @@ let package = Package(
         library(
             "Calibration",
             [
-                "CKernels", "ByteIO", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Tokenization",
+                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints",
+                "Tokenization",
                 "Transformer", "ModelLoading",
             ]),
         library("CommandLineKit"),
@@ -190,7 +195,7 @@ let package = Package(
         library(
             "ToolSupport",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "Inspection", "CommandLineKit"]),
-        tool("qconvert", ["Conversion"]),
+        tool("qconvert", ["Conversion", "Parallelism", "Transformer", "ModelLoading", "Calibration", "ModelToolSupport"]),
         tool(
             "qinspect", ["ContainerKit", "GGUFFormat", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
         tool("qmerge", ["Merging", "AdapterAlgebra"]),
@@ -200,15 +205,13 @@ let package = Package(
             "ModelToolSupport",
             [
                 "ByteIO", "JSONText", "Architectures", "Checkpoints", "Adapters", "Streaming", "Inspection", "Tokenization", "Prompts",
-                "Transformer",
-                "ModelLoading",
-                "CommandLineKit", "ToolSupport",
+                "Parallelism", "Transformer", "ModelLoading", "Calibration", "CommandLineKit", "ToolSupport",
             ]),
         tool(
             "qverify",
             [
                 "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Prompts", "Transformer",
-                "Evaluation", "Records", "ModelLoading", "PromptSupport", "ModelToolSupport", "Reports",
+                "Evaluation", "Records", "ModelLoading", "Calibration", "PromptSupport", "ModelToolSupport", "Reports",
             ]),
         tool(
             "qrun",

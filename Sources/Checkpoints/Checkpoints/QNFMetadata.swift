@@ -11,6 +11,10 @@ package struct QNFMetadata: Sendable {
     package let fingerprint: Fingerprint
     /// Quantizer, type, block size, names of transposed weights.
     package let settings: JSONValue
+
+    /// What chose the codes, where the settings say so.
+    package var quantizer: String? { settings["quantizer"]?.string }
+
     /// Names of the weights that are [in, out] when dense but quantized as [out, in].
     let transposed: Set<ByteKey>
     /// What was done to arrive at this file, oldest first.

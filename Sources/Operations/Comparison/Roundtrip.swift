@@ -33,6 +33,8 @@ package struct RoundtripReport: Sendable {
     package let missing: [String]
     package let extra: [String]
     package let mismatched: [(name: String, source: Shape, model: Shape)]
+    /// Whether the model's codes were chosen by calibration: no bound of single weights holds then.
+    package let isCalibrated: Bool
 
     package var isComplete: Bool { missing.isEmpty && extra.isEmpty && mismatched.isEmpty }
     package var isBitExact: Bool { isComplete && rows.allSatisfy { $0.isBitExact ?? false } }
@@ -69,20 +71,24 @@ package struct Roundtrip: Sendable {
                     bits: checksBits ? .conversion : .denseConversion))
         }
         let compared = try PairComparison(pairs: pairs, resources: resources).run { pair, summary in
-            (row: Self.row(pair, summary), statistics: pair.isQuantized ? [summary.statistics] : [])
+            (row: row(pair, summary), statistics: pair.isQuantized ? [summary.statistics] : [])
         }
         var totals = ErrorStatistics()
         for statistics in compared.lazy.flatMap(\.statistics) { totals.append(statistics) }
         return RoundtripReport(
             rows: compared.map(\.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
             missing: matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes),
-            extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched)
+            extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched,
+            isCalibrated: isCalibrated)
     }
 
-    private static func row(_ pair: TensorPair, _ summary: TensorPair.Summary) -> RoundtripReport.Row {
+    private var isCalibrated: Bool { model.isCalibrated }
+
+    private func row(_ pair: TensorPair, _ summary: TensorPair.Summary) -> RoundtripReport.Row {
         RoundtripReport.Row(
             name: pair.tensor.name, shape: pair.tensor.shape, typeName: pair.tensor.typeName,
-            isQuantized: pair.isQuantized, statistics: summary.statistics.totals, largestBoundShare: summary.largestBoundShare,
+            isQuantized: pair.isQuantized, statistics: summary.statistics.totals,
+            largestBoundShare: isCalibrated ? nil : summary.largestBoundShare,
             isBitExact: summary.isBitExact)
     }
 

@@ -1,4 +1,5 @@
 import ByteIO
+import Calibration
 package import Checkpoints
 import JSONText
 import Parallelism
@@ -17,6 +18,8 @@ package struct ConversionReport: Sendable {
     package let narrowing: NarrowingCounts
     /// Weights that were quantized although they hold NaN or infinities: name and index of the first.
     package let nonfinite: [(name: String, index: Int)]
+    /// Where codes were chosen by calibration.
+    package let calibration: CalibrationReport?
 }
 
 /// Converts any checkpoint to one .qnf file, in a stream.
@@ -36,24 +39,30 @@ package struct Conversion: Sendable {
     }
 
     /// Writes the file at `path`, complete or not at all.
-    package func run(path: String, replaces: Bool) throws -> ConversionReport {
+    ///
+    /// - Parameter calibration: where the plan has one; its engine runs on the pool of the resources.
+    package func run(path: String, replaces: Bool, calibration: ConversionCalibration? = nil) throws -> ConversionReport {
+        precondition((calibration == nil) == (plan.calibration == nil), "what the plan says of a calibration is done")
         let output = try AtomicOutput(destination: path, replaces: replaces, inputs: plan.checkpoint.inputFiles)
         let file = try output.file()
         let writer = try QNFWriter(
             plan: plan.layout, file: file, settings: plan.settingsDocument, lineagePlaceholder: plan.lineage(checksums: nil))
         let run = ConversionRun(plan, writer: writer, resources: resources, allowsNonfinite: allowsNonfinite)
-        let jobs = try plan.jobs(resources)
+        let calibrated = try calibration.map { try run.calibrate($0) }
+        let done = Set(calibrated?.items ?? [])
+        let jobs = try plan.jobs(resources, leavingOut: done)
         try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }
         try writer.writeFiles()
         let checksums = try run.pass.finish()
         let results = run.results
-        let fingerprint = try writer.finish(states: results.map(\.state), lineage: plan.lineage(checksums: checksums))
+        let fingerprint = try writer.finish(
+            states: results.map(\.state), lineage: plan.lineage(checksums: checksums, moments: calibrated?.report.momentsDigest))
         try output.commit([file])
         let quantizedCount = plan.layout.places.count { if case .quantized = $0 { true } else { false } }
         return ConversionReport(
             fingerprint: fingerprint, outputByteCount: try InputFile(path: path).byteCount, quantizedCount: quantizedCount,
             keptCount: plan.items.count - quantizedCount, narrowing: results.reduce(NarrowingCounts()) { $0 + $1.narrowing },
-            nonfinite: plan.nonfinite(results))
+            nonfinite: plan.nonfinite(results), calibration: calibrated?.report)
     }
 }
 
@@ -91,6 +100,22 @@ private final class ConversionRun: Sendable {
     var results: [TensorResult] { findings.withLock { $0.results } }
 
     // MARK: - Work
+
+    /// Chooses and writes the codes of all weights that calibration reaches; returns the items that are done with that.
+    func calibrate(_ calibration: ConversionCalibration) throws -> (report: CalibrationReport, items: [Int]) {
+        let items = try plan.calibratedItems(calibration.model)
+        var rows: [CalibrationReport.Row] = []
+        let digest = try calibration.model.run(wanted: { items[$0] != nil }, progress: calibration.progress) { outcome in
+            guard let index = items[outcome.tensor.name], case .quantized(let parts) = plan.layout.places[index] else {
+                preconditionFailure("a quantized weight has its parts")
+            }
+            try outcome.weight.codes.withUnsafeBytes { try writer.write($0, stored: parts.codes, atByteOffset: 0) }
+            try collect(outcome.weight.absmax, firstBlock: 0, item: index, parts: parts)
+            rows.append(CalibrationReport.Row(outcome))
+        }
+        let quantized = plan.items.count { if case .quantize = $0.step { true } else { false } }
+        return (CalibrationReport(rows: rows, momentsDigest: digest, unreachedCount: quantized - rows.count), Array(items.values))
+    }
 
     func perform(_ job: TensorJob, worker: Int) throws {
         switch job {

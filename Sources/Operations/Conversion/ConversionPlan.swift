@@ -1,4 +1,5 @@
 package import ByteIO
+package import Calibration
 package import Checkpoints
 package import JSONText
 package import Quantization
@@ -38,15 +39,18 @@ package struct ConversionPlan: Sendable {
     package let settingsDocument: JSONValue
     package let toolVersion: String
     package let options: [String]
+    /// Where codes are chosen by calibration.
+    package let calibration: CalibrationNote?
 
     /// - Parameters:
     ///   - settings: for what is to be quantized; nil takes the default, or what the source is quantized with.
     ///   - quantizer: chooses the codes of what is to be quantized.
     ///   - type: for tensors that stay dense and are floats; nil keeps theirs.
     ///   - options: the options given, for the lineage.
+    ///   - calibration: what codes of linear layers will be chosen by: `Conversion.run` has to be given it, too.
     package init(
         _ checkpoint: Checkpoint, settings requested: QuantizationSettings?, quantizer: any WeightQuantizer = NearestQuantizer(),
-        rules: ConversionRules, castingTo type: ScalarType?, toolVersion: String, options: [String]
+        rules: ConversionRules, castingTo type: ScalarType?, toolVersion: String, options: [String], calibration: CalibrationNote? = nil
     ) throws {
         let settings = try Self.settings(of: checkpoint, requested: requested)
         try Self.checkConvertible(checkpoint)
@@ -68,7 +72,9 @@ package struct ConversionPlan: Sendable {
         self.layers = layers
         self.items = items
         self.settings = settings
+        let quantizer: any WeightQuantizer = calibration == nil ? quantizer : UnreachedQuantizer()
         self.quantizer = quantizer
+        self.calibration = calibration
         self.toolVersion = toolVersion
         self.options = options
         let files = try checkpoint.correctedFiles()
@@ -77,7 +83,8 @@ package struct ConversionPlan: Sendable {
         }
         let transposed = planned.filter { $0.orientation == .inputsByOutputs }.map(\.name).sorted(by: NaturalOrder.precedes)
         settingsDocument = .object([
-            "quantizer": .string(quantizer.name), "quant_type": .string(settings.quantType.rawValue),
+            "quantizer": .string(isQuantized ? checkpoint.metadata?.quantizer ?? quantizer.name : quantizer.name),
+            "quant_type": .string(settings.quantType.rawValue),
             "blocksize": .integer(settings.blockSize), "double_quant": .bool(settings.isDoubleQuantized),
             "nested_blocksize": .integer(QuantizationSettings.nestedBlockSize), "transposed": .strings(transposed),
         ])
@@ -93,13 +100,14 @@ package struct ConversionPlan: Sendable {
         try QNFWriter.byteCount(plan: layout, settings: settingsDocument, lineagePlaceholder: lineage(checksums: nil))
     }
 
-    /// The steps that led to the source, and this one; of constant length whatever the checksums are.
-    func lineage(checksums: [CRC32C]?) -> JSONValue {
-        let step: JSONValue = .object([
+    /// The steps that led to the source, and this one; of constant length whatever the checksums and the moments are.
+    func lineage(checksums: [CRC32C]?, moments: String? = nil) -> JSONValue {
+        var step = JSONObject([
             "step": .string("to-nf4"), "tool": .string("qconvert \(toolVersion)"), "options": .strings(options),
-            "source": SourcePass.lineage(of: checkpoint, checksums: checksums),
         ])
-        return .array((checkpoint.metadata?.lineage.array ?? []) + [step])
+        if let calibration { step["calibration"] = calibration.document(moments: moments) }
+        step["source"] = SourcePass.lineage(of: checkpoint, checksums: checksums)
+        return .array((checkpoint.metadata?.lineage.array ?? []) + [.object(step)])
     }
 
     private static func settings(of checkpoint: Checkpoint, requested: QuantizationSettings?) throws -> QuantizationSettings {

@@ -20,9 +20,11 @@ enum TensorJob: Sendable, Hashable {
 
 extension ConversionPlan {
     /// All there is to do, in the order of the items; nothing is read for it but constants that a layout needs.
-    func jobs(_ resources: Resources) throws(FileError) -> [TensorJob] {
+    ///
+    /// - Parameter done: items that are written already.
+    func jobs(_ resources: Resources, leavingOut done: Set<Int> = []) throws(FileError) -> [TensorJob] {
         var jobs: [TensorJob] = []
-        for index in items.indices { jobs += try self.jobs(ofItem: index, resources) }
+        for index in items.indices where !done.contains(index) { jobs += try self.jobs(ofItem: index, resources) }
         return jobs
     }
 

@@ -13,15 +13,21 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let rules = try conversionRules(arguments)
     let checkpoint = try console.openCheckpoint(
         arguments.positional(always: "source"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
+    let calibration = try CalibrationSetup(arguments, checkpoint, console)
     let plan = try ConversionPlan(
         checkpoint, settings: try requestedSettings(arguments), rules: rules, castingTo: denseType(arguments), toolVersion: toolVersion,
-        options: effectiveOptions(arguments))
+        options: effectiveOptions(arguments), calibration: calibration?.note)
     for remark in plan.remarks { console.warning(remark.text, hint: remark.hint) }
-    if arguments.flag("dry-run") { return try describe(plan, arguments, console) }
+    if arguments.flag("dry-run") {
+        if let calibration { console.note("would calibrate: \(calibration.summary)") }
+        return try describe(plan, arguments, console)
+    }
     let progress = console.progress("converting", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
     let result = try Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
-        .run(path: arguments.string(always: "output"), replaces: arguments.flag("force"))
+        .run(
+            path: arguments.string(always: "output"), replaces: arguments.flag("force"),
+            calibration: try calibration?.calibration(of: plan, resources, console))
     progress.finish()
     for finding in result.nonfinite {
         console.warning("tensor '\(finding.name)': element \(finding.index), and maybe others, is not finite")
@@ -37,18 +43,23 @@ private func report(
     let path = arguments.string(always: "output")
     let bits = bitsPerWeight(result.outputByteCount, plan.elementCount)
     guard !arguments.flag("json") else {
-        return try console.writeJSON([
+        var document = JSONObject([
             "output": .string(path), "bytes": .integer(result.outputByteCount), "input_bytes": .integer(plan.inputByteCount),
             "quantized": .integer(result.quantizedCount), "kept": .integer(result.keptCount), "bits_per_weight": .double(bits),
             "fingerprint": .string(result.fingerprint.description), "overflows": .integer(result.narrowing.overflows),
             "underflows": .integer(result.narrowing.underflows), "seconds": .double(measures.seconds),
             "peak_memory": .integer(measures.peakMemory),
         ])
+        if let calibrated = result.calibration, let note = plan.calibration { document["calibration"] = calibrated.document(note) }
+        return try console.writeJSON(document)
     }
     try console.writeLine(
         "\(path): \(result.quantizedCount) tensors 4-bit, \(result.keptCount) kept; "
             + "\(NumberText.byteCount(plan.inputByteCount)) -> \(NumberText.byteCount(result.outputByteCount)) "
             + "(\(NumberText.fixed(bits, decimals: 2)) bits/weight)")
+    if let calibrated = result.calibration, let note = plan.calibration {
+        for line in calibrated.lines(note) { try console.writeLine(line) }
+    }
     console.note(measures.summary(byteCount: plan.inputByteCount))
 }
 

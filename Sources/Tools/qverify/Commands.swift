@@ -1,4 +1,5 @@
 package import CommandLineKit
+import ModelToolSupport
 import ToolSupport
 
 /// The tool: what a conversion has lost, and whether a file is whole.
@@ -11,7 +12,8 @@ private let roundtripCommand = Command(
     discussion: """
         For every tensor: relative RMSE (error over signal), largest error as a share of what the format allows (half the widest \
         gap between codes, 0.1519 of the block's absmax for NF4, plus what 8-bit constants add), signal to noise in decibels and \
-        cosine. Worst first. Exit status 1 where tensors are missing, an error leaves its bound, or a limit below is not met.
+        cosine. Worst first. Exit status 1 where tensors are missing, an error leaves its bound, or a limit below is not met. Codes that were \
+        chosen by calibration have no such bound; --bit-exact chooses them once more, with the same text.
         """,
     arguments: [
         Argument("source", help: "the model before quantization, in any format"),
@@ -20,6 +22,7 @@ private let roundtripCommand = Command(
     options: [
         .number("max-rel-rmse", in: 0...1, help: "largest relative RMSE that a quantized tensor may have"),
         .flag("bit-exact", help: "quantize the source again and compare every byte"),
+        .calibrate(help: "text of a calibrated model, for --bit-exact"),
         .flag("all", help: "list all tensors, not only the worst ten"),
         .threads, .maxMemory, .json,
     ],

@@ -3,6 +3,7 @@ import CommandLineKit
 import Comparison
 import JSONText
 import Quantization
+import Streaming
 import TensorCore
 import ToolSupport
 
@@ -13,8 +14,13 @@ func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitC
     let model = try console.openCheckpoint(arguments.positional(always: "model"), for: .computing)
     let progress = console.progress("comparing", total: source.storedByteCount)
     let resources = try arguments.resources(for: [source, model], progress: progress)
-    let report = try Roundtrip(source: source, model: model, checksBits: arguments.flag("bit-exact"), resources: resources).run()
+    let checksBits = arguments.flag("bit-exact")
+    guard checksBits || !arguments.isGiven("calibrate") else { throw UsageError("--calibrate is for --bit-exact, which is not given") }
+    let calibration =
+        checksBits && model.isCalibrated ? try CalibrationCheck(source, model, arguments, pool: resources.pool, console) : nil
+    var report = try Roundtrip(source: source, model: model, checksBits: checksBits, resources: resources).run()
     progress.finish()
+    if let calibration { report = report.with(bits: try calibration.run(console)) }
     let failures = failures(of: report, arguments)
     if arguments.flag("json") {
         try writeJSON(report, failures: failures, measures, console)
@@ -62,6 +68,10 @@ extension [String] {
 
 private func verdict(_ report: RoundtripReport, _ arguments: ParsedArguments) -> String {
     let bits = arguments.flag("bit-exact") ? "; every byte is what quantizing the source gives" : ""
+    guard !report.isCalibrated else {
+        return "OK: \(report.rows.count) tensors compared; codes were chosen by calibration, so that no bound holds for single weights"
+            + (arguments.flag("bit-exact") ? "; every byte is what calibrating the source with this text gives" : "")
+    }
     return "OK: \(report.rows.count) tensors compared, all errors within the bound of the format\(bits)"
 }
 
@@ -97,7 +107,8 @@ private func writeJSON(_ report: RoundtripReport, failures: [String], _ measures
         return .object(object)
     }
     try console.writeJSON([
-        "ok": .bool(failures.isEmpty), "failures": .strings(failures), "missing": .strings(report.missing),
+        "ok": .bool(failures.isEmpty), "failures": .strings(failures), "calibrated": .bool(report.isCalibrated),
+        "missing": .strings(report.missing),
         "extra": .strings(report.extra), "mismatched": .strings(report.mismatched.map(\.name)),
         "quantized": report.quantizedTotals.map { .object($0.document) } ?? .null, "tensors": .array(rows),
         "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),

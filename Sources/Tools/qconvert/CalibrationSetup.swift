@@ -1,0 +1,119 @@
+import Architectures
+import ByteIO
+import Calibration
+import Checkpoints
+import CommandLineKit
+import Conversion
+import JSONText
+import ModelLoading
+import ModelToolSupport
+import Quantization
+import Streaming
+import ToolSupport
+import Transformer
+
+/// What `--calibrate` asks for, with all that can be refused refused before the work begins.
+struct CalibrationSetup {
+    private let model: LayeredModel
+    private let input: CalibrationInput
+    let memory: CalibrationMemory
+
+    /// Nil where nothing is to be calibrated.
+    ///
+    /// - Throws: where options exclude each other, the checkpoint is no model that can be run, has no tokenizer, or a text does not do.
+    init?(_ arguments: ParsedArguments, _ checkpoint: Checkpoint, _ console: Console) throws {
+        let texts = arguments.strings("calibrate")
+        guard !texts.isEmpty else {
+            guard !arguments.isGiven("tokens") else { throw UsageError("--tokens is for --calibrate TEXT, which is not given") }
+            return nil
+        }
+        guard arguments.string("quant-type") != "fp4" else {
+            throw UsageError("--calibrate chooses codes of nf4, but --quant-type fp4 is asked for")
+        }
+        guard !arguments.flag("allow-nonfinite") else {
+            throw UsageError("--calibrate and --allow-nonfinite exclude each other: no model with such weights can be run")
+        }
+        model = try LayeredModel(checkpoint)
+        input = try CalibrationInput(texts, tokenLimit: arguments.integer(always: "tokens"), for: model, console)
+        memory = CalibrationMemory(model, input.samples)
+        try memory.check(checkpoint.path, limit: arguments.byteCount("max-memory"))
+        let asked = arguments.integer(always: "tokens")
+        if arguments.isGiven("tokens"), input.samples.tokenCount + input.window <= asked {
+            console.warning(
+                "the text gives \(NumberText.grouped(input.samples.tokenCount)) tokens, fewer than the \(NumberText.grouped(asked)) asked for"
+            )
+        }
+    }
+
+    var note: CalibrationNote {
+        CalibrationNote(
+            texts: input.texts.map { $0 == CalibrationInput.defaultWord ? $0 : FilePath.name(of: $0) }, textDigest: input.digest,
+            tokenCount: input.samples.tokenCount, heldOutCount: input.samples.heldOutCount, window: input.window,
+            damping: CalibratedQuantizer.defaultDamping)
+    }
+
+    /// What will be done, in a line.
+    var summary: String {
+        "\(NumberText.grouped(input.samples.tokenCount)) tokens in windows of \(input.window), \(NumberText.grouped(input.samples.heldOutCount)) of "
+            + "them held out; \(model.configuration.layers.count) layers; about \(NumberText.byteCount(memory.total)) of memory"
+    }
+
+    /// The calibration of a plan's weights, on the threads of its resources.
+    func calibration(of plan: ConversionPlan, _ resources: Resources, _ console: Console) throws -> ConversionCalibration {
+        let engine = MatrixEngine(pool: resources.pool)
+        let calibration = ModelCalibration(try CalibrationPass(model, input.samples, engine: engine), plan.settings)
+        _ = try plan.calibratedItems(calibration)
+        console.note("calibrating: \(summary)")
+        let layers = console.progress("calibrating", total: model.configuration.layers.count, unit: .items("layers"))
+        let count = model.configuration.layers.count
+        var done = 0
+        return ConversionCalibration(calibration) {
+            done += 1
+            layers.advance(by: 1)
+            if done == count { layers.finish() }
+        }
+    }
+}
+
+extension CalibrationReport {
+    /// What the report says of it.
+    func lines(_ note: CalibrationNote) -> [String] {
+        let ratio = meanRatio.map {
+            "; errors of their outputs are \(NumberText.fixed($0, decimals: 2)) of the nearest codes' (geometric mean)"
+        }
+        var lines = [
+            "calibrated on \(NumberText.grouped(note.tokenCount)) tokens: \(calibratedCount) of \(rows.count) weights\(ratio ?? "")"
+        ]
+        let plain = rows.filter { !$0.isCalibrated }
+        for row in plain.prefix(Self.shownLimit) {
+            let other = row.errors.calibrated.map { "\(NumberText.significant($0, digits: 3)) calibrated, " } ?? ""
+            lines.append(
+                "\(row.name): nearest codes, which are as good here (error of outputs \(other)\(NumberText.significant(row.errors.plain, digits: 3)) "
+                    + "plain)")
+        }
+        if plain.count > Self.shownLimit { lines.append("\(plain.count - Self.shownLimit) more have the nearest codes (--json lists all)") }
+        if unreachedCount > 0 {
+            lines.append("\(unreachedCount) weights that no layer runs have the nearest codes")
+        }
+        return lines
+    }
+
+    private static let shownLimit = 5
+
+    func document(_ note: CalibrationNote) -> JSONValue {
+        .object([
+            "texts": .strings(note.texts), "text": .string(note.textDigest), "tokens": .integer(note.tokenCount),
+            "held_out": .integer(note.heldOutCount), "calibrated": .integer(calibratedCount),
+            "plain": .integer(rows.count - calibratedCount),
+            "unreached": .integer(unreachedCount), "mean_error_ratio": meanRatio.map { .double($0) } ?? .null,
+            "moments": .string(momentsDigest),
+            "tensors": .array(
+                rows.map { row in
+                    .object([
+                        "name": .string(row.name), "calibrated": .bool(row.isCalibrated),
+                        "error": row.errors.calibrated.map { .double($0) } ?? .null, "plain_error": .double(row.errors.plain),
+                    ])
+                }),
+        ])
+    }
+}

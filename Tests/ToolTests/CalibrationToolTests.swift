@@ -1,0 +1,155 @@
+import ByteIO
+import CommandLineKit
+import JSONText
+import TestSupport
+import Testing
+
+@testable import qconvert
+@testable import qinspect
+@testable import qverify
+
+/// `--calibrate` on the sample Llama and GPT-2: what is written, what is said, and what is refused.
+@Suite struct CalibrationToolTests {
+    private static let llama = Fixture.sample("llama-hf")
+
+    /// Two halves of the held-out text: one to calibrate with, one to judge by.
+    private static func texts(_ folder: TemporaryFolder) throws -> (calibrating: String, judging: String) {
+        let text = try Fixture.text(at: Fixture.sample("text/heldout.txt"))
+        let half = text.index(text.startIndex, offsetBy: text.count / 2)
+        return (
+            try folder.write(String(text[..<half]), to: "half.txt"), try folder.write(String(text[half...].prefix(4000)), to: "other.txt")
+        )
+    }
+
+    private static func divergence(_ model: String, _ text: String) throws -> Double {
+        let run = ToolRunner(qverify, ["compare", llama, model, "--text", text, "--json"])
+        guard case .number(let mean)? = try run.document()["predictions"]?["kl_mean"] else {
+            Issue.record("no divergence in \(run.output.prefix(400)) \(run.errors)")
+            return .nan
+        }
+        return mean.double
+    }
+
+    @Test func divergenceOnOtherTextIsMuchLess() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder)
+        let (plain, calibrated) = (folder.path("plain.qnf"), folder.path("calibrated.qnf"))
+        #expect(ToolRunner(qconvert, ["to-nf4", Self.llama, "-o", plain]).status == .done)
+        let run = ToolRunner(qconvert, ["to-nf4", Self.llama, "-o", calibrated, "--calibrate", texts.calibrating, "--json", "--quiet"])
+        #expect(run.status == .done && run.errors.isEmpty)
+        let report = try #require(try run.document()["calibration"])
+        #expect(report["texts"] == .strings(["half.txt"]) && report["plain"]?.integer == 0 && report["unreached"]?.integer == 0)
+        #expect(report["calibrated"]?.integer == 28 && report["tensors"]?.array?.count == 28)
+        #expect(try Self.divergence(calibrated, texts.judging) < 0.65 * Self.divergence(plain, texts.judging))
+        let (before, after) = (try Fixture.bytes(plain), try Fixture.bytes(calibrated))
+        // As large, but for what the lineage says.
+        #expect((after.count - before.count).magnitude < 1024)
+    }
+
+    @Test func fileSaysHowItWasMadeAndIsTheSameForAnyThreads() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder)
+        var files: [[UInt8]] = []
+        for threads in ["1", "3"] {
+            let output = folder.path("\(threads).qnf")
+            let line = ["to-nf4", Self.llama, "-o", output, "--calibrate", texts.calibrating, "--tokens", "1500", "--threads", threads]
+            #expect(ToolRunner(qconvert, line).status == .done)
+            files.append(try Fixture.bytes(output))
+        }
+        #expect(files[0] == files[1])
+        let metadata = try ToolRunner(qinspect, ["metadata", folder.path("1.qnf"), "--json"]).document()
+        #expect(metadata["settings"]?["quantizer"]?.string == "calibrated-nf4 1")
+        let note = try #require(metadata["lineage"]?.array?.last?["calibration"])
+        #expect(note["tokens"]?.integer == 1280 && note["held_out"]?.integer == 256 && note["window"]?.integer == 256)
+        #expect(note["texts"] == .strings(["half.txt"]))
+        #expect(note["moments"]?.string?.hasPrefix("sha256:") == true && note["moments"]?.string?.contains("00000000") == false)
+    }
+
+    /// Bits can be told with the text alone; without it the answer is a refusal that names it.
+    @Test func roundtripChoosesTheCodesAgain() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder), model = folder.path("a.qnf")
+        #expect(
+            ToolRunner(qconvert, ["to-nf4", Self.llama, "-o", model, "--calibrate", texts.calibrating, "--tokens", "1024"]).status == .done)
+        let plain = ToolRunner(qverify, ["roundtrip", Self.llama, model])
+        #expect(
+            plain.status == .done && plain.output.contains("codes were chosen by calibration")
+                && !plain.output.contains("bound of the format"))
+        let exact = ToolRunner(qverify, ["roundtrip", Self.llama, model, "--bit-exact", "--calibrate", texts.calibrating])
+        #expect(exact.status == .done && exact.output.contains("every byte is what calibrating the source with this text gives"))
+        let without = ToolRunner(qverify, ["roundtrip", Self.llama, model, "--bit-exact"])
+        #expect(without.status == .failed)
+        #expect(without.errors.contains("can be told with the text alone") && without.errors.contains("half.txt, sha256:"))
+        let other = ToolRunner(qverify, ["roundtrip", Self.llama, model, "--bit-exact", "--calibrate", texts.judging])
+        #expect(other.status == .failed && other.errors.contains("was calibrated with another text"))
+        let unasked = ToolRunner(qverify, ["roundtrip", Self.llama, model, "--calibrate", texts.judging])
+        #expect(unasked.status == .usage)
+    }
+
+    /// One code of one weight that is not what calibration gives.
+    @Test func roundtripFindsAnotherCode() throws {
+        let folder = try TemporaryFolder(), model = folder.path("a.qnf")
+        let gpt2 = Fixture.sample("gpt2-tensorflow")
+        #expect(
+            ToolRunner(qconvert, ["to-nf4", gpt2, "-o", model, "--calibrate", "default", "--tokens", "1024"]).status == .done)
+        let exact = ToolRunner(qverify, ["roundtrip", gpt2, model, "--bit-exact"])
+        #expect(exact.status == .done, "\(exact.output) \(exact.errors)")
+        let plain = folder.path("plain.qnf")
+        #expect(ToolRunner(qconvert, ["to-nf4", gpt2, "-o", plain]).status == .done)
+        let different = ToolRunner(qverify, ["roundtrip", gpt2, plain, "--bit-exact"])
+        #expect(different.status == .done && different.output.contains("every byte is what quantizing the source gives"))
+    }
+
+    /// What rules keep is kept, what no layer runs is quantized as ever, and a repacked file says what it was.
+    @Test func rulesComeFirst() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder), model = folder.path("a.qnf")
+        let run = ToolRunner(
+            qconvert,
+            [
+                "to-nf4", Self.llama, "-o", model, "--calibrate", texts.calibrating, "--tokens", "600", "--keep", "v_proj", "--embeddings",
+                "nf4", "--json",
+            ])
+        #expect(run.status == .done, "\(run.errors)")
+        let report = try #require(try run.document()["calibration"])
+        let names = report["tensors"]?.array?.compactMap { $0["name"]?.string } ?? []
+        #expect(names.count == 24 && !names.contains { $0.contains("v_proj") })
+        #expect(report["unreached"]?.integer == 1)
+        let again = folder.path("b.qnf")
+        #expect(ToolRunner(qconvert, ["to-nf4", model, "-o", again]).status == .done)
+        let metadata = try ToolRunner(qinspect, ["metadata", again, "--json"]).document()
+        #expect(metadata["settings"]?["quantizer"]?.string == "calibrated-nf4 1")
+    }
+
+    @Test(arguments: [
+        (["--tokens", "600"], ExitCode.usage, "--tokens is for --calibrate TEXT, which is not given"),
+        (["--calibrate", "TEXT", "--quant-type", "fp4"], .usage, "--calibrate chooses codes of nf4, but --quant-type fp4 is asked for"),
+        (["--calibrate", "TEXT", "--allow-nonfinite", "--no-double-quant"], .usage, "exclude each other"),
+        (["--calibrate", "TEXT", "--tokens", "300"], .failed, "300 tokens are no two windows of 256"),
+        (["--calibrate", "SHORT"], .failed, "but calibrating takes two windows of 256 at least"),
+        (["--calibrate", "MISSING"], .failed, "no such file"),
+        (["--calibrate", "TEXT", "--max-memory", "30M"], .failed, "but --max-memory allows 31.5 MB"),
+        (["--calibrate", "TEXT", "--keep", "proj"], .failed, "there is nothing to calibrate"),
+    ])
+    func refusesBeforeTheWorkBegins(options: [String], status: ExitCode, message: String) throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder)
+        let short = try folder.write("Once upon a time.", to: "short.txt")
+        let words = options.map { ["TEXT": texts.calibrating, "SHORT": short, "MISSING": folder.path("none.txt")][$0] ?? $0 }
+        let run = ToolRunner(qconvert, ["to-nf4", Self.llama, "-o", folder.path("a.qnf")] + words)
+        #expect(run.status == status)
+        #expect(run.errors.lowercased().contains(message.lowercased()), "\(run.errors)")
+        #expect(try !folder.names().contains("a.qnf"))
+    }
+
+    /// Of models that cannot be run, and those without a tokenizer, by name.
+    @Test func refusesModelsThatCannotBeRun() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder)
+        try folder.makeFolder("model")
+        for file in try FilePath.entries(of: Self.llama) where !file.hasPrefix("token") {
+            try folder.copy("\(Self.llama)/\(file)", as: "model/\(file)")
+        }
+        let line = ["to-nf4", folder.path("model"), "-o", folder.path("a.qnf"), "--calibrate", texts.calibrating]
+        let untold = ToolRunner(qconvert, line)
+        #expect(untold.status == .failed && untold.errors.contains("tokenizer"), "\(untold.errors)")
+        try folder.write(#"{"model_type": "rwkv"}"#, to: "model/config.json")
+        let foreign = ToolRunner(qconvert, line)
+        #expect(foreign.status == .failed && foreign.errors.contains("rwkv"), "\(foreign.errors)")
+        #expect(try !folder.names().contains("a.qnf"))
+    }
+}
