@@ -180,7 +180,8 @@ let package = Package(
         library(
             "Calibration",
             [
-                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints",
+                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Architectures",
+                "Checkpoints",
                 "Tokenization",
                 "Transformer", "ModelLoading",
             ]),
@@ -266,6 +267,7 @@ let package = Package(
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Inspection", "Comparison", "CommandLineKit", "qconvert",
                 "qinspect",
                 "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "GGUFFormat", "ToolSupport", "Records", "Training", "Reports",
+                "Checkpoints", "Parallelism", "Transformer", "ModelLoading", "Calibration", "Conversion", "Streaming", "ModelToolSupport",
             ]),
         tests(
             "EvaluationTests",

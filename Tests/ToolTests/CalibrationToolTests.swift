@@ -1,8 +1,17 @@
 import ByteIO
+import Calibration
+import Checkpoints
 import CommandLineKit
+import Conversion
 import JSONText
+import ModelLoading
+import ModelToolSupport
+import Parallelism
+import Streaming
 import TestSupport
 import Testing
+import ToolSupport
+import Transformer
 
 @testable import qconvert
 @testable import qinspect
@@ -118,7 +127,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--tokens", "600"], ExitCode.usage, "--tokens is for --calibrate TEXT, which is not given"),
+        (["--checkpoints", "somewhere"], ExitCode.usage, "--checkpoints is for --calibrate TEXT, which is not given"),
+        (["--tokens", "600"], .usage, "--tokens is for --calibrate TEXT, which is not given"),
         (["--calibrate", "TEXT", "--quant-type", "fp4"], .usage, "--calibrate chooses codes of nf4, but --quant-type fp4 is asked for"),
         (["--calibrate", "TEXT", "--allow-nonfinite", "--no-double-quant"], .usage, "exclude each other"),
         (["--calibrate", "TEXT", "--tokens", "300"], .failed, "300 tokens are no two windows of 256"),
@@ -135,6 +145,49 @@ import Testing
         #expect(run.status == status)
         #expect(run.errors.lowercased().contains(message.lowercased()), "\(run.errors)")
         #expect(try !folder.names().contains("a.qnf"))
+    }
+
+    /// What is left after a layer is gone on from, to the same bytes; of another calibration it is refused, and damage is found.
+    @Test func goesOnFromFinishedLayers() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder), layers = folder.path("layers")
+        let line = ["to-nf4", Self.llama, "--calibrate", texts.calibrating, "--tokens", "1024"]
+        #expect(ToolRunner(qconvert, line + ["-o", folder.path("whole.qnf")]).status == .done)
+        // As the tool would, but stopped.
+        let checkpoint = try Checkpoint.open(Self.llama)
+        let model = try LayeredModel(checkpoint)
+        let input = try CalibrationInput(
+            [texts.calibrating], tokenLimit: 1024, for: model, Console(toolName: "test", output: RecordingSink(), errors: RecordingSink()))
+        let note = CalibrationNote(
+            texts: ["half.txt"], textDigest: input.digest, tokenCount: input.samples.tokenCount, heldOutCount: input.samples.heldOutCount,
+            window: input.window, damping: CalibratedQuantizer.defaultDamping)
+        let plan = try ConversionPlan(
+            checkpoint, settings: nil, rules: ConversionRules(), castingTo: nil, toolVersion: toolVersion, options: [], calibration: note)
+        let resources = try Resources(threadCount: 2)
+        let calibration = ModelCalibration(
+            try CalibrationPass(model, input.samples, engine: MatrixEngine(pool: resources.pool)), plan.settings)
+        let journal = try CalibrationJournal(folder: layers, identity: plan.calibrationIdentity(calibration))
+        struct Stop: Error {}
+        var done = 0
+        // Stopped in the third of four layers.
+        #expect(throws: Stop.self) {
+            _ = try calibration.run(wanted: { _ in true }, journal: journal, progress: { done += 1 }) { _ in if done == 2 { throw Stop() } }
+        }
+        #expect(try folder.names("layers") == ["layer-00000.qcal", "layer-00001.qcal", "states.qcal"])
+
+        let other = ToolRunner(qconvert, line + ["-o", folder.path("other.qnf"), "--keep", "v_proj", "--checkpoints", layers])
+        #expect(other.status == .failed && other.errors.contains("is of another calibration"), "\(other.errors)")
+        let states = try folder.bytes("layers/states.qcal")
+        var damaged = states
+        damaged[damaged.count - 5] ^= 1
+        try folder.write(damaged, to: "layers/states.qcal")
+        let found = ToolRunner(qconvert, line + ["-o", folder.path("other.qnf"), "--checkpoints", layers])
+        #expect(found.status == .failed && found.errors.contains("its checksum is"), "\(found.errors)")
+        try folder.write(states, to: "layers/states.qcal")
+
+        let again = ToolRunner(qconvert, line + ["-o", folder.path("again.qnf"), "--checkpoints", layers])
+        #expect(again.status == .done && again.errors.contains("goes on after 2 of 4 layers"), "\(again.errors)")
+        #expect(try folder.bytes("again.qnf") == folder.bytes("whole.qnf"))
+        #expect(try !folder.names().contains("layers"))
     }
 
     /// Of models that cannot be run, and those without a tokenizer, by name.

@@ -51,24 +51,42 @@ package struct CalibrationPass {
 
     package var layerCount: Int { model.configuration.layers.count }
 
+    /// Where a pass begins that was begun before.
+    package struct Start {
+        /// The first layer that is run.
+        package let layer: Int
+        /// Fills the states [T, C] before it.
+        package let fill: (UnsafeMutableRawBufferPointer) throws -> Void
+
+        package init(layer: Int, fill: @escaping (UnsafeMutableRawBufferPointer) throws -> Void) {
+            self.layer = layer
+            self.fill = fill
+        }
+    }
+
     /// Hands out the groups of each layer in order, with the moments of its inputs, then goes on to the next.
     ///
     /// - Parameters:
-    ///   - progress: told of tokens that went through a layer since the last call.
+    ///   - start: nil for the embedding of the samples.
+    ///   - layerDone: is given a layer whose groups were dealt with, and the states [T, C] after it.
     ///   - body: may hold on to what it is given.
-    package func run(progress: (Int) -> Void = { _ in }, _ body: (Group) throws -> Void) throws {
-        let width = model.configuration.width
-        var states = FloatRows(rowCount: samples.tokenCount, width: width)
+    package func run(
+        from start: Start? = nil, layerDone: (_ layer: Int, _ states: UnsafeRawBufferPointer) throws -> Void = { _, _ in },
+        _ body: (Group) throws -> Void
+    ) throws {
+        var states = FloatRows(rowCount: samples.tokenCount, width: model.configuration.width)
+        if let start { try start.fill(states.bytes) }
         let rotations = LayerRotations(of: model.configuration), memory = MomentMemory()
-        for layer in 0..<layerCount {
+        for layer in (start?.layer ?? 0)..<layerCount {
             // Its weights go with it, before the groups are dealt with.
-            let groups = try moments(ofLayer: layer, &states, rotations, memory, progress)
+            let groups = try moments(ofLayer: layer, &states, rotations, memory)
             for group in groups { try body(group) }
+            try layerDone(layer, UnsafeRawBufferPointer(states.bytes))
         }
     }
 
     private func moments(
-        ofLayer layer: Int, _ states: inout FloatRows, _ rotations: LayerRotations, _ memory: MomentMemory, _ progress: (Int) -> Void
+        ofLayer layer: Int, _ states: inout FloatRows, _ rotations: LayerRotations, _ memory: MomentMemory
     ) throws -> [Group] {
         let session = try session(ofLayer: layer)
         var first = 0
@@ -83,7 +101,6 @@ package struct CalibrationPass {
                 sample.isHeldOut ? moments.hold(x, rowCount: rowCount) : moments.add(x, rowCount: rowCount, memory, engine)
             }
             first += sample.ids.count
-            progress(sample.ids.count)
         }
         return try found.sorted { $0.key.lowerBound < $1.key.lowerBound }.map { layers, moments in
             moments.finish(engine)
@@ -122,6 +139,8 @@ private struct FloatRows: ~Copyable {
     }
 
     deinit { memory.deallocate() }
+
+    var bytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(memory) }
 
     subscript(rows: Range<Int>) -> UnsafeMutableBufferPointer<Float> {
         UnsafeMutableBufferPointer(rebasing: memory[rows.lowerBound * width..<rows.upperBound * width])

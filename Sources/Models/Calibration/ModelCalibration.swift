@@ -36,25 +36,59 @@ package struct ModelCalibration {
     ///
     /// - Parameters:
     ///   - wanted: the tensors that are to be quantized, by name.
+    ///   - journal: what was done before, and where what is done now is kept.
     ///   - progress: told of each layer that is done.
     /// - Returns: `sha256:...` of all moments, those of weights that are not wanted included.
     package func run(
-        wanted: (String) -> Bool, progress: () -> Void = {}, _ body: (Outcome) throws -> Void
+        wanted: (String) -> Bool, journal: CalibrationJournal? = nil, progress: () -> Void = {}, _ body: (Outcome) throws -> Void
     ) throws -> String {
         var digest = SHA256()
-        var layer = 0
-        try pass.run { group in
-            if group.layer != layer { progress() }
-            layer = group.layer
-            digest.append(Array("\(group.layer) \(group.modules[0].name) \(group.moments.matrix.checksum)\n".utf8))
+        for layer in 0..<(journal?.finishedCount ?? 0) {
+            for line in try replay(layer, of: journal, wanted, body) { digest.append(Array(line.utf8)) }
+            progress()
+        }
+        let start = journal.flatMap { journal in
+            journal.finishedCount > 0 ? CalibrationPass.Start(layer: journal.finishedCount) { try journal.readStates(into: $0) } : nil
+        }
+        var (lines, kept): ([String], [CalibrationJournal.Layer.Weight]) = ([], [])
+        try pass.run(from: start) { layer, states in
+            try journal?.add(layer, .init(lines: lines, weights: kept), states: states)
+            for line in lines { digest.append(Array(line.utf8)) }
+            (lines, kept) = ([], [])
+            progress()
+        } _: { group in
+            lines.append("\(group.layer) \(group.modules[0].name) \(group.moments.matrix.checksum)\n")
             let modules = group.modules.filter { wanted($0.weight.name) }
             guard !modules.isEmpty else { return }
             let inputs = quantizer.inputs(group.moments.matrix)
             let judge = OutputError(on: group.moments, engine: pass.engine)
-            for module in modules { try body(outcome(of: module.weight, inputs, judge)) }
+            for module in modules {
+                let outcome = try outcome(of: module.weight, inputs, judge)
+                if journal != nil { kept.append(.init(outcome)) }
+                try body(outcome)
+            }
         }
-        progress()
         return "sha256:" + digest.finish()
+    }
+
+    /// Hands out the weights of a layer that was done before; returns what the digest is made of.
+    private func replay(
+        _ number: Int, of journal: CalibrationJournal?, _ wanted: (String) -> Bool, _ body: (Outcome) throws -> Void
+    ) throws -> [String] {
+        guard let journal else { return [] }
+        let layer = try journal.layer(number), checkpoint = pass.model.checkpoint, settings = quantizer.settings
+        for weight in layer.weights {
+            guard wanted(weight.name), let tensor = checkpoint.tensors.first(where: { $0.name == weight.name }),
+                weight.codes.count == (tensor.elementCount + 1) / 2,
+                weight.absmax.count == (tensor.elementCount + settings.blockSize - 1) / settings.blockSize,
+                let restored = FourBitWeight.restored(weight.absmax, settings)
+            else { throw FileError(journal.folder, "its weight '\(weight.name)' is not one that is to be calibrated") }
+            try body(
+                Outcome(
+                    tensor: tensor, weight: FourBitWeight(codes: weight.codes, absmax: weight.absmax, restored: restored),
+                    errors: weight.errors, isCalibrated: weight.isCalibrated))
+        }
+        return layer.lines
     }
 
     private func outcome(
@@ -92,5 +126,13 @@ package struct ModelCalibration {
             pass.model.checkpoint.path, at: "tensor '\(tensor.name)'",
             "element \(tensor.orientation.place(ofElement: first, in: tensor.shape.dimensions)) is not a finite number",
             hint: "nothing can be calibrated with such a weight: the file is damaged, or was made of a model with such values")
+    }
+}
+
+extension CalibrationJournal.Layer.Weight {
+    fileprivate init(_ outcome: ModelCalibration.Outcome) {
+        self.init(
+            name: outcome.tensor.name, isCalibrated: outcome.isCalibrated, errors: outcome.errors, codes: outcome.weight.codes,
+            absmax: outcome.weight.absmax)
     }
 }

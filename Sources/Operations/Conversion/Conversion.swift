@@ -58,6 +58,7 @@ package struct Conversion: Sendable {
         let fingerprint = try writer.finish(
             states: results.map(\.state), lineage: plan.lineage(checksums: checksums, moments: calibrated?.report.momentsDigest))
         try output.commit([file])
+        calibration?.journal?.remove()
         let quantizedCount = plan.layout.places.count { if case .quantized = $0 { true } else { false } }
         return ConversionReport(
             fingerprint: fingerprint, outputByteCount: try InputFile(path: path).byteCount, quantizedCount: quantizedCount,
@@ -105,7 +106,9 @@ private final class ConversionRun: Sendable {
     func calibrate(_ calibration: ConversionCalibration) throws -> (report: CalibrationReport, items: [Int]) {
         let items = try plan.calibratedItems(calibration.model)
         var rows: [CalibrationReport.Row] = []
-        let digest = try calibration.model.run(wanted: { items[$0] != nil }, progress: calibration.progress) { outcome in
+        let digest = try calibration.model.run(
+            wanted: { items[$0] != nil }, journal: calibration.journal, progress: calibration.progress
+        ) { outcome in
             guard let index = items[outcome.tensor.name], case .quantized(let parts) = plan.layout.places[index] else {
                 preconditionFailure("a quantized weight has its parts")
             }

@@ -17,6 +17,8 @@ struct CalibrationSetup {
     private let model: LayeredModel
     private let input: CalibrationInput
     let memory: CalibrationMemory
+    /// Where finished layers are kept.
+    private let checkpoints: String?
 
     /// Nil where nothing is to be calibrated.
     ///
@@ -24,7 +26,9 @@ struct CalibrationSetup {
     init?(_ arguments: ParsedArguments, _ checkpoint: Checkpoint, _ console: Console) throws {
         let texts = arguments.strings("calibrate")
         guard !texts.isEmpty else {
-            guard !arguments.isGiven("tokens") else { throw UsageError("--tokens is for --calibrate TEXT, which is not given") }
+            for name in ["tokens", "checkpoints"] where arguments.isGiven(name) {
+                throw UsageError("--\(name) is for --calibrate TEXT, which is not given")
+            }
             return nil
         }
         guard arguments.string("quant-type") != "fp4" else {
@@ -33,6 +37,7 @@ struct CalibrationSetup {
         guard !arguments.flag("allow-nonfinite") else {
             throw UsageError("--calibrate and --allow-nonfinite exclude each other: no model with such weights can be run")
         }
+        checkpoints = arguments.string("checkpoints")
         model = try LayeredModel(checkpoint)
         input = try CalibrationInput(texts, tokenLimit: arguments.integer(always: "tokens"), for: model, console)
         memory = CalibrationMemory(model, input.samples)
@@ -63,11 +68,15 @@ struct CalibrationSetup {
         let engine = MatrixEngine(pool: resources.pool)
         let calibration = ModelCalibration(try CalibrationPass(model, input.samples, engine: engine), plan.settings)
         _ = try plan.calibratedItems(calibration)
+        let journal = try checkpoints.map { try CalibrationJournal(folder: $0, identity: plan.calibrationIdentity(calibration)) }
         console.note("calibrating: \(summary)")
+        if let journal, journal.finishedCount > 0 {
+            console.note("\(journal.folder): goes on after \(journal.finishedCount) of \(model.configuration.layers.count) layers")
+        }
         let layers = console.progress("calibrating", total: model.configuration.layers.count, unit: .items("layers"))
         let count = model.configuration.layers.count
         var done = 0
-        return ConversionCalibration(calibration) {
+        return ConversionCalibration(calibration, journal: journal) {
             done += 1
             layers.advance(by: 1)
             if done == count { layers.finish() }

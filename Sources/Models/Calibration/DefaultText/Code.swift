@@ -302,14 +302,17 @@ extension DefaultText {
                 with:
                   python-version: ${{ matrix.python }}
               - run: pip install -e ".[test]"
-              - run: pytest --maxfail=1 -q
+              - run: pytest -x -q
 
         template <typename Iterator, typename Compare = std::less<>>
         void insertion_sort(Iterator first, Iterator last, Compare less = {}) {
             for (Iterator i = first; i != last; ++i) {
                 auto value = std::move(*i);
                 Iterator hole = i;
-                for (; hole != first && less(value, *std::prev(hole)); --hole) *hole = std::move(*std::prev(hole));
+                while (hole != first && less(value, *std::prev(hole))) {
+                    *hole = std::move(*std::prev(hole));
+                    hole = std::prev(hole);
+                }
                 *hole = std::move(value);
             }
         }
@@ -335,8 +338,6 @@ extension DefaultText {
             return [parse(line) for line in file]
         ValueError: invalid literal for int() with base 10: '12,5'
 
-        diff --git a/report.py b/report.py
-        index 3f1c2aa..9be0d41 100644
         --- a/report.py
         +++ b/report.py
         @@ -14,7 +14,7 @@ def parse(line):

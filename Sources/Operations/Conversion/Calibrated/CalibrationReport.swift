@@ -44,11 +44,14 @@ package struct CalibrationReport: Sendable {
 /// A conversion's calibration: how it is done, and whom to tell.
 package struct ConversionCalibration {
     package let model: ModelCalibration
+    /// Where finished layers are kept, and found; its folder goes when the file is complete.
+    package let journal: CalibrationJournal?
     /// Told of each layer that is done.
     package let progress: () -> Void
 
-    package init(_ model: ModelCalibration, progress: @escaping () -> Void = {}) {
+    package init(_ model: ModelCalibration, journal: CalibrationJournal? = nil, progress: @escaping () -> Void = {}) {
         self.model = model
+        self.journal = journal
         self.progress = progress
     }
 }
