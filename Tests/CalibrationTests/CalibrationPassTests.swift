@@ -11,7 +11,8 @@ import Transformer
 @Suite struct CalibrationPassTests {
     private static let models =
         ["gpt2", "llama-biased", "llama3", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3"].map(Fixture.transformer) + [
-            Fixture.checkpoint("llama/nf4-f32"), Fixture.checkpoint("gpt2/nf4-f32"),
+            Fixture.checkpoint("llama/nf4-f32"), Fixture.checkpoint("gpt2/nf4-f32"), Fixture.path("gguf/models/llama/model.gguf"),
+            Fixture.path("gguf/models/gemma3/model.gguf"),
         ]
 
     private static func samples(_ model: LayeredModel, lengths: [Int] = [24, 9, 17]) -> CalibrationSamples {

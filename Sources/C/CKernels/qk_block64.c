@@ -30,11 +30,17 @@ QK_INLINE void multiplyRows(const double *a, const double *b, size_t depth, bool
     }
 }
 
+/// Depth that is taken at a time, so that both operands of it stay in the first-level cache.
+enum { DEPTH = 64 };
+
 QK_INLINE void multiplyBlocks(const double *a, const double *b, size_t depth, bool subtracts, double *c) {
-    for (size_t j = 0; j < QK_BLOCK64; j += WIDTH) {
-        for (size_t i = 0; i < QK_BLOCK64; i += ROWS) {
-            if (subtracts) multiplyRows(a + i, b + j, depth, true, c + QK_BLOCK64 * i + j);
-            else multiplyRows(a + i, b + j, depth, false, c + QK_BLOCK64 * i + j);
+    for (size_t first = 0; first < depth; first += DEPTH, a += DEPTH * QK_BLOCK64, b += DEPTH * QK_BLOCK64) {
+        const size_t count = depth - first < DEPTH ? depth - first : DEPTH;
+        for (size_t j = 0; j < QK_BLOCK64; j += WIDTH) {
+            for (size_t i = 0; i < QK_BLOCK64; i += ROWS) {
+                if (subtracts) multiplyRows(a + i, b + j, count, true, c + QK_BLOCK64 * i + j);
+                else multiplyRows(a + i, b + j, count, false, c + QK_BLOCK64 * i + j);
+            }
         }
     }
 }

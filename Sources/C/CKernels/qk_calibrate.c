@@ -25,24 +25,34 @@ static code_values nf4(void) {
 
 enum { LANES = 8, LARGEST_BLOCK = 4096 };
 
+typedef float eightFloats __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t eightMasks __attribute__((vector_size(32), aligned(4), may_alias));
+typedef double eightDoubles __attribute__((vector_size(64), aligned(8), may_alias));
+typedef double fourDoubles __attribute__((vector_size(32), aligned(8), may_alias));
+
+#define EIGHT(value) {value, value, value, value, value, value, value, value}
+
+/// `a` where the mask is set, else `b`.
+#define SELECT(mask, a, b) ((eightFloats)(((mask) & (eightMasks)(a)) | (~(mask) & (eightMasks)(b))))
+
 /// Sums of 8 lanes, each element in float32 until it is weighted.
 QK_INLINE double costOfBlock(
     const code_values *table, const float *weight, const double *importance, size_t count, float scale
 ) {
-    double lanes[LANES] = {0};
+    eightDoubles lanes = EIGHT(0);
     const float divisor = scale > 1e-30f ? scale : 1e-30f;
+    const eightFloats divisors = EIGHT(divisor), scales = EIGHT(scale), lowest = EIGHT(table->values[0]);
     for (size_t start = 0; start < count; start += LANES) {
-        float scaled[LANES], value[LANES];
-        for (size_t i = 0; i < LANES; i++) scaled[i] = weight[start + i] / divisor;
-        for (size_t i = 0; i < LANES; i++) value[i] = table->values[0];
+        const eightFloats weights = *(const eightFloats *)(weight + start), scaled = weights / divisors;
+        eightFloats value = lowest;
         UNROLL for (size_t k = 0; k < 15; k++) {
-            for (size_t i = 0; i < LANES; i++) value[i] = scaled[i] > table->thresholds[k] ? table->values[k + 1] : value[i];
+            const eightFloats threshold = EIGHT(table->thresholds[k]), next = EIGHT(table->values[k + 1]);
+            const eightMasks isAbove = (eightMasks)(scaled > threshold);
+            value = SELECT(isAbove, next, value);
         }
-        for (size_t i = 0; i < LANES; i++) {
-            const float restored = value[i] * scale, difference = weight[start + i] - restored;
-            const float square = difference * difference;
-            lanes[i] += importance[start + i] * (double)square;
-        }
+        const eightFloats restored = value * scales, difference = weights - restored, square = difference * difference;
+        const eightDoubles weighted = *(const eightDoubles *)(importance + start) * __builtin_convertvector(square, eightDoubles);
+        lanes += weighted;
     }
     return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
@@ -108,24 +118,21 @@ QK_INLINE const double *passingBlock(const qk_feedback *f, size_t i, size_t j) {
 QK_INLINE void codeColumn(
     const code_values *table, const double *weight, const double *target, const double *scale, double *error, uint8_t *codes
 ) {
-    float scaled[QK_BLOCK64], value[QK_BLOCK64];
-    int32_t code[QK_BLOCK64];
-    for (size_t r = 0; r < QK_BLOCK64; r++) {
-        scaled[r] = (float)(target[r] / scale[r]);
-        value[r] = table->values[0];
-        code[r] = 0;
-    }
-    UNROLL for (size_t k = 0; k < 15; k++) {
-        for (size_t r = 0; r < QK_BLOCK64; r++) {
+    for (size_t r = 0; r < QK_BLOCK64; r += LANES) {
+        const eightDoubles scales = *(const eightDoubles *)(scale + r);
+        const eightFloats scaled = __builtin_convertvector(*(const eightDoubles *)(target + r) / scales, eightFloats);
+        eightFloats value = EIGHT(table->values[0]);
+        eightMasks code = EIGHT(0);
+        UNROLL for (size_t k = 0; k < 15; k++) {
+            const eightFloats threshold = EIGHT(table->thresholds[k]), next = EIGHT(table->values[k + 1]);
             // "not <=": a NaN, of a block whose scale is 0, is above every threshold.
-            const bool isAbove = !(scaled[r] <= table->thresholds[k]);
-            value[r] = isAbove ? table->values[k + 1] : value[r];
-            code[r] += isAbove;
+            const eightMasks isAbove = ~(eightMasks)(scaled <= threshold);
+            value = SELECT(isAbove, next, value);
+            code -= isAbove;
         }
-    }
-    for (size_t r = 0; r < QK_BLOCK64; r++) {
-        error[r] = weight[r] - (double)value[r] * scale[r];
-        codes[r] = (uint8_t)code[r];
+        const eightDoubles restored = __builtin_convertvector(value, eightDoubles) * scales;
+        *(eightDoubles *)(error + r) = *(const eightDoubles *)(weight + r) - restored;
+        UNROLL for (size_t i = 0; i < LANES; i++) codes[r + i] = (uint8_t)code[i];
     }
 }
 
@@ -133,19 +140,32 @@ QK_INLINE void codeColumn(
 QK_INLINE void gatherPanel(
     const qk_feedback *f, size_t row, size_t rowCount, const uint32_t *order, size_t columnCount, double *weights, double *scales
 ) {
-    for (size_t j = 0; j < columnCount; j++) {
-        const size_t column = order[j];
-        for (size_t r = 0; r < QK_BLOCK64; r++) {
-            const size_t element = (row + r) * f->columns + column;
+    const int shift = __builtin_ctzll(f->blockSize);
+    for (size_t r = 0; r < QK_BLOCK64; r++) {
+        const size_t first = (row + r) * f->columns;
+        for (size_t j = 0; j < columnCount; j++) {
+            const size_t element = first + order[j];
             weights[QK_BLOCK64 * j + r] = r < rowCount ? (double)f->weight[element] : 0;
-            scales[QK_BLOCK64 * j + r] = r < rowCount ? (double)f->scales[element / f->blockSize] : 1;
+            scales[QK_BLOCK64 * j + r] = r < rowCount ? (double)f->scales[element >> shift] : 1;
         }
     }
 }
 
-/// t += factor e, of 64 rows.
-QK_INLINE void passOn(double factor, const double *error, double *target) {
-    for (size_t r = 0; r < QK_BLOCK64; r++) target[r] = fma(error[r], factor, target[r]);
+/// The target of column j of a panel: what the panel's earlier columns pass on to it is added.
+QK_INLINE void passOn(const double *passing, size_t j, const double *errors, double *target) {
+    enum { VECTORS = 4, ROWS = 16 };
+    for (size_t r = 0; r < QK_BLOCK64; r += ROWS) {
+        fourDoubles sums[VECTORS];
+        UNROLL for (size_t v = 0; v < VECTORS; v++) sums[v] = *(const fourDoubles *)(target + r + 4 * v);
+        for (size_t i = 0; i < j; i++) {
+            const double factor = passing[QK_BLOCK64 * i + j];
+            const fourDoubles element = {factor, factor, factor, factor};
+            UNROLL for (size_t v = 0; v < VECTORS; v++) {
+                sums[v] = __builtin_elementwise_fma(*(const fourDoubles *)(errors + QK_BLOCK64 * i + r + 4 * v), element, sums[v]);
+            }
+        }
+        UNROLL for (size_t v = 0; v < VECTORS; v++) *(fourDoubles *)(target + r + 4 * v) = sums[v];
+    }
 }
 
 QK_INLINE void feedback(
@@ -165,7 +185,7 @@ QK_INLINE void feedback(
         for (size_t j = 0; j < columnCount; j++) {
             double *target = targets + QK_BLOCK64 * j, *error = errors + QK_BLOCK64 * (first + j);
             uint8_t coded[QK_BLOCK64];
-            for (size_t i = 0; i < j; i++) passOn(passing[QK_BLOCK64 * i + j], errors + QK_BLOCK64 * (first + i), target);
+            passOn(passing, j, errors + QK_BLOCK64 * first, target);
             codeColumn(table, weights + QK_BLOCK64 * j, target, scales + QK_BLOCK64 * j, error, coded);
             for (size_t r = 0; r < rowCount; r++) codes[r * f->columns + f->order[first + j]] = coded[r];
         }
