@@ -16,6 +16,7 @@
 #include "qk_dropout.h"
 #include "qk_elementwise.h"
 #include "qk_error.h"
+#include "qk_flips.h"
 #include "qk_float.h"
 #include "qk_lowRank.h"
 #include "qk_matdot.h"
