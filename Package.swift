@@ -31,7 +31,8 @@ let layers: [(name: String, rooms: Set<String>)] = [
     (
         "Tools",
         [
-            "CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "qconvert", "qinspect", "qmerge", "qrun",
+            "CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport", "qconvert", "qinspect",
+            "qmerge", "qrun",
             "qtrain", "qverify",
         ]
     ),
@@ -49,11 +50,13 @@ let sideways: [String: Set<String>] = [
     "AdapterAlgebra": ["Streaming", "Merging"],
     "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "PromptSupport": ["CommandLineKit"],
     "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
+    "CalibrationSupport": ["CommandLineKit", "ToolSupport", "PromptSupport"],
     "qconvert": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
     "qinspect": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport"],
-    "qmerge": ["CommandLineKit", "ToolSupport"], "qrun": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport"],
+    "qmerge": ["CommandLineKit", "ToolSupport", "CalibrationSupport"],
+    "qrun": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport"],
     "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
-    "qverify": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
+    "qverify": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport"],
 ]
 
 /// Puts a room into the folder of its layer, and refuses arrows that point up or sideways.
@@ -158,7 +161,7 @@ let package = Package(
             "Merging",
             [
                 "CKernels", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization", "ContainerKit",
-                "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Streaming",
+                "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Transformer", "ModelLoading", "Calibration", "Streaming",
             ]),
         // Apart from Merging, as OpenBLAS starts threads, which look for work for a while, in each tool that links it.
         library(
@@ -199,7 +202,13 @@ let package = Package(
         tool("qconvert", ["Conversion", "Parallelism", "Transformer", "ModelLoading", "Calibration", "ModelToolSupport"]),
         tool(
             "qinspect", ["ContainerKit", "GGUFFormat", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
-        tool("qmerge", ["Merging", "AdapterAlgebra"]),
+        tool("qmerge", ["Parallelism", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "CalibrationSupport"]),
+        library(
+            "CalibrationSupport",
+            [
+                "ByteIO", "JSONText", "Architectures", "Checkpoints", "Tokenization", "Prompts", "ModelLoading", "Calibration", "Records",
+                "CommandLineKit", "ToolSupport", "PromptSupport",
+            ]),
         library("PromptSupport", ["ByteIO", "JSONText", "Tokenization", "Jinja", "Prompts", "CommandLineKit"]),
         // Apart from ToolSupport, as tools that run no model would carry and build the whole engine for it.
         library(
@@ -212,7 +221,8 @@ let package = Package(
             "qverify",
             [
                 "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Prompts", "Transformer",
-                "Evaluation", "Records", "ModelLoading", "Calibration", "PromptSupport", "ModelToolSupport", "Reports",
+                "Evaluation", "Records", "ModelLoading", "Calibration", "PromptSupport", "ModelToolSupport", "CalibrationSupport",
+                "Reports",
             ]),
         tool(
             "qrun",

@@ -35,13 +35,18 @@ package struct Merge: Sendable {
     let resources: Resources
     let toolVersion: String
     let options: [String]
+    let flips: FlipMerge?
 
-    /// - Parameter options: the options that shape the result, for the lineage.
-    package init(_ plan: MergePlan, resources: Resources, toolVersion: String, options: [String]) {
+    /// - Parameters:
+    ///   - options: the options that shape the result, for the lineage.
+    ///   - flips: of the weights that are not quantized again; nil where all are. Only of a .qnf without a reference.
+    package init(_ plan: MergePlan, resources: Resources, toolVersion: String, options: [String], flips: FlipMerge? = nil) {
+        precondition(flips == nil || plan.form == .qnf && plan.reference == nil, "codes are flipped from the base's own on")
         self.plan = plan
         self.resources = resources
         self.toolVersion = toolVersion
         self.options = options
+        self.flips = flips
     }
 
     /// Writes the output at `path`, complete or not at all.
@@ -73,7 +78,7 @@ package struct Merge: Sendable {
     func step(undoRecord: String?) throws -> MergeStep {
         MergeStep(
             plan: plan, toolVersion: toolVersion, options: options, undoRecord: undoRecord,
-            adapterFingerprints: try MergeStep.fingerprints(plan.adapters))
+            adapterFingerprints: try MergeStep.fingerprints(plan.adapters), flips: flips)
     }
 
     func report(_ result: MergeRun.Result) -> MergeReport {
@@ -97,7 +102,7 @@ package struct Merge: Sendable {
             lineagePlaceholder: .array(earlier + [step.document(checksums: nil, report: nil)]))
         let undo = plan.keepsUndo ? UndoRecordWriter { try writer.writeUndoRecord($0, atByteOffset: $1) } : nil
         let header = try undo.map { try self.headers(image, $0) } ?? []
-        let run = MergeRun(plan, places: layout.places, sink: writer, undo: undo, resources: resources)
+        let run = MergeRun(plan, places: layout.places, sink: writer, undo: undo, resources: resources, flips: flips)
         var result = try run.run()
         for file in files {
             guard let previous = file.previous else { continue }

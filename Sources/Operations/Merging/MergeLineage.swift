@@ -47,6 +47,7 @@ struct MergeStep {
     let undoRecord: String?
     /// Of each adapter's tensors.
     let adapterFingerprints: [Fingerprint]
+    let flips: FlipMerge?
 
     /// - Parameters:
     ///   - checksums: of the checkpoint that was read completely; nil while they are not known.
@@ -72,9 +73,11 @@ struct MergeStep {
                     "fingerprint": .string(fingerprint.description),
                 ])
             })
+        if let flips { object["flips"] = flips.document }
         object["undo"] = undoRecord.map { .string($0) } ?? .null
         object["report"] =
-            report?.document ?? MergeReport.placeholder(names: plan.changes.map { ($0.name, $0.change) })
+            report?.document
+            ?? MergeReport.placeholder(names: plan.changes.map { ($0.name, $0.change) }) { flips?.requantized[$0] != nil }
         return .object(object)
     }
 

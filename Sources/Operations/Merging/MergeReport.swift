@@ -28,6 +28,25 @@ package struct MergeReport: Sendable {
         }
     }
 
+    /// What was found of a weight that was brought to the delta by flips, on inputs that had no part in them.
+    package struct Flips: Sendable, Hashable {
+        /// <(W' - W) X, D X> / <D X, D X>
+        package let survival: Double
+        /// |(W' - W - D) X| / |D X|
+        package let error: Double
+        /// How much the whole effect was wanted.
+        package let mu: Double
+        /// `Measures.survival` if it had been quantized again.
+        package let requantized: Double
+
+        init(_ sums: ActivationSums, mu: Double, requantized: Double) {
+            survival = sums.survival
+            error = sums.relativeError
+            self.mu = mu
+            self.requantized = requantized
+        }
+    }
+
     package struct Row: Sendable {
         package let name: String
         /// `LoRA, rank 16`
@@ -35,12 +54,36 @@ package struct MergeReport: Sendable {
         /// `NF4`, `BF16`: what the merged tensor is.
         package let typeName: String
         package let measures: Measures
+        /// Nil where it was not flipped.
+        package let flips: Flips?
+
+        /// Of the delta's effect where that was measured, else of the delta itself.
+        package var survival: Double { flips?.survival ?? measures.survival }
+    }
+
+    /// Of the weights that were flipped, all with the same weight: what is left of the effect at the mean, and at the least.
+    package struct FlipTotal: Sendable, Hashable {
+        package let count: Int
+        package let survival: Double
+        package let leastSurvival: Double
+        package let error: Double
+        package let requantized: Double
     }
 
     /// In the natural order of their names.
     package let rows: [Row]
     /// Of all changed tensors together.
     package let total: Measures
+
+    /// Nil where nothing was flipped.
+    package var flips: FlipTotal? {
+        let found = rows.compactMap(\.flips)
+        guard !found.isEmpty else { return nil }
+        func mean(_ value: (Flips) -> Double) -> Double { found.reduce(0) { $0 + value($1) } / Double(found.count) }
+        return FlipTotal(
+            count: found.count, survival: mean(\.survival), leastSurvival: found.map(\.survival).min() ?? 0, error: mean(\.error),
+            requantized: mean(\.requantized))
+    }
 
     /// What the lineage keeps; every number to six digits, so that the file does not depend on how sums were rounded.
     var document: JSONValue {
@@ -58,6 +101,12 @@ package struct MergeReport: Sendable {
         object["noise"] = rounded(measures.noise)
         if let share = measures.changedShare { object["changed_share"] = rounded(share) }
         object["relative_rmse"] = rounded(measures.relativeRMSE)
+        if let flips = row?.flips {
+            object["mu"] = .double(flips.mu)
+            object["activation_survival"] = rounded(flips.survival)
+            object["activation_error"] = rounded(flips.error)
+            object["requantized_survival"] = rounded(flips.requantized)
+        }
         return .object(object)
     }
 
@@ -71,17 +120,23 @@ package struct MergeReport: Sendable {
     }
 
     /// A document as long as any of the same tensors.
-    static func placeholder(names: [(name: String, change: String)]) -> JSONValue {
-        func numbers(_ object: JSONObject) -> JSONValue {
+    ///
+    /// - Parameter isFlipped: whether a weight of this name may be flipped.
+    static func placeholder(names: [(name: String, change: String)], isFlipped: (String) -> Bool) -> JSONValue {
+        func numbers(_ object: JSONObject, isFlipped: Bool = false) -> JSONValue {
             var object = object
-            for key in ["delta_ratio", "survival", "noise", "changed_share", "relative_rmse"] {
+            let keys = ["delta_ratio", "survival", "noise", "changed_share", "relative_rmse"]
+            for key in keys + (isFlipped ? ["mu", "activation_survival", "activation_error", "requantized_survival"] : []) {
                 object[key] = .double(-1.797_693_134_862_315_7e+307)
             }
             return .object(object)
         }
         return .object([
             "total": numbers(JSONObject()),
-            "tensors": .array(names.map { numbers(JSONObject(["name": .string($0.name), "change": .string($0.change)])) }),
+            "tensors": .array(
+                names.map {
+                    numbers(JSONObject(["name": .string($0.name), "change": .string($0.change)]), isFlipped: isFlipped($0.name))
+                }),
         ])
     }
 }

@@ -27,14 +27,16 @@ extension MergeRun {
         result.states[index] = merged
         if let previous = item.previous { try undoState(of: previous, merged, &result) }
         guard measures else { return }
-        let sums = try measure(item, values, target, merged, parts, ranges, absmax)
+        let hasEvenRows = (merged.shape.dimensions.last ?? 0) % 2 == 0
+        let quantMap = hasEvenRows ? merged.quantType.quantMap.decodingMap(for: merged.quantType) : merged.quantType.quantMap
+        let sums = try measure(item, values, target, merged, quantMap, parts, ranges, absmax)
         add(
             item.name, change, typeName: settings.quantType.rawValue.uppercased(), sums, elementCount: state.elementCount,
             changedCount: changedCount, &result)
     }
 
     /// The same chunks whether values come from the base or from a reference.
-    private func quantizedRanges(of values: ElementReader, _ state: QuantState, orientation: Orientation) -> [Range<Int>] {
+    func quantizedRanges(of values: ElementReader, _ state: QuantState, orientation: Orientation) -> [Range<Int>] {
         let granularity = orientation == .inputsByOutputs ? values.columns : 1
         let unit = Chunks.leastCommonMultiple(granularity, state.blockSize)
         return Chunks.ranges(count: state.elementCount, limit: Self.chunkElementCount, unit: unit)
@@ -82,7 +84,7 @@ extension MergeRun {
     }
 
     /// Fills the worker's buffers `base`, `delta` and `target`.
-    private func fill(
+    func fill(
         _ item: MergePlan.Item, _ values: ElementReader, _ target: MergeTarget, _ range: Range<Int>, worker: Int
     ) throws {
         let stored = buffer(.stored, worker: worker, byteCount: values.storedByteCount(range.count))
@@ -140,12 +142,10 @@ extension MergeRun {
     }
 
     /// Reads the merged weight back, as whoever opens it will, and compares it with the base.
-    private func measure(
-        _ item: MergePlan.Item, _ values: ElementReader, _ target: MergeTarget, _ merged: QuantState, _ parts: QNFPlan.Parts,
-        _ ranges: [Range<Int>], _ absmax: [Float]
+    func measure(
+        _ item: MergePlan.Item, _ values: ElementReader, _ target: MergeTarget, _ merged: QuantState, _ quantMap: QuantMap,
+        _ parts: QNFPlan.Parts, _ ranges: [Range<Int>], _ absmax: [Float]
     ) throws -> MergeSums {
-        let hasEvenRows = (merged.shape.dimensions.last ?? 0) % 2 == 0
-        let quantMap = hasEvenRows ? merged.quantType.quantMap.decodingMap(for: merged.quantType) : merged.quantType.quantMap
         let chunks = Disjoint(repeating: MergeSums(), count: ranges.count)
         try resources.pool.forEach(count: ranges.count) { chunk, worker in
             let range = ranges[chunk]
@@ -171,7 +171,7 @@ extension MergeRun {
         return chunks.values.reduce(MergeSums(), +)
     }
 
-    private func notFinite(_ item: MergePlan.Item, element: Int) -> FileError {
+    func notFinite(_ item: MergePlan.Item, element: Int) -> FileError {
         let columns = item.tensor.shape.dimensions.last ?? 1
         return FileError(
             plan.tensors(of: item.origin).path, at: "tensor '\(item.name)'",

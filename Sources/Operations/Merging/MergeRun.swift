@@ -43,15 +43,18 @@ struct MergeRun: Sendable {
     let resources: Resources
     /// Whether deltas are measured in what was written; a comparison needs no report.
     let measures: Bool
+    /// Of what is not quantized again although it stays 4-bit.
+    let flips: FlipMerge?
     /// Over the checkpoint that is read completely.
     let pass: SourcePass
     let scratch: ScratchMemory
 
     init(
         _ plan: MergePlan, places: [QNFPlan.Place], sink: any MergeSink, undo: UndoRecordWriter?, resources: Resources,
-        measures: Bool = true
+        measures: Bool = true, flips: FlipMerge? = nil
     ) {
         self.plan = plan
+        self.flips = flips
         self.places = places
         self.sink = sink
         self.undo = undo
@@ -68,10 +71,12 @@ struct MergeRun: Sendable {
             switch item.outcome {
             case .copy: continue
             case .dense(let info): try mergeDense(item, as: info, at: index, &result)
+            case .quantized where isFlipped(item): continue
             case .quantized(let state, let settings): try mergeQuantized(item, state, settings, at: index, &result)
             case .added(let info, let values): try writeAdded(values, as: info, at: index, &result)
             }
         }
+        if let flips { try mergeFlipped(flips, &result) }
         result.rows.sort { NaturalOrder.precedes($0.name, $1.name) }
         return result
     }

@@ -24,9 +24,13 @@ package struct MergeVerification: Sendable {
     private let plan: MergePlan
     private let merged: Checkpoint
     private let resources: Resources
+    private let flips: FlipMerge?
 
-    /// - Parameter plan: of the same base and adapters, in the form of the merged model.
-    package init(_ plan: MergePlan, merged: Checkpoint, resources: Resources) {
+    /// - Parameters:
+    ///   - plan: of the same base and adapters, in the form of the merged model.
+    ///   - flips: of the weights that were not quantized again, on the inputs of the same text.
+    package init(_ plan: MergePlan, merged: Checkpoint, resources: Resources, flips: FlipMerge? = nil) {
+        self.flips = flips
         self.plan = plan
         self.merged = merged
         self.resources = resources
@@ -50,7 +54,7 @@ package struct MergeVerification: Sendable {
     package func run() throws -> Report {
         let (infos, places) = try expected()
         let sink = ComparingSink(infos, merged)
-        let run = MergeRun(plan, places: places, sink: sink, undo: nil, resources: resources, measures: false)
+        let run = MergeRun(plan, places: places, sink: sink, undo: nil, resources: resources, measures: false, flips: flips)
         let result = try run.run()
         for (place, state) in zip(places, result.states) {
             guard case .quantized(let parts) = place, let state else { continue }

@@ -21,6 +21,14 @@ package struct PromptOptions: Sendable {
     /// The day that templates are told; nil for now.
     package let date: String?
 
+    /// The model's own template, told of this day, and nothing asked for besides.
+    package init(date: String) {
+        template = nil
+        variables = JSONObject()
+        readsSpecialTokens = nil
+        self.date = date
+    }
+
     /// - Parameter date: where none is given.
     package init(_ arguments: ParsedArguments, date: String? = nil) throws(UsageError) {
         template = arguments.string("template")

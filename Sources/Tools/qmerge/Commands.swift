@@ -1,3 +1,4 @@
+import CalibrationSupport
 package import CommandLineKit
 import ToolSupport
 
@@ -13,7 +14,15 @@ private let mergeCommand = Command(
 
         Quantizing again loses what is small against the steps of four bits. The report says of each tensor how large its delta D is beside \
         the weight W, how much of it survived (<W'-W, D> / <D, D>), how much else changed (noise, relative to D), the share of codes or \
-        elements that are others now, and the relative RMSE to W + D. A merged model holds what undoes the merge:
+        elements that are others now, and the relative RMSE to W + D.
+
+        With a text, codes of 4-bit weights are flipped instead, wherever less than 90% of a delta would survive: as few as bring its \
+        effect back on what the base's layers see of the text, whose kind should be that of the adapter's training. The report says then \
+        how much of the effect D X on inputs X that were held out is there, and the error |(W'-W-D) X| / |D X|.
+
+          qmerge base.qnf my.lora --calibrate train.jsonl -o merged.qnf
+
+        A merged model holds what undoes the merge:
 
           qmerge --unmerge merged.qnf -o base.qnf      the base, byte for byte
           qmerge --extract BASE TUNED --rank 16 -o out.lora
@@ -23,12 +32,16 @@ private let mergeCommand = Command(
     options: [
         .output.required(),
         .choice("to", ["f32", "f16", "bf16"], help: "write a dense model: a folder, or one file that ends in .safetensors"),
+        .choice(
+            "method", MergeMethod.allCases.map(\.rawValue), default: "auto",
+            help: "how 4-bit weights take the adapters up: auto flips codes where --calibrate is given and a delta would be lost"),
+    ] + Option.calibration(use: "to flip codes on", tokens: defaultCalibrationTokens) + [
         .path("reference", "SOURCE", help: "the weights before quantization, to merge into instead of the base's"),
         .choice(
             "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
             help: "whose tokenizer and chat template the output gets, where an adapter brings its own"),
         .flag("no-undo", help: "leave out what undoes the merge"),
-        .number("min-survival", in: 0...1, default: 0.5, help: "share of a delta below which to warn"),
+        .number("min-survival", in: 0...1, default: 0.5, help: "share of a delta, or of its effect, below which to warn"),
         .flag("strict", help: "exit with 1 where less than that survived, or where values pass their type, and then write nothing"),
         .flag("list", help: "report every tensor, not only the ten of which least survived"),
         .flag("unmerge", short: "u", help: "write the base that a merged model was made from"),
@@ -48,7 +61,7 @@ private func run(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     guard modes.count <= 1 else { throw UsageError("--\(modes[0]) and --\(modes[1]) are two different things") }
     let allowed: [String: [String]] = [
         "unmerge": ["all"], "extract": ["rank"], "combine": ["rank"],
-        "": ["to", "reference", "tokenizer", "no-undo", "min-survival", "strict", "list"],
+        "": ["to", "method", "calibrate", "tokens", "reference", "tokenizer", "no-undo", "min-survival", "strict", "list"],
     ]
     let mode = modes.first ?? ""
     for option in allowed.values.joined() where arguments.isGiven(option) && !allowed[mode, default: []].contains(option) {

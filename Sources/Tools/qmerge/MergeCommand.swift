@@ -27,9 +27,10 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     warnOfStrangers(plan, console)
     if plan.changes.isEmpty { console.warning("the adapters add nothing: all of their deltas are zero") }
     if arguments.flag("dry-run") { return try describe(plan, path, arguments, console) }
+    let flips = try flips(plan, arguments, console)
     let progress = console.progress("merging", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [base] + (reference.map { [$0] } ?? []), progress: progress)
-    let outcome = try Merge(plan, resources: resources, toolVersion: toolVersion, options: effectiveOptions(arguments))
+    let outcome = try Merge(plan, resources: resources, toolVersion: toolVersion, options: effectiveOptions(arguments), flips: flips)
         .run(path: path, isFolder: isFolder, replaces: arguments.flag("force"), refusesOverflow: arguments.flag("strict"))
     progress.finish()
     for warning in outcome.warnings { console.warning(warning) }
@@ -39,7 +40,7 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
         return .no
     }
     noteChanges(plan, isFolder: isFolder, console)
-    let lost = outcome.report.rows.filter { !($0.measures.survival >= arguments.number(always: "min-survival")) }
+    let lost = outcome.report.rows.filter { !($0.survival >= arguments.number(always: "min-survival")) }
     if arguments.flag("json") {
         try writeJSON(outcome, plan, path: path, lost: lost.count, measures, console)
     } else {
@@ -134,6 +135,9 @@ private func noteChanges(_ plan: MergePlan, isFolder: Bool, _ console: Console) 
 private func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
     var options: [String] = []
     if let type = arguments.string("to") { options.append("--to \(type)") }
+    if let method = arguments.string("method"), arguments.isGiven("method") { options.append("--method \(method)") }
+    for path in arguments.strings("calibrate") { options.append("--calibrate \(FilePath.name(of: path))") }
+    if arguments.isGiven("tokens"), let count = arguments.integer("tokens") { options.append("--tokens \(count)") }
     if let reference = arguments.string("reference") { options.append("--reference \(FilePath.name(of: reference))") }
     if let choice = arguments.string("tokenizer") { options.append("--tokenizer \(choice)") }
     if arguments.flag("no-undo") { options.append("--no-undo") }

@@ -10,29 +10,35 @@ import ToolSupport
 /// How a tensor changes and its type are columns only where they are not the same for all: names are long, and a line has
 /// 80 characters.
 func table(_ report: MergeReport, all: Bool) -> Table {
-    let isUniform = commonChange(report) != nil
+    let isUniform = commonChange(report) != nil, total = report.flips
+    let titles = total == nil ? ["noise", "changed", "rel RMSE"] : ["effect", "error", "changed", "requantized"]
     var table = Table(
-        [.init("tensor", canShrink: true)] + (isUniform ? [] : [.init("change"), .init("type")]) + [
-            .init("D / W", .decimal), .init("survival", .decimal), .init("noise", .decimal), .init("changed", .decimal),
-            .init("rel RMSE", .decimal),
-        ])
-    func cells(_ measures: MergeReport.Measures) -> [Table.Cell] {
-        [
-            .init(NumberText.percent(measures.deltaRatio, decimals: 2)), .init(NumberText.percent(measures.survival, decimals: 1)),
-            .init(NumberText.percent(measures.noise, decimals: 1)),
-            .init(measures.changedShare.map { NumberText.percent($0, decimals: 2) } ?? "-"),
-            .init(NumberText.significant(measures.relativeRMSE, digits: 3)),
-        ]
+        [.init("tensor", canShrink: true)] + (isUniform ? [] : [.init("change"), .init("type")])
+            + (["D / W", "survival"] + titles).map { .init($0, .decimal) })
+    func cells(
+        _ measures: MergeReport.Measures, effect: Double?, error: Double?, requantized: Double?
+    ) -> [Table.Cell] {
+        func percent(_ value: Double?, decimals: Int = 1) -> Table.Cell {
+            .init(value.map { NumberText.percent($0, decimals: decimals) } ?? "-")
+        }
+        let first = [percent(measures.deltaRatio, decimals: 2), percent(measures.survival)]
+        let changed = percent(measures.changedShare, decimals: 2)
+        guard total != nil else {
+            return first + [percent(measures.noise), changed, .init(NumberText.significant(measures.relativeRMSE, digits: 3))]
+        }
+        return first + [percent(effect), percent(error), changed, percent(requantized)]
     }
     let rows = all ? report.rows : Array(report.rows.enumerated().sorted(by: precedes).prefix(10).map(\.element))
     for row in rows {
         let name = row.name.hasSuffix(".weight") ? String(row.name.dropLast(".weight".count)) : row.name
-        table.addRow([.init(name)] + (isUniform ? [] : [.init(row.change), .init(row.typeName)]) + cells(row.measures))
+        table.addRow(
+            [.init(name)] + (isUniform ? [] : [.init(row.change), .init(row.typeName)])
+                + cells(row.measures, effect: row.flips?.survival, error: row.flips?.error, requantized: row.flips?.requantized))
     }
     let hidden = report.rows.count - rows.count
     table.addTotal(
         [.init("\(report.rows.count) tensors\(hidden > 0 ? ", \(hidden) not shown" : "")")] + (isUniform ? [] : [.init(""), .init("")])
-            + cells(report.total))
+            + cells(report.total, effect: total?.survival, error: total?.error, requantized: total?.requantized))
     return table
 }
 
@@ -46,7 +52,7 @@ private func commonChange(_ report: MergeReport) -> String? {
 
 /// Least survival first, NaN before all; equal ones in the order of the report.
 private func precedes(_ a: (offset: Int, element: MergeReport.Row), _ b: (offset: Int, element: MergeReport.Row)) -> Bool {
-    let (first, second) = (a.element.measures.survival, b.element.measures.survival)
+    let (first, second) = (a.element.survival, b.element.survival)
     if first.isNaN != second.isNaN { return first.isNaN }
     return first == second || first.isNaN ? a.offset < b.offset : first < second
 }
@@ -55,8 +61,12 @@ private func precedes(_ a: (offset: Int, element: MergeReport.Row), _ b: (offset
 func summary(_ outcome: MergeOutcome, _ plan: MergePlan, path: String) -> String {
     var parts = ["\(path): \(NumberText.byteCount(outcome.outputByteCount))"]
     let change = commonChange(outcome.report).map { " (\($0))" } ?? ""
-    parts.append(
-        "\(outcome.report.rows.count) tensors changed\(change), \(NumberText.percent(outcome.report.total.survival)) of the delta survived")
+    let kept =
+        outcome.report.flips.map { flips in
+            "\(NumberText.percent(flips.survival)) of the effect is kept in \(flips.count) flipped ones, \(NumberText.percent(flips.leastSurvival)) at "
+                + "least (quantized again \(NumberText.percent(flips.requantized)))"
+        } ?? "\(NumberText.percent(outcome.report.total.survival)) of the delta survived"
+    parts.append("\(outcome.report.rows.count) tensors changed\(change), \(kept)")
     if let reference = plan.reference { parts.append("merged into the weights of \(reference.path)") }
     if let undo = outcome.undoByteCount {
         let share = Double(undo) / Double(max(1, outcome.outputByteCount))
@@ -72,15 +82,20 @@ func summary(_ outcome: MergeOutcome, _ plan: MergePlan, path: String) -> String
 /// Names the recipe that loses less in this case.
 func warn(_ lost: [MergeReport.Row], _ report: MergeReport, _ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) {
     let limit = NumberText.significant(100 * arguments.number(always: "min-survival"), digits: 6)
-    let least = lost.min { $0.measures.survival < $1.measures.survival }
-    let which = least.map { ", '\($0.name)' kept \(NumberText.percent($0.measures.survival))" } ?? ""
+    let least = lost.min { $0.survival < $1.survival }
+    let which = least.map { ", '\($0.name)' kept \(NumberText.percent($0.survival))" } ?? ""
     let isFourBit = lost.contains { $0.typeName == "NF4" || $0.typeName == "FP4" }
     let reference = plan.reference == nil ? "; --reference SOURCE merges into the weights before quantization" : ""
+    let canFlip = plan.form == .qnf && plan.reference == nil && report.flips == nil
+    let flips = canFlip ? "--calibrate FILE flips codes until nearly all of the effect is there; or " : ""
     console.warning(
-        "less than \(limit)% of the delta survived in \(lost.count) of \(report.rows.count) tensors\(which); over all "
+        report.flips.map { flips in
+            "less than \(limit)% of the effect, or of the delta, is there in \(lost.count) of \(report.rows.count) tensors\(which); in those that "
+                + "were flipped \(NumberText.percent(flips.survival)) at the mean"
+        } ?? "less than \(limit)% of the delta survived in \(lost.count) of \(report.rows.count) tensors\(which); over all "
             + "\(NumberText.percent(report.total.survival)) did",
         hint: isFourBit
-            ? "keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16\(reference)"
+            ? "\(flips)keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16\(reference)"
             : "the deltas are small against the steps of the type; --to f32 keeps them")
 }
 
@@ -98,7 +113,21 @@ func writeJSON(
     let rows = outcome.report.rows.map { row -> JSONValue in
         var object = JSONObject(["name": .string(row.name), "change": .string(row.change), "type": .string(row.typeName)])
         for member in document(row.measures).members { object[member.key] = member.value }
+        if let flips = row.flips {
+            object["mu"] = .double(flips.mu)
+            object["activation_survival"] = .double(flips.survival)
+            object["activation_error"] = .double(flips.error)
+            object["requantized_survival"] = .double(flips.requantized)
+        }
         return .object(object)
+    }
+    var total = document(outcome.report.total)
+    if let flips = outcome.report.flips {
+        total["flipped"] = .integer(flips.count)
+        total["activation_survival"] = .double(flips.survival)
+        total["least_activation_survival"] = .double(flips.leastSurvival)
+        total["activation_error"] = .double(flips.error)
+        total["requantized_survival"] = .double(flips.requantized)
     }
     try console.writeJSON([
         "output": outcome.isWritten ? .string(path) : .null, "bytes": .integer(outcome.outputByteCount),
@@ -108,7 +137,7 @@ func writeJSON(
         "reference": plan.reference.map { .string($0.path) } ?? .null,
         "adapters": .array(
             plan.adapters.map { .object(["path": .string($0.adapter.path), "weight": .double($0.weight)]) }),
-        "below_min_survival": .integer(lost), "total": .object(document(outcome.report.total)), "tensors": .array(rows),
+        "below_min_survival": .integer(lost), "total": .object(total), "tensors": .array(rows),
         "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
     ])
 }

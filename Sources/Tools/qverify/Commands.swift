@@ -1,3 +1,4 @@
+import CalibrationSupport
 package import CommandLineKit
 import ModelToolSupport
 import ToolSupport
@@ -32,14 +33,16 @@ private let mergeCommand = Command(
     "merge", summary: "merge again and compare with a merged model, byte for byte",
     discussion: """
         Every tensor that a merge of the same base and adapters would store is computed again and compared with the merged model; nothing is \
-        written. The form is that of the merged model. Exit status 1 where anything differs.
+        written. The form is that of the merged model. Codes that were flipped are flipped again, on the same text. Exit status 1 where \
+        anything differs.
         """,
     arguments: [
         Argument("base", help: "the model before the merge"),
         Argument("adapter", .oneOrMore, help: "the adapters in their order; name@WEIGHT where one was not merged whole"),
         Argument("merged", help: "the merged model"),
     ],
-    options: [.path("reference", "SOURCE", help: "the weights that were merged into instead of the base's"), .threads, .maxMemory, .json],
+    options: [.path("reference", "SOURCE", help: "the weights that were merged into instead of the base's")]
+        + Option.calibration(use: "that codes were flipped on", tokens: nil) + [.threads, .maxMemory, .json],
     example: "qverify merge base.qnf my.lora merged.qnf", run: verifyMerge)
 
 private let integrityCommand = Command(

@@ -1,8 +1,10 @@
 import Adapters
+import CalibrationSupport
 import Checkpoints
 import CommandLineKit
 import JSONText
 import Merging
+import ModelLoading
 import Streaming
 import ToolSupport
 
@@ -25,7 +27,8 @@ func verifyMerge(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     let plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form)
     let progress = console.progress("comparing", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [base, merged], progress: progress)
-    let report = try MergeVerification(plan, merged: merged, resources: resources).run()
+    let flips = try statedFlips(plan, merged, resources, arguments, console)
+    let report = try MergeVerification(plan, merged: merged, resources: resources, flips: flips).run()
     progress.finish()
     if arguments.flag("json") {
         try console.writeJSON([
@@ -50,4 +53,35 @@ func verifyMerge(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     )
     console.note(measures.summary(byteCount: plan.inputByteCount))
     return report.isEqual ? .done : .no
+}
+
+/// The flips of a merged model on the text that they were made on; nil where its weights were quantized again.
+private func statedFlips(
+    _ plan: MergePlan, _ merged: Checkpoint, _ resources: Resources, _ arguments: ParsedArguments, _ console: Console
+) throws -> FlipMerge? {
+    let paths = arguments.strings("calibrate")
+    guard plan.form == .qnf, plan.reference == nil, let stated = try StatedFlips(of: merged) else {
+        guard paths.isEmpty, !arguments.isGiven("tokens") else {
+            throw UsageError("\(merged.path) says nothing of flips, so there is nothing to --calibrate for")
+        }
+        return nil
+    }
+    guard !paths.isEmpty else {
+        let names = stated.texts.isEmpty ? "a text" : stated.texts.map { "'\($0.terminalSafe)'" }.joined(separator: ", ")
+        throw Failure(
+            "\(merged.path): the codes of \(stated.requantized.count) weights were flipped on \(names), without which they cannot be flipped again",
+            hint: "--calibrate FILE, for each of them in this order")
+    }
+    guard let tokenLimit = arguments.integer("tokens") ?? stated.tokenLimit, tokenLimit > 0 else {
+        throw UsageError("\(merged.path) does not say how many tokens were read", hint: "--tokens N")
+    }
+    let text = try CalibrationText(paths, tokenLimit: tokenLimit, for: plan.base, console)
+    guard text.digest == stated.samples else {
+        throw Failure(
+            "\(merged.path): its codes were flipped on tokens with the digest \(stated.samples ?? "none"), but those of the text have "
+                + "\(text.digest)", hint: "give the same files in the same order, with the --tokens of the merge")
+    }
+    return try FlipMerge(
+        requantized: stated.requantized, of: try LayeredModel(plan.base), on: text.samples, calibration: text.document,
+        resources: resources)
 }

@@ -1,0 +1,96 @@
+import ByteIO
+import Calibration
+import CalibrationSupport
+import CommandLineKit
+import JSONText
+import Merging
+import ModelLoading
+import Parallelism
+import Streaming
+import ToolSupport
+
+/// How weights that stay 4-bit take the adapters up: `--method`.
+enum MergeMethod: String, CaseIterable {
+    /// Flips where quantizing again loses too much and there is a text, else quantizing again.
+    case auto
+    case requantize
+    case flips
+}
+
+/// How much of the text is read unless it is said.
+let defaultCalibrationTokens = 4096
+
+/// Which weights of a merge are flipped, and on what; nil where all are quantized again.
+func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) throws -> FlipMerge? {
+    let method = arguments.string("method").flatMap(MergeMethod.init) ?? .auto
+    let paths = arguments.strings("calibrate")
+    let isAsked = method == .flips || !paths.isEmpty
+    guard !arguments.isGiven("tokens") || !paths.isEmpty else {
+        throw UsageError("--tokens says how much of a text to read, but there is no --calibrate")
+    }
+    guard method != .requantize || paths.isEmpty else {
+        throw UsageError("--calibrate is for flips, and --method requantize does without")
+    }
+    let reason =
+        plan.form != .qnf
+        ? "the output is dense and takes the deltas as they are"
+        : plan.reference != nil
+            ? "--reference merges into other weights than those of the base"
+            : plan.requantizedNames.isEmpty ? "the adapters change none" : nil
+    if let reason {
+        guard !isAsked else { throw UsageError("codes are flipped of weights that stay 4-bit, but \(reason)") }
+        return nil
+    }
+    guard !paths.isEmpty else {
+        guard method != .flips else {
+            throw UsageError(
+                "--method flips needs a text that the base is run on",
+                hint: "--calibrate FILE, such as what the adapter was trained on, and a general text beside it")
+        }
+        return nil
+    }
+    let model: LayeredModel
+    do throws(FileError) { model = try LayeredModel(plan.base) } catch {
+        guard method == .auto else { throw error }
+        console.warning("\(error.description): the base cannot be run, and weights are quantized again")
+        return nil
+    }
+    let text = try CalibrationText(
+        paths, tokenLimit: arguments.integer("tokens") ?? defaultCalibrationTokens, for: plan.base, console)
+    try checkMemory(FlipMerge.memory(plan, model, text.samples), arguments)
+    let progress = console.progress("measuring", total: plan.requantizedByteCount)
+    let resources = try arguments.resources(for: [plan.base], progress: progress)
+    let trial = try MergeTrial(plan, resources: resources).run()
+    progress.finish()
+    let chosen = trial.filter { method == .flips || !($0.value >= FlipMerge.enough) }
+    guard !chosen.isEmpty else {
+        console.note("at least \(NumberText.percent(FlipMerge.enough)) of every delta survives quantizing again: nothing is flipped")
+        return nil
+    }
+    announce(chosen, of: trial.count, plan, text, threadCount: resources.pool.threadCount, console)
+    return try FlipMerge(
+        requantized: chosen, of: model, on: text.samples, calibration: text.document, resources: resources)
+}
+
+private func checkMemory(_ needed: Int, _ arguments: ParsedArguments) throws {
+    guard let allowed = arguments.byteCount("max-memory"), needed > allowed else { return }
+    throw Failure(
+        "--max-memory allows \(NumberText.byteCount(allowed)), but running the base and flipping codes takes up to "
+            + "\(NumberText.byteCount(needed))", hint: "fewer --tokens take less; --method requantize takes little")
+}
+
+/// Says what will be done, what it takes, and how to have it otherwise.
+private func announce(
+    _ chosen: [String: Double], of count: Int, _ plan: MergePlan, _ text: CalibrationText, threadCount: Int, _ console: Console
+) {
+    let mean = chosen.values.reduce(0, +) / Double(chosen.count)
+    let seconds = FlipMerge.operationCount(plan, names: Set(chosen.keys), text.samples) / (operationsPerSecond * Double(threadCount))
+    let time = seconds < 90 ? "\(max(1, Int(seconds.rounded(.up)))) s" : "\(Int((seconds / 60).rounded(.up))) min"
+    console.note(
+        "quantized again, \(chosen.count) of \(count) weights would keep \(NumberText.percent(mean)) of their deltas at the mean: their codes "
+            + "are flipped instead, on \(NumberText.grouped(text.samples.tokenCount)) tokens that the base reads, which takes about \(time); "
+            + "--method requantize does without")
+}
+
+/// What a thread gets done, on the machines that were measured.
+private let operationsPerSecond = 1e10

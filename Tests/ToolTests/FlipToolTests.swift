@@ -1,0 +1,84 @@
+import ByteIO
+import CommandLineKit
+import JSONText
+import TestSupport
+import Testing
+
+@testable import qconvert
+@testable import qmerge
+@testable import qverify
+
+/// `qmerge --calibrate` on the sample Llama and its held-out text.
+struct FlipToolTests {
+    private static let adapter = "\(Fixture.sample("adapters/llama-instructions"))@0.05"
+    private static let text = Fixture.sample("text/heldout.txt")
+
+    private static func makeFolder() throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", folder.path("base.qnf")]).status == .done)
+        return folder
+    }
+
+    @Test func keepsTheEffectVerifiesAndUndoes() throws {
+        let folder = try Self.makeFolder()
+        let (base, merged, again) = (folder.path("base.qnf"), folder.path("merged.qnf"), folder.path("again.qnf"))
+        let run = ToolRunner(qmerge, [base, Self.adapter, "-o", merged, "--calibrate", Self.text, "--tokens", "2048", "--json"])
+        #expect(run.status == .done, "\(run.errors)")
+        #expect(run.errors.contains("quantized again, 28 of 28 weights would keep 1.8% of their deltas"))
+        #expect(run.errors.contains("2,048 tokens that the base reads, which takes about 1 s; --method requantize does without"))
+        let document = try run.document(), total = try #require(document["total"])
+        #expect(total["flipped"]?.integer == 28 && document["below_min_survival"]?.integer == 0)
+        #expect((total["activation_survival"]?.double ?? 0) > 0.9 && (total["requantized_survival"]?.double ?? 1) < 0.05)
+        #expect((total["least_activation_survival"]?.double ?? 0) > 0.7)
+        let rows = try #require(document["tensors"]?.array)
+        #expect(rows.allSatisfy { [10, 30, 100].contains($0["mu"]?.double) && ($0["changed_share"]?.double ?? 1) < 0.1 })
+
+        let without = ToolRunner(qverify, ["merge", base, Self.adapter, merged])
+        #expect(
+            without.status == .failed && without.errors.contains("the codes of 28 weights were flipped on 'heldout.txt', without which"))
+        #expect(ToolRunner(qverify, ["merge", base, Self.adapter, merged, "--calibrate", Self.text]).status == .done)
+        let other = ToolRunner(qverify, ["merge", base, Self.adapter, merged, "--calibrate", Self.text, "--tokens", "1536"])
+        #expect(other.status == .failed && other.errors.contains("its codes were flipped on tokens with the digest sha256:"))
+
+        #expect(ToolRunner(qmerge, ["--unmerge", merged, "-o", again]).status == .done)
+        #expect(try Fixture.bytes(again) == Fixture.bytes(base))
+    }
+
+    @Test func recordsAreReadBesideTexts() throws {
+        let folder = try Self.makeFolder()
+        let (base, merged) = (folder.path("base.qnf"), folder.path("merged.qnf"))
+        let texts = ["--calibrate", Fixture.sample("instructions.json"), "--calibrate", Self.text]
+        let run = ToolRunner(qmerge, [base, Self.adapter, "-o", merged, "--tokens", "2100", "--method", "flips"] + texts)
+        #expect(run.status == .done, "\(run.errors)")
+        #expect(run.output.contains("effect") && run.output.contains("of the effect is kept in 28 flipped ones"))
+        #expect(ToolRunner(qverify, ["merge", base, Self.adapter, merged] + texts).status == .done)
+        let turned = ToolRunner(qverify, ["merge", base, Self.adapter, merged] + texts[2...] + texts[..<2])
+        #expect(turned.status == .failed && turned.errors.contains("give the same files in the same order"))
+    }
+
+    @Test func aLargeDeltaIsQuantizedAgain() throws {
+        let folder = try Self.makeFolder()
+        let (base, first, second) = (folder.path("base.qnf"), folder.path("first.qnf"), folder.path("second.qnf"))
+        let adapter = Fixture.sample("adapters/llama-instructions")
+        let run = ToolRunner(qmerge, [base, adapter, "-o", first, "--calibrate", Self.text, "--tokens", "1024"])
+        #expect(run.status == .done && run.errors.contains("at least 90.0% of every delta survives quantizing again: nothing is flipped"))
+        #expect(ToolRunner(qmerge, [base, adapter, "-o", second, "--method", "requantize"]).status == .done)
+        #expect(ToolRunner(qverify, ["merge", base, adapter, first]).status == .done)
+        let named = ToolRunner(qverify, ["merge", base, adapter, first, "--calibrate", Self.text])
+        #expect(named.status == .usage && named.errors.contains("says nothing of flips, so there is nothing to --calibrate for"))
+    }
+
+    @Test func refusesWhatIsTooLittle() throws {
+        let folder = try Self.makeFolder()
+        try folder.write("A short text.", to: "short.txt")
+        let line = [folder.path("base.qnf"), Self.adapter, "-o", folder.path("out.qnf")]
+        let short = ToolRunner(qmerge, line + ["--calibrate", folder.path("short.txt")])
+        #expect(short.status == .failed && short.errors.contains("but calibrating takes two windows of 512 at least"), "\(short.errors)")
+        let narrow = ToolRunner(qmerge, line + ["--calibrate", Self.text, "--max-memory", "60M"])
+        #expect(narrow.status == .failed && narrow.errors.contains("--max-memory allows 62.9 MB, but running the base and flipping codes"))
+        let dense = ToolRunner(
+            qmerge, [folder.path("base.qnf"), Self.adapter, "-o", folder.path("out"), "--to", "bf16", "--calibrate", Self.text])
+        #expect(dense.status == .usage && dense.errors.contains("but the output is dense and takes the deltas as they are"))
+        for name in ["out.qnf", "out"] { #expect(FilePath.kind(of: folder.path(name)) == .missing) }
+    }
+}
