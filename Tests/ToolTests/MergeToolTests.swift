@@ -48,7 +48,7 @@ struct MergeToolTests {
         #expect(run.errors.contains("warning: less than 50% of the delta survived in 14 of 14 tensors"))
         #expect(
             run.errors.contains(
-                "\nhint: --calibrate FILE flips codes until nearly all of the effect is there; or keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16; --reference"
+                "\nhint: --calibrate FILE with its training data, and --calibrate default, flip codes until nearly all of its effect is there; or keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16; --reference"
             ))
         let lenient = ToolRunner(
             qmerge, [folder.path("base.qnf"), Self.plain + "@0.01", "-o", folder.path("m.qnf"), "-f", "--min-survival", "0"])

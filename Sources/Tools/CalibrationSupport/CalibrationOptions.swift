@@ -8,7 +8,8 @@ extension Option {
     ///   - tokens: how many are read.
     package static func calibration(use: String, tokens: Int?) -> [Option] {
         [
-            .path("calibrate", "FILE", help: "text, or records as qtrain reads them, \(use); several share equally").repeatable(),
+            .path("calibrate", "FILE", help: "text, records as qtrain reads them, or 'default', \(use); several share equally")
+                .repeatable(),
             .integer(
                 "tokens", in: 1024...1 << 24, unit: "tokens", default: tokens, defaultText: tokens == nil ? "those of the merge" : nil,
                 help: "how much of the text to read"),

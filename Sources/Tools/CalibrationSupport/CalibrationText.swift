@@ -1,10 +1,10 @@
 import Architectures
 package import ByteIO
 package import Calibration
-package import Checkpoints
+import Checkpoints
 package import CommandLineKit
 package import JSONText
-import ModelLoading
+package import ModelLoading
 import PromptSupport
 import Prompts
 import Records
@@ -26,15 +26,21 @@ package struct CalibrationText: Sendable {
     /// As it was asked for.
     package let tokenLimit: Int
 
+    /// The word for the text that ships with the tools.
+    package static let defaultWord = "default"
+
     /// What templates are told of the date: the same on every day.
     private static let date = "2024-07-26"
 
     /// Reads texts, and records as the model's template writes them; of each file as much as of the others, spread over all of it.
     ///
-    /// - Parameter tokenLimit: of all files together.
+    /// - Parameters:
+    ///   - paths: of files, or `default`.
+    ///   - tokenLimit: of all files together.
     /// - Throws: where there is no tokenizer, a file is no text and no records, or is too short.
-    package init(_ paths: [String], tokenLimit: Int, for checkpoint: Checkpoint, _ console: Console) throws {
+    package init(_ paths: [String], tokenLimit: Int, for model: LayeredModel, _ console: Console) throws {
         precondition(!paths.isEmpty, "there is something to read")
+        let checkpoint = model.checkpoint, window = min(CalibrationSamples.defaultWindow, model.configuration.contextLength)
         let tokenizer = try checkpoint.tokenizer()
         for warning in tokenizer.warnings { console.warning("\(checkpoint.path): \(warning)") }
         let texts = try paths.map { try Self.ids(of: $0, limit: tokenLimit, tokenizer, checkpoint.path, console) }
@@ -45,7 +51,7 @@ package struct CalibrationText: Sendable {
             let share = left / (texts.count - number)
             do throws(ModelError) {
                 chosen[index] = try CalibrationSamples(
-                    texts: [texts[index].ids], beginning: tokenizer.frame.before, tokenLimit: share)
+                    texts: [texts[index].ids], beginning: tokenizer.frame.before, window: window, tokenLimit: share)
             } catch {
                 throw Failure("\(paths[index]): \(error.message)", hint: error.hint)
             }
@@ -88,12 +94,14 @@ package struct CalibrationText: Sendable {
     private static func ids(
         of path: String, limit: Int, _ tokenizer: Tokenizer, _ model: String, _ console: Console
     ) throws -> (ids: [TokenID], checksum: CRC32C, count: Int) {
-        let set = try DataSet.open(path)
-        if case .text(let text)? = set.onlyText {
-            let options = EncodingOptions(addsSpecialTokens: false)
+        let options = EncodingOptions(addsSpecialTokens: false)
+        func encoded(_ text: String, _ checksum: CRC32C) -> (ids: [TokenID], checksum: CRC32C, count: Int) {
             let ids = parts(of: Array(text.utf8), limit: limit).flatMap { tokenizer.encode(String(decoding: $0, as: UTF8.self), options) }
-            return (ids, set.checksum, ids.count)
+            return (ids, checksum, ids.count)
         }
+        if path == defaultWord { return encoded(DefaultText.text, CRC32C(of: Array(DefaultText.text.utf8))) }
+        let set = try DataSet.open(path)
+        if case .text(let text)? = set.onlyText { return encoded(text, set.checksum) }
         let template = try PromptOptions(date: date).template(for: tokenizer, path: model, otherwise: .alpaca, console)
         let encoder = SampleEncoder(tokenizer, template: template, lesson: .all, swaps: false, limit: CalibrationSamples.defaultWindow)
         // Of eight tokens each there are enough.

@@ -17,10 +17,10 @@ private let mergeCommand = Command(
         elements that are others now, and the relative RMSE to W + D.
 
         With a text, codes of 4-bit weights are flipped instead, wherever less than 90% of a delta would survive: as few as bring its \
-        effect back on what the base's layers see of the text, whose kind should be that of the adapter's training. The report says then \
+        effect back on what the base's layers see of the text: best what the adapter was trained on, and a general text beside it. The report says then \
         how much of the effect D X on inputs X that were held out is there, and the error |(W'-W-D) X| / |D X|.
 
-          qmerge base.qnf my.lora --calibrate train.jsonl -o merged.qnf
+          qmerge base.qnf my.lora --calibrate train.jsonl --calibrate default -o m.qnf
 
         A merged model holds what undoes the merge:
 

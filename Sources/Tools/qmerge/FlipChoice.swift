@@ -45,7 +45,7 @@ func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) 
         guard method != .flips else {
             throw UsageError(
                 "--method flips needs a text that the base is run on",
-                hint: "--calibrate FILE, such as what the adapter was trained on, and a general text beside it")
+                hint: "--calibrate FILE with what the adapter was trained on, and --calibrate default beside it, a general text")
         }
         return nil
     }
@@ -56,7 +56,7 @@ func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) 
         return nil
     }
     let text = try CalibrationText(
-        paths, tokenLimit: arguments.integer("tokens") ?? defaultCalibrationTokens, for: plan.base, console)
+        paths, tokenLimit: arguments.integer("tokens") ?? defaultCalibrationTokens, for: model, console)
     try checkMemory(FlipMerge.memory(plan, model, text.samples), arguments)
     let progress = console.progress("measuring", total: plan.requantizedByteCount)
     let resources = try arguments.resources(for: [plan.base], progress: progress)

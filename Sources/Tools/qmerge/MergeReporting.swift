@@ -87,7 +87,9 @@ func warn(_ lost: [MergeReport.Row], _ report: MergeReport, _ plan: MergePlan, _
     let isFourBit = lost.contains { $0.typeName == "NF4" || $0.typeName == "FP4" }
     let reference = plan.reference == nil ? "; --reference SOURCE merges into the weights before quantization" : ""
     let canFlip = plan.form == .qnf && plan.reference == nil && report.flips == nil
-    let flips = canFlip ? "--calibrate FILE flips codes until nearly all of the effect is there; or " : ""
+    let flips =
+        canFlip
+        ? "--calibrate FILE with its training data, and --calibrate default, flip codes until nearly all of its effect is there; or " : ""
     console.warning(
         report.flips.map { flips in
             "less than \(limit)% of the effect, or of the delta, is there in \(lost.count) of \(report.rows.count) tensors\(which); in those that "

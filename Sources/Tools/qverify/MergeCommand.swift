@@ -75,13 +75,14 @@ private func statedFlips(
     guard let tokenLimit = arguments.integer("tokens") ?? stated.tokenLimit, tokenLimit > 0 else {
         throw UsageError("\(merged.path) does not say how many tokens were read", hint: "--tokens N")
     }
-    let text = try CalibrationText(paths, tokenLimit: tokenLimit, for: plan.base, console)
+    let model = try LayeredModel(plan.base)
+    let text = try CalibrationText(paths, tokenLimit: tokenLimit, for: model, console)
     guard text.digest == stated.samples else {
         throw Failure(
             "\(merged.path): its codes were flipped on tokens with the digest \(stated.samples ?? "none"), but those of the text have "
                 + "\(text.digest)", hint: "give the same files in the same order, with the --tokens of the merge")
     }
     return try FlipMerge(
-        requantized: stated.requantized, of: try LayeredModel(plan.base), on: text.samples, calibration: text.document,
+        requantized: stated.requantized, of: model, on: text.samples, calibration: text.document,
         resources: resources)
 }
