@@ -268,7 +268,7 @@ let package = Package(
             "FormatDocumentsTests",
             [
                 "ByteIO", "JSONText", "Compression", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "Checkpoints",
-                "Adapters", "Streaming",
+                "Adapters", "Architectures", "Streaming",
                 "Conversion", "Inspection", "Merging",
             ]),
         tests(

@@ -61,7 +61,7 @@ import Testing
         let error = try #require(throws: ModelError.self) { try Self.gpt2(#""activation_function": \#(value)"#) }
         #expect(
             error.message == "config.json: 'activation_function' is \(value); these can be run: gelu, gelu_python, gelu_new, "
-                + "gelu_pytorch_tanh, gelu_fast, gelu_accurate, gelu_python_tanh, relu, silu, swish")
+                + "gelu_pytorch_tanh, gelu_fast, gelu_accurate, gelu_python_tanh, relu, relu2, silu, swish")
     }
 
     /// Heads are 16 wide.
@@ -214,12 +214,12 @@ import Testing
     @Test(arguments: [
         (
             #""model_type": "bert""#,
-            "model_type 'bert' cannot be run; these can: gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text"
+            "model_type 'bert' cannot be run; these can: " + Architecture.all.map(\.modelType).joined(separator: ", ")
         ),
         (#""hidden_act": "gelu""#, "config.json: 'hidden_act' is 'gelu'; these can be run: silu, swish"),
         (
-            #""rope_scaling": {"rope_type": "yarn", "factor": 4}"#,
-            "config.json: rope type 'yarn' cannot be run; these can: default, linear, llama3"
+            #""rope_scaling": {"rope_type": "mrope", "factor": 4}"#,
+            "config.json: rope type 'mrope' cannot be run; these can: default, linear, dynamic, llama3, yarn, longrope, su, proportional"
         ),
         (#""is_causal": false"#, "config.json: 'is_causal' is false; only true can be run"),
         (

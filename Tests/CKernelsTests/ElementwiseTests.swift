@@ -62,11 +62,12 @@ struct ElementwiseTests {
     @Test func reluAndSilu() {
         let x = (0...8000).map { Float($0 - 4000) * 0.01 } + [0, -0.0, 3e38, .infinity, .nan]
         #expect(isSame(activated(QK_RELU, x), x.map { $0 < 0 ? 0 : $0 }))
+        #expect(isSame(activated(QK_RELU_SQUARED, x), x.map { $0 < 0 ? 0 : $0 * $0 }))
         let silu = activated(QK_SILU, x)
         #expect(largestError(silu, x.map { $0 == .infinity ? .infinity : Double($0) / (1 + exp(-Double($0))) }) <= 3)
     }
 
-    @Test(arguments: [QK_GELU, QK_GELU_TANH, QK_RELU, QK_SILU])
+    @Test(arguments: [QK_GELU, QK_GELU_TANH, QK_RELU, QK_SILU, QK_RELU_SQUARED])
     func gatesAreTheActivationTimesUp(_ activation: qk_activation) {
         var random = SeededGenerator(seed: 1)
         let gate = random.floats(999).map { $0 * 30 } + [0, -0.0, 200, -200, .nan], up = random.floats(1004).map { $0 * 3 }
@@ -83,7 +84,7 @@ struct ElementwiseTests {
                 bias.withUnsafeBufferPointer { bias in
                     var norm = qk_norm(
                         weight: weight.baseAddress, bias: hasBias ? bias.baseAddress : nil, width: width, epsilon: 1e-5, centers: centers,
-                        addsOne: addsOne)
+                        addsOne: addsOne, period: 1)
                     return onEveryLevel(2 * width) { qk_norm_at($0, &norm, x, 2, nil, nil, &$1) }
                 }
             }
@@ -156,12 +157,60 @@ struct ElementwiseTests {
         let cosines = angles.map { cosf($0) }, sines = angles.map { sinf($0) }
         let y = onEveryLevel(2 * half) { level, y in
             y = x
-            qk_rotate_at(level, &y, 1, 2 * half, 1, half, cosines, sines, 1)
+            var rotation = qk_rotation(heads: 1, headWidth: 2 * half, half: half, neighbours: false)
+            qk_rotate_at(level, &rotation, &y, 1, 2 * half, cosines, sines, 1)
         }
         for i in 0..<half {
             let a = Double(x[i]), b = Double(x[half + i]), cosine = Double(cosines[i]), sine = Double(sines[i])
             #expect(abs(Double(y[i]) - (a * cosine - b * sine)) < 2e-7)
             #expect(abs(Double(y[half + i]) - (b * cosine + a * sine)) < 2e-7)
+        }
+    }
+
+    /// Of two heads of seven elements the first four, in pairs either way; the others stay.
+    @Test(arguments: [false, true])
+    func rotatesPartsOfHeads(neighbours: Bool) {
+        var random = SeededGenerator(seed: 6)
+        let x = random.floats(14), angles = random.floats(2).map { $0 * 3 }
+        let cosines = angles.map { cosf($0) }, sines = angles.map { sinf($0) }
+        let y = onEveryLevel(14) { level, y in
+            y = x
+            var rotation = qk_rotation(heads: 2, headWidth: 7, half: 2, neighbours: neighbours)
+            qk_rotate_at(level, &rotation, &y, 1, 14, cosines, sines, 1)
+        }
+        var expected = x.map { Double($0) }
+        for head in [0, 7] {
+            for i in 0..<2 {
+                let (first, second) = neighbours ? (head + 2 * i, head + 2 * i + 1) : (head + i, head + 2 + i)
+                let a = Double(x[first]), b = Double(x[second]), cosine = Double(cosines[i]), sine = Double(sines[i])
+                (expected[first], expected[second]) = (a * cosine - b * sine, b * cosine + a * sine)
+            }
+        }
+        #expect(zip(y, expected).allSatisfy { abs(Double($0) - $1) < 2e-7 })
+    }
+
+    @Test func clampsAndKeepsWhatIsNoNumber() {
+        let x: [Float] = [0, 3, -3, 2, -2, 2.5, .infinity, -.infinity, .nan]
+        let y = onEveryLevel(x.count) { qk_clamp_at($0, 2, x, x.count, &$1) }
+        #expect(isSame(y, [0, 2, -2, 2, -2, 2, 2, -2, .nan]))
+    }
+
+    /// Rows whose weights take turns.
+    @Test(arguments: [false, true])
+    func normsOfSeveralRowsOfWeights(centers: Bool) {
+        var random = SeededGenerator(seed: 7)
+        let (width, period) = (5, 3), x = random.floats(6 * width), weight = random.floats(period * width)
+        func normed(_ x: [Float], _ weight: [Float], rows: Int, period: Int) -> [Float] {
+            weight.withUnsafeBufferPointer { weight in
+                var norm = qk_norm(
+                    weight: weight.baseAddress, bias: nil, width: width, epsilon: 1e-5, centers: centers, addsOne: false, period: period)
+                return onEveryLevel(rows * width) { qk_norm_at($0, &norm, x, rows, nil, nil, &$1) }
+            }
+        }
+        let together = normed(x, weight, rows: 6, period: period)
+        for row in 0..<6 {
+            let own = row * width..<(row + 1) * width, first = row % period * width
+            #expect(normed(Array(x[own]), Array(weight[first..<first + width]), rows: 1, period: 1) == Array(together[own]))
         }
     }
 

@@ -26,12 +26,12 @@ import Testing
                         bias.withUnsafeBufferPointer { bias in
                             var norm = qk_norm(
                                 weight: weight.baseAddress, bias: bias.baseAddress, width: width, epsilon: 1e-5, centers: centers,
-                                addsOne: !centers)
+                                addsOne: !centers, period: 1)
                             qk_norm_at(level, &norm, x, rows, &means, &r, &y)
                             qk_norm_backward_at(level, &norm, dy, x, rows, means, r, &dx)
                         }
                     }
-                    qk_norm_weightGradient_at(level, dy, x, means, r, rows, width, width, &dw)
+                    qk_norm_weightGradient_at(level, dy, x, means, r, rows, width, 1, width, &dw)
                     qk_addRows_at(level, dy, rows, width, width, &db)
                     return [y, means, r, dx, dw, db]
                 }
@@ -51,7 +51,7 @@ import Testing
                 qk_dropout_add_at(level, stream, 1 << 30, 4.0 / 3, x, 128, count, &added)
                 return [dropped, added]
             }
-            for activation in [QK_GELU, QK_GELU_TANH, QK_RELU, QK_SILU] {
+            for activation in [QK_GELU, QK_GELU_TANH, QK_RELU, QK_SILU, QK_RELU_SQUARED] {
                 Self.check(level) { level in
                     var dx = dy, dgate = dy, dup = dy
                     qk_activate_backward_at(level, activation, x, count, &dx)
@@ -73,7 +73,9 @@ import Testing
                     var p = scores, sums = [Float](repeating: 0, count: rows), again = scores, d = gradients, rotated = gradients
                     qk_softmax_at(level, &p, rows, keys, visible, window, 0.5, cap, &sums)
                     qk_softmax_backward_at(level, &again, &d, rows, keys, visible, window, 0.5, cap, sums)
-                    qk_rotate_at(level, &rotated, 1, keys, 1, keys / 2, scores, gradients, -1)
+                    var rotation = qk_rotation(heads: 1, headWidth: keys, half: keys / 2, neighbours: cap > 0)
+                    qk_rotate_at(level, &rotation, &rotated, 1, keys, scores, gradients, -1)
+                    qk_clamp_backward_at(level, 0.5, scores, keys, &rotated)
                     return [p, sums, again, d, rotated]
                 }
             }

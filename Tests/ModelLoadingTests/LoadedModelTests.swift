@@ -102,7 +102,7 @@ import Transformer
     }
 
     @Test func refusesOtherArchitectures() throws {
-        let folder = try Self.folder("gpt2", config: { $0.replacing("\"gpt2\"", with: "\"bloom\"") })
+        let folder = try Self.folder("gpt2", config: { $0.replacing("\"gpt2\"", with: "\"mamba\"") })
         let error = #expect(throws: FileError.self) { try LoadedModel.open(folder.path) }
         #expect(error?.hint == "converting, inspecting, merging and verifying work for any architecture")
     }

@@ -16,6 +16,9 @@ package enum Fixture {
     /// `qwen3`: a tiny model with the logits that transformers computed.
     package static func transformer(_ name: String) -> String { path("transformer/\(name)") }
 
+    /// `phi3`: a tiny model, with what transformers computes of it.
+    package static func family(_ name: String) -> String { path("families/\(name)") }
+
     /// `lora-llama-zero`: a trace of PyTorch, without the ends of its files.
     package static func training(_ name: String) -> String { path("training/\(name)") }
 

@@ -21,8 +21,11 @@ enum FiniteDifferences {
         }
     }
 
-    static func expectClose(_ actual: [Float], _ expected: [Double], _ what: String, tolerance: Double = 1e-5) {
-        let largest = expected.reduce(1e-6) { max($0, abs($1)) }
+    /// - Parameter bound: what the error is a share of, where that is more than the largest expected value.
+    static func expectClose(
+        _ actual: [Float], _ expected: [Double], _ what: String, tolerance: Double = 1e-5, largest bound: Double = 1e-6
+    ) {
+        let largest = expected.reduce(bound) { max($0, abs($1)) }
         let error = zip(actual, expected).reduce(0.0) { max($0, abs(Double($1.0) - $1.1)) }
         #expect(actual.count == expected.count && error <= tolerance * largest, "\(what): off by \(error) of \(largest)")
     }
@@ -45,6 +48,7 @@ enum FiniteDifferences {
         case .gelu: x / 2 * erfc(-x / 2.squareRoot())
         case .geluTanh: x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         case .relu: max(x, 0)
+        case .reluSquared: max(x, 0) * max(x, 0)
         case .silu: x / (1 + exp(-x))
         }
     }
@@ -61,7 +65,7 @@ enum FiniteDifferences {
 
     static func plainAttention(
         _ q: [Double], _ k: [Double], _ v: [Double], heads: Int, groups: Int, width: Int, starts: [Int], scale: Double, cap: Double? = nil,
-        window: Int?
+        window: Int?, slopes: [Double]? = nil
     ) -> [Double] {
         var output = [Double](repeating: 0, count: q.count)
         for (start, end) in zip(starts, starts.dropFirst()) {
@@ -70,11 +74,10 @@ enum FiniteDifferences {
                 for head in 0..<heads {
                     let group = head * groups / heads
                     let weights = seen.map { key -> Double in
-                        let score =
-                            scale
-                            * (0..<width).reduce(0) {
-                                $0 + q[(position * heads + head) * width + $1] * k[(key * groups + group) * width + $1]
-                            }
+                        let product = (0..<width).reduce(0) {
+                            $0 + q[(position * heads + head) * width + $1] * k[(key * groups + group) * width + $1]
+                        }
+                        let score = scale * product + (slopes?[head] ?? 0) * Double(key - start)
                         return exp(cap.map { $0 * tanh(score / $0) } ?? score)
                     }
                     let sum = weights.reduce(0, +)

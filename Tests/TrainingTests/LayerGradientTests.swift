@@ -67,7 +67,7 @@ import Transformer
         }
         let memory = try FloatMemory(count: rows * (inputs + rank)), base = memory.pointer
         let scratch = BlockScratch(
-            normed: base, dnormed: base, dbranch: base, inner: base, dinner: base, dattended: base, dprojections: base,
+            normed: base, dnormed: base, dbranch: base, inner: base, dinner: base, dgates: base, dattended: base, dprojections: base,
             dropped: base, rankRows: base + rows * inputs)
         var y = [Float](repeating: 0, count: rows * outputs), u = [Float](repeating: 0, count: rows * rank)
         var dx = [Float](repeating: 0, count: rows * inputs)

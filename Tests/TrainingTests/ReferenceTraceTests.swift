@@ -18,7 +18,7 @@ import Testing
         var description: String { trace + (recomputes ? ", recomputed" : "") }
 
         func network() throws -> Network {
-            let model = try LoadedModel(Checkpoint.open(Fixture.checkpoint(checkpoint)))
+            let model = try LoadedModel(Checkpoint.open(Fixture.path(checkpoint)))
             return try NetworkBuilder.build(
                 model.configuration, model.weights, tuning: isFull ? .full : .lowRank(LowRankSettings(rank: 8, alpha: 16), seed: 1))
         }
@@ -27,11 +27,13 @@ import Testing
     static let cases =
         ["llama", "gpt2"].flatMap { family in
             ["zero", "random", "masked"].map {
-                Case(trace: "lora-\(family)-\($0)", checkpoint: "\(family)/nf4-f32", isFull: false, recomputes: $0 == "random")
+                Case(trace: "lora-\(family)-\($0)", checkpoint: "checkpoints/\(family)/nf4-f32", isFull: false, recomputes: $0 == "random")
             }
         } + [
-            Case(trace: "full-gpt2", checkpoint: "gpt2/dense-f32", isFull: true),
-            Case(trace: "full-gpt2", checkpoint: "gpt2/dense-f32", isFull: true, recomputes: true),
+            Case(trace: "lora-phi3-random", checkpoint: "families/phi3", isFull: false),
+            Case(trace: "lora-gpt_neox-random", checkpoint: "families/gpt_neox", isFull: false, recomputes: true),
+            Case(trace: "full-gpt2", checkpoint: "checkpoints/gpt2/dense-f32", isFull: true),
+            Case(trace: "full-gpt2", checkpoint: "checkpoints/gpt2/dense-f32", isFull: true, recomputes: true),
         ]
 
     @Test("follows PyTorch", arguments: cases)

@@ -48,9 +48,9 @@ import Transformer
         let norm = NormLayer(
             Norm(hasPositions ? .layer : .rms, epsilon: 1e-5), width: width,
             weight: VectorParameter([Float](repeating: 1, count: width)), bias: nil)
-        let head = OutputHead(norm: norm, weight: table, cap: cap.map { Float($0) })
+        let head = OutputHead(norm: norm, weight: table, bias: nil, scale: 1, cap: cap.map { Float($0) })
         let embedding = EmbeddingLayer(
-            tokens: table, positions: hasPositions ? VectorParameter(set, slot: 1) : nil, scale: Float(scale))
+            tokens: table, positions: hasPositions ? VectorParameter(set, slot: 1) : nil, positionOffset: 0, scale: Float(scale), norm: nil)
         var first = 0
         let batch = Batch(
             Self.lengths.map { length in
@@ -65,9 +65,9 @@ import Transformer
             workerScratch: try WorkerScratch(workerCount: 2, count: 16))
         let memory = try FloatMemory(count: head.scratchCount(positions: batch.positionCount))
         var x = [Float](repeating: 0, count: batch.positionCount * width), dx = x
-        embedding.forward(prepared, into: &x, pool: resources.pool)
+        embedding.forward(prepared, into: &x, context)
         let sum = head.loss(x, batch, lossWeight: 0.5, gradient: &dx, scratch: memory.pointer, context)
-        embedding.backward(&dx, prepared, pool: resources.pool)
+        embedding.backward(&dx, prepared, scratch: [], context)
         #expect(abs(sum / 2 - loss(start, places)) < 1e-5)
         Reference.expectClose(
             LayerGradientTests.gradients(set, 0), Reference.gradient(start) { loss($0, places) }, "table")

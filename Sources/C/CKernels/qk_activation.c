@@ -31,12 +31,15 @@ QK_INLINE valueAndSlope gelu(float x) {
 
 QK_INLINE valueAndSlope relu(float x) { return (valueAndSlope){x < 0 ? 0 : x, x <= 0 ? 0 : 1}; }
 
+QK_INLINE valueAndSlope reluSquared(float x) { return (valueAndSlope){x < 0 ? 0 : x * x, x <= 0 ? 0 : 2 * x}; }
+
 QK_INLINE valueAndSlope of(qk_activation activation, float x) {
     switch (activation) {
     case QK_GELU: return gelu(x);
     case QK_GELU_TANH: return geluTanh(x);
     case QK_RELU: return relu(x);
     case QK_SILU: return silu(x);
+    case QK_RELU_SQUARED: return reluSquared(x);
     }
     __builtin_trap();
 }
@@ -48,6 +51,7 @@ QK_INLINE valueAndSlope of(qk_activation activation, float x) {
     case QK_GELU_TANH: body(QK_GELU_TANH, __VA_ARGS__); return; \
     case QK_RELU: body(QK_RELU, __VA_ARGS__); return; \
     case QK_SILU: body(QK_SILU, __VA_ARGS__); return; \
+    case QK_RELU_SQUARED: body(QK_RELU_SQUARED, __VA_ARGS__); return; \
     }
 
 QK_INLINE void activateOne(qk_activation activation, const float *x, size_t count, float *y) {

@@ -7,6 +7,17 @@
 
 enum { LANES = 16, KEYS = QK_ATTENTION_KEYS };
 
+float qk_attention_bias(const qk_attention *attention, float slope, size_t position) {
+    const float bias = slope * (float)position;
+    if (!attention->roundsBiases) return bias * attention->biasScale;
+    uint32_t bits;
+    memcpy(&bits, &bias, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    float rounded;
+    memcpy(&rounded, &bits, sizeof rounded);
+    return rounded * attention->biasScale;
+}
+
 /// First position that the query at `position` sees.
 QK_INLINE size_t firstSeen(const qk_attention *a, size_t position) {
     return a->window > position ? 0 : position + 1 - a->window;
@@ -105,6 +116,8 @@ QK_INLINE void scoreKeys(const qk_attention *a, attentionCall c, size_t start, s
                 for (size_t j = 0; j < 4; j++)
                     if (key + j >= from && key + j < to) scores[key + j] = products[j] * a->scale;
             }
+            if (!a->slopes) continue;
+            for (size_t key = from; key < to; key++) scores[key] += qk_attention_bias(a, a->slopes[head], start + key);
         }
     }
 }

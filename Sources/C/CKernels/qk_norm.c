@@ -4,18 +4,24 @@
 
 #include "qk_levels.h"
 
-QK_INLINE float gainOf(const qk_norm *norm, size_t i) { return norm->addsOne ? norm->weight[i] + 1 : norm->weight[i]; }
+/// Of the row that is number `row`.
+QK_INLINE size_t offsetOfRow(const qk_norm *norm, size_t row) {
+    return norm->period > 1 ? row % norm->period * norm->width : 0;
+}
+
+QK_INLINE float gainOf(const qk_norm *norm, const float *weight, size_t i) { return norm->addsOne ? weight[i] + 1 : weight[i]; }
 
 QK_INLINE void normOfSquares(const qk_norm *norm, const float *x, size_t rows, float *reciprocals, float *y) {
     const size_t width = norm->width;
     for (size_t row = 0; row < rows; row++, x += width, y += width) {
         QK_SUM(squares, width, (double)x[i] * (double)x[i]);
         const float r = (float)(1 / sqrt(squares / (double)width + (double)norm->epsilon));
+        const float *weight = norm->weight + offsetOfRow(norm, row);
         if (reciprocals) reciprocals[row] = r;
         if (norm->addsOne) {
-            ELEMENTWISE for (size_t i = 0; i < width; i++) y[i] = x[i] * r * (norm->weight[i] + 1);
+            ELEMENTWISE for (size_t i = 0; i < width; i++) y[i] = x[i] * r * (weight[i] + 1);
         } else {
-            ELEMENTWISE for (size_t i = 0; i < width; i++) y[i] = x[i] * r * norm->weight[i];
+            ELEMENTWISE for (size_t i = 0; i < width; i++) y[i] = x[i] * r * weight[i];
         }
     }
 }
@@ -32,9 +38,11 @@ QK_INLINE void normOfDeviations(
         const double r = 1 / sqrt(squares / (double)width + (double)norm->epsilon);
         if (means) means[row] = (float)mean;
         if (reciprocals) reciprocals[row] = (float)r;
+        const size_t offset = offsetOfRow(norm, row);
+        const float *weight = norm->weight + offset;
         ELEMENTWISE for (size_t i = 0; i < width; i++) {
-            const float bias = norm->bias ? norm->bias[i] : 0;
-            y[i] = __builtin_fmaf((float)(((double)x[i] - mean) * r), gainOf(norm, i), bias);
+            const float bias = norm->bias ? norm->bias[offset + i] : 0;
+            y[i] = __builtin_fmaf((float)(((double)x[i] - mean) * r), gainOf(norm, weight, i), bias);
         }
     }
 }
@@ -56,23 +64,24 @@ QK_INLINE void normBackward(
     const size_t width = norm->width;
     for (size_t row = 0; row < rows; row++, x += width, dy += width, dx += width) {
         const float r = reciprocals[row], mean = norm->centers ? means[row] : 0;
-        QK_SUM(products, width, (double)(dy[i] * gainOf(norm, i)) * (double)(x[i] - mean));
+        const float *weight = norm->weight + offsetOfRow(norm, row);
+        QK_SUM(products, width, (double)(dy[i] * gainOf(norm, weight, i)) * (double)(x[i] - mean));
         const float shared = (float)(products * (double)r / (double)width);
         float meanOfG = 0;
         if (norm->centers) {
-            QK_SUM(sum, width, (double)(dy[i] * gainOf(norm, i)));
+            QK_SUM(sum, width, (double)(dy[i] * gainOf(norm, weight, i)));
             meanOfG = (float)(sum / (double)width);
         }
-        for (size_t i = 0; i < width; i++) dx[i] += r * (dy[i] * gainOf(norm, i) - meanOfG - (x[i] - mean) * r * shared);
+        for (size_t i = 0; i < width; i++) dx[i] += r * (dy[i] * gainOf(norm, weight, i) - meanOfG - (x[i] - mean) * r * shared);
     }
 }
 
 QK_INLINE void weightGradient(
     const float *restrict dy, const float *restrict x, const float *restrict means, const float *restrict reciprocals,
-    size_t rows, size_t width, size_t columns, float *restrict dweight
+    size_t rows, size_t stride, size_t step, size_t columns, float *restrict dweight
 ) {
-    for (size_t row = 0; row < rows; row++, x += width, dy += width) {
-        const float r = reciprocals[row], mean = means ? means[row] : 0;
+    for (size_t row = 0; row < rows; row++, x += stride, dy += stride) {
+        const float r = reciprocals[row * step], mean = means ? means[row * step] : 0;
         for (size_t i = 0; i < columns; i++) dweight[i] += dy[i] * ((x[i] - mean) * r);
     }
 }
@@ -84,5 +93,6 @@ QK_FOR_LEVELS(
     qk_norm_backward_at, normBackward, (n, dy, x, rows, means, reciprocals, dx), const qk_norm *n, const float *dy,
     const float *x, size_t rows, const float *means, const float *reciprocals, float *dx)
 QK_FOR_LEVELS(
-    qk_norm_weightGradient_at, weightGradient, (dy, x, means, reciprocals, rows, width, columns, dweight), const float *dy,
-    const float *x, const float *means, const float *reciprocals, size_t rows, size_t width, size_t columns, float *dweight)
+    qk_norm_weightGradient_at, weightGradient, (dy, x, means, reciprocals, rows, stride, step, columns, dweight),
+    const float *dy, const float *x, const float *means, const float *reciprocals, size_t rows, size_t stride, size_t step,
+    size_t columns, float *dweight)

@@ -5,6 +5,7 @@ package enum Activation: Sendable, Hashable, CaseIterable {
     /// GELU in its approximation by a tanh, as GPT-2 has it.
     case geluTanh
     case relu
+    case reluSquared
     /// x / (1 + e^-x)
     case silu
 
@@ -15,6 +16,7 @@ package enum Activation: Sendable, Hashable, CaseIterable {
         case .gelu: ["gelu", "gelu_python"]
         case .geluTanh: ["gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate", "gelu_python_tanh"]
         case .relu: ["relu"]
+        case .reluSquared: ["relu2"]
         case .silu: ["silu", "swish"]
         }
     }

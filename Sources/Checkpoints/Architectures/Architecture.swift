@@ -14,8 +14,10 @@ package struct Architecture: Sendable, Hashable {
     package let spelling: Spelling
     /// Whether the head is the embedding where config.json says nothing about it.
     package let isTiedByDefault: Bool
-    /// Whether every norm and linear layer stores a bias, whatever the configuration says.
-    package let hasAllBiases: Bool
+    /// Modules that always store a bias, whatever the configuration says.
+    package let biasedRoles: Set<TensorRole>
+    /// Modules that the spelling has, but not every configuration.
+    package let optionalRoles: Set<TensorRole>
     /// How GGUF files have it; nil where they do not.
     package let gguf: GGUFSpelling?
     /// The members of config.json that `describe` follows.
@@ -24,14 +26,16 @@ package struct Architecture: Sendable, Hashable {
 
     init(
         modelType: String, classPrefixes: [String], causalClass: String? = nil, spelling: Spelling, isTiedByDefault: Bool = false,
-        hasAllBiases: Bool = false, gguf: GGUFSpelling? = nil, members: Set<String>, describe: @escaping Describe
+        biasedRoles: Set<TensorRole> = [], optionalRoles: Set<TensorRole> = [], gguf: GGUFSpelling? = nil, members: Set<String>,
+        describe: @escaping Describe
     ) {
         self.modelType = modelType
         self.classPrefixes = classPrefixes
         causalClasses = causalClass.map { [$0] } ?? classPrefixes.map { $0 + "ForCausalLM" }
         self.spelling = spelling
         self.isTiedByDefault = isTiedByDefault
-        self.hasAllBiases = hasAllBiases
+        self.biasedRoles = biasedRoles
+        self.optionalRoles = optionalRoles
         self.gguf = gguf
         self.members = members
         self.describe = describe
@@ -47,7 +51,12 @@ package struct Architecture: Sendable, Hashable {
     package func hash(into hasher: inout Hasher) { hasher.combine(modelType) }
 
     /// All that can be run.
-    package static let all: [Architecture] = GPT2.architectures + Llama.architectures + Gemma.architectures
+    package static let all: [Architecture] =
+        GPT2.architectures + Llama.architectures + Gemma.architectures + Phi.architectures
+        + Granite.architectures + Ministral.architectures + SmolLM3.architectures + OLMo.architectures + Exaone.architectures
+        + GLM.architectures + Cohere.architectures + StableLM.architectures + Starcoder2.architectures + SeedOSS.architectures
+        + Nemotron.architectures + GPTNeoX.architectures + GPTJ.architectures + OPT.architectures + BLOOM.architectures
+        + Falcon.architectures + TextParts.architectures
 
     private static let byModelType = Dictionary(uniqueKeysWithValues: all.map { ($0.modelType, $0) })
 
@@ -88,7 +97,7 @@ extension ModelDescription {
         let fields = ConfigurationFields(object)
         let architecture = try Architecture.of(object)
         try fields.requireDecoder()
-        self = try architecture.description(fields)
-        remarks = ConfigurationMembers.remarks(on: object, architecture)
+        self = try architecture.description(fields).stretched()
+        remarks = ConfigurationMembers.remarks(on: object, architecture) + remarks
     }
 }

@@ -26,24 +26,26 @@ package struct ExpectedTensor: Sendable, Hashable {
 
     /// The path of its module: the name without its last part.
     package var module: String { String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex)) }
+
+    /// Whether it is the matrix of a linear layer of the layers.
+    package var isLinearWeight: Bool { part == .weight && key.layer != nil && !key.role.isNorm }
 }
 
 extension ModelDescription {
-    package var spelling: Spelling { architecture.spelling }
-
     package func name(_ role: TensorRole, layer: Int? = nil) -> String { spelling.module(ModuleKey(role, layer: layer)) }
 
     /// Every tensor of the model, in the order of the forward pass.
     package var expectedTensors: [ExpectedTensor] {
         var list = TensorList(spelling)
         list.addTable(.embedding, [vocabularySize, width])
-        if hasLearnedPositions { list.addTable(.positions, [contextLength, width]) }
+        if hasLearnedPositions { list.addTable(.positions, [contextLength + positionOffset, width]) }
+        if let embeddingNorm { list.addNorm(ModuleKey(.embeddingNorm), width, embeddingNorm) }
         for (index, layer) in layers.enumerated() {
             for role in (layer.linearRoles + layer.normRoles).sorted() {
                 let key = ModuleKey(role, layer: index)
                 if layer.normRoles.contains(role) {
-                    let (normWidth, norm) = layer.norm(role, width: width)
-                    list.addNorm(key, normWidth, norm)
+                    let (normWidth, rows, norm) = layer.norm(role, width: width)
+                    list.addNorm(key, rows: rows, normWidth, norm)
                 } else {
                     list.addLinear(key, layer.linear(role, width: width))
                 }
@@ -51,11 +53,12 @@ extension ModelDescription {
         }
         list.addNorm(ModuleKey(.finalNorm), width, finalNorm)
         if !head.isTied { list.addTable(.head, [vocabularySize, width]) }
+        if head.hasBias { list.addBias(.head, vocabularySize) }
         return list.tensors
     }
 
     /// Weights of the linear layers of all layers, in order: every matrix but embeddings and head.
-    package var linearWeights: [ExpectedTensor] { expectedTensors.filter { $0.dimensions.count == 2 && $0.key.layer != nil } }
+    package var linearWeights: [ExpectedTensor] { expectedTensors.filter(\.isLinearWeight) }
 }
 
 private struct TensorList {
@@ -74,9 +77,12 @@ private struct TensorList {
 
     mutating func addTable(_ role: TensorRole, _ dimensions: [Int]) { add(ModuleKey(role), .weight, dimensions) }
 
-    mutating func addNorm(_ key: ModuleKey, _ width: Int, _ norm: Norm) {
-        add(key, .weight, [width])
-        if norm.hasBias { add(key, .bias, [width]) }
+    mutating func addBias(_ role: TensorRole, _ width: Int) { add(ModuleKey(role), .bias, [width]) }
+
+    mutating func addNorm(_ key: ModuleKey, rows: Int = 1, _ width: Int, _ norm: Norm) {
+        let dimensions = rows == 1 ? [width] : [rows, width]
+        if norm.hasWeight { add(key, .weight, dimensions) }
+        if norm.hasBias { add(key, .bias, dimensions) }
     }
 
     mutating func addLinear(_ key: ModuleKey, _ linear: (inputs: Int, outputs: Int, hasBias: Bool)) {

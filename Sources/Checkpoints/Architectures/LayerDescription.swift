@@ -1,81 +1,57 @@
-/// What one layer computes on its residual stream x:
-///
-///     x += after(attention(before(x)))        x += after(feedForward(before(x)))
-///
-/// `before` are norms; `after` are norms where there are any, else nothing.
+/// What one layer computes on its residual stream x, by its wiring (`LayerDescription.Wiring`).
 package struct LayerDescription: Sendable, Hashable {
     package enum NormPlacement: Sendable, Hashable {
         case before
         /// Of what a branch gives, too, before it is added (Gemma 2).
         case around
+        /// Of what a branch gives, before it is added, and nowhere else (OLMo 2).
+        case after
+
+        package var isBefore: Bool { self != .after }
+        package var isAfter: Bool { self != .before }
+    }
+
+    /// How the branches are tied to the residual stream. `before` and `after` are norms where there are any, else nothing; f is
+    /// `branchFactor`.
+    package enum Wiring: Sendable, Hashable {
+        /// x += f after(attention(before(x)));  x += f after(feedForward(before(x)))
+        case sequential
+        /// x += attention(before(x)) + feedForward(before(x)), with a norm each, or one for both.
+        case parallel(sharesNorm: Bool)
+        /// n = before(x), x = n + attention(n);  n = before(x), x = n + feedForward(n) (BLOOM).
+        case normedStream
+        /// x = norm(x + attention(x));  x = norm(x + feedForward(x)) (OPT).
+        case normedSum
     }
 
     package let norm: Norm
     package let normPlacement: NormPlacement
+    package let wiring: Wiring
+    /// What branches are multiplied by before they are added (Granite).
+    package let branchFactor: Float
     package var attention: Attention
     package var feedForward: FeedForward
 
-    package init(norm: Norm, normPlacement: NormPlacement = .before, attention: Attention, feedForward: FeedForward) {
+    /// - Precondition: norms stand before branches, and nothing else, wherever the wiring is not sequential; and branches that are
+    ///   multiplied have no norms after them.
+    package init(
+        norm: Norm, normPlacement: NormPlacement = .before, wiring: Wiring = .sequential, branchFactor: Float = 1, attention: Attention,
+        feedForward: FeedForward
+    ) {
+        precondition(wiring == .sequential || normPlacement == .before && branchFactor == 1, "no family has both")
+        precondition(branchFactor == 1 || !normPlacement.isAfter, "no family has both")
         self.norm = norm
         self.normPlacement = normPlacement
+        self.wiring = wiring
+        self.branchFactor = branchFactor
         self.attention = attention
         self.feedForward = feedForward
     }
-}
 
-/// Attention of every position to itself and to those before it.
-///
-///     score(q, k) = cap(scale * rotate(norm(q)) . rotate(norm(k)))
-package struct Attention: Sendable, Hashable {
-    package enum Projections: Sendable, Hashable {
-        /// A matrix each for queries, keys and values.
-        case separate
-        /// One matrix, whose output is query, key and value beside each other.
-        case fused
-    }
+    /// Whether branches are not added as they are.
+    package var needsBranchMemory: Bool { normPlacement.isAfter || wiring == .normedSum || branchFactor != 1 }
 
-    package let projections: Projections
-    /// H.
-    package let headCount: Int
-    /// K; H is a multiple of it.
-    package let keyValueHeadCount: Int
-    /// D; not always C / H.
-    package let headWidth: Int
-    /// What scores are multiplied by before the softmax.
-    package let scale: Float
-    /// c, where scores s become c tanh(s / c) after the factor.
-    package let scoreCap: Float?
-    /// Keys that a query sees at most, itself included; nil for all.
-    package let window: Int?
-    /// Nil where nothing is rotated.
-    package let rotary: RotaryEmbedding?
-    /// Of each head's query and key before they are rotated, with weights [D]; nil for none.
-    package let headNorm: Norm?
-    /// Biases are what config.json says until the stored tensors are known.
-    package var hasInputBias: Bool
-    package var hasOutputBias: Bool
-
-    package init(
-        _ projections: Projections, headCount: Int, keyValueHeadCount: Int, headWidth: Int, scale: Float? = nil, scoreCap: Float? = nil,
-        window: Int? = nil, rotary: RotaryEmbedding? = nil, headNorm: Norm? = nil, hasInputBias: Bool = false, hasOutputBias: Bool = false
-    ) {
-        self.projections = projections
-        self.headCount = headCount
-        self.keyValueHeadCount = keyValueHeadCount
-        self.headWidth = headWidth
-        self.scale = scale ?? 1 / Float(headWidth).squareRoot()
-        self.scoreCap = scoreCap
-        self.window = window
-        self.rotary = rotary
-        self.headNorm = headNorm
-        self.hasInputBias = hasInputBias
-        self.hasOutputBias = hasOutputBias
-    }
-
-    /// H * D, the width of all queries together.
-    package var queryWidth: Int { headCount * headWidth }
-    /// K * D, the width of all keys, and of all values.
-    package var keyValueWidth: Int { keyValueHeadCount * headWidth }
+    package var isParallel: Bool { if case .parallel = wiring { true } else { false } }
 }
 
 /// The part of a layer that looks at each position alone.
@@ -83,6 +59,8 @@ package struct FeedForward: Sendable, Hashable {
     package enum Form: Sendable, Hashable {
         /// down(activation(gate(x)) * up(x))
         case gated
+        /// The same with one matrix for gate and up: its outputs are gates, then ups.
+        case fusedGated
         /// down(activation(up(x)))
         case plain
     }
@@ -99,4 +77,9 @@ package struct FeedForward: Sendable, Hashable {
         self.innerWidth = innerWidth
         self.hasBias = hasBias
     }
+
+    package var isGated: Bool { form != .plain }
+
+    /// Of what the activation looks at, before it: 2 I where one layer makes gates and ups.
+    package var gateWidth: Int { form == .fusedGated ? 2 * innerWidth : innerWidth }
 }

@@ -9,11 +9,18 @@ package struct Spelling: Sendable, Hashable {
     /// Dense weights of linear layers lie as [in, out] (GPT-2's `Conv1D`); quantized ones as [out, in] in any case.
     package let hasConv1D: Bool
 
-    package init(prefix: String, container: String, hasConv1D: Bool = false, _ modules: [TensorRole: String]) {
+    /// What files of a larger model may have in front of a text model's own names, instead of the prefix: `language_model.`; nil
+    /// where there is no larger model.
+    package let nesting: String?
+
+    package init(
+        prefix: String, container: String, hasConv1D: Bool = false, nesting: String? = nil, _ modules: [TensorRole: String]
+    ) {
         self.prefix = prefix
         self.container = container
         self.modules = modules
         self.hasConv1D = hasConv1D
+        self.nesting = nesting
     }
 
     /// The canonical name of a module: `model.layers.3.self_attn.q_proj`.
@@ -38,6 +45,26 @@ package struct Spelling: Sendable, Hashable {
 
     /// This spelling with some modules called otherwise, or added.
     package func with(_ others: [TensorRole: String]) -> Spelling {
-        Spelling(prefix: prefix, container: container, hasConv1D: hasConv1D, modules.merging(others) { _, other in other })
+        Spelling(
+            prefix: prefix, container: container, hasConv1D: hasConv1D, nesting: nesting, modules.merging(others) { _, other in other })
+    }
+
+    /// This spelling without some modules.
+    package func without(_ roles: Set<TensorRole>) -> Spelling {
+        Spelling(prefix: prefix, container: container, hasConv1D: hasConv1D, nesting: nesting, modules.filter { !roles.contains($0.key) })
+    }
+
+    /// The same in a larger model, which puts a prefix in front of all names but the head's; files may put `nesting` in front of all.
+    package func nested(prefix: String, nesting: String) -> Spelling {
+        Spelling(prefix: prefix, container: container, hasConv1D: hasConv1D, nesting: nesting, modules)
+    }
+
+    /// Names that a file may have for a tensor, the usual one first.
+    ///
+    /// OpenAI's own conversion and many others save the model without its head's wrapper, and names without its prefix.
+    package func names(inFilesFor name: String) -> [String] {
+        let bare = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : nil
+        if let nesting { return [name, nesting + (bare.map { "model." + $0 } ?? name)] }
+        return [name] + (bare.map { [$0] } ?? [])
     }
 }

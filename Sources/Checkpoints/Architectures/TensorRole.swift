@@ -1,29 +1,35 @@
 /// What a module of a model does, whatever its files call it. In the order of the forward pass.
 package enum TensorRole: Int, Sendable, Hashable, CaseIterable, Comparable {
-    case embedding, positions
-    /// Before attention.
+    case embedding
+    /// From the width of the embedding to that of the model, where they differ.
+    case inputProjection
+    case positions, embeddingNorm
+    /// Before attention; of both branches where they share it.
     case attentionNorm
     /// One matrix for query, key and value, or one each.
     case fusedQueryKeyValue, query, key, value
-    /// Of each head.
+    /// Of heads.
     case queryNorm, keyNorm
     case attentionOutput
     /// Of what attention gives, before it is added.
     case attentionPostNorm
     /// Before the MLP.
     case feedForwardNorm
-    /// A plain MLP has `up` and `down` alone.
-    case gate, up, down
+    /// A plain MLP has `up` and `down` alone; one matrix may be gate and up.
+    case fusedGateUp, gate, up, down
     /// Of what the MLP gives, before it is added.
     case feedForwardPostNorm
-    case finalNorm, head
+    case finalNorm
+    /// From the width of the model to that of the embedding, where they differ.
+    case outputProjection
+    case head
 
     package static func < (a: TensorRole, b: TensorRole) -> Bool { a.rawValue < b.rawValue }
 
     /// Whether every layer has one of its own.
     package var isInLayer: Bool {
         switch self {
-        case .embedding, .positions, .finalNorm, .head: false
+        case .embedding, .inputProjection, .positions, .embeddingNorm, .finalNorm, .outputProjection, .head: false
         default: true
         }
     }
@@ -32,7 +38,8 @@ package enum TensorRole: Int, Sendable, Hashable, CaseIterable, Comparable {
 extension TensorRole {
     package var isNorm: Bool {
         switch self {
-        case .attentionNorm, .queryNorm, .keyNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .finalNorm: true
+        case .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .finalNorm:
+            true
         default: false
         }
     }
@@ -53,23 +60,37 @@ package struct ModuleKey: Sendable, Hashable {
 extension LayerDescription {
     /// The layer's linear modules, in the order of the forward pass.
     package var linearRoles: [TensorRole] {
-        (attention.projections == .fused ? [.fusedQueryKeyValue] : [.query, .key, .value]) + [.attentionOutput]
-            + (feedForward.form == .gated ? [.gate, .up, .down] : [.up, .down])
+        (attention.isFused ? [.fusedQueryKeyValue] : [.query, .key, .value]) + [.attentionOutput] + innerRoles + [.down]
+    }
+
+    /// What makes the inside of the MLP.
+    private var innerRoles: [TensorRole] {
+        switch feedForward.form {
+        case .gated: [.gate, .up]
+        case .fusedGated: [.fusedGateUp]
+        case .plain: [.up]
+        }
     }
 
     /// The layer's norms, in the order of the forward pass.
     package var normRoles: [TensorRole] {
-        let (isAround, hasHeadNorms) = (normPlacement == .around, attention.headNorm != nil)
-        return [.attentionNorm] + (hasHeadNorms ? [.queryNorm, .keyNorm] : []) + (isAround ? [.attentionPostNorm] : [])
-            + [.feedForwardNorm] + (isAround ? [.feedForwardPostNorm] : [])
+        let isBefore = normPlacement.isBefore, isAfter = normPlacement.isAfter, sharesNorm = wiring == .parallel(sharesNorm: true)
+        return (isBefore ? [.attentionNorm] : []) + (attention.headNorm != nil ? [.queryNorm, .keyNorm] : [])
+            + (isAfter ? [.attentionPostNorm] : []) + (isBefore && !sharesNorm ? [.feedForwardNorm] : [])
+            + (isAfter ? [.feedForwardPostNorm] : [])
     }
 
-    /// How wide a norm is, and how it normalizes.
+    /// How wide a norm is, how many rows of weights it has, and how it normalizes.
     ///
     /// - Parameter width: C of the model.
-    package func norm(_ role: TensorRole, width: Int) -> (width: Int, norm: Norm) {
-        guard role == .queryNorm || role == .keyNorm, let headNorm = attention.headNorm else { return (width, norm) }
-        return (attention.headWidth, headNorm)
+    package func norm(_ role: TensorRole, width: Int) -> (width: Int, rows: Int, norm: Norm) {
+        guard role == .queryNorm || role == .keyNorm, let headNorm = attention.headNorm else { return (width, 1, norm) }
+        let headCount = role == .queryNorm ? attention.headCount : attention.keyValueHeadCount
+        switch attention.headNormScope {
+        case .head: return (attention.headWidth, 1, headNorm)
+        case .headsApart: return (attention.headWidth, headCount, headNorm)
+        case .allHeads: return (headCount * attention.headWidth, 1, headNorm)
+        }
     }
 
     /// Inputs and outputs of a linear module, and whether it has a bias.
@@ -82,6 +103,7 @@ extension LayerDescription {
         case .query: return (width, queries, attention.hasInputBias)
         case .key, .value: return (width, keys, attention.hasInputBias)
         case .attentionOutput: return (queries, width, attention.hasOutputBias)
+        case .fusedGateUp: return (width, 2 * inner, feedForward.hasBias)
         case .gate, .up: return (width, inner, feedForward.hasBias)
         case .down: return (inner, width, feedForward.hasBias)
         default: preconditionFailure("\(role) is no linear layer")

@@ -28,7 +28,7 @@ extension Checkpoint {
     package var statesTiedHead: Bool {
         let stated = config?["tie_word_embeddings"]?.bool ?? config?["text_config"]?["tie_word_embeddings"]?.bool
         guard stated == nil, let modelType = architecture.modelType else { return stated ?? false }
-        let family = FamilyTensors(modelType: modelType, config) ?? config?["text_config"].flatMap { FamilyTensors($0) }
+        let family = FamilyTensors(modelType: modelType) ?? config?["text_config"].flatMap { FamilyTensors($0) }
         return family?.isTiedByDefault ?? false
     }
 

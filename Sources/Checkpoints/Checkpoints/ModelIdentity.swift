@@ -59,7 +59,8 @@ package struct ModelIdentity: Sendable, Hashable {
     }
 
     private static let classEndings = [
-        "ForCausalLM", "Model", "LMHeadModel", "DoubleHeadsModel", "ForSequenceClassification", "ForTokenClassification",
+        "ForCausalLM", "Model", "LMHeadModel", "ForConditionalGeneration", "DoubleHeadsModel", "ForSequenceClassification",
+        "ForTokenClassification",
         "ForQuestionAnswering",
     ]
 

@@ -13,7 +13,7 @@ extension InferenceSession {
         of tokens: [Int32], isWanted: (Int) -> Bool = { _ in true }, _ body: (_ indices: [Int], _ losses: [Double]) throws -> Void
     ) throws {
         let width = configuration.vocabularySize
-        try append(Array(tokens.dropLast())) { first, rows in
+        try append(Array(tokens.dropLast()), unread: 1) { first, rows in
             let indices = (first + 1...first + rows.count / width).filter(isWanted)
             // The session's memory, only read until it goes on.
             nonisolated(unsafe) let rows = rows

@@ -1,6 +1,7 @@
 package import Architectures
 package import Checkpoints
 import TensorCore
+import Transformer
 
 /// What running a model takes, before any of it is taken.
 package struct MemoryEstimate: Sendable, Hashable {
@@ -8,7 +9,7 @@ package struct MemoryEstimate: Sendable, Hashable {
     package let positions: Int
     /// Weights as they are stored; mapped, so that the system can drop and read them again, but every token needs all of them.
     package let weights: Int
-    /// Keys and values of all positions.
+    /// Keys and values of all positions, or in layers that slide of their window and one pass.
     package let cache: Int
     /// Compact head, buffers of a pass, the program itself: an upper bound.
     package let work: Int
@@ -24,7 +25,6 @@ package struct MemoryEstimate: Sendable, Hashable {
     ///   - positions: of the context that is set up.
     ///   - isExact: float32 throughout; else keys and values are in 16 bits, and the head is kept in 8 bits as well.
     package init(_ checkpoint: Checkpoint, _ model: ModelDescription, positions: Int, isExact: Bool) {
-        let elementByteCount = isExact ? 4 : 2
         let head = isExact ? 0 : model.vocabularySize * model.width * 17 / 16
         self.positions = positions
         // What has no kernels is decoded into memory of its own.
@@ -32,11 +32,7 @@ package struct MemoryEstimate: Sendable, Hashable {
             sum - tensor.storedByteCount(in: checkpoint.source)
                 + tensor.elementCount * (tensor.scalarType.isNarrowable ? tensor.scalarType.bitCount / 8 : 4)
         }
-        cache = [model.layers.count, positions, model.layers.map(\.attention.keyValueWidth).max() ?? 0].reduce(2 * elementByteCount) {
-            product, factor in
-            let (larger, overflows) = product.multipliedReportingOverflow(by: factor)
-            return overflows ? Self.largest : min(larger, Self.largest)
-        }
+        cache = min(KeyValueCache.byteCount(model, capacity: positions, scalarType: isExact ? .f32 : .f16) ?? .max, Self.largest)
         work = Self.fixedWork + head
     }
 }

@@ -151,8 +151,10 @@ package struct TextGenerator {
         cached.removeSubrange(shared...)
         let rest = Array(prompt[shared...])
         let logits = try session.append(rest, isInterrupted: isInterrupted)
-        result.promptTokenCount = session.count - shared
+        result.promptTokenCount = max(0, session.count - shared)
         cached += rest.prefix(result.promptTokenCount)
+        // A sequence that had to be read again may not have come as far as it was.
+        cached.removeSubrange(min(session.count, cached.count)...)
         return logits
     }
 }

@@ -31,8 +31,13 @@ struct WeightReading {
         let positions = try model.hasLearnedPositions ? table(.positions) : nil
         let head = model.name(.head)
         return ModelWeights(
-            embedding: embedding, positions: positions, layers: [], finalNorm: try norm(model.name(.finalNorm)),
-            head: LinearLayer(name: head, matrix: try model.head.isTied ? embedding.matrix : matrix(head), bias: nil))
+            embedding: embedding, positions: positions,
+            embeddingNorm: try model.embeddingNorm.map { kind throws(FileError) in
+                try norm(ModuleKey(.embeddingNorm), kind, width: model.width)
+            },
+            layers: [], finalNorm: try norm(ModuleKey(.finalNorm), model.finalNorm, width: model.width),
+            head: LinearLayer(
+                name: head, matrix: try model.head.isTied ? embedding.matrix : matrix(head), bias: try vector(head + ".bias")))
     }
 
     func layer(_ number: Int) throws(FileError) -> LayerWeights {
@@ -40,7 +45,10 @@ struct WeightReading {
         var linears: [TensorRole: LinearLayer] = [:]
         var norms: [TensorRole: NormWeights] = [:]
         for role in layer.linearRoles { linears[role] = try linear(model.name(role, layer: number)) }
-        for role in layer.normRoles { norms[role] = try norm(model.name(role, layer: number)) }
+        for role in layer.normRoles {
+            let (width, _, kind) = layer.norm(role, width: model.width)
+            norms[role] = try norm(ModuleKey(role, layer: number), kind, width: width)
+        }
         return LayerWeights(linears: linears, norms: norms)
     }
 
@@ -53,7 +61,9 @@ struct WeightReading {
         LinearLayer(name: module, matrix: try matrix(module), bias: try vector(module + ".bias"))
     }
 
-    private func norm(_ module: String) throws(FileError) -> NormWeights {
+    private func norm(_ key: ModuleKey, _ norm: Norm, width: Int) throws(FileError) -> NormWeights {
+        guard norm.hasWeight else { return NormWeights(name: "", weight: Array(repeating: 1, count: width)) }
+        let module = model.spelling.module(key)
         guard let weight = try vector(module + ".weight") else { preconditionFailure("every norm is among the expected tensors") }
         return NormWeights(name: module, weight: weight, bias: try vector(module + ".bias"))
     }

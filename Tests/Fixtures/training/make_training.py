@@ -6,6 +6,7 @@ Needs torch 2.13 (CPU), transformers 5.23, peft 0.21.2, bitsandbytes 0.50.2 and 
 
 lora-*    LoRA, r = 8, alpha = 16, on every linear layer of the NF4 base, dequantized to float32
 full-*    every weight of the dense GPT-2
+          of phi3 and gpt_neox on the dense models in ../families, whose matrices hold several projections each
 each with input_ids, labels, init.* and final.* of what is trained, grad.* of the first step; the json has settings,
 losses, gradient norms before clipping and learning rates.
 """
@@ -29,6 +30,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKPOINTS = os.path.join(HERE, "..", "checkpoints")
 LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 GPT2 = ["c_attn", "c_proj", "c_fc"]
+FAMILIES = {
+    "phi3": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
+    "gpt_neox": ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"],
+}
 
 
 def without_dropout(path):
@@ -81,10 +86,14 @@ def trainable(kind, full, seed, random_b):
         config = without_dropout(path)
         model = AutoModelForCausalLM.from_pretrained(path, config=config, attn_implementation="eager", dtype=torch.float32)
         return model.train()
-    model = dequantized(os.path.join(CHECKPOINTS, kind, "nf4-f32"))
+    if kind in FAMILIES:
+        model = AutoModelForCausalLM.from_pretrained(
+            os.path.join(HERE, "..", "families", kind), attn_implementation="eager", dtype=torch.float32)
+    else:
+        model = dequantized(os.path.join(CHECKPOINTS, kind, "nf4-f32"))
     is_gpt2 = kind == "gpt2"
     settings = peft.LoraConfig(
-        task_type="CAUSAL_LM", r=8, lora_alpha=16, lora_dropout=0.0, target_modules=GPT2 if is_gpt2 else LLAMA,
+        task_type="CAUSAL_LM", r=8, lora_alpha=16, lora_dropout=0.0, target_modules=FAMILIES.get(kind) or (GPT2 if is_gpt2 else LLAMA),
         fan_in_fan_out=is_gpt2)
     model = peft.get_peft_model(model, settings, autocast_adapter_dtype=False).train()
     generator = torch.Generator().manual_seed(seed)
@@ -144,4 +153,6 @@ if __name__ == "__main__":
         run(f"lora-{kind}-zero", kind, seed)
         run(f"lora-{kind}-random", kind, seed + 1, random_b=True)
         run(f"lora-{kind}-masked", kind, seed + 2, random_b=True, mask=True, clip=0.3, decay=0.0, shape=cosine)
+    for kind, seed in (("phi3", 41), ("gpt_neox", 51)):
+        run(f"lora-{kind}-random", kind, seed, random_b=True)
     run("full-gpt2", "gpt2", 31, full=True, decay=0.01, clip=1.0, shape=cosine)

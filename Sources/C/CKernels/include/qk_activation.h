@@ -16,6 +16,8 @@ typedef enum {
     QK_RELU = 2,
     /// x / (1 + e^-x), within 3 ulp.
     QK_SILU = 3,
+    /// max(x, 0)^2, rounded once.
+    QK_RELU_SQUARED = 4,
 } qk_activation;
 
 /// y = activation(x). `y` may be `x`.

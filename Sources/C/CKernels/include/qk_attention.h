@@ -2,6 +2,7 @@
 #ifndef QK_ATTENTION_H
 #define QK_ATTENTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "qk_float.h"
@@ -27,7 +28,15 @@ typedef struct {
     float cap;
     /// Positions that a query sees, its own included; SIZE_MAX for all before it.
     size_t window;
+    /// What is added to scores after they are multiplied: slope * position of the key, of each head (ALiBi); null for nothing.
+    const float *slopes;
+    /// Whether slope * position is rounded to bfloat16, and what it is multiplied by then.
+    bool roundsBiases;
+    float biasScale;
 } qk_attention;
+
+/// What is added to the scores of the key at a position, of a head with this slope.
+float qk_attention_bias(const qk_attention *attention, float slope, size_t position);
 
 /// Floats of scratch that `qk_attend_at` needs for queries up to position `lastPosition`.
 size_t qk_attention_scratchCount(const qk_attention *attention, size_t queryCount, size_t lastPosition);

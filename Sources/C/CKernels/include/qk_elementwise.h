@@ -2,6 +2,7 @@
 #ifndef QK_ELEMENTWISE_H
 #define QK_ELEMENTWISE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "qk_simd.h"
@@ -18,13 +19,26 @@ void qk_addToRows_at(qk_simd level, const float *x, size_t rows, size_t width, f
 /// sums += each row of x in order, `columns` columns of rows that are `width` long: the gradient of a bias.
 void qk_addRows_at(qk_simd level, const float *x, size_t rows, size_t width, size_t columns, float *sums);
 
-/// Rotates halves of each head by the angles of its row, in place: (a, b) -> (a cos - b sin, b cos + a sin), the second product
+/// y = x, but limit or -limit beyond them; NaN stays NaN. `y` may be `x`.
+void qk_clamp_at(qk_simd level, float limit, const float *x, size_t count, float *y);
+
+/// gradients = 0 where the clamping of x has changed it: the backward pass.
+void qk_clamp_backward_at(qk_simd level, float limit, const float *x, size_t count, float *gradients);
+
+/// Heads that are rotated: the first 2 `half` of their `headWidth` floats are pairs, the rest stays.
+typedef struct {
+    size_t heads, headWidth, half;
+    /// Pairs are (2i, 2i + 1) instead of (i, i + half).
+    bool neighbours;
+} qk_rotation;
+
+/// Rotates pairs of each head by the angles of its row, in place: (a, b) -> (a cos - b sin, b cos + a sin), the second product
 /// of each rounded and the first fused. With `sign` -1 instead of 1 it turns back, which is the backward pass.
 ///
-/// - `x`: rows of `heads` heads of 2 `half` floats, `stride` floats from row to row
+/// - `x`: rows of heads, `stride` floats from row to row
 /// - `cosines`, `sines`: `half` of each per row, one row after another
 void qk_rotate_at(
-    qk_simd level, float *x, size_t rows, size_t stride, size_t heads, size_t half, const float *cosines, const float *sines,
+    qk_simd level, const qk_rotation *rotation, float *x, size_t rows, size_t stride, const float *cosines, const float *sines,
     float sign);
 
 #endif

@@ -19,6 +19,8 @@ typedef struct {
     bool centers;
     /// w is weight + 1 instead of weight.
     bool addsOne;
+    /// Rows that have weights of their own, `width` floats each, one after another: row r has those of r % period. At least 1.
+    size_t period;
 } qk_norm;
 
 /// y = norm(x) for rows one after another: RMSNorm within 3 ulp, LayerNorm within 4 of the larger of y and bias. `y` may be `x`.
@@ -32,10 +34,10 @@ void qk_norm_backward_at(
     qk_simd level, const qk_norm *norm, const float *dy, const float *x, size_t rows, const float *means,
     const float *reciprocals, float *dx);
 
-/// dweight += sum over rows of dy * normalized x, for `columns` columns of rows that are `width` long; `means` is null for
-/// RMSNorm. Rows are added in order.
+/// dweight += sum over rows of dy * normalized x, for `columns` columns of rows that are `stride` floats apart; `means` is null for
+/// RMSNorm. Statistics are `step` floats apart. Rows are added in order.
 void qk_norm_weightGradient_at(
-    qk_simd level, const float *dy, const float *x, const float *means, const float *reciprocals, size_t rows, size_t width,
-    size_t columns, float *dweight);
+    qk_simd level, const float *dy, const float *x, const float *means, const float *reciprocals, size_t rows, size_t stride,
+    size_t step, size_t columns, float *dweight);
 
 #endif

@@ -10,6 +10,36 @@ extension ConfigurationFields {
         let headWidth: Int
         let layerCount: Int
         let contextLength: Int
+
+        func attention(
+            _ projections: Attention.Projections = .separate, scale: Float? = nil, window: Int? = nil, rotary: RotaryEmbedding? = nil,
+            headNorm: Norm? = nil, headNormScope: Attention.HeadNormScope = .head, clip: Float? = nil, positionBias: PositionBias? = nil,
+            temperature: QueryTemperature? = nil, hasInputBias: Bool = false, hasOutputBias: Bool = false
+        ) -> Attention {
+            Attention(
+                projections, headCount: headCount, keyValueHeadCount: keyValueHeadCount, headWidth: headWidth, scale: scale,
+                window: window, rotary: rotary, headNorm: headNorm, headNormScope: headNormScope, clip: clip, positionBias: positionBias,
+                temperature: temperature, hasInputBias: hasInputBias, hasOutputBias: hasOutputBias)
+        }
+    }
+
+    /// Sizes of a family whose heads share the width of the model evenly, whether they rotate or not.
+    ///
+    /// - Parameters:
+    ///   - contextLength: where none is stated.
+    ///   - keyValueHeadCount: nil for as many as heads.
+    func sizesOfEvenHeads(
+        contextLength: Int, widthKeys: [String] = ["hidden_size"], headKeys: [String] = ["num_attention_heads"],
+        layerKeys: [String] = ["num_hidden_layers"], keyValueHeadCount: Int? = nil
+    ) throws(ModelError) -> Sizes {
+        let width = try count(anyOf: widthKeys), headCount = try count(anyOf: headKeys), keys = keyValueHeadCount ?? headCount
+        guard width % headCount == 0, headCount % keys == 0 else {
+            throw ModelError("config.json: \(headCount) heads and \(keys) heads of keys do not share a width of \(width)")
+        }
+        return Sizes(
+            width: width, headCount: headCount, keyValueHeadCount: keys, headWidth: width / headCount,
+            layerCount: try count(anyOf: layerKeys, limit: Self.layerLimit),
+            contextLength: try optionalCount("max_position_embeddings", limit: Self.limit << 6) ?? contextLength)
     }
 
     /// What transformers' class of a family takes where config.json leaves a member out.
@@ -18,7 +48,9 @@ extension ConfigurationFields {
         let keyValueHeadCount: Int?
         let contextLength: Int
         /// Nil for an even share of the width.
-        let headWidth: Int?
+        var headWidth: Int?
+        /// Whether null is an even share, too, where there is such a default.
+        var nullHeadWidthIsShare = false
     }
 
     func sizes(_ defaults: SizeDefaults, of architecture: Architecture) throws(ModelError) -> Sizes {
@@ -34,16 +66,17 @@ extension ConfigurationFields {
         }
         return Sizes(
             width: width, headCount: headCount, keyValueHeadCount: keyValueHeadCount,
-            headWidth: try headWidth(width: width, headCount: headCount, default: defaults.headWidth, of: architecture),
+            headWidth: try headWidth(width: width, headCount: headCount, defaults, of: architecture),
             layerCount: layerCount,
             contextLength: try optionalCount("max_position_embeddings", limit: Self.limit << 6) ?? defaults.contextLength)
     }
 
     private func headWidth(
-        width: Int, headCount: Int, default fallback: Int?, of architecture: Architecture
+        width: Int, headCount: Int, _ defaults: SizeDefaults, of architecture: Architecture
     ) throws(ModelError) -> Int {
-        let stated = try optionalCount("head_dim")
-        if let fallback, object["head_dim"] != nil, stated == nil {
+        let stated = try optionalCount("head_dim"), isNull = object["head_dim"] != nil && stated == nil
+        let fallback = isNull && defaults.nullHeadWidthIsShare ? nil : defaults.headWidth
+        if let fallback, isNull {
             throw ModelError(
                 "config.json: 'head_dim' is null; a \(architecture.classPrefixes[0]) states it, or leaves it out for \(fallback)")
         }
@@ -52,6 +85,19 @@ extension ConfigurationFields {
         }
         guard headWidth % 2 == 0 else { throw ModelError("config.json: head_dim is \(headWidth), but elements are rotated in pairs") }
         return headWidth
+    }
+
+    /// The width of the window of each layer: of all that slide by `layer_types`, or else of all but each `pattern`th.
+    ///
+    /// - Parameter pattern: nil where all layers slide.
+    func windows(_ sizes: Sizes, pattern: Int?, default fallback: Int?) throws(ModelError) -> [Int?] {
+        let window = object["sliding_window"] == nil ? fallback : try slidingWindow(default: 0)
+        let slides =
+            try slidingLayers(layerCount: sizes.layerCount)
+            ?? (1...sizes.layerCount).map { number in pattern.map { !number.isMultiple(of: $0) } ?? true }
+        guard slides.contains(true) else { return slides.map { _ in nil } }
+        guard let window else { throw ModelError("config.json: 'sliding_window' is null, but \(slides.count { $0 }) layers slide") }
+        return slides.map { $0 ? window : nil }
     }
 
     /// For each layer whether it slides, by `layer_types`; nil where there are none.
@@ -85,5 +131,24 @@ extension ConfigurationFields {
         guard object[key] != nil else { return fallback }
         guard let value = present(key) else { return nil }
         return Float(try positive(value, key))
+    }
+
+    /// A positive number that may be left out.
+    func factor(_ key: String, default fallback: Double) throws(ModelError) -> Float {
+        Float(try positive(present(key), key, default: fallback))
+    }
+
+    /// The model around such layers, whose positions are not learned.
+    func decoder(
+        _ architecture: Architecture, _ sizes: Sizes, spelling: Spelling? = nil, embeddingScale: Float = 1, embeddingNorm: Norm? = nil,
+        layers: [LayerDescription], finalNorm: Norm, hasHeadBias: Bool = false, headScale: Float = 1
+    ) throws(ModelError) -> ModelDescription {
+        ModelDescription(
+            architecture: architecture, spelling: spelling, vocabularySize: try count("vocab_size"), contextLength: sizes.contextLength,
+            width: sizes.width, embeddingScale: embeddingScale, embeddingNorm: embeddingNorm, hasLearnedPositions: false, layers: layers,
+            finalNorm: finalNorm,
+            head: .init(
+                isTied: try flag("tie_word_embeddings", default: architecture.isTiedByDefault), hasBias: hasHeadBias, scale: headScale),
+            endTokenIDs: try tokenIDs("eos_token_id"))
     }
 }

@@ -2,12 +2,36 @@ import JSONText
 
 /// transformers 5 writes `rope_parameters`; before, `rope_theta` stood alone and `rope_scaling` beside it.
 extension ConfigurationFields {
+    /// What a family takes where config.json says nothing, and how it reads what is there.
+    struct RotaryHabits {
+        var theta = 10_000.0
+        /// Share of a head that turns; nil where heads always turn whole.
+        var share: Double?
+        var pairing = RotaryEmbedding.Pairing.halves
+        /// Where base and share stand outside of the rope parameters.
+        var thetaKey = "rope_theta"
+        var shareKey = "partial_rotary_factor"
+        /// Positions of pretraining, where they are not stated; nil for those of the context.
+        var originalContextLength: Double?
+        /// Phi-3 calls its LongRoPE so, too.
+        var readsYarnAsLongrope = false
+    }
+
     /// The rotation of all layers.
     ///
     /// Where both spellings are there, `rope_scaling` wins unless it is empty, as in transformers.
     ///
-    /// - Parameter contextLength: takes the place of the positions of pretraining, where they are not stated.
-    func rotary(contextLength: Int, theta: Double = 10_000) throws(ModelError) -> RotaryEmbedding {
+    /// - Parameter sizes: the length of the context takes the place of the positions of pretraining, where they are not stated.
+    func rotary(_ sizes: Sizes, _ habits: RotaryHabits = RotaryHabits()) throws(ModelError) -> RotaryEmbedding {
+        try rotary(try sharedRopeParameters(), sizes, habits)
+    }
+
+    func rotary(_ parameters: JSONObject, _ sizes: Sizes, _ habits: RotaryHabits = RotaryHabits()) throws(ModelError) -> RotaryEmbedding {
+        try RotaryReading(self, parameters, sizes, habits).embedding()
+    }
+
+    /// What all layers share; empty where nothing is stated.
+    func sharedRopeParameters() throws(ModelError) -> JSONObject {
         for key in ["rope_scaling", "rope_parameters"] {
             guard let parameters = try ropeParameters(key), !parameters.members.isEmpty else { continue }
             if let nested = parameters.members.first(where: { $0.value.object != nil }) {
@@ -15,17 +39,18 @@ extension ConfigurationFields {
                     "config.json: '\(key)' has settings of its own for '\(JSONError.excerpt(nested.key))'; one rotation for all layers can be run"
                 )
             }
-            return try rotary(parameters, theta: parameters["rope_theta"] ?? object["rope_theta"], theta, contextLength)
+            return parameters
         }
-        return try rotary(nil, theta: object["rope_theta"], theta, contextLength)
+        return JSONObject()
     }
 
-    /// The rotations of layers of full attention and of those that slide, where a family has one of each (Gemma 3).
+    /// The rotations of layers of full attention and of those that slide, where a family has one of each (Gemma 3, OLMo 3).
     ///
-    /// `rope_scaling` and `rope_theta`, as transformers 4 wrote them, are of full attention alone; `rope_local_base_freq` is the
-    /// base of the others.
+    /// `rope_scaling` and `rope_theta`, as transformers 4 wrote them, are of full attention alone.
+    ///
+    /// - Parameter slidingThetaKey: where the base of the others stands outside of the rope parameters; nil where nowhere.
     func rotariesByKind(
-        contextLength: Int, theta: Double, slidingTheta: Double
+        _ sizes: Sizes, theta: Double, slidingTheta: Double, slidingThetaKey: String?
     ) throws(ModelError) -> (full: RotaryEmbedding, sliding: RotaryEmbedding) {
         let stated = try ropeParameters("rope_parameters")
         let kinds = ["full_attention", "sliding_attention"]
@@ -36,10 +61,10 @@ extension ConfigurationFields {
         }
         var full = stated?[kinds[0]]?.object ?? JSONObject()
         for member in try ropeParameters("rope_scaling")?.members ?? [] { full[member.key] = member.value }
-        let sliding = stated?[kinds[1]]?.object
+        let sliding = stated?[kinds[1]]?.object ?? JSONObject()
         return (
-            try rotary(full, theta: full["rope_theta"] ?? object["rope_theta"], theta, contextLength),
-            try rotary(sliding, theta: sliding?["rope_theta"] ?? object["rope_local_base_freq"], slidingTheta, contextLength)
+            try RotaryReading(self, full, sizes, RotaryHabits(theta: theta)).embedding(),
+            try RotaryReading(self, sliding, sizes, RotaryHabits(theta: slidingTheta, thetaKey: slidingThetaKey ?? "")).embedding()
         )
     }
 
@@ -49,48 +74,5 @@ extension ConfigurationFields {
             throw ModelError("config.json: '\(key)' is \(JSONError.excerpt(value.text(.compact))), but an object is expected")
         }
         return parameters
-    }
-
-    private func rotary(
-        _ parameters: JSONObject?, theta stated: JSONValue?, _ fallback: Double, _ contextLength: Int
-    ) throws(ModelError) -> RotaryEmbedding {
-        let theta = try positive(stated, "rope_theta", default: fallback)
-        let share = try positive(
-            parameters?["partial_rotary_factor"] ?? present("partial_rotary_factor"), "partial_rotary_factor", default: 1)
-        guard share == 1 else { throw ModelError("config.json: partial_rotary_factor is \(share); only whole heads are rotated here") }
-        guard let parameters else { return RotaryEmbedding(theta: theta) }
-        switch try ropeType(parameters) {
-        case "default": return RotaryEmbedding(theta: theta)
-        case "linear": return RotaryEmbedding(theta: theta, scaling: .linear(factor: try positive(parameters["factor"], "factor")))
-        case "llama3":
-            let low = try positive(parameters["low_freq_factor"], "low_freq_factor")
-            let high = try positive(parameters["high_freq_factor"], "high_freq_factor")
-            guard low < high else { throw ModelError("config.json: low_freq_factor is \(low), not below high_freq_factor, \(high)") }
-            return RotaryEmbedding(
-                theta: theta,
-                scaling: .llama3(
-                    factor: try positive(parameters["factor"], "factor"), lowFrequencyFactor: low, highFrequencyFactor: high,
-                    originalContextLength: try originalContextLength(parameters, contextLength)))
-        case let other:
-            throw ModelError(
-                "config.json: rope type '\(JSONError.excerpt(other))' cannot be run; these can: default, linear, llama3",
-                hint: "within the context of pretraining, a config without rope scaling may do; the results are the model's then")
-        }
-    }
-
-    /// `rope_type`, or `type` as it was called before.
-    private func ropeType(_ parameters: JSONObject) throws(ModelError) -> String {
-        guard let stated = parameters["rope_type"] ?? parameters["type"] else { return "default" }
-        guard let type = stated.string else {
-            throw ModelError("config.json: the rope type is \(JSONError.excerpt(stated.text(.compact))), but a name is expected")
-        }
-        return type
-    }
-
-    /// Positions of pretraining: what stands beside the rope parameters wins over what stands in them.
-    private func originalContextLength(_ parameters: JSONObject, _ contextLength: Int) throws(ModelError) -> Double {
-        let key = "original_max_position_embeddings"
-        guard let stated = present(key) ?? parameters[key] else { return Double(contextLength) }
-        return try positive(stated, key)
     }
 }

@@ -26,6 +26,10 @@ struct ConfigurationFields {
 
     /// The first of several spellings that is there.
     func count(_ keys: String..., limit: Int = Self.limit) throws(ModelError) -> Int {
+        try count(anyOf: keys, limit: limit)
+    }
+
+    func count(anyOf keys: [String], limit: Int = Self.limit) throws(ModelError) -> Int {
         for key in keys {
             if let count = try optionalCount(key, limit: limit) { return count }
         }

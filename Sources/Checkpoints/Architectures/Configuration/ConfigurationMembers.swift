@@ -30,7 +30,7 @@ enum ConfigurationMembers {
         "keys_to_ignore_at_inference", "seq_length", "model_max_length", "max_sequence_length", "tokenizer_model_max_length",
         // Of training.
         "initializer_range", "attention_dropout", "attn_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop", "hidden_dropout",
-        "resid_dropout",
+        "resid_dropout", "embedding_dropout", "residual_dropout",
         "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "classifier_dropout", "classifier_dropout_prob",
         "initializer_factor", "z_loss_coefficient", "router_aux_loss_coef", "neftune_noise_alpha", "freeze", "lora",
         // Of generation: those that hold are in generation_config.json.
@@ -51,14 +51,26 @@ enum ConfigurationMembers {
     /// One sentence on members that are in neither list, if any are and say anything.
     static func remarks(on object: JSONObject, _ architecture: Architecture) -> [String] {
         let family = architecture.members
-        let unknown = object.members.filter { member in
-            !followed.contains(member.key) && !family.contains(member.key) && !harmless.contains(member.key) && saysAnything(member.value)
-        }.map { "'\(JSONError.excerpt($0.key))'" }
+        let unknown =
+            object.members.filter { member in
+                !followed.contains(member.key) && !family.contains(member.key) && !harmless.contains(member.key)
+                    && saysAnything(member.value)
+            }.map { "'\(JSONError.excerpt($0.key))'" } + unknownRopeMembers(object)
         guard !unknown.isEmpty else { return [] }
         let shown = unknown.prefix(5).joined(separator: ", ") + (unknown.count > 5 ? " and \(unknown.count - 5) more" : "")
         return [
             "config.json: \(shown) \(unknown.count == 1 ? "is" : "are") not followed, as transformers' own \(architecture.modelType) does not either"
         ]
+    }
+
+    /// Members of rope parameters that are in none of the known kinds of scaling.
+    private static func unknownRopeMembers(_ object: JSONObject) -> [String] {
+        ["rope_scaling", "rope_parameters"].flatMap { key -> [String] in
+            let members = object[key]?.object?.members ?? []
+            return members.filter { member in
+                member.value.object == nil && !RotaryReading.members.contains(member.key) && saysAnything(member.value)
+            }.map { "'\(JSONError.excerpt($0.key))' of '\(key)'" }
+        }
     }
 
     /// Null, false and empty values ask for nothing.

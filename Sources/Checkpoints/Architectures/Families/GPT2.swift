@@ -3,7 +3,7 @@ package enum GPT2 {
     static let architectures = [
         Architecture(
             modelType: "gpt2", classPrefixes: ["GPT2"], causalClass: "GPT2LMHeadModel", spelling: spelling, isTiedByDefault: true,
-            hasAllBiases: true, gguf: .gpt2,
+            biasedRoles: Set(TensorRole.allCases).subtracting([.embedding, .positions, .head]), gguf: .gpt2,
             members: [
                 "n_embd", "hidden_size", "n_head", "num_attention_heads", "n_layer", "num_hidden_layers", "n_positions", "n_ctx",
                 "max_position_embeddings", "n_inner", "activation_function", "layer_norm_epsilon", "scale_attn_weights",

@@ -13,7 +13,7 @@ enum Gemma {
             gguf: .gemma2, members: laterMembers, describe: gemma2),
         Architecture(
             modelType: "gemma3_text", classPrefixes: ["Gemma3", "Gemma3Text"],
-            spelling: fourNorms.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"]), isTiedByDefault: true,
+            spelling: latest, isTiedByDefault: true,
             gguf: .gemma3, members: laterMembers.union(["rope_local_base_freq", "sliding_window_pattern", "_sliding_window_pattern"]),
             describe: gemma3),
     ]
@@ -23,6 +23,8 @@ enum Gemma {
         .attentionPostNorm: "post_attention_layernorm", .feedForwardNorm: "pre_feedforward_layernorm",
         .feedForwardPostNorm: "post_feedforward_layernorm",
     ])
+    /// Of Gemma 3.
+    static let latest = fourNorms.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"])
     /// Of `hidden_act` and `hidden_activation`, which files have beside each other, transformers reads the first of a Gemma 1 alone, and
     /// the second of the others.
     private static let shared: Set<String> = ["attention_bias", "use_bidirectional_attention", "hidden_activation"]
@@ -35,7 +37,7 @@ enum Gemma {
         let sizes = try fields.sizes(.init(keyValueHeadCount: 16, contextLength: 8192, headWidth: 256), of: architecture)
         // The first configurations said `gelu` and meant its approximation, as transformers reads it.
         let stated = try fields.activation("hidden_act", default: .geluTanh)
-        let rotary = try fields.rotary(contextLength: sizes.contextLength)
+        let rotary = try fields.rotary(sizes)
         return try describe(fields, architecture, sizes, activation: stated == .gelu ? .geluTanh : stated, .before) { norm, hasBias, _ in
             attention(sizes, rotary: rotary, hasBias: hasBias)
         }
@@ -43,9 +45,9 @@ enum Gemma {
 
     private static func gemma2(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {
         let sizes = try fields.sizes(.init(keyValueHeadCount: 4, contextLength: 8192, headWidth: 256), of: architecture)
-        let rotary = try fields.rotary(contextLength: sizes.contextLength)
+        let rotary = try fields.rotary(sizes)
         let scale = try scoreScale(fields), cap = try fields.cap("attn_logit_softcapping", default: 50)
-        let windows = try windows(fields, layerCount: sizes.layerCount, pattern: 2)
+        let windows = try fields.windows(sizes, pattern: 2, default: slidingWindowDefault)
         let logitCap = try fields.cap("final_logit_softcapping", default: 30)
         return try describe(
             fields, architecture, sizes, activation: try fields.activation("hidden_activation", default: .geluTanh), .around,
@@ -58,10 +60,11 @@ enum Gemma {
     /// transformers has a cap of scores in this configuration, too, and never reads it.
     private static func gemma3(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {
         let sizes = try fields.sizes(.init(keyValueHeadCount: 4, contextLength: 131_072, headWidth: 256), of: architecture)
-        let rotaries = try fields.rotariesByKind(contextLength: sizes.contextLength, theta: 1_000_000, slidingTheta: 10_000)
+        let rotaries = try fields.rotariesByKind(
+            sizes, theta: 1_000_000, slidingTheta: 10_000, slidingThetaKey: "rope_local_base_freq")
         let scale = try scoreScale(fields)
         let pattern = try fields.optionalCount("sliding_window_pattern") ?? 6
-        let windows = try windows(fields, layerCount: sizes.layerCount, pattern: pattern)
+        let windows = try fields.windows(sizes, pattern: pattern, default: slidingWindowDefault)
         let logitCap = try fields.cap("final_logit_softcapping", default: nil)
         return try describe(
             fields, architecture, sizes, activation: try fields.activation("hidden_activation", default: .geluTanh), .around,
@@ -76,16 +79,6 @@ enum Gemma {
     /// Queries are divided by the root of a stated number, which need not be the width of a head.
     private static func scoreScale(_ fields: ConfigurationFields) throws(ModelError) -> Float {
         1 / Float(try fields.positive(fields.object["query_pre_attn_scalar"], "query_pre_attn_scalar", default: 256)).squareRoot()
-    }
-
-    /// Every layer slides but those that `layer_types` names, or each `pattern`th.
-    private static func windows(_ fields: ConfigurationFields, layerCount: Int, pattern: Int) throws(ModelError) -> [Int?] {
-        let slides = try fields.slidingLayers(layerCount: layerCount) ?? (1...layerCount).map { !$0.isMultiple(of: pattern) }
-        guard slides.contains(true) else { return slides.map { _ in nil } }
-        guard let window = try fields.slidingWindow(default: slidingWindowDefault) else {
-            throw ModelError("config.json: 'sliding_window' is null, but \(slides.count { $0 }) layers slide")
-        }
-        return slides.map { $0 ? window : nil }
     }
 
     private static func attention(
@@ -112,8 +105,8 @@ enum Gemma {
         }
         return ModelDescription(
             architecture: architecture, vocabularySize: try fields.count("vocab_size"), contextLength: sizes.contextLength,
-            width: sizes.width, embeddingScale: Float(sizes.width).squareRoot(), hasLearnedPositions: false, layers: layers,
-            finalNorm: norm,
+            width: sizes.width, embeddingScale: Float(sizes.width).squareRoot(), roundsEmbeddingScale: true, hasLearnedPositions: false,
+            layers: layers, finalNorm: norm,
             head: .init(isTied: try fields.flag("tie_word_embeddings", default: architecture.isTiedByDefault), cap: logitCap),
             endTokenIDs: try fields.tokenIDs("eos_token_id"))
     }

@@ -93,6 +93,33 @@ enum Llama {
         return (0..<layerCount).map { $0 >= first ? window : nil }
     }
 
+    /// Layers that differ from Llama's in attention, norms and wiring alone.
+    static func describe(
+        _ fields: ConfigurationFields, _ architecture: Architecture, _ sizes: ConfigurationFields.Sizes, norm: Norm,
+        normPlacement: LayerDescription.NormPlacement = .before, wiring: LayerDescription.Wiring = .sequential, hasMLPBias: Bool = false,
+        headScale: Float = 1, attention: (_ layer: Int) -> Attention
+    ) throws(ModelError) -> ModelDescription {
+        let feedForward = FeedForward(
+            .gated, try fields.activation("hidden_act", default: .silu), innerWidth: try fields.count("intermediate_size"),
+            hasBias: hasMLPBias)
+        let layers = (0..<sizes.layerCount).map { layer in
+            LayerDescription(
+                norm: norm, normPlacement: normPlacement, wiring: wiring, attention: attention(layer), feedForward: feedForward)
+        }
+        return try fields.decoder(architecture, sizes, layers: layers, finalNorm: norm, headScale: headScale)
+    }
+
+    /// The same with Llama's RMSNorm.
+    ///
+    /// - Parameter epsilon: where none is stated.
+    static func describe(
+        _ fields: ConfigurationFields, _ architecture: Architecture, _ sizes: ConfigurationFields.Sizes, epsilon: Double,
+        hasMLPBias: Bool = false, attention: (_ layer: Int) -> Attention
+    ) throws(ModelError) -> ModelDescription {
+        let norm = Norm(.rms, epsilon: try fields.epsilon("rms_norm_eps", default: epsilon))
+        return try describe(fields, architecture, sizes, norm: norm, hasMLPBias: hasMLPBias, attention: attention)
+    }
+
     /// - Parameter windows: of each layer; none at all where no layer slides.
     private static func describe(
         _ fields: ConfigurationFields, _ architecture: Architecture, _ variant: Variant,
@@ -101,7 +128,7 @@ enum Llama {
         try fields.require("hidden_act", among: ["silu", "swish"], default: "silu")
         let sizes = try fields.sizes(variant.defaults, of: architecture)
         let norm = Norm(.rms, epsilon: try fields.epsilon("rms_norm_eps", default: 1e-6))
-        let rotary = try fields.rotary(contextLength: sizes.contextLength)
+        let rotary = try fields.rotary(sizes)
         let windows = try windows(sizes.layerCount)
         let feedForward = FeedForward(
             .gated, .silu, innerWidth: try fields.count("intermediate_size"), hasBias: variant.hasMLPBias)

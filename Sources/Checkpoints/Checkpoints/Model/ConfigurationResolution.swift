@@ -41,20 +41,18 @@ extension ModelDescription {
     }
 
     private mutating func resolveBiases(_ checkpoint: Checkpoint) {
-        guard !architecture.hasAllBiases else { return }
         var names = Set<ByteKey>()
-        for tensor in checkpoint.tensors where tensor.name.hasSuffix(".bias") {
-            names.insert(ByteKey(tensor.name))
-            // Files may leave the prefix out.
-            names.insert(ByteKey(spelling.prefix + tensor.name))
-        }
+        for tensor in checkpoint.tensors where tensor.name.hasSuffix(".bias") { names.insert(ByteKey(tensor.name)) }
         var absent: [String] = []
         /// Leaves out those of a kind that no layer stores, and notes them.
         func resolve(_ flag: WritableKeyPath<LayerDescription, Bool>, _ roles: [TensorRole], _ layers: inout [LayerDescription]) {
             let roles = roles.filter { role in layers.contains { $0.linearRoles.contains(role) } }
+            guard architecture.biasedRoles.isDisjoint(with: roles) else { return }
             let asked = layers.indices.filter { layers[$0][keyPath: flag] }
             let isStored = asked.contains { layer in
-                roles.contains { names.contains(ByteKey(name($0, layer: layer) + ".bias")) }
+                roles.contains { role in
+                    spelling.names(inFilesFor: name(role, layer: layer) + ".bias").contains { names.contains(ByteKey($0)) }
+                }
             }
             guard !asked.isEmpty, !isStored else { return }
             for layer in asked { layers[layer][keyPath: flag] = false }
@@ -63,7 +61,7 @@ extension ModelDescription {
         var resolved = layers
         resolve(\.attention.hasInputBias, [.fusedQueryKeyValue, .query, .key, .value], &resolved)
         resolve(\.attention.hasOutputBias, [.attentionOutput], &resolved)
-        resolve(\.feedForward.hasBias, [.gate, .up, .down], &resolved)
+        resolve(\.feedForward.hasBias, [.fusedGateUp, .gate, .up, .down], &resolved)
         layers = resolved
         guard !absent.isEmpty else { return }
         remarks.append(
@@ -72,9 +70,8 @@ extension ModelDescription {
 
     /// The factor of the embedding has the type of the weights, as transformers keeps it.
     private mutating func roundEmbeddingScale(_ checkpoint: Checkpoint) {
-        let table = name(.embedding) + ".weight"
-        let names = [table, String(table.dropFirst(spelling.prefix.count)), name(.head) + ".weight"].map(ByteKey.init)
-        guard embeddingScale != 1, let tensor = checkpoint.tensors.first(where: { names.contains(ByteKey($0.name)) }) else { return }
+        let names = [name(.embedding), name(.head)].flatMap { spelling.names(inFilesFor: $0 + ".weight") }.map { ByteKey($0) }
+        guard roundsEmbeddingScale, let tensor = checkpoint.tensors.first(where: { names.contains(ByteKey($0.name)) }) else { return }
         embeddingScale = FloatConversion.rounded(embeddingScale, to: tensor.scalarType)
     }
 

@@ -37,9 +37,9 @@ package struct WeightIndex: Sendable {
         }
         guard missing.isEmpty else { throw Self.missing(missing, in: checkpoint, model) }
         self.entries = entries
-        let head = ByteKey(model.name(.head) + ".weight")
+        let heads = Set(model.spelling.names(inFilesFor: model.name(.head) + ".weight").map { ByteKey($0) })
         unusedNames = checkpoint.tensors.map(\.name).filter { name in
-            let isTiedHead = model.head.isTied && ByteKey(name) == head
+            let isTiedHead = model.head.isTied && heads.contains(ByteKey(name))
             return remaining[ByteKey(name)] != nil && !isTiedHead && !Self.bufferSuffixes.contains { name.hasSuffix($0) }
         }
     }
@@ -49,15 +49,11 @@ package struct WeightIndex: Sendable {
 
     /// Names that a file may have for a tensor, the usual one first.
     ///
-    /// OpenAI's own conversion and many others save the model without its head's wrapper, and names without its prefix. Of a tied
-    /// pair, some save the head alone: it is the embedding.
+    /// Of a tied pair, some save the head alone: it is the embedding.
     private static func spellings(of name: String, _ model: ModelDescription) -> [String] {
-        var spellings = [name]
-        if name.hasPrefix(model.spelling.prefix) { spellings.append(String(name.dropFirst(model.spelling.prefix.count))) }
-        if model.head.isTied, name == model.name(.embedding) + ".weight" {
-            spellings.append(model.name(.head) + ".weight")
-        }
-        return spellings
+        let names = model.spelling.names(inFilesFor: name)
+        guard model.head.isTied, name == model.name(.embedding) + ".weight" else { return names }
+        return names + model.spelling.names(inFilesFor: model.name(.head) + ".weight")
     }
 
     private static func check(_ tensor: LogicalTensor, _ expected: ExpectedTensor, in checkpoint: Checkpoint) throws(FileError) {
@@ -69,10 +65,11 @@ package struct WeightIndex: Sendable {
                 "has shape \(tensor.shape), but by config.json it is \(expected.dimensions)",
                 hint: "weights and config.json are not of the same model")
         }
+        let isMatrix = expected.dimensions.count == 2 && !expected.key.role.isNorm
         if tensor.isEncoded {
-            guard expected.dimensions.count == 2 else { throw refuse("is \(tensor.typeName), but only matrices can be") }
+            guard isMatrix else { throw refuse("is \(tensor.typeName), but only matrices can be") }
         } else if tensor.quantized != nil {
-            guard expected.dimensions.count == 2 else { throw refuse("is 4-bit, but only matrices can be") }
+            guard isMatrix else { throw refuse("is 4-bit, but only matrices can be") }
             guard tensor.orientation == expected.orientation else {
                 throw refuse(
                     "was quantized as \(expected.dimensions), but a Conv1D weight is quantized transposed, as [out, in]",

@@ -5,11 +5,13 @@ struct BlockScratch {
     /// [N, C]: output of a norm, and the gradient of such an output.
     let normed: Pointer
     let dnormed: Pointer
-    /// [N, C]: gradient of what a branch gives, where a norm follows it.
+    /// [N, C]: gradient of what a branch gives, where that is not the sum's.
     let dbranch: Pointer
     /// [N, I] twice: the MLP between its layers, and its gradients.
     let inner: Pointer
     let dinner: Pointer
+    /// [N, 2 I]: gradients of gates and ups that one layer makes.
+    let dgates: Pointer
     /// [N, Q]: gradient of the output of attention.
     let dattended: Pointer
     /// [N, Q + 2 G]: gradients of queries, keys and values, laid out as they are.
@@ -24,8 +26,9 @@ extension BlockScratch {
     static func parts(_ s: BlockShape) -> [Int] {
         let n = s.positions
         return [
-            n * s.width, n * s.width, s.hasPostNorms ? n * s.width : 0, n * s.innerWidth, n * max(s.innerWidth, s.keyValueWidth),
-            n * s.queryWidth, n * s.attentionWidth, n * max(s.width, s.innerWidth, s.queryWidth), n * (s.ranks.max() ?? 0),
+            n * s.width, n * s.width, s.needsBranchGradient ? n * s.width : 0, n * s.innerWidth,
+            n * max(s.innerWidth, s.keyValueWidth), s.gateWidth > s.innerWidth ? n * s.gateWidth : 0, n * s.queryWidth,
+            n * s.attentionWidth, n * max(s.width, s.innerWidth, s.queryWidth), n * (s.ranks.max() ?? 0),
         ]
     }
 
@@ -36,9 +39,10 @@ extension BlockScratch {
         dbranch = parts[2]
         inner = parts[3]
         dinner = parts[4]
-        dattended = parts[5]
-        dprojections = parts[6]
-        dropped = parts[7]
-        rankRows = parts[8]
+        dgates = parts[5]
+        dattended = parts[6]
+        dprojections = parts[7]
+        dropped = parts[8]
+        rankRows = parts[9]
     }
 }

@@ -12,9 +12,15 @@ struct BlockShape {
     private(set) var innerWidth: Int
     private(set) var headCount: Int
     private(set) var keyValueHeadCount: Int
-    private(set) var isGated: Bool
-    private(set) var hasHeadNorms: Bool
-    private(set) var hasPostNorms: Bool
+    /// Of what the activation looks at: gates, or the one inner layer, or gates and ups of one layer; and of ups of their own.
+    private(set) var gateWidth: Int
+    private(set) var upWidth: Int
+    /// Whether queries and keys are kept as they were before norms or clipping.
+    private(set) var keepsRawHeads: Bool
+    /// Whether what branches give, or the sums with it, is kept.
+    private(set) var keepsBranches: Bool
+    /// Whether gradients of branches differ from those of sums.
+    private(set) var needsBranchGradient: Bool
     /// Of the block's linear layers, in order; 0 for those that are not tuned.
     private(set) var ranks: [Int]
 
@@ -27,9 +33,11 @@ struct BlockShape {
         innerWidth = block.feedForward.innerWidth
         headCount = attention.headCount
         keyValueHeadCount = attention.keyValueHeadCount
-        isGated = block.feedForward.form == .gated
-        hasHeadNorms = attention.headNorm != nil
-        hasPostNorms = block.attentionPostNorm != nil
+        gateWidth = block.feedForward.gateWidth
+        upWidth = block.feedForward.form == .gated ? block.feedForward.innerWidth : 0
+        keepsRawHeads = attention.headNorm != nil || attention.clip != nil
+        keepsBranches = block.attentionPostNorm != nil || block.wiring == .normedSum
+        needsBranchGradient = keepsBranches || block.branchFactor != 1
         ranks = block.linearLayers.map(\.rank)
     }
 
@@ -43,9 +51,11 @@ struct BlockShape {
         shape.innerWidth = max(innerWidth, other.innerWidth)
         shape.headCount = max(headCount, other.headCount)
         shape.keyValueHeadCount = max(keyValueHeadCount, other.keyValueHeadCount)
-        shape.isGated = isGated || other.isGated
-        shape.hasHeadNorms = hasHeadNorms || other.hasHeadNorms
-        shape.hasPostNorms = hasPostNorms || other.hasPostNorms
+        shape.gateWidth = max(gateWidth, other.gateWidth)
+        shape.upWidth = max(upWidth, other.upWidth)
+        shape.keepsRawHeads = keepsRawHeads || other.keepsRawHeads
+        shape.keepsBranches = keepsBranches || other.keepsBranches
+        shape.needsBranchGradient = needsBranchGradient || other.needsBranchGradient
         shape.ranks = (0..<max(ranks.count, other.ranks.count)).map { index in
             max(index < ranks.count ? ranks[index] : 0, index < other.ranks.count ? other.ranks[index] : 0)
         }

@@ -8,7 +8,7 @@ import Transformer
 /// Attention of every position to itself and those before it in its own sample, with grouped queries.
 ///
 ///     H  query heads      K  key/value heads, each for H / K query heads      D  width of a head
-///     S  scores, P = softmax(cap(scale S)) probabilities, O = P V output
+///     S  scores, P = softmax(cap(scale S + bias)) probabilities, O = P V output
 ///
 ///     forward    S = Q K^T           P by rows            O = P V
 ///     backward   dP = dO V^T         dV += P^T dO         dS = scale cap' P (dP - sum(P dP))        dQ = dS K      dK += dS^T Q
@@ -25,6 +25,7 @@ struct CausalAttention {
     private let cap: Float
     /// Keys that a query sees at most, itself included.
     private let window: Int?
+    private let bias: PositionBias?
 
     init(_ attention: Attention) {
         headCount = attention.headCount
@@ -33,6 +34,7 @@ struct CausalAttention {
         scale = attention.scale
         cap = attention.scoreCap ?? 0
         window = attention.window
+        bias = attention.positionBias
     }
 
     /// Queries that are dealt with at a time: scores of so many rows fit into a cache with their keys.
@@ -124,6 +126,18 @@ struct CausalAttention {
         gemm(
             .asStored, .transposed, rows, keys.count, headWidth, q.head(head, width: headWidth, position: start + first), q.stride,
             k.head(group, width: headWidth, position: start + keys.lowerBound), k.stride, 0, scores, keys.count)
+        addBiases(of: head, keys: keys, rows: rows, to: scores)
+    }
+
+    /// Adds what is added to the scores of each key, over the factor that scores are multiplied by later.
+    private func addBiases(of head: Int, keys: Range<Int>, rows: Int, to scores: UnsafeMutablePointer<Float>) {
+        guard let bias else { return }
+        var attention = qk_attention()
+        (attention.roundsBiases, attention.biasScale) = (bias.isRounded, bias.factor / scale)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: keys.count) { values in
+            for (index, key) in keys.enumerated() { values[index] = qk_attention_bias(&attention, bias.slopes[head], key) }
+            qk_addToRows_at(qk_simd_best(), values.baseAddress, rows, keys.count, scores)
+        }
     }
 
     private func clear(_ rows: Heads, head: Int, positions: Range<Int>) {

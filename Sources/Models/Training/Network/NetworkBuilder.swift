@@ -78,19 +78,20 @@ struct NetworkBuilder {
         let positions = c.hasLearnedPositions ? vector(ModuleKey(.positions), .weight) : nil
         let head = OutputHead(
             norm: norm(ModuleKey(.finalNorm), c.finalNorm, width: c.width), weight: c.head.isTied ? table : matrix(ModuleKey(.head)),
-            cap: c.head.cap)
+            bias: vector(ModuleKey(.head), .bias), scale: c.head.scale, cap: c.head.cap)
         return Network(
             configuration: c, tuning: tuning, tunedModules: modules.keys.sorted(), parameters: parameters,
             embedding: EmbeddingLayer(
-                tokens: table, positions: positions, scale: c.embeddingScale),
+                tokens: table, positions: positions, positionOffset: c.positionOffset, scale: c.embeddingScale,
+                norm: c.embeddingNorm.map { norm(ModuleKey(.embeddingNorm), $0, width: c.width) }),
             blocks: c.layers.indices.map(block), head: head)
     }
 
     private func block(_ index: Int) -> TransformerBlock<TunableLinear> {
         let layer = configuration.layers[index]
         return TransformerBlock(layer) { role in
-            let (width, norm) = layer.norm(role, width: configuration.width)
-            return self.norm(ModuleKey(role, layer: index), norm, width: width)
+            let (width, rows, norm) = layer.norm(role, width: configuration.width)
+            return self.norm(ModuleKey(role, layer: index), norm, width: width, rows: rows)
         } linear: { role in
             linear(ModuleKey(role, layer: index))
         }
@@ -103,9 +104,9 @@ struct NetworkBuilder {
         return TunableLinear(weight: weight, bias: vector(key, .bias), update: update(configuration.spelling.module(key), weight))
     }
 
-    private func norm(_ key: ModuleKey, _ norm: Norm, width: Int) -> NormLayer {
-        guard let weight = vector(key, .weight) else { preconditionFailure("every norm has a weight") }
-        return NormLayer(norm, width: width, weight: weight, bias: vector(key, .bias))
+    private func norm(_ key: ModuleKey, _ norm: Norm, width: Int, rows: Int = 1) -> NormLayer {
+        let weight = norm.hasWeight ? vector(key, .weight) : nil, bias = norm.hasBias ? vector(key, .bias) : nil
+        return NormLayer(norm, width: width, period: rows, weight: weight, bias: bias)
     }
 
     private func update(_ module: String, _ weight: BaseWeight) -> LowRankBranch? {
@@ -134,7 +135,7 @@ struct NetworkBuilder {
 
     /// Elements of a vector, or of a matrix row by row as it is stored, widened.
     private func floats(_ tensor: ExpectedTensor) -> [Float] {
-        if tensor.dimensions.count == 1 { return weights.vector(tensor.key, tensor.part) ?? [] }
+        if tensor.dimensions.count == 1 || tensor.key.role.isNorm { return weights.vector(tensor.key, tensor.part) ?? [] }
         let matrix = weights.matrix(tensor.key).stored
         return [Float](unsafeUninitializedCapacity: matrix.rowCount * matrix.columnCount) { buffer, count in
             withUnsafePointer(to: matrix) { stored in

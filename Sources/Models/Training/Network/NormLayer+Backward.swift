@@ -24,12 +24,16 @@ extension NormLayer {
             }
         }
         guard let dweight = weight.gradient else { return }
-        engine.pool.forTiles(of: width, size: Self.columnTile) { range in
-            let first = range.lowerBound
-            qk_norm_weightGradient_at(
-                engine.level, dy + first, x + first, norm.kind == .layer ? statistics : nil, statistics + rows, rows, width, range.count,
-                dweight + first)
-            if let dbias = bias?.gradient { qk_addRows_at(engine.level, dy + first, rows, width, range.count, dbias + first) }
+        for number in 0..<period {
+            // Every row of weights is that of each `period`th row.
+            let stride = period * width, count = rows / period, means = norm.kind == .layer ? statistics + number : nil
+            engine.pool.forTiles(of: width, size: Self.columnTile) { range in
+                let first = number * width + range.lowerBound
+                qk_norm_weightGradient_at(
+                    engine.level, dy + first, x + first, means, statistics + rows + number, count, stride, period, range.count,
+                    dweight + first)
+                if let dbias = bias?.gradient { qk_addRows_at(engine.level, dy + first, count, stride, range.count, dbias + first) }
+            }
         }
     }
 }

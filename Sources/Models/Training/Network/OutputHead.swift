@@ -12,6 +12,9 @@ import Transformer
 struct OutputHead {
     let norm: NormLayer
     let weight: BaseWeight
+    let bias: VectorParameter?
+    /// What logits are multiplied by, bias included.
+    let scale: Float
     /// c, where logits z become c tanh(z / c).
     let cap: Float?
 
@@ -50,8 +53,12 @@ struct OutputHead {
             let rows = min(limit, m - first)
             let input = normed + first * c
             weight.multiply(input, rows: rows, into: logits, context)
+            if let bias { qk_addToRows_at(qk_simd_best(), bias.values, rows, weight.outputCount, logits) }
+            multiply(logits, rows: rows, context)
             total += losses(logits, targets: counted[first..<first + rows].map { batch.targets[$0] }, lossWeight, context)
             guard dx != nil else { continue }
+            multiply(logits, rows: rows, context)
+            if let dbias = bias?.gradient { qk_addRows_at(qk_simd_best(), logits, rows, weight.outputCount, weight.outputCount, dbias) }
             weight.multiplyTransposed(logits, rows: rows, into: dnormed + first * c, accumulates: false, context)
             weight.addGradient(logits, x: input, rows: rows, context)
         }
@@ -60,6 +67,14 @@ struct OutputHead {
         norm.backward(dnormed, x: hidden, rows: m, statistics: statistics, addingTo: dhidden, context.engine)
         for (row, n) in counted.enumerated() { (dx + n * c).update(from: dhidden + row * c, count: c) }
         return total
+    }
+
+    /// Logits, or their gradients, by the factor.
+    private func multiply(_ logits: UnsafeMutablePointer<Float>, rows: Int, _ context: StepContext) {
+        guard scale != 1 else { return }
+        context.pool.forTiles(of: rows * weight.outputCount, size: 1 << 14) { range in
+            qk_scale_at(qk_simd_best(), scale, range.count, logits + range.lowerBound)
+        }
     }
 
     /// The sum of the losses of some rows, whose logits become their gradients.

@@ -16,9 +16,13 @@ struct PreparedBatch {
     init(_ batch: Batch, _ configuration: ModelDescription, workerScratch: WorkerScratch) {
         self.batch = batch
         self.workerScratch = workerScratch
-        var positions: [Int] = []
-        for (start, end) in zip(batch.starts, batch.starts.dropFirst()) { positions += 0..<end - start }
-        self.positions = positions
-        rotations = Rotations(of: configuration, positions: positions)
+        var places: [Rotations.Place] = []
+        for (start, end) in zip(batch.starts, batch.starts.dropFirst()) {
+            // A sample is rotated as it would be alone, whatever lies beside it in the batch; its last token counts, though it
+            // predicts nothing and is not run.
+            places += (0..<end - start).map { .init(position: $0, length: end - start + 1) }
+        }
+        positions = places.map(\.position)
+        rotations = Rotations(of: configuration, places: places)
     }
 }

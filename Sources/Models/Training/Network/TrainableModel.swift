@@ -86,7 +86,9 @@ package final class TrainableModel {
             if recomputes { block.forward(x, into: nil, pass.memory, pass) }
             block.backward(memory.gradient, x: x, pass)
         }
-        embedding.backward(memory.gradient, prepared, pool: context.pool)
+        // Nothing else needs the hidden states any more, nor what the head has used.
+        embedding.backward(
+            memory.gradient, prepared, scratch: [memory.hidden[0], memory.hidden[blocks.count], memory.headScratch], step)
         return Loss(sum: sum, count: batch.learnedCount)
     }
 
@@ -98,7 +100,7 @@ package final class TrainableModel {
     }
 
     private func forward(_ batch: PreparedBatch, _ step: StepContext) {
-        embedding.forward(batch, into: memory.hidden[0], pool: context.pool)
+        embedding.forward(batch, into: memory.hidden[0], step)
         for (index, block) in blocks.enumerated() {
             let pass = pass(index, batch, step)
             block.forward(memory.hidden[index], into: memory.hidden[index + 1], pass.memory, pass)

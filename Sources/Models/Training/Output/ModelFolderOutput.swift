@@ -9,6 +9,11 @@ import Transformer
 package enum ModelFolderOutput {
     /// Of the weights, with their room on disk: made before the run, so that a full disk is an error then.
     package static func writer(for model: TrainableModel, in output: borrowing AtomicOutput) throws(FileError) -> ShardedWriter {
+        guard model.configuration.spelling.nesting == nil else {
+            throw FileError(
+                output.destination, "would hold the text part of a \(model.configuration.modelType) alone, which is no model of that kind",
+                hint: "an adapter leaves the rest of the model as it is")
+        }
         let tensors = model.parameters.slots.map { slot in
             guard let info = TensorInfo(name: slot.name, scalarType: .f32, shape: slot.shape) else {
                 preconditionFailure("what lies in memory can be counted")

@@ -8,6 +8,7 @@ extension Activation {
         case .gelu: QK_GELU
         case .geluTanh: QK_GELU_TANH
         case .relu: QK_RELU
+        case .reluSquared: QK_RELU_SQUARED
         case .silu: QK_SILU
         }
     }

@@ -17,12 +17,12 @@ package struct AttentionRows {
     package let k: Heads
     package let v: Heads
 
-    /// As projections leave them: [N, H D + 2 K D] where one layer makes all three, else [N, H D], [N, K D] and [N, K D] one after
-    /// another.
+    /// As attention sees them: [N, H D + 2 K D] where one layer makes all three (put in this order, where that layer has another
+    /// one), else [N, H D], [N, K D] and [N, K D] one after another.
     package init(_ base: UnsafeMutablePointer<Float>, of attention: Attention, positions n: Int) {
         let queries = attention.queryWidth, keys = attention.keyValueWidth
         switch attention.projections {
-        case .fused:
+        case .fused, .grouped:
             let stride = queries + 2 * keys
             q = Heads(pointer: base, stride: stride)
             k = Heads(pointer: base + queries, stride: stride)

@@ -33,20 +33,21 @@ package struct BlockMemory {
     package let normed: Pointer
     /// Queries, keys and values as attention sees them: `AttentionRows`.
     package let projections: Pointer
-    /// Queries [N, H D] and keys [N, K D] before norms of heads; nil for what they become.
+    /// Queries [N, H D] and keys [N, K D] before norms of heads and clipping; nil for what they become.
     package let rawQueries: Pointer?
     package let rawKeys: Pointer?
     /// [N, H D]: output of attention.
     package let attended: Pointer
-    /// [N, C] each: what the branches give before a norm; unused where no norm follows them.
+    /// [N, C] each: what the branches give before a norm or a factor, or the sum of which a norm is taken; unused where nothing
+    /// of the kind follows them.
     package let attentionBranch: Pointer
     package let feedForwardBranch: Pointer
     /// [N, C]: after attention, before the MLP; may be x.
     package let middle: Pointer
-    /// [N, I] each: gate and up, or the one inner layer before its activation.
+    /// [N, I] each: gate and up, or the one inner layer before its activation; both in `gate` [N, 2 I] where one layer makes them.
     package let gate: Pointer
     package let up: Pointer
-    /// [N, I]: after the activation; may be `gate`.
+    /// [N, I]: after the activation; may be `up`.
     package let inner: Pointer
     /// Of each norm, [2, rows].
     package let statistics: [TensorRole: Pointer]

@@ -2,27 +2,34 @@ package import Architectures
 package import CKernels
 import Parallelism
 
-/// A norm of rows of `width` floats.
+/// A norm of rows of `width` floats, whose weights may differ from row to row.
 package struct NormLayer {
     package let norm: Norm
     package let width: Int
     package let weight: VectorParameter
     package let bias: VectorParameter?
+    /// Rows that have weights of their own: row r has those of r % period.
+    package let period: Int
 
-    package init(_ norm: Norm, width: Int, weight: VectorParameter, bias: VectorParameter?) {
+    /// - Parameters:
+    ///   - weight: [period, width]; nil for 1 throughout.
+    ///   - bias: likewise; nil for none.
+    package init(_ norm: Norm, width: Int, period: Int = 1, weight: VectorParameter?, bias: VectorParameter?) {
+        let weight = weight ?? VectorParameter(Array(repeating: 1, count: width))
         self.norm = norm
         self.width = width
+        self.period = period
         self.weight = weight
         self.bias = bias
     }
 
     /// Rows a worker takes at a time.
-    package var tile: Int { max(4, (1 << 14) / width) }
+    package var tile: Int { (max(4, (1 << 14) / width) + period - 1) / period * period }
 
     package var kernel: qk_norm {
         qk_norm(
             weight: weight.values, bias: bias?.values, width: width, epsilon: norm.epsilon, centers: norm.kind == .layer,
-            addsOne: norm.addsOne)
+            addsOne: norm.addsOne, period: period)
     }
 
     /// y = norm(x).

@@ -6,21 +6,29 @@ import Parallelism
 ///
 ///     N  positions      C  width      H, K, D  heads, key/value heads, width of a head      I  inner width
 ///
-///     n1 = norm(x)            [N, C]        q, k, v = projections of n1       a = attention(rope(norm(q)), rope(norm(k)), v)
-///     m  = x + after(Wo a)    [N, C]
+///     n1 = norm(x)            [N, C]        q, k, v = projections of n1       a = attention(turn(norm(q)), turn(norm(k)), v)
+///     m  = x + f after(Wo a)  [N, C]
 ///     n2 = norm(m)            [N, C]        gated: h = activation(Wg n2) * (Wu n2)    plain: h = activation(Wu n2)
-///     y  = m + after(Wd h)    [N, C]        after: a norm, or nothing
+///     y  = m + f after(Wd h)  [N, C]        after: a norm, or nothing
+///
+/// Other wirings (`LayerDescription.Wiring`) take n2 of x, or tie the branches to n1 and n2, or normalize the sums.
 package struct TransformerBlock<Linear> {
     package let attention: Attention
     package let feedForward: FeedForward
-    package let attentionNorm: NormLayer
-    /// Norms of each head's query and key, where the layer has them.
+    package let wiring: LayerDescription.Wiring
+    package let branchFactor: Float
+    /// Of the inputs of the branches; nil where they have none.
+    package let attentionNorm: NormLayer?
+    package let feedForwardNorm: NormLayer?
+    /// Norms of queries and keys, where the layer has them.
     package let headNorms: (query: NormLayer, key: NormLayer)?
+    /// Of what the branches give.
     package let attentionPostNorm: NormLayer?
-    package let feedForwardNorm: NormLayer
     package let feedForwardPostNorm: NormLayer?
     /// In the order in which they are used: what makes queries, keys and values, attention's output, gate and up, down.
     package let linearLayers: [Linear]
+    /// C.
+    package let width: Int
 
     /// - Parameters:
     ///   - norm, linear: the layer's modules by role.
@@ -29,28 +37,30 @@ package struct TransformerBlock<Linear> {
     ) throws(Failure) {
         attention = layer.attention
         feedForward = layer.feedForward
-        attentionNorm = try norm(.attentionNorm)
+        wiring = layer.wiring
+        branchFactor = layer.branchFactor
+        let roles = layer.normRoles
+        func optional(_ role: TensorRole) throws(Failure) -> NormLayer? { roles.contains(role) ? try norm(role) : nil }
+        attentionNorm = try optional(.attentionNorm)
         headNorms = layer.attention.headNorm == nil ? nil : (try norm(.queryNorm), try norm(.keyNorm))
-        let isAround = layer.normPlacement == .around
-        attentionPostNorm = isAround ? try norm(.attentionPostNorm) : nil
-        feedForwardNorm = try norm(.feedForwardNorm)
-        feedForwardPostNorm = isAround ? try norm(.feedForwardPostNorm) : nil
+        attentionPostNorm = try optional(.attentionPostNorm)
+        feedForwardNorm = layer.wiring == .parallel(sharesNorm: true) ? attentionNorm : try optional(.feedForwardNorm)
+        feedForwardPostNorm = try optional(.feedForwardPostNorm)
+        guard let someNorm = attentionNorm ?? attentionPostNorm else { preconditionFailure("a layer has norms before or after attention") }
+        width = someNorm.width
         var layers: [Linear] = []
         for role in layer.linearRoles { layers.append(try linear(role)) }
         linearLayers = layers
     }
 
-    /// C.
-    package var width: Int { attentionNorm.width }
-
     // Numbers of linear layers.
-    package var projectionLayers: Range<Int> { 0..<(attention.projections == .fused ? 1 : 3) }
+    package var projectionLayers: Range<Int> { 0..<(attention.isFused ? 1 : 3) }
     package var outputLayer: Int { projectionLayers.upperBound }
     package var innerLayers: Range<Int> { outputLayer + 1..<downLayer }
     package var downLayer: Int { outputLayer + (feedForward.form == .gated ? 3 : 2) }
 
-    /// Elements that a worker takes at a time.
-    private static var tile: Int { 1 << 14 }
+    /// The norm of which the MLP's input is taken, by its role: both branches may share one.
+    package var feedForwardNormRole: TensorRole { wiring == .parallel(sharesNorm: true) ? .attentionNorm : .feedForwardNorm }
 
     /// - Parameters:
     ///   - x: [N, C]
@@ -58,89 +68,89 @@ package struct TransformerBlock<Linear> {
     package func forward<Pass: BlockPass>(
         _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>?, _ memory: BlockMemory, _ pass: Pass
     ) where Pass.Linear == Linear {
-        attentionNorm.forward(
-            x, rows: pass.positionCount, statistics: memory.statistics[.attentionNorm], into: memory.normed, pass.engine)
-        let rows = project(memory, pass)
-        rotate(rows, sign: 1, pass)
+        let input = normalized(x, by: wiring == .normedSum ? nil : attentionNorm, .attentionNorm, memory, pass)
+        let rows = project(input, memory, pass)
+        turn(rows, sign: 1, pass)
         pass.attend(attention, rows, into: memory.attended)
-        if let norm = attentionPostNorm {
-            pass.multiply(memory.attended, by: outputLayer..<outputLayer + 1, of: self, into: [memory.attentionBranch])
-            add(norm, of: memory.attentionBranch, .attentionPostNorm, to: x, into: memory.middle, memory, pass)
-        } else {
-            copy(x, to: memory.middle, pass)
-            pass.add(memory.attended, by: outputLayer, of: self, to: memory.middle)
+        // Of x, too, which the attention's output may replace.
+        var innerInput = input
+        if wiring == .parallel(sharesNorm: false) { innerInput = normalized(x, by: feedForwardNorm, .feedForwardNorm, memory, pass) }
+        let close = BranchEnd(
+            layer: outputLayer, norm: wiring == .normedSum ? attentionNorm : attentionPostNorm,
+            role: wiring == .normedSum ? .attentionNorm : .attentionPostNorm, branch: memory.attentionBranch)
+        add(close, of: memory.attended, to: wiring == .normedStream ? input : x, into: memory.middle, memory, pass)
+        if !isParallel {
+            innerInput = normalized(memory.middle, by: wiring == .normedSum ? nil : feedForwardNorm, .feedForwardNorm, memory, pass)
         }
-        feedForwardNorm.forward(
-            memory.middle, rows: pass.positionCount, statistics: memory.statistics[.feedForwardNorm], into: memory.normed, pass.engine)
-        pass.multiply(memory.normed, by: innerLayers, of: self, into: innerLayers.count == 2 ? [memory.gate, memory.up] : [memory.gate])
+        pass.multiply(innerInput, by: innerLayers, of: self, into: innerLayers.count == 2 ? [memory.gate, memory.up] : [memory.gate])
         activate(memory, positions: pass.positionCount, pass.engine)
-        let down = downLayer..<downLayer + 1
-        if let norm = feedForwardPostNorm {
-            pass.multiply(memory.inner, by: down, of: self, into: [memory.feedForwardBranch])
-            // Statistics are made of it even where y is not wanted.
-            add(norm, of: memory.feedForwardBranch, .feedForwardPostNorm, to: memory.middle, into: y, memory, pass)
-        } else if let y {
-            copy(memory.middle, to: y, pass)
-            pass.add(memory.inner, by: downLayer, of: self, to: y)
-        } else if pass.keepsProduct(with: linearLayers[downLayer]) {
-            pass.multiply(memory.inner, by: down, of: self, into: [memory.feedForwardBranch])
-        }
+        let end = BranchEnd(
+            layer: downLayer, norm: wiring == .normedSum ? feedForwardNorm : feedForwardPostNorm,
+            role: wiring == .normedSum ? .feedForwardNorm : .feedForwardPostNorm, branch: memory.feedForwardBranch)
+        add(end, of: memory.inner, to: wiring == .normedStream ? innerInput : UnsafePointer(memory.middle), into: y, memory, pass)
     }
 
-    private func project<Pass: BlockPass>(_ memory: BlockMemory, _ pass: Pass) -> AttentionRows where Pass.Linear == Linear {
-        let n = pass.positionCount, rows = AttentionRows(memory.projections, of: attention, positions: n)
-        let hasNorms = headNorms != nil
-        let queries = (hasNorms ? memory.rawQueries : nil) ?? rows.q.pointer, keys = (hasNorms ? memory.rawKeys : nil) ?? rows.k.pointer
-        pass.multiply(
-            memory.normed, by: projectionLayers, of: self,
-            into: attention.projections == .fused ? [rows.q.pointer] : [queries, keys, rows.v.pointer])
-        if let headNorms {
-            headNorms.query.forward(
-                queries, rows: n * attention.headCount, statistics: memory.statistics[.queryNorm], into: rows.q.pointer, pass.engine)
-            headNorms.key.forward(
-                keys, rows: n * attention.keyValueHeadCount, statistics: memory.statistics[.keyNorm], into: rows.k.pointer, pass.engine)
-        }
-        return rows
+    package var isParallel: Bool { if case .parallel = wiring { true } else { false } }
+
+    /// norm(x) in `normed`, or x where there is none.
+    private func normalized<Pass: BlockPass>(
+        _ x: UnsafePointer<Float>, by norm: NormLayer?, _ role: TensorRole, _ memory: BlockMemory, _ pass: Pass
+    ) -> UnsafePointer<Float> {
+        guard let norm else { return x }
+        norm.forward(x, rows: pass.positionCount, statistics: memory.statistics[role], into: memory.normed, pass.engine)
+        return UnsafePointer(memory.normed)
     }
 
-    /// Turns queries and keys by the angles of their positions, or with `sign` -1 their gradients back.
-    package func rotate<Pass: BlockPass>(_ rows: AttentionRows, sign: Float, _ pass: Pass) {
-        guard let angles = pass.rotations.angles(of: attention) else { return }
-        let half = attention.headWidth / 2, engine = pass.engine
-        engine.pool.forTiles(of: pass.positionCount, size: max(1, Self.tile / attention.queryWidth)) { range in
-            let n = range.lowerBound
-            for (heads, count) in [(rows.q, attention.headCount), (rows.k, attention.keyValueHeadCount)] {
-                qk_rotate_at(
-                    engine.level, heads.pointer + n * heads.stride, range.count, heads.stride, count, half, angles.cosines + n * half,
-                    angles.sines + n * half, sign)
-            }
-        }
+    // MARK: - Ends of branches
+
+    /// The last layer of a branch, and the norm behind it.
+    private struct BranchEnd {
+        let layer: Int
+        let norm: NormLayer?
+        let role: TensorRole
+        /// Where it is made before the norm.
+        let branch: UnsafeMutablePointer<Float>
     }
 
-    /// `inner` from gate and up.
-    package func activate(_ memory: BlockMemory, positions: Int, _ engine: MatrixEngine) {
-        let kernel = feedForward.activation.kernel, isGated = feedForward.form == .gated
-        engine.pool.forTiles(of: positions * feedForward.innerWidth, size: Self.tile) { range in
-            let i = range.lowerBound
-            if isGated {
-                qk_gated_at(engine.level, kernel, memory.gate + i, memory.up + i, range.count, memory.inner + i)
-            } else {
-                qk_activate_at(engine.level, kernel, memory.gate + i, range.count, memory.inner + i)
-            }
-        }
-    }
-
-    /// target = x + norm(branch).
+    /// target = residual + f norm(W z), or norm(residual + W z).
+    ///
+    /// - Parameter target: may be the residual; nil where it is not wanted, but what the way back needs.
     private func add<Pass: BlockPass>(
-        _ norm: NormLayer, of branch: UnsafePointer<Float>, _ role: TensorRole, to x: UnsafePointer<Float>,
-        into target: UnsafeMutablePointer<Float>?, _ memory: BlockMemory, _ pass: Pass
+        _ end: BranchEnd, of z: UnsafePointer<Float>, to residual: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>?,
+        _ memory: BlockMemory, _ pass: Pass
+    ) where Pass.Linear == Linear {
+        let layers = end.layer..<end.layer + 1, n = pass.positionCount
+        if wiring == .normedSum, let norm = end.norm {
+            copy(residual, to: end.branch, pass)
+            pass.add(z, by: end.layer, of: self, to: end.branch)
+            norm.forward(end.branch, rows: n, statistics: memory.statistics[end.role], into: target ?? memory.normed, pass.engine)
+        } else if let norm = end.norm {
+            pass.multiply(z, by: layers, of: self, into: [end.branch])
+            // Statistics are made of it even where the target is not wanted.
+            norm.forward(end.branch, rows: n, statistics: memory.statistics[end.role], into: memory.normed, pass.engine)
+            if let target { add(memory.normed, to: residual, into: target, pass) }
+        } else if branchFactor != 1 {
+            pass.multiply(z, by: layers, of: self, into: [end.branch])
+            guard let target else { return }
+            pass.engine.pool.forTiles(of: n * width, size: Self.tile) { range in
+                qk_scale_at(pass.engine.level, branchFactor, range.count, end.branch + range.lowerBound)
+            }
+            add(end.branch, to: residual, into: target, pass)
+        } else if let target {
+            copy(residual, to: target, pass)
+            pass.add(z, by: end.layer, of: self, to: target)
+        } else if pass.keepsProduct(with: linearLayers[end.layer]) {
+            pass.multiply(z, by: layers, of: self, into: [end.branch])
+        }
+    }
+
+    /// target = residual + values.
+    private func add<Pass: BlockPass>(
+        _ values: UnsafePointer<Float>, to residual: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>, _ pass: Pass
     ) {
-        norm.forward(branch, rows: pass.positionCount, statistics: memory.statistics[role], into: memory.normed, pass.engine)
-        guard let target else { return }
-        copy(x, to: target, pass)
-        let engine = pass.engine
-        engine.pool.forTiles(of: pass.positionCount * width, size: Self.tile) { range in
-            qk_addToRows_at(engine.level, memory.normed + range.lowerBound, 1, range.count, target + range.lowerBound)
+        copy(residual, to: target, pass)
+        pass.engine.pool.forTiles(of: pass.positionCount * width, size: Self.tile) { range in
+            qk_addToRows_at(pass.engine.level, values + range.lowerBound, 1, range.count, target + range.lowerBound)
         }
     }
 
@@ -151,4 +161,9 @@ package struct TransformerBlock<Linear> {
             (target + range.lowerBound).update(from: x + range.lowerBound, count: range.count)
         }
     }
+}
+
+extension TransformerBlock {
+    /// Elements that a worker takes at a time.
+    static var tile: Int { 1 << 14 }
 }

@@ -37,8 +37,8 @@ struct InferencePass: BlockPass {
         let queryCount = (positionCount - 1) * rows.q.stride + attention.queryWidth
         engine.attend(
             UnsafeBufferPointer(start: rows.q.pointer, count: queryCount), queryCount: positionCount, firstPosition: cache.count,
-            headCount: attention.headCount, scale: attention.scale, cap: attention.scoreCap, queryStride: rows.q.stride,
-            cache: cache.view(layer: layer, window: attention.window),
+            headCount: attention.headCount, scale: attention.scale, cap: attention.scoreCap, bias: attention.positionBias,
+            queryStride: rows.q.stride, cache: cache.view(layer: layer, window: attention.window),
             into: UnsafeMutableBufferPointer(start: attended, count: positionCount * attention.queryWidth))
     }
 

@@ -25,13 +25,14 @@ extension InferenceSession {
         precondition(states.count % configuration.width == 0, "states are whole rows")
         reset()
         let memory = buffers.blockMemory
-        forEachPiece(of: states.count / configuration.width) { rows in
+        let length = states.count / configuration.width
+        forEachPiece(of: length) { rows in
             guard let start = states.baseAddress else { return }
             memory.middle.update(from: start + rows.lowerBound * configuration.width, count: rows.count * configuration.width)
             withoutActuallyEscaping(observer) { observer in
                 let pass = InferencePass(
                     engine: engine, precision: precision, cache: cache, layer: layer, positionCount: rows.count,
-                    rotations: rotations.of(rows), observer: { observer($0, $1, rows.count) })
+                    rotations: rotations.of(rows, length: length), observer: { observer($0, $1, rows.count) })
                 blocks[layer].forward(memory.middle, into: memory.middle, memory, pass)
             }
             copy(UnsafePointer(memory.middle), to: start, rows)
@@ -58,14 +59,21 @@ extension InferenceSession {
 /// Angles of the positions of sequences that all begin at 0, made once for all layers of a model.
 package final class LayerRotations {
     private let model: ModelDescription
-    private var tables: [Range<Int>: Rotations] = [:]
+    private var tables: [Key: Rotations] = [:]
+
+    private struct Key: Hashable {
+        let positions: Range<Int>
+        let length: Int
+    }
 
     package init(of model: ModelDescription) { self.model = model }
 
-    func of(_ positions: Range<Int>) -> Rotations {
-        if let table = tables[positions] { return table }
-        let table = Rotations(of: model, positions: Array(positions))
-        tables[positions] = table
+    /// - Parameter length: positions of the whole sequence, on which some angles depend.
+    func of(_ positions: Range<Int>, length: Int) -> Rotations {
+        let key = Key(positions: positions, length: length)
+        if let table = tables[key] { return table }
+        let table = Rotations(of: model, places: positions.map { .init(position: $0, length: length) })
+        tables[key] = table
         return table
     }
 }

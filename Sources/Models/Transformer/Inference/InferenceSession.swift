@@ -16,9 +16,10 @@ package final class InferenceSession {
     package var weights: ModelWeights {
         didSet {
             (blocks, finalNorm) = Self.layers(configuration, weights)
+            embeddingNorm = Self.embeddingNorm(configuration, weights)
             guard weights.head.matrix.outputCount != configuration.vocabularySize else { return }
             configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
-            buffers = PassBuffers(configuration)
+            buffers = PassBuffers(configuration, rowLimit: passLength)
         }
     }
     package let cache: KeyValueCache
@@ -26,8 +27,17 @@ package final class InferenceSession {
     /// Of the products; attention and everything else is in float32.
     package let precision: MatrixEngine.Precision
     private(set) var buffers: PassBuffers
+    /// Positions that are computed together at most; nil for as many as is good.
+    private let passLength: Int?
     private(set) var blocks: [TransformerBlock<LinearLayer>]
     private var finalNorm: NormLayer
+    private var embeddingNorm: NormLayer?
+    /// Tokens of the positions so far.
+    private var ids: [Int32] = []
+    /// Positions of the sequence for which the keys in the cache were turned.
+    private var turnedLength = 0
+    /// Rotations whose frequencies depend on the length of a pass.
+    private let stagedRotaries: [RotaryEmbedding]
     /// Told of hidden states [T, C]: those of the embedding (0), after each layer (1...), as tests compare them.
     package var observer: ((_ index: Int, _ states: [Float]) -> Void)?
 
@@ -35,28 +45,38 @@ package final class InferenceSession {
     ///   - contextLength: positions at most; of a model with learned positions not more than it has.
     ///   - precision: `fast` computes with 4-bit and 8-bit weights in integers.
     ///   - cacheType: F16, or F32 for exact results.
+    ///   - passLength: positions that are computed together at most; nil for as many as is good.
     package init(
         _ configuration: ModelDescription, _ weights: ModelWeights, engine: MatrixEngine, contextLength: Int,
-        precision: MatrixEngine.Precision = .exact, cacheType: ScalarType = .f32
+        precision: MatrixEngine.Precision = .exact, cacheType: ScalarType = .f32, passLength: Int? = nil
     ) {
         precondition(weights.positions == nil || contextLength <= configuration.contextLength, "there are no more learned positions")
         self.configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
         self.weights = weights
         self.engine = engine
         self.precision = precision
-        cache = KeyValueCache(configuration, capacity: contextLength, scalarType: cacheType)
-        buffers = PassBuffers(self.configuration)
+        self.passLength = passLength
+        let buffers = PassBuffers(self.configuration, rowLimit: passLength)
+        cache = KeyValueCache(configuration, capacity: contextLength, scalarType: cacheType, passLength: buffers.rowLimit)
+        self.buffers = buffers
         (blocks, finalNorm) = Self.layers(self.configuration, weights)
+        embeddingNorm = Self.embeddingNorm(self.configuration, weights)
+        stagedRotaries = Array(Set(configuration.layers.compactMap(\.attention.rotary).filter(\.hasStages)))
     }
 
     /// Positions that the sequence has.
-    package var count: Int { cache.count }
+    package var count: Int { ids.count }
 
     /// Begins another sequence.
-    package func reset() { cache.truncate(to: 0) }
+    package func reset() { truncate(to: 0) }
 
     /// Forgets the positions from `count` on.
-    package func truncate(to count: Int) { cache.truncate(to: count) }
+    ///
+    /// Where a layer that slides has lost what the next position looks at, those before are read again with it.
+    package func truncate(to count: Int) {
+        ids.removeSubrange(count...)
+        if cache.count > count { _ = cache.truncate(to: count) }
+    }
 
     /// Appends tokens and gives the logits [V] of the last one.
     ///
@@ -68,7 +88,7 @@ package final class InferenceSession {
     }
 
     /// Appends tokens and gives the logits [V] of the last one, or nil where it was interrupted: reading a long prompt takes a while.
-    /// `count` tells how many of the tokens the sequence has then.
+    /// `count` tells how many of the tokens the sequence has then: fewer than before, where it had to be read again.
     ///
     /// - Parameter isInterrupted: asked before each layer.
     package func append(_ ids: [Int32], isInterrupted: () -> Bool) throws -> [Float]? {
@@ -79,23 +99,44 @@ package final class InferenceSession {
 
     /// Appends tokens and hands out logits of all of them, some rows at a time.
     ///
-    /// - Parameter body: is given the index in `ids` of the first row, and rows [n, V], which are valid during the call.
+    /// - Parameters:
+    ///   - unread: tokens that end the text and are not run, as they predict nothing; angles may depend on the length of the text.
+    ///   - body: is given the index in `ids` of the first row, and rows [n, V], which are valid during the call.
     package func append(
-        _ ids: [Int32], eachLogits body: (_ first: Int, _ rows: UnsafeBufferPointer<Float>) throws -> Void
+        _ ids: [Int32], unread: Int = 0, eachLogits body: (_ first: Int, _ rows: UnsafeBufferPointer<Float>) throws -> Void
     ) throws {
-        try run(ids, logitsFrom: 0, isInterrupted: { false }, body)
+        try run(ids, unread: unread, logitsFrom: 0, isInterrupted: { false }, body)
     }
 
     private func run(
-        _ ids: [Int32], logitsFrom firstLogits: Int, isInterrupted: () -> Bool, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
+        _ ids: [Int32], unread: Int = 0, logitsFrom firstLogits: Int, isInterrupted: () -> Bool,
+        _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
     ) throws {
         try check(ids)
+        let earlier = count, length = count + ids.count + unread
+        // What was turned by other angles is of no use, and neither is what came of it.
+        let isTurned = stagedRotaries.allSatisfy { $0.stage(ofLength: turnedLength) == $0.stage(ofLength: length) }
+        turnedLength = length
+        if earlier == 0 || cache.count == earlier && isTurned {
+            return try pass(ids, logitsFrom: firstLogits, isInterrupted: isInterrupted, body)
+        }
+        let all = self.ids + ids
+        reset()
+        try pass(all, logitsFrom: earlier + firstLogits, isInterrupted: isInterrupted) { try body($0 - earlier, $1) }
+    }
+
+    /// Runs tokens behind those of the cache, turned as in a sequence of `turnedLength`.
+    private func pass(
+        _ ids: [Int32], logitsFrom firstLogits: Int, isInterrupted: () -> Bool, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
+    ) throws {
+        let length = turnedLength
+        precondition(cache.count == count, "the cache holds the sequence")
         var start = 0
         while start < ids.count {
             let rowCount = min(buffers.rowLimit, ids.count - start)
             embed(ids[start..<start + rowCount])
             observe(0, rowCount)
-            let rotations = Rotations(of: configuration, positions: Array(count..<count + rowCount))
+            let rotations = Rotations(of: configuration, places: (count..<count + rowCount).map { .init(position: $0, length: length) })
             let memory = buffers.blockMemory
             for (layer, block) in blocks.enumerated() {
                 if isInterrupted() { return }
@@ -105,6 +146,7 @@ package final class InferenceSession {
                 observe(layer + 1, rowCount)
             }
             cache.advance(by: rowCount)
+            self.ids += ids[start..<start + rowCount]
             try giveLogits(from: max(0, firstLogits - start), to: rowCount, offset: start, body)
             start += rowCount
         }
@@ -135,18 +177,25 @@ package final class InferenceSession {
     private static func layers(
         _ model: ModelDescription, _ weights: ModelWeights
     ) -> (blocks: [TransformerBlock<LinearLayer>], finalNorm: NormLayer) {
-        func norm(_ weights: NormWeights, _ norm: Norm) -> NormLayer {
-            NormLayer(
-                norm, width: weights.weight.count, weight: VectorParameter(weights.weight), bias: weights.bias.map { VectorParameter($0) })
-        }
         let blocks = zip(model.layers, weights.layers).map { layer, weights in
-            TransformerBlock(layer) {
-                norm(weights[norm: $0], layer.norm($0, width: model.width).norm)
+            TransformerBlock(layer) { role in
+                let (width, rows, norm) = layer.norm(role, width: model.width)
+                return Self.norm(weights[norm: role], norm, width: width, rows: rows)
             } linear: {
                 weights[linear: $0]
             }
         }
-        return (blocks, norm(weights.finalNorm, model.finalNorm))
+        return (blocks, norm(weights.finalNorm, model.finalNorm, width: model.width))
+    }
+
+    private static func embeddingNorm(_ model: ModelDescription, _ weights: ModelWeights) -> NormLayer? {
+        guard let norm = model.embeddingNorm, let stored = weights.embeddingNorm else { return nil }
+        return self.norm(stored, norm, width: model.width)
+    }
+
+    private static func norm(_ weights: NormWeights, _ norm: Norm, width: Int, rows: Int = 1) -> NormLayer {
+        NormLayer(
+            norm, width: width, period: rows, weight: VectorParameter(weights.weight), bias: weights.bias.map { VectorParameter($0) })
     }
 
     func embed(_ ids: ArraySlice<Int32>) {
@@ -159,9 +208,10 @@ package final class InferenceSession {
             weights.embedding.read(Int(id), into: states)
             if scale != 1 { qk_scale_at(engine.level, scale, width, states.baseAddress) }
             guard let positions = weights.positions else { continue }
-            positions.read(count + row, into: position)
+            positions.read(count + row + configuration.positionOffset, into: position)
             for index in 0..<width { states[index] += position[index] }
         }
+        embeddingNorm?.forward(buffers.x.start, rows: ids.count, into: buffers.x.start, engine)
     }
 
     private func giveLogits(
@@ -176,8 +226,16 @@ package final class InferenceSession {
             let logits = buffers.logits.first(count * configuration.vocabularySize)
             engine.apply(weights.head, to: UnsafeBufferPointer(rebasing: states), rowCount: count, precision: precision, into: logits)
             replaceHeadRows(UnsafeBufferPointer(rebasing: states), rowCount: count, logits)
+            if configuration.head.scale != 1 { scale(configuration.head.scale, logits) }
             if let cap = configuration.head.cap { self.cap(cap, logits) }
             try body(offset + start, UnsafeBufferPointer(logits))
+        }
+    }
+
+    private func scale(_ factor: Float, _ logits: UnsafeMutableBufferPointer<Float>) {
+        guard let start = logits.baseAddress else { return }
+        engine.pool.forTiles(of: logits.count, size: 1 << 14) { range in
+            qk_scale_at(engine.level, factor, range.count, start + range.lowerBound)
         }
     }
 
@@ -195,7 +253,7 @@ package final class InferenceSession {
         let width = configuration.width
         for (id, replacement) in weights.replacedHeadRows {
             for row in 0..<rowCount {
-                var sum = 0.0
+                var sum = weights.head.bias.map { Double($0[id]) } ?? 0
                 for index in 0..<width { sum += Double(states[row * width + index]) * Double(replacement[index]) }
                 logits[row * configuration.vocabularySize + id] = Float(sum)
             }

@@ -12,9 +12,9 @@ final class PassBuffers {
     private let projections: FloatBuffer
     /// [T, H D]: what attention gives.
     private let attended: FloatBuffer
-    /// [T, C]: what a branch gives, where a norm follows it.
+    /// [T, C]: what a branch gives, where it is not added as it is.
     private let branch: FloatBuffer
-    /// [T, I].
+    /// [T, I] each, or [T, 2 I] of both and [T, I] of what they become.
     private let gate: FloatBuffer
     private let up: FloatBuffer
     /// [logitRowLimit, V].
@@ -27,20 +27,41 @@ final class PassBuffers {
     private static let largestRowLimit = 512
     private static let logitByteCountTarget = 16 << 20
 
-    init(_ model: ModelDescription) {
-        func widest(_ width: (LayerDescription) -> Int) -> Int { model.layers.map(width).max() ?? 0 }
-        let queryWidth = widest(\.attention.queryWidth), projectionWidth = queryWidth + 2 * widest(\.attention.keyValueWidth)
-        let branchWidth = widest { $0.normPlacement == .around ? model.width : 0 }
-        let innerWidth = widest(\.feedForward.innerWidth)
-        let rowByteCount = 4 * (2 * model.width + projectionWidth + queryWidth + branchWidth + 2 * innerWidth)
-        rowLimit = min(Self.largestRowLimit, max(16, Self.byteCountTarget / rowByteCount))
+    /// Floats of one position in each buffer, the widest that any layer needs.
+    private struct Widths {
+        let model, queries, projections, branch, gate, inner: Int
+
+        init(_ model: ModelDescription) {
+            func widest(_ width: (LayerDescription) -> Int) -> Int { model.layers.map(width).max() ?? 0 }
+            self.model = model.width
+            queries = widest(\.attention.queryWidth)
+            projections = queries + 2 * widest(\.attention.keyValueWidth)
+            branch = widest { $0.needsBranchMemory ? model.width : 0 }
+            gate = widest(\.feedForward.gateWidth)
+            inner = widest(\.feedForward.innerWidth)
+        }
+
+        var byteCount: Int { 4 * (2 * model + projections + queries + branch + gate + inner) }
+    }
+
+    /// Positions of one pass, of any session with this model.
+    static func rowLimit(of model: ModelDescription) -> Int {
+        min(largestRowLimit, max(16, byteCountTarget / Widths(model).byteCount))
+    }
+
+    /// - Parameter rowLimit: at most; nil for as many as fit.
+    init(_ model: ModelDescription, rowLimit limit: Int? = nil) {
+        let widths = Widths(model)
+        let (queryWidth, projectionWidth, branchWidth) = (widths.queries, widths.projections, widths.branch)
+        let (innerWidth, gateWidth) = (widths.inner, widths.gate)
+        rowLimit = min(limit ?? .max, Self.rowLimit(of: model))
         logitRowLimit = max(1, min(64, Self.logitByteCountTarget / (4 * model.vocabularySize)))
         x = FloatBuffer(count: rowLimit * model.width)
         normed = FloatBuffer(count: rowLimit * model.width)
         projections = FloatBuffer(count: rowLimit * projectionWidth)
         attended = FloatBuffer(count: rowLimit * queryWidth)
         branch = FloatBuffer(count: rowLimit * branchWidth)
-        gate = FloatBuffer(count: rowLimit * innerWidth)
+        gate = FloatBuffer(count: rowLimit * gateWidth)
         up = FloatBuffer(count: rowLimit * innerWidth)
         logits = FloatBuffer(count: logitRowLimit * model.vocabularySize)
     }
@@ -49,6 +70,6 @@ final class PassBuffers {
     var blockMemory: BlockMemory {
         BlockMemory(
             normed: normed.start, projections: projections.start, attended: attended.start, attentionBranch: branch.start,
-            feedForwardBranch: branch.start, middle: x.start, gate: gate.start, up: up.start, inner: gate.start)
+            feedForwardBranch: branch.start, middle: x.start, gate: gate.start, up: up.start, inner: up.start)
     }
 }

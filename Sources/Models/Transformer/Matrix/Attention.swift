@@ -1,3 +1,4 @@
+package import Architectures
 package import CKernels
 import Parallelism
 
@@ -41,10 +42,12 @@ extension MatrixEngine {
     ///   - queries: [queryCount, headCount, headSize], for positions `firstPosition`...; the cache holds their keys already.
     ///   - queryStride: floats from the queries of a position to those of the next, where others lie between them.
     ///   - cap: c, where scores s become c tanh(s / c).
+    ///   - bias: what is added to scores by the position of the key.
     ///   - y: [queryCount, headCount, headSize].
     package func attend(
         _ queries: UnsafeBufferPointer<Float>, queryCount: Int, firstPosition: Int, headCount: Int, scale: Float,
-        cap: Float? = nil, queryStride: Int? = nil, cache: AttentionCache, into y: UnsafeMutableBufferPointer<Float>
+        cap: Float? = nil, bias: PositionBias? = nil, queryStride: Int? = nil, cache: AttentionCache,
+        into y: UnsafeMutableBufferPointer<Float>
     ) {
         let rowCount = headCount * cache.headSize, queryStride = queryStride ?? rowCount
         precondition(
@@ -54,6 +57,7 @@ extension MatrixEngine {
         guard queryCount > 0, let queryStart = queries.baseAddress, let resultStart = y.baseAddress else { return }
         let groupSize = headCount / cache.kvHeadCount, queriesAtOnce = 8
         let tileCount = (queryCount + queriesAtOnce - 1) / queriesAtOnce
+        let slopes = bias.map { VectorParameter($0.slopes) }
         pool.forKernels(count: tileCount * cache.kvHeadCount) { index, worker in
             // The last positions see most: they come first, so that threads finish together.
             let tile = tileCount - 1 - index / cache.kvHeadCount, head = index % cache.kvHeadCount
@@ -61,7 +65,8 @@ extension MatrixEngine {
             let byteOffset = head * cache.headStride * qk_float_byteCount(cache.type)
             var attention = qk_attention(
                 type: cache.type, keys: cache.keys + byteOffset, values: cache.values + byteOffset, stride: cache.stride,
-                headSize: cache.headSize, groupSize: groupSize, scale: scale, cap: cap ?? 0, window: cache.window ?? .max)
+                headSize: cache.headSize, groupSize: groupSize, scale: scale, cap: cap ?? 0, window: cache.window ?? .max,
+                slopes: slopes.map { $0.values + head * groupSize }, roundsBiases: bias?.isRounded ?? false, biasScale: bias?.factor ?? 1)
             let first = firstPosition + positions.lowerBound, last = firstPosition + positions.upperBound - 1
             let buffer = scratch[worker].floats(qk_attention_scratchCount(&attention, positions.count, last))
             let column = head * groupSize * cache.headSize

@@ -8,19 +8,23 @@ package struct ModelWeights: Sendable {
     package var embedding: EmbeddingTable
     /// [context, C], learned positions; nil where positions are rotated.
     package var positions: EmbeddingTable?
+    /// Of both, where the model has one.
+    package var embeddingNorm: NormWeights?
     package var layers: [LayerWeights]
     package var finalNorm: NormWeights
-    /// [V, C], without bias; with a tied head its matrix is the embedding's.
+    /// [V, C]; with a tied head its matrix is the embedding's.
     package var head: LinearLayer
     /// Rows [C] that take the place of rows of the head: adapters that train single tokens replace them there, and of a tied one
     /// on both sides.
     package var replacedHeadRows: [Int: [Float]] = [:]
 
     package init(
-        embedding: EmbeddingTable, positions: EmbeddingTable?, layers: [LayerWeights], finalNorm: NormWeights, head: LinearLayer
+        embedding: EmbeddingTable, positions: EmbeddingTable?, embeddingNorm: NormWeights? = nil, layers: [LayerWeights],
+        finalNorm: NormWeights, head: LinearLayer
     ) {
         self.embedding = embedding
         self.positions = positions
+        self.embeddingNorm = embeddingNorm
         self.layers = layers
         self.finalNorm = finalNorm
         self.head = head
@@ -36,6 +40,10 @@ package struct ModelWeights: Sendable {
 
     /// Changes each norm in turn.
     package mutating func forEachNorm<Failure: Error>(_ body: (inout NormWeights) throws(Failure) -> Void) throws(Failure) {
+        if var norm = embeddingNorm {
+            try body(&norm)
+            embeddingNorm = norm
+        }
         for index in layers.indices {
             try layers[index].forEachNorm(body)
         }
@@ -60,7 +68,12 @@ package struct ModelWeights: Sendable {
     ///
     /// - Precondition: the model has such a module.
     package func vector(_ key: ModuleKey, _ part: ExpectedTensor.Part) -> [Float]? {
-        if key.role == .finalNorm { return finalNorm[part] }
+        switch key.role {
+        case .embeddingNorm: return embeddingNorm?[part]
+        case .finalNorm: return finalNorm[part]
+        case .head: return head.bias
+        default: break
+        }
         return key.role.isNorm ? layer(key)[norm: key.role][part] : layer(key)[linear: key.role].bias
     }
 

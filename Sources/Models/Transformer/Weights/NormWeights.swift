@@ -4,7 +4,7 @@ package import Architectures
 package struct NormWeights: Sendable {
     /// Path of the module: `model.layers.0.input_layernorm`.
     package let name: String
-    /// [C], or [D] for one of a head.
+    /// [C], or of norms of heads [D], [H, D] or [H D]; 1 throughout where nothing is stored.
     package var weight: [Float]
     package var bias: [Float]?
 

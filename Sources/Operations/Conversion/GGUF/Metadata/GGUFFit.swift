@@ -87,6 +87,10 @@ struct GGUFFit {
         .init(what: "the width of the model") { "\($0.width)" },
         .init(what: "the factor of embeddings") { "\($0.embeddingScale)" },
         .init(what: "whether positions are learned") { "\($0.hasLearnedPositions)" },
+        .init(what: "the norm of embeddings") { shown($0.embeddingNorm.map(text)) },
+        .init(what: "the first learned position") { "\($0.positionOffset)" },
+        .init(what: "the factor of logits") { "\($0.head.scale)" },
+        .init(what: "whether the head has a bias") { "\($0.head.hasBias)" },
         .init(what: "'final_logit_softcapping'") { shown($0.head.cap) },
         .init(what: "'tie_word_embeddings'") { "\($0.head.isTied)" },
         .init(what: "the last norm") { text($0.finalNorm) },
@@ -95,6 +99,8 @@ struct GGUFFit {
     private static let layerProperties: [Property<LayerDescription>] = [
         .init(what: "the norm") { text($0.norm) },
         .init(what: "where norms stand") { "\($0.normPlacement)" },
+        .init(what: "how branches are tied to the residual stream") { "\($0.wiring)" },
+        .init(what: "the factor of branches") { "\($0.branchFactor)" },
         .init(what: "how queries, keys and values are stored") { "\($0.attention.projections)" },
         .init(what: "the number of heads") { "\($0.attention.headCount)" },
         .init(what: "the number of heads of keys") { "\($0.attention.keyValueHeadCount)" },
@@ -104,8 +110,13 @@ struct GGUFFit {
         },
         .init(what: "'attn_logit_softcapping'") { shown($0.attention.scoreCap) },
         .init(what: "the window ('sliding_window', 'layer_types')") { shown($0.attention.window) },
-        .init(what: "the norm of heads") { shown($0.attention.headNorm.map(text)) },
-        .init(what: "whether the MLP is gated") { "\($0.feedForward.form == .gated)" },
+        .init(what: "the norm of heads") { layer in
+            shown(layer.attention.headNorm.map { "\(text($0)), \(layer.attention.headNormScope)" })
+        },
+        .init(what: "'clip_qkv'") { shown($0.attention.clip) },
+        .init(what: "the bias of scores ('alibi')") { shown($0.attention.positionBias.map { "\($0.slopes.count) slopes" }) },
+        .init(what: "the temperature of queries") { shown($0.attention.temperature.map { "\($0.weight) for \($0.interval)" }) },
+        .init(what: "the form of the MLP") { "\($0.feedForward.form)" },
         .init(what: "the activation ('hidden_act')") { $0.feedForward.activation.names[0] },
         .init(what: "the width inside of the MLP") { "\($0.feedForward.innerWidth)" },
     ]
@@ -113,10 +124,7 @@ struct GGUFFit {
     /// Settings of rotations are compared by what they do: a file has their numbers in single precision, and of Llama 3.1's only what
     /// comes out of them.
     private func checkRotation(_ own: Attention, _ other: Attention, layer: Int) throws(FileError) {
-        let frequencies = own.rotary?.frequencies(headWidth: own.headWidth) ?? []
-        let others = other.rotary?.frequencies(headWidth: other.headWidth) ?? []
-        let isSame = frequencies.count == others.count && zip(frequencies, others).allSatisfy { abs($0 / $1 - 1) < 1e-5 }
-        guard isSame else {
+        guard isSame(own, other, length: 1), isSame(own, other, length: 1 << 30) else {
             throw refusal(
                 at: "'rope_theta' and 'rope_scaling'",
                 "are \(Self.text(own.rotary)) in layer \(layer), but read from a GGUF file of '\(spelling.name)' they would be "
@@ -124,8 +132,18 @@ struct GGUFFit {
         }
     }
 
+    /// Whether two attentions rotate alike in passes over so many positions.
+    private func isSame(_ own: Attention, _ other: Attention, length: Int) -> Bool {
+        let frequencies = own.rotary?.frequencies(headWidth: own.headWidth, length: length) ?? []
+        let others = other.rotary?.frequencies(headWidth: other.headWidth, length: length) ?? []
+        return frequencies.count == others.count && own.rotary?.pairing == other.rotary?.pairing
+            && abs((own.rotary?.magnitude ?? 1) / (other.rotary?.magnitude ?? 1) - 1) < 1e-5
+            && zip(frequencies, others).allSatisfy { $0 == $1 || abs($0 / $1 - 1) < 1e-5 }
+    }
+
     private static func text(_ norm: Norm) -> String {
         "\(norm.kind == .rms ? "RMS" : "layer") norm with epsilon \(norm.epsilon)\(norm.addsOne ? ", weights from 0 on" : "")"
+            + (norm.hasWeight ? "" : ", without weights") + (norm.kind == .layer && !norm.hasBias ? ", without bias" : "")
     }
 
     private static func text(_ rotary: RotaryEmbedding?) -> String {
@@ -134,8 +152,12 @@ struct GGUFFit {
             switch rotary.scaling {
             case .none: "unscaled"
             case .linear(let factor): "scaled by \(factor)"
+            case .dynamic(let factor, let length): "with a base that grows by \(factor) beyond \(length)"
             case .llama3(let factor, _, _, let original): "scaled by \(factor) beyond \(original)"
+            case .yarn(let settings): "scaled by \(settings.factor) beyond \(settings.originalContextLength) (YaRN)"
+            case .longrope(let settings): "scaled beyond \(settings.originalContextLength) (LongRoPE)"
+            case .proportional(let share, let factor): "scaled by \(factor) in \(share) of a head"
             }
-        return "\(rotary.theta) \(scaling)"
+        return "\(rotary.theta) \(scaling)" + (rotary.width.map { ", \($0) elements of a head" } ?? "")
     }
 }

@@ -1,0 +1,73 @@
+import JSONText
+
+/// Granite 3 and the dense models of Granite 4: Llama with factors for the embedding, the branches, the scores and the logits.
+enum Granite {
+    static let architectures = [
+        Architecture(
+            modelType: "granite", classPrefixes: ["Granite"], spelling: Llama.spelling, members: members.union(["mlp_bias"]),
+            describe: granite),
+        Architecture(
+            modelType: "granitemoehybrid", classPrefixes: ["GraniteMoeHybrid"],
+            spelling: Llama.spelling.without([.gate, .up]).with([
+                .fusedGateUp: "shared_mlp.input_linear", .down: "shared_mlp.output_linear",
+            ]),
+            // Layers of Mamba have no attention.
+            optionalRoles: [.query, .key, .value, .attentionOutput, .fusedGateUp, .down],
+            members: members.union([
+                "layer_types", "layers_block_type", "num_local_experts", "num_experts_per_tok", "shared_intermediate_size",
+                "position_embedding_type",
+                // Of layers that are not built here, and of experts.
+                "mamba_n_heads", "mamba_n_groups", "mamba_d_state", "mamba_d_head", "mamba_d_conv", "mamba_expand", "mamba_chunk_size",
+                "mamba_conv_bias", "mamba_proj_bias", "time_step_limit",
+            ]), describe: hybrid),
+    ]
+
+    private static let members = Llama.members.union([
+        "attention_bias", "embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier",
+    ])
+
+    private static func granite(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {
+        let sizes = try fields.sizes(.init(keyValueHeadCount: nil, contextLength: 2048), of: architecture)
+        let feedForward = FeedForward(
+            .gated, try fields.activation("hidden_act", default: .silu), innerWidth: try fields.count("intermediate_size"),
+            hasBias: try fields.flag("mlp_bias", default: false))
+        return try describe(fields, architecture, sizes, feedForward, rotary: try fields.rotary(sizes))
+    }
+
+    /// Without experts, and with attention in every layer.
+    private static func hybrid(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {
+        let experts = try fields.wholeNumber("num_local_experts") ?? 8
+        guard experts == 0 else {
+            throw ModelError("config.json: 'num_local_experts' is \(experts); a granitemoehybrid without experts can be run")
+        }
+        let sizes = try fields.sizes(.init(keyValueHeadCount: nil, contextLength: 2048), of: architecture)
+        let types = (fields.present("layer_types") ?? fields.present("layers_block_type"))?.array ?? []
+        guard types.count == sizes.layerCount else {
+            throw ModelError("config.json: layer_types has \(types.count) entries, but num_hidden_layers is \(sizes.layerCount)")
+        }
+        if let type = types.first(where: { !["full_attention", "attention"].contains($0.string) }) {
+            throw ModelError("config.json: layers of type \(JSONError.excerpt(type.text(.compact))) cannot be run; those of attention can")
+        }
+        let feedForward = FeedForward(
+            .fusedGated, try fields.activation("hidden_act", default: .silu),
+            innerWidth: try fields.optionalCount("shared_intermediate_size") ?? 1024)
+        let position = fields.present("position_embedding_type")?.string
+        return try describe(fields, architecture, sizes, feedForward, rotary: position == "rope" ? try fields.rotary(sizes) : nil)
+    }
+
+    private static func describe(
+        _ fields: ConfigurationFields, _ architecture: Architecture, _ sizes: ConfigurationFields.Sizes, _ feedForward: FeedForward,
+        rotary: RotaryEmbedding?
+    ) throws(ModelError) -> ModelDescription {
+        let norm = Norm(.rms, epsilon: try fields.epsilon("rms_norm_eps", default: 1e-6))
+        let hasBias = try fields.flag("attention_bias", default: false)
+        let attention = sizes.attention(
+            scale: try fields.factor("attention_multiplier", default: 1), rotary: rotary, hasInputBias: hasBias, hasOutputBias: hasBias)
+        let layer = LayerDescription(
+            norm: norm, branchFactor: try fields.factor("residual_multiplier", default: 1), attention: attention, feedForward: feedForward)
+        return try fields.decoder(
+            architecture, sizes, embeddingScale: try fields.factor("embedding_multiplier", default: 1),
+            layers: Array(repeating: layer, count: sizes.layerCount), finalNorm: norm,
+            headScale: 1 / (try fields.factor("logits_scaling", default: 1)))
+    }
+}
