@@ -9,7 +9,7 @@ import Testing
 /// A GGUF file is the Hugging Face model that it was converted from: names, shapes and values of every tensor, and its configuration.
 @Suite struct GGUFModelTests {
     static let models = [
-        "llama", "llama-bias", "llama-rope3", "llama-spm", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2",
+        "llama", "llama-bias", "llama-rope3", "llama-spm", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3",
     ]
 
     private static func open(_ name: String) throws -> Checkpoint { try Checkpoint.open(Fixture.path("gguf/models/\(name)/model.gguf")) }

@@ -14,7 +14,7 @@ import Transformer
         return relativeDifference(logits, try #require(tensors["logits"]).floats)
     }
 
-    @Test(arguments: ["llama", "llama-spm", "qwen2", "gemma2", "gemma3", "gpt2", "llama-bias"])
+    @Test(arguments: ["llama", "llama-spm", "qwen2", "gemma2", "gemma3", "gpt2", "llama-bias", "phi3"])
     func logitsAreThoseOfTransformers(name: String) throws {
         #expect(try Self.difference("\(name)/model.gguf", "\(name)/logits.safetensors") < 1e-5)
     }

@@ -11,7 +11,7 @@ import Testing
 /// What a GGUF file says of its model, against files that convert_hf_to_gguf made.
 @Suite struct GGUFModelKeysTests {
     static let models = [
-        "llama", "llama-bias", "llama-rope3", "llama-spm", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2",
+        "llama", "llama-bias", "llama-rope3", "llama-spm", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3",
     ]
 
     private static func config(_ name: String) throws -> JSONObject {

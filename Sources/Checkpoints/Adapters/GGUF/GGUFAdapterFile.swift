@@ -119,7 +119,7 @@ struct GGUFAdapterFile {
         named name: String, _ a: Int, _ b: Int, _ file: GGUFSource, _ architecture: Architecture
     ) throws(FileError) -> Module {
         let spelling = architecture.spelling
-        guard let (key, part) = GGUFSpelling.module(named: name), part == .weight, spelling.has(key.role), !key.role.isNorm,
+        guard let (key, part) = GGUFSpelling.module(named: name, of: spelling), part == .weight, !key.role.isNorm,
             key.role != .positions
         else {
             throw error(file, a, "is of no linear layer and no embedding of a \(architecture.modelType)")

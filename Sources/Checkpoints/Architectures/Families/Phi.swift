@@ -9,7 +9,7 @@ enum Phi {
             spelling: Llama.spelling.without([.query, .key, .value, .gate, .up]).with([
                 .fusedQueryKeyValue: "self_attn.qkv_proj", .fusedGateUp: "mlp.gate_up_proj",
             ]),
-            members: Llama.members.union(["sliding_window"]), describe: phi3),
+            gguf: .phi3, members: Llama.members.union(["sliding_window"]), describe: phi3),
         Architecture(
             modelType: "phi", classPrefixes: ["Phi"],
             spelling: Llama.spelling.without([.feedForwardNorm, .gate]).with([

@@ -83,6 +83,31 @@ extension GGUFSpelling {
         ],
         complete: { setScoreDivisor(&$0, $1, layerCountOfShare: 62) })
 
+    /// Without LongRoPE, whose factors are tensors of their own.
+    static let phi3 = GGUFSpelling(
+        "phi3", biases: [], constants: JSONObject(["hidden_act": .string("silu")]),
+        numbers: [
+            contextLength,
+            .count("rope.scaling.original_context_length", "original_max_position_embeddings", or: .sameAs("context_length")) { _ in nil },
+            width, innerWidth, blockCount,
+        ] + heads + [
+            epsilon,
+            .count("rope.dimension_count", nil, or: .evenShare) { model in
+                model.layers.first.flatMap { layer in
+                    layer.attention.rotary.map { $0.turnedWidth(headWidth: layer.attention.headWidth) }
+                }
+            },
+            theta,
+        ],
+        [.count("attention.sliding_window", nil, or: .value(0)) { $0.layers.first?.attention.window ?? 0 }],
+        complete: { config, numbers in
+            if let window = numbers.count("attention.sliding_window"), window > 0 { config["sliding_window"] = .integer(window) }
+            guard let heads = numbers.count("attention.head_count"), let width = numbers.count("embedding_length"), heads > 0,
+                let turned = numbers.count("rope.dimension_count"), width >= heads, turned != width / heads
+            else { return }
+            config["partial_rotary_factor"] = .double(Double(turned) / Double(width / heads))
+        })
+
     static let gpt2 = GGUFSpelling(
         "gpt2", biases: [.fusedQueryKeyValue, .attentionOutput, .up, .down],
         constants: JSONObject(["activation_function": .string("gelu_new")]),

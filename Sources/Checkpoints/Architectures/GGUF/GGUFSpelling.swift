@@ -49,16 +49,17 @@ package struct GGUFSpelling: Sendable {
         .embedding: "token_embd", .positions: "position_embd", .attentionNorm: "attn_norm", .fusedQueryKeyValue: "attn_qkv",
         .query: "attn_q", .key: "attn_k", .value: "attn_v", .queryNorm: "attn_q_norm", .keyNorm: "attn_k_norm",
         .attentionOutput: "attn_output", .attentionPostNorm: "post_attention_norm", .feedForwardNorm: "ffn_norm", .gate: "ffn_gate",
-        .up: "ffn_up", .down: "ffn_down", .feedForwardPostNorm: "post_ffw_norm", .finalNorm: "output_norm", .head: "output",
+        .fusedGateUp: "ffn_up", .up: "ffn_up", .down: "ffn_down", .feedForwardPostNorm: "post_ffw_norm", .finalNorm: "output_norm",
+        .head: "output",
     ]
-    private static let roles = Dictionary(uniqueKeysWithValues: modules.map { ($1, $0) })
+    private static let roles = Dictionary(modules.map { ($1, [$0]) }, uniquingKeysWith: +)
 
     /// The factors by which frequencies are divided, [D / 2]: a tensor of no module.
     package static let frequencyFactors = "rope_freqs.weight"
 
     /// The name of a tensor: `blk.3.attn_q.weight`.
     package static func name(_ key: ModuleKey, _ part: ExpectedTensor.Part) -> String {
-        guard let module = modules[key.role] else { preconditionFailure("every role has a name") }
+        guard let module = modules[key.role] else { preconditionFailure("families of GGUF files have modules of the table alone") }
         return (key.layer.map { "blk.\($0)." } ?? "") + "\(module).\(part.rawValue)"
     }
 
@@ -67,8 +68,10 @@ package struct GGUFSpelling: Sendable {
         row < headWidth / 2 ? 2 * row : 2 * (row - headWidth / 2) + 1
     }
 
-    /// The module of a tensor's name; nil of a name that is none of the table's.
-    package static func module(named name: String) -> (key: ModuleKey, part: ExpectedTensor.Part)? {
+    /// The module of a tensor's name; nil of a name that is none of the family's.
+    ///
+    /// - Parameter spelling: of the family, which tells apart modules that files call the same.
+    package static func module(named name: String, of spelling: Spelling) -> (key: ModuleKey, part: ExpectedTensor.Part)? {
         var parts = name.split(separator: ".", omittingEmptySubsequences: false)
         guard let part = parts.popLast().flatMap({ ExpectedTensor.Part(rawValue: String($0)) }) else { return nil }
         var layer: Int?
@@ -77,7 +80,9 @@ package struct GGUFSpelling: Sendable {
             layer = number
             parts.removeFirst(2)
         }
-        guard parts.count == 1, let role = roles[String(parts[0])], role.isInLayer == (layer != nil) else { return nil }
+        guard parts.count == 1, let role = roles[String(parts[0])]?.first(where: spelling.has), role.isInLayer == (layer != nil) else {
+            return nil
+        }
         return (ModuleKey(role, layer: layer), part)
     }
 }

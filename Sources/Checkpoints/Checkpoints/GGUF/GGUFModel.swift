@@ -49,7 +49,8 @@ struct GGUFModel: TensorSource {
         var places: [Int] = []
         var changes: [Change] = []
         for (index, info) in file.tensors.enumerated() where info.name != GGUFSpelling.frequencyFactors {
-            guard let (key, part) = GGUFSpelling.module(named: info.name), expected.contains(ModulePart(key: key, part: part)) else {
+            guard let (key, part) = GGUFSpelling.module(named: info.name, of: spelling), expected.contains(ModulePart(key: key, part: part))
+            else {
                 throw GGUFNotFollowed(message: "tensor '\(info.name)' is none of a \(description.modelType) as the keys describe it")
             }
             guard let renamed = TensorInfo(name: "\(spelling.module(key)).\(part)", scalarType: info.scalarType, shape: info.shape) else {
