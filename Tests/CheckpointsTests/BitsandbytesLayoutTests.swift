@@ -136,7 +136,7 @@ import Testing
         (#""bfloat16""#, "null", "dtype null is unknown; known are float32, float16 and bfloat16"),
         ("[3, 65]", "[195]", "shape [195] has 1 dimensions, not 2"),
         ("[3, 65]", "[]", "shape [] has 0 dimensions, not 2"),
-        ("[3, 65]", "[1, 3, 65]", "shape [1, 3, 65] has 3 dimensions, not 2"),
+        ("[3, 65]", "[1, 3, 65]", "matrices of 195 elements are no whole blocks of 64: a block would belong to two of them"),
         ("[3, 65]", "[-3, -65]", "shape [-3, -65] is empty, negative or too large"),
         ("[3, 65]", "[0, 65]", "shape [0, 65] is empty, negative or too large"),
         ("[3, 65]", "[4611686018427387904, 4]", "shape [4611686018427387904, 4] is empty, negative or too large"),

@@ -9,7 +9,7 @@ import Testing
 /// A GGUF file is the Hugging Face model that it was converted from: names, shapes and values of every tensor, and its configuration.
 @Suite struct GGUFModelTests {
     static let models = [
-        "llama", "llama-bias", "llama-rope3", "llama-spm", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3",
+        "llama", "llama-bias", "llama-rope3", "llama-spm", "mistral", "mixtral", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "phi3",
     ]
 
     private static func open(_ name: String) throws -> Checkpoint { try Checkpoint.open(Fixture.path("gguf/models/\(name)/model.gguf")) }
@@ -79,9 +79,29 @@ import Testing
     }
 
     @Test func anythingElseKeepsItsNames() throws {
-        let checkpoint = try Self.open("mixtral")
+        let folder = try TemporaryFolder()
+        var bytes = try Fixture.bytes(Fixture.path("gguf/models/mixtral/model.gguf"))
+        // The value of `general.architecture`, the first string that is just this.
+        let name = [5, 0, 0, 0, 0, 0, 0, 0] + Array("llama".utf8)
+        let place = try #require(bytes.indices.first { bytes[$0...].starts(with: name) })
+        bytes[place + 12] = UInt8(ascii: "o")
+        let checkpoint = try Checkpoint.open(try folder.write(bytes, to: "model.gguf"))
         #expect(checkpoint.config == nil && checkpoint.tensors.contains { $0.name == "blk.0.ffn_gate_exps.weight" })
-        #expect(checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains("'llama.expert_count'"))
+        #expect(checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains("is of architecture 'llamo', which is not known"))
+    }
+
+    /// The matrices of all experts are one tensor there, and as many as the keys say.
+    @Test func expertsAreAsManyAsTheKeysSay() throws {
+        let folder = try TemporaryFolder()
+        var bytes = try Fixture.bytes(Fixture.path("gguf/models/mixtral/model.gguf"))
+        let key = Array("llama.expert_count".utf8) + [4, 0, 0, 0]
+        let place = try #require(bytes.indices.first { bytes[$0...].starts(with: key) }) + key.count
+        #expect(bytes[place] == 3)
+        bytes[place] = 2
+        let checkpoint = try Checkpoint.open(try folder.write(bytes, to: "model.gguf"))
+        #expect(
+            checkpoint.warnings[0].contains(
+                "tensor 'blk.0.ffn_gate_exps.weight' has shape [3, 80, 48], but holds a matrix for each of 2 experts"))
     }
 
     @Test func blocksAreEncodedWeights() throws {

@@ -14,13 +14,13 @@ import Transformer
         return relativeDifference(logits, try #require(tensors["logits"]).floats)
     }
 
-    @Test(arguments: ["llama", "llama-spm", "qwen2", "gemma2", "gemma3", "gpt2", "llama-bias", "phi3"])
+    @Test(arguments: ["llama", "llama-spm", "qwen2", "gemma2", "gemma3", "gpt2", "llama-bias", "phi3", "qwen3moe"])
     func logitsAreThoseOfTransformers(name: String) throws {
         #expect(try Self.difference("\(name)/model.gguf", "\(name)/logits.safetensors") < 1e-5)
     }
 
     /// transformers rounds what lies between the layers of these to 16 bits.
-    @Test(arguments: ["llama-rope3", "mistral", "qwen3"])
+    @Test(arguments: ["llama-rope3", "mistral", "mixtral", "qwen3"])
     func logitsOfSixteenBitsAreNear(name: String) throws {
         #expect(try Self.difference("\(name)/model.gguf", "\(name)/logits.safetensors") < 4e-3)
     }

@@ -35,7 +35,10 @@ struct QuantStateTests {
         Refusal(blockSize: .min, message: "block size -9223372036854775808 is not a power of two from 32 to 4096"),
         Refusal(scalarType: .f64, message: "scalar type F64 is not F32, F16 or BF16"),
         Refusal(shape: [6], message: "shape [6] has 1 dimensions, not 2"),
-        Refusal(shape: [1, 2, 3], message: "shape [1, 2, 3] has 3 dimensions, not 2"),
+        Refusal(
+            shape: [1, 2, 3], message: "matrices of 6 elements are no whole blocks of 64: a block would belong to two of them"),
+        Refusal(shape: [1, 2, 3, 64], message: "shape [1, 2, 3, 64] has 4 dimensions, not 2"),
+        Refusal(shape: [0, 2, 64], message: "shape [0, 2, 64] is empty, negative or too large"),
         Refusal(shape: [0, 3], message: "shape [0, 3] is empty, negative or too large"),
         Refusal(shape: [-2, -3], message: "shape [-2, -3] is empty, negative or too large"),
         Refusal(shape: [.max, 2], message: "shape [9223372036854775807, 2] is empty, negative or too large"),

@@ -20,6 +20,9 @@ package enum Fixture {
     package static func family(_ name: String) -> String { path("families/\(name)") }
 
     /// `lora-llama-zero`: a trace of PyTorch, without the ends of its files.
+    /// A model with experts, with the reference of transformers.
+    package static func mixture(_ name: String) -> String { path("mixtures/\(name)") }
+
     package static func training(_ name: String) -> String { path("training/\(name)") }
 
     package static func tensorFlow(_ name: String) -> String { path("tensorflow/\(name)") }

@@ -191,6 +191,10 @@ import Transformer
             let slot = slot(role) ?? -1
             let tensor = ExpectedTensor(ModuleKey(.head), .weight, name: "weight", dimensions: set.slots[slot].shape.dimensions)
             return TunableLinear(weight: .trained(DenseWeight(set, slot: slot, of: tensor)), bias: nil, update: nil)
+        } expert: { role, number in
+            preconditionFailure("no \(role) of expert \(number) is asked for")
+        } sinks: {
+            preconditionFailure("no sinks are asked for")
         }
     }
 }

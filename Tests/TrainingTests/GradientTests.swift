@@ -113,6 +113,7 @@ import Transformer
             scratch: scratch, pool: pool)
         CausalAttention(layer).backward(
             doutput: .init(pointer: doutput.pointer, stride: layer.queryWidth), rows, starts: starts, logSums: logSums.pointer,
+            attended: .init(pointer: output.pointer, stride: layer.queryWidth),
             gradients: AttentionRows(gradients.pointer, of: layer, positions: n), scratch: scratch, pool: pool)
         let all = Array(gradients.buffer)
         results = [

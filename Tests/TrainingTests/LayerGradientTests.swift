@@ -68,7 +68,9 @@ import Transformer
         let memory = try FloatMemory(count: rows * (inputs + rank)), base = memory.pointer
         let scratch = BlockScratch(
             normed: base, dnormed: base, dbranch: base, inner: base, dinner: base, dgates: base, dattended: base, dprojections: base,
-            dropped: base, rankRows: base + rows * inputs)
+            dropped: base, rankRows: base + rows * inputs,
+            mixture: MixtureMemory(Array(repeating: base, count: 5)),
+            mixtureGradients: .init(scores: base, output: base, inner: base), expertUpdates: [])
         var y = [Float](repeating: 0, count: rows * outputs), u = [Float](repeating: 0, count: rows * rank)
         var dx = [Float](repeating: 0, count: rows * inputs)
         let input = x.map { Float($0) }

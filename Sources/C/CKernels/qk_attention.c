@@ -1,5 +1,6 @@
 #include "qk_attention.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "qk_levels.h"
@@ -176,7 +177,11 @@ void qk_attend_at(
         for (size_t head = 0; head < a->groupSize; head++) {
             float *scores = c.scores + (query * a->groupSize + head) * c.scoreCount + (first - firstKey);
             const size_t count = position + 1 - first;
-            qk_softmax_at(level, scores, 1, count, count, 0, 1, a->cap, NULL);
+            float logSum;
+            qk_softmax_at(level, scores, 1, count, count, 0, 1, a->cap, &logSum);
+            if (!a->sinks) continue;
+            const float share = 1 / (1 + expf(a->sinks[head] - logSum));
+            for (size_t i = 0; i < count; i++) scores[i] *= share;
         }
         memset(y + query * yStride, 0, a->groupSize * a->headSize * sizeof(float));
     }

@@ -174,6 +174,7 @@ void qk_matmul16_scalesOfEight(
         constantsOfGroupsAt(level, unit, constants, groupCount, scales);
         return;
     }
+    for (size_t i = 0; i < ROWS; i++) firsts[i] += m->nestedStart;
     for (size_t start = 0, end; start < groupCount; start = end) {
         float factors[ROWS];
         end = groupCount;

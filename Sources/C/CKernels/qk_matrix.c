@@ -12,7 +12,8 @@ void qk_matrix_scales(const qk_matrix *matrix, size_t first, size_t count, float
         memcpy(scales, matrix->absmax + 4 * first, 4 * count);
         return;
     }
-    size_t nested = first / matrix->nestedBlockSize, left = matrix->nestedBlockSize - first % matrix->nestedBlockSize;
+    const size_t place = matrix->nestedStart + first;
+    size_t nested = place / matrix->nestedBlockSize, left = matrix->nestedBlockSize - place % matrix->nestedBlockSize;
     const uint8_t *codes = matrix->absmaxCodes + first;
     for (size_t i = 0; i < count;) {
         const float factor = floatAt(matrix->nestedAbsmax, nested);
@@ -169,6 +170,56 @@ static void expandBlocks(qk_simd level, const qk_matrix *m, size_t row, size_t c
     }
 }
 
+enum { MX_BLOCK = 32 };
+
+QK_INLINE float powerOfTwo(uint8_t exponent) {
+    // The smallest has no leading one.
+    const uint32_t bits = exponent == 0 ? 0x00400000 : exponent == 255 ? 0x7fc00000 : (uint32_t)exponent << 23;
+    float power;
+    memcpy(&power, &bits, 4);
+    return power;
+}
+
+QK_INLINE void expandPart(const qk_matrix *m, size_t start, size_t count, float scale, float *destination) {
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t pair = m->values[(start + i) / 2];
+        destination[i] = m->quantMap[(start + i) & 1 ? pair >> 4 : pair & 15] * scale;
+    }
+}
+
+#if defined(__x86_64__)
+/// 32 elements; products with powers of two are exact, or rounded once where they are very small.
+QK_TARGET_AVX2 static void expandMXBlockAVX2(const float map[16], const uint8_t *codes, float scale, float *destination) {
+    const __m256 lowerMap = _mm256_loadu_ps(map), upperMap = _mm256_loadu_ps(map + 8), scales = _mm256_set1_ps(scale);
+    const __m256i shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    for (size_t i = 0; i < MX_BLOCK; i += 8, codes += 4) {
+        uint32_t pairs;
+        memcpy(&pairs, codes, 4);
+        const __m256i indices = _mm256_srlv_epi32(_mm256_set1_epi32((int)pairs), shifts);
+        const __m256 fourthBit = _mm256_castsi256_ps(_mm256_slli_epi32(indices, 28));
+        const __m256 values = _mm256_blendv_ps(
+            _mm256_permutevar8x32_ps(lowerMap, indices), _mm256_permutevar8x32_ps(upperMap, indices), fourthBit);
+        _mm256_storeu_ps(destination + i, _mm256_mul_ps(values, scales));
+    }
+}
+#endif
+
+static void expandMX(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
+    for (size_t start = row * m->columnCount + column, end = start + count; start < end;) {
+        const size_t left = MX_BLOCK - start % MX_BLOCK, now = end - start < left ? end - start : left;
+        const float scale = powerOfTwo(m->absmax[start / MX_BLOCK]);
+#if defined(__x86_64__)
+        if (level >= QK_AVX2 && now == MX_BLOCK) expandMXBlockAVX2(m->quantMap, m->values + start / 2, scale, destination);
+        else expandPart(m, start, now, scale, destination);
+#else
+        (void)level;
+        expandPart(m, start, now, scale, destination);
+#endif
+        start += now;
+        destination += now;
+    }
+}
+
 static void widenDense(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
     const size_t start = row * m->columnCount + column;
     qk_widen_at(level, m->type, m->values + start * qk_float_byteCount(m->type), count, destination);
@@ -180,6 +231,7 @@ const qk_encoding *qk_encoding_of(const qk_matrix *matrix) {
         [QK_MATRIX_PACKED4] = {expandPacked, NULL, qk_matmul16_takesPacked},
         [QK_MATRIX_BYTES] = {expandBytes, NULL, qk_matmul16_takesBytes},
         [QK_MATRIX_BLOCKS] = {expandBlocks, NULL, qk_matmul16_takesBlocks},
+        [QK_MATRIX_MXFP4] = {expandMX, NULL, NULL},
     };
     return &encodings[matrix->storage];
 }

@@ -56,7 +56,8 @@ package struct Architecture: Sendable, Hashable {
         + Granite.architectures + Ministral.architectures + SmolLM3.architectures + OLMo.architectures + Exaone.architectures
         + GLM.architectures + Cohere.architectures + StableLM.architectures + Starcoder2.architectures + SeedOSS.architectures
         + Nemotron.architectures + GPTNeoX.architectures + GPTJ.architectures + OPT.architectures + BLOOM.architectures
-        + Falcon.architectures + TextParts.architectures
+        + Falcon.architectures + TextParts.architectures + Mixtral.architectures + QwenMixture.architectures
+        + OLMoE.architectures + GPTOSS.architectures
 
     private static let byModelType = Dictionary(uniqueKeysWithValues: all.map { ($0.modelType, $0) })
 
@@ -64,7 +65,11 @@ package struct Architecture: Sendable, Hashable {
     package static func named(_ modelType: String) -> Architecture? { byModelType[modelType] }
 
     /// The one that a GGUF file calls so, the first where several do; nil where it is none that can be run.
-    package static func namedInGGUF(_ name: String) -> Architecture? { all.first { $0.gguf?.name == name } }
+    ///
+    /// - Parameter hasExperts: whether the file says so of its model.
+    package static func namedInGGUF(_ name: String, hasExperts: Bool) -> Architecture? {
+        all.first { $0.gguf?.name == name && $0.gguf?.hasExperts == hasExperts }
+    }
 
     /// The one of a config.json.
     ///

@@ -52,12 +52,14 @@ package struct Attention: Sendable, Hashable {
     /// Biases are what config.json says until the stored tensors are known.
     package var hasInputBias: Bool
     package var hasOutputBias: Bool
+    /// Whether each head has one more score in the denominator of its softmax, of no position and without a value (gpt-oss).
+    package let hasSinks: Bool
 
     package init(
         _ projections: Projections, headCount: Int, keyValueHeadCount: Int, headWidth: Int, scale: Float? = nil, scoreCap: Float? = nil,
         window: Int? = nil, rotary: RotaryEmbedding? = nil, headNorm: Norm? = nil, headNormScope: HeadNormScope = .head,
         clip: Float? = nil, positionBias: PositionBias? = nil, temperature: QueryTemperature? = nil, hasInputBias: Bool = false,
-        hasOutputBias: Bool = false
+        hasOutputBias: Bool = false, hasSinks: Bool = false
     ) {
         precondition(projections == .separate || headNorm == nil && clip == nil, "no family has both")
         precondition(positionBias == nil || scoreCap == nil, "no family has both")
@@ -76,6 +78,7 @@ package struct Attention: Sendable, Hashable {
         self.temperature = temperature
         self.hasInputBias = hasInputBias
         self.hasOutputBias = hasOutputBias
+        self.hasSinks = hasSinks
     }
 
     /// H * D, the width of all queries together.

@@ -9,26 +9,32 @@ package struct ExpectedTensor: Sendable, Hashable {
     package let key: ModuleKey
     package let part: Part
     package let name: String
+    /// The path of its module: the name without its last part, or of a parameter that stands alone all of it.
+    package let module: String
+    /// Of a matrix two; of the matrices of all experts three, the experts first.
     package let dimensions: [Int]
     /// How it lies when dense; quantized it is [out, in] in any case.
     package let orientation: Orientation
 
-    package init(_ key: ModuleKey, _ part: Part, name: String, dimensions: [Int], orientation: Orientation = .outputsByInputs) {
+    package init(
+        _ key: ModuleKey, _ part: Part, name: String, module: String? = nil, dimensions: [Int], orientation: Orientation = .outputsByInputs
+    ) {
         self.key = key
         self.part = part
         self.name = name
+        self.module = module ?? String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
         self.dimensions = dimensions
         self.orientation = orientation
     }
 
-    /// Of a matrix, whichever way it lies.
-    package var sizes: (outputs: Int, inputs: Int) { orientation.sizes(of: dimensions) }
+    /// Of a matrix, or of each of several, whichever way it lies.
+    package var sizes: (outputs: Int, inputs: Int) { orientation.sizes(of: Array(dimensions.suffix(2))) }
 
-    /// The path of its module: the name without its last part.
-    package var module: String { String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex)) }
+    /// Whether it is a matrix, or one for each expert.
+    package var isMatrix: Bool { part == .weight && dimensions.count >= 2 && !key.role.isNorm }
 
-    /// Whether it is the matrix of a linear layer of the layers.
-    package var isLinearWeight: Bool { part == .weight && key.layer != nil && !key.role.isNorm }
+    /// Whether it is the matrix of a linear layer of the layers, of no router and of no expert.
+    package var isLinearWeight: Bool { isMatrix && key.layer != nil && !key.role.isOfRouter && !key.role.isOfExpert }
 }
 
 extension ModelDescription {
@@ -50,6 +56,8 @@ extension ModelDescription {
                     list.addLinear(key, layer.linear(role, width: width))
                 }
             }
+            if layer.attention.hasSinks { list.addVector(ModuleKey(.sinks, layer: index), layer.attention.headCount) }
+            if let mixture = layer.feedForward.mixture { list.addExperts(of: layer, index, mixture, width: width) }
         }
         list.addNorm(ModuleKey(.finalNorm), width, finalNorm)
         if !head.isTied { list.addTable(.head, [vocabularySize, width]) }
@@ -57,8 +65,30 @@ extension ModelDescription {
         return list.tensors
     }
 
-    /// Weights of the linear layers of all layers, in order: every matrix but embeddings and head.
-    package var linearWeights: [ExpectedTensor] { expectedTensors.filter(\.isLinearWeight) }
+    /// Weights of the linear layers of all layers, in order: every matrix but embeddings, head, routers and experts.
+    package var linearWeights: [ExpectedTensor] {
+        expectedTensors.filter(\.isLinearWeight)
+    }
+
+    /// What a GGUF file has as one tensor: of experts the tensors of all of a layer, in their order; else one alone. In the order of those of
+    /// the first experts.
+    package var groupedTensors: [[ExpectedTensor]] {
+        var groups: [[ExpectedTensor]] = []
+        var places: [ModuleKey: Int] = [:]
+        for tensor in expectedTensors {
+            guard let layer = tensor.key.layer, let expert = tensor.key.expert else {
+                groups.append([tensor])
+                continue
+            }
+            let key = ModuleKey(tensor.key.role, layer: layer)
+            if expert == 0 { places[key] = groups.count }
+            if let place = places[key], expert > 0 { groups[place].append(tensor) } else { groups.append([tensor]) }
+        }
+        return groups
+    }
+
+    /// Weights of the experts of all layers, in order: a matrix for each expert, or for all of a layer in one tensor.
+    package var expertWeights: [ExpectedTensor] { expectedTensors.filter { $0.isMatrix && $0.key.role.isOfExpert } }
 }
 
 private struct TensorList {
@@ -72,10 +102,13 @@ private struct TensorList {
     ) {
         tensors.append(
             ExpectedTensor(
-                key, part, name: "\(spelling.module(key)).\(part.rawValue)", dimensions: dimensions, orientation: orientation))
+                key, part, name: spelling.tensor(key, part), module: spelling.module(key), dimensions: dimensions,
+                orientation: orientation))
     }
 
     mutating func addTable(_ role: TensorRole, _ dimensions: [Int]) { add(ModuleKey(role), .weight, dimensions) }
+
+    mutating func addVector(_ key: ModuleKey, _ count: Int) { add(key, .weight, [count]) }
 
     mutating func addBias(_ role: TensorRole, _ width: Int) { add(ModuleKey(role), .bias, [width]) }
 
@@ -89,5 +122,23 @@ private struct TensorList {
         let orientation: Orientation = spelling.hasConv1D ? .inputsByOutputs : .outputsByInputs
         add(key, .weight, orientation.turned([linear.outputs, linear.inputs]), orientation)
         if linear.hasBias { add(key, .bias, [linear.outputs]) }
+    }
+
+    /// Expert by expert, or all of them at once.
+    mutating func addExperts(of layer: LayerDescription, _ index: Int, _ mixture: Mixture, width: Int) {
+        switch mixture.storage {
+        case .separate:
+            for expert in 0..<mixture.expertCount {
+                for role in mixture.expertRoles {
+                    addLinear(ModuleKey(role, layer: index, expert: expert), layer.linear(role, width: width))
+                }
+            }
+        case .stacked(let orientation, _):
+            for role in mixture.expertRoles {
+                let key = ModuleKey(role, layer: index), linear = layer.linear(role, width: width)
+                add(key, .weight, [mixture.expertCount] + orientation.turned([linear.outputs, linear.inputs]), orientation)
+                if linear.hasBias { add(key, .bias, [mixture.expertCount, linear.outputs]) }
+            }
+        }
     }
 }

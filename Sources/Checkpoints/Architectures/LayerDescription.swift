@@ -67,15 +67,23 @@ package struct FeedForward: Sendable, Hashable {
 
     package let form: Form
     package let activation: Activation
-    /// I.
+    /// I; of a mixture that of each expert.
     package let innerWidth: Int
     package var hasBias: Bool
+    /// Takes the place of a gated form's activation and product.
+    package let clamp: GateClamp?
+    /// Experts, each of which is what this describes; nil where there is one for all.
+    package var mixture: Mixture?
 
-    package init(_ form: Form, _ activation: Activation, innerWidth: Int, hasBias: Bool = false) {
+    package init(
+        _ form: Form, _ activation: Activation, innerWidth: Int, hasBias: Bool = false, clamp: GateClamp? = nil, mixture: Mixture? = nil
+    ) {
         self.form = form
         self.activation = activation
         self.innerWidth = innerWidth
         self.hasBias = hasBias
+        self.clamp = clamp
+        self.mixture = mixture
     }
 
     package var isGated: Bool { form != .plain }

@@ -74,6 +74,9 @@ package struct ModelDescription: Sendable, Hashable {
     /// `model_type` of config.json: `gpt2`, `llama`, `gemma2`.
     package var modelType: String { architecture.modelType }
 
+    /// Of the first layer that has experts; nil where none has.
+    package var mixture: Mixture? { layers.lazy.compactMap(\.feedForward.mixture).first }
+
     /// With as many positions as a rotation whose base grows reaches: config.json states those of pretraining.
     func stretched() -> ModelDescription {
         var description = self

@@ -4,8 +4,10 @@ package struct Spelling: Sendable, Hashable {
     package let prefix: String
     /// The part of a name under which layers are numbered: `layers` in `model.layers.3.`
     package let container: String
-    /// Modules inside of a layer by role, and outside.
+    /// Modules inside of a layer by role, and outside; `#` stands for the number of an expert.
     private let modules: [TensorRole: String]
+    /// Tensors that are parameters of their own: their names end without `.weight`, and those of their biases in `_bias`.
+    private let parameters: Set<TensorRole>
     /// Dense weights of linear layers lie as [in, out] (GPT-2's `Conv1D`); quantized ones as [out, in] in any case.
     package let hasConv1D: Bool
 
@@ -14,11 +16,13 @@ package struct Spelling: Sendable, Hashable {
     package let nesting: String?
 
     package init(
-        prefix: String, container: String, hasConv1D: Bool = false, nesting: String? = nil, _ modules: [TensorRole: String]
+        prefix: String, container: String, hasConv1D: Bool = false, parameters: Set<TensorRole> = [], nesting: String? = nil,
+        _ modules: [TensorRole: String]
     ) {
         self.prefix = prefix
         self.container = container
         self.modules = modules
+        self.parameters = parameters
         self.hasConv1D = hasConv1D
         self.nesting = nesting
     }
@@ -29,7 +33,18 @@ package struct Spelling: Sendable, Hashable {
     package func module(_ key: ModuleKey) -> String {
         let name = name(of: key.role)
         guard let layer = key.layer else { return key.role == .head ? name : prefix + name }
-        return layerPrefix(layer) + name
+        guard let place = name.firstIndex(of: "#"), let expert = key.expert else { return layerPrefix(layer) + name }
+        return "\(layerPrefix(layer))\(name[..<place])\(expert)\(name[name.index(after: place)...])"
+    }
+
+    /// The name of a weight within its layer, or without the prefix outside of the layers: `self_attn.q_proj.weight`.
+    package func end(of role: TensorRole) -> String { parameters.contains(role) ? name(of: role) : name(of: role) + ".weight" }
+
+    /// The canonical name of a tensor: `model.layers.3.self_attn.q_proj.weight`, `model.layers.3.self_attn.sinks`.
+    package func tensor(_ key: ModuleKey, _ part: ExpectedTensor.Part) -> String {
+        let module = module(key)
+        guard parameters.contains(key.role) else { return "\(module).\(part.rawValue)" }
+        return part == .weight ? module : module + "_bias"
     }
 
     /// The name of a module within its layer, or of one outside of the layers without the prefix.
@@ -44,19 +59,23 @@ package struct Spelling: Sendable, Hashable {
     package func layerPrefix(_ layer: Int) -> String { "\(prefix)\(container).\(layer)." }
 
     /// This spelling with some modules called otherwise, or added.
-    package func with(_ others: [TensorRole: String]) -> Spelling {
+    package func with(_ others: [TensorRole: String], parameters more: Set<TensorRole> = []) -> Spelling {
         Spelling(
-            prefix: prefix, container: container, hasConv1D: hasConv1D, nesting: nesting, modules.merging(others) { _, other in other })
+            prefix: prefix, container: container, hasConv1D: hasConv1D, parameters: parameters.union(more), nesting: nesting,
+            modules.merging(others) { _, other in other })
     }
 
     /// This spelling without some modules.
     package func without(_ roles: Set<TensorRole>) -> Spelling {
-        Spelling(prefix: prefix, container: container, hasConv1D: hasConv1D, nesting: nesting, modules.filter { !roles.contains($0.key) })
+        Spelling(
+            prefix: prefix, container: container, hasConv1D: hasConv1D, parameters: parameters, nesting: nesting,
+            modules.filter { !roles.contains($0.key) })
     }
 
     /// The same in a larger model, which puts a prefix in front of all names but the head's; files may put `nesting` in front of all.
     package func nested(prefix: String, nesting: String) -> Spelling {
-        Spelling(prefix: prefix, container: container, hasConv1D: hasConv1D, nesting: nesting, modules)
+        Spelling(
+            prefix: prefix, container: container, hasConv1D: hasConv1D, parameters: parameters, nesting: nesting, modules)
     }
 
     /// Names that a file may have for a tensor, the usual one first.

@@ -10,6 +10,8 @@ package enum TensorRole: Int, Sendable, Hashable, CaseIterable, Comparable {
     case fusedQueryKeyValue, query, key, value
     /// Of heads.
     case queryNorm, keyNorm
+    /// A score for each head, [H]: a parameter, no layer.
+    case sinks
     case attentionOutput
     /// Of what attention gives, before it is added.
     case attentionPostNorm
@@ -17,6 +19,12 @@ package enum TensorRole: Int, Sendable, Hashable, CaseIterable, Comparable {
     case feedForwardNorm
     /// A plain MLP has `up` and `down` alone; one matrix may be gate and up.
     case fusedGateUp, gate, up, down
+    /// Of a mixture: what chooses among its experts, and what weighs them.
+    case router
+    /// Of the expert that every position asks: gate and up in one matrix, or one each; what weighs it.
+    case sharedGateUp, sharedGate, sharedUp, sharedDown, sharedWeight
+    /// Of each of the other experts, or of all of them in one tensor: gate and up in one, or one each.
+    case expertGateUp, expertGate, expertUp, expertDown
     /// Of what the MLP gives, before it is added.
     case feedForwardPostNorm
     case finalNorm
@@ -33,6 +41,25 @@ package enum TensorRole: Int, Sendable, Hashable, CaseIterable, Comparable {
         default: true
         }
     }
+
+    /// Whether a mixture has it once for each of its experts.
+    package var isOfExpert: Bool {
+        switch self {
+        case .expertGateUp, .expertGate, .expertUp, .expertDown: true
+        default: false
+        }
+    }
+
+    /// Whether it stands in layers with a mixture alone.
+    package var isOfMixture: Bool {
+        switch self {
+        case .router, .sharedGateUp, .sharedGate, .sharedUp, .sharedDown, .sharedWeight: true
+        default: isOfExpert
+        }
+    }
+
+    /// What chooses and weighs experts: too small to be worth four bits, and not tuned with the others.
+    package var isOfRouter: Bool { self == .router || self == .sharedWeight }
 }
 
 extension TensorRole {
@@ -45,22 +72,27 @@ extension TensorRole {
     }
 }
 
-/// A module of a model: what it does, and in which layer, counted from 0; nil outside of the layers.
+/// A module of a model: what it does, in which layer, counted from 0 (nil outside of the layers), and of which expert (nil of what
+/// all experts have in one tensor, and of what is no expert's).
 package struct ModuleKey: Sendable, Hashable {
     package let role: TensorRole
     package let layer: Int?
+    package let expert: Int?
 
-    package init(_ role: TensorRole, layer: Int? = nil) {
+    package init(_ role: TensorRole, layer: Int? = nil, expert: Int? = nil) {
         precondition(role.isInLayer == (layer != nil), "a module of a layer has a layer's number, others have none")
+        precondition(expert == nil || role.isOfExpert, "only experts are numbered")
         self.role = role
         self.layer = layer
+        self.expert = expert
     }
 }
 
 extension LayerDescription {
-    /// The layer's linear modules, in the order of the forward pass.
+    /// The layer's linear modules, in the order of the forward pass; the experts of a mixture are not among them.
     package var linearRoles: [TensorRole] {
-        (attention.isFused ? [.fusedQueryKeyValue] : [.query, .key, .value]) + [.attentionOutput] + innerRoles + [.down]
+        (attention.isFused ? [.fusedQueryKeyValue] : [.query, .key, .value]) + [.attentionOutput]
+            + (feedForward.mixture?.otherRoles ?? innerRoles + [.down])
     }
 
     /// What makes the inside of the MLP.
@@ -93,19 +125,25 @@ extension LayerDescription {
         }
     }
 
-    /// Inputs and outputs of a linear module, and whether it has a bias.
+    /// Inputs and outputs of a linear module, or of that of one expert, and whether it has a bias.
     ///
     /// - Parameter width: C of the model.
     package func linear(_ role: TensorRole, width: Int) -> (inputs: Int, outputs: Int, hasBias: Bool) {
         let (queries, keys, inner) = (attention.queryWidth, attention.keyValueWidth, feedForward.innerWidth)
+        let sharedInner = feedForward.mixture?.shared?.innerWidth ?? 0
         switch role {
         case .fusedQueryKeyValue: return (width, queries + 2 * keys, attention.hasInputBias)
         case .query: return (width, queries, attention.hasInputBias)
         case .key, .value: return (width, keys, attention.hasInputBias)
         case .attentionOutput: return (queries, width, attention.hasOutputBias)
-        case .fusedGateUp: return (width, 2 * inner, feedForward.hasBias)
-        case .gate, .up: return (width, inner, feedForward.hasBias)
-        case .down: return (inner, width, feedForward.hasBias)
+        case .gate, .up, .expertGate, .expertUp: return (width, inner, feedForward.hasBias)
+        case .fusedGateUp, .expertGateUp: return (width, 2 * inner, feedForward.hasBias)
+        case .down, .expertDown: return (inner, width, feedForward.hasBias)
+        case .router: return (width, feedForward.mixture?.expertCount ?? 0, feedForward.mixture?.hasRouterBias ?? false)
+        case .sharedGateUp: return (width, 2 * sharedInner, false)
+        case .sharedGate, .sharedUp: return (width, sharedInner, false)
+        case .sharedDown: return (sharedInner, width, false)
+        case .sharedWeight: return (width, 1, false)
         default: preconditionFailure("\(role) is no linear layer")
         }
     }

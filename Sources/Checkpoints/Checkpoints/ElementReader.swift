@@ -27,7 +27,7 @@ package struct ElementReader: Sendable {
     }
 
     package let tensor: LogicalTensor
-    /// Of the matrix as it is read; a tensor of other than two dimensions is one row.
+    /// Of the matrix as it is read, or of several beneath each other; a tensor of other dimensions is one row.
     package let rows: Int
     package let columns: Int
     /// How a linear layer's weight is read.
@@ -59,8 +59,9 @@ package struct ElementReader: Sendable {
             granularity = reader.granularity
         }
         orientation = lies
-        rows = dimensions.count == 2 ? dimensions[0] : 1
-        columns = dimensions.count == 2 ? dimensions[1] : tensor.elementCount
+        let isMatrix = dimensions.count == 2 || dimensions.count == 3 && tensor.isStack
+        rows = isMatrix ? dimensions.dropLast().reduce(1, *) : 1
+        columns = isMatrix ? dimensions[dimensions.count - 1] : tensor.elementCount
     }
 
     /// Bytes that a read of so many elements leaves in `stored`; none of a weight that is not read in one piece.

@@ -48,18 +48,25 @@ struct FamilyTensors {
         let spelling = architecture.spelling
         func tensors(_ roles: [TensorRole]) -> [String] {
             roles.filter { spelling.has($0) && !architecture.optionalRoles.contains($0) }.flatMap { role in
-                architecture.biasedRoles.contains(role) ? Self.norm(spelling.name(of: role)) : [spelling.name(of: role) + ".weight"]
+                architecture.biasedRoles.contains(role) ? Self.norm(spelling.name(of: role)) : [spelling.end(of: role)]
             }
         }
         self.init(
             container: spelling.container, embedding: spelling.name(of: .embedding) + ".weight",
             outside: tensors([.positions, .embeddingNorm, .finalNorm]), head: tensors([.head]),
-            layer: tensors(TensorRole.allCases.filter(\.isInLayer)), tied: architecture.isTiedByDefault)
+            layer: tensors(TensorRole.allCases.filter { $0.isInLayer && Self.isInEveryLayer($0, spelling) }),
+            tied: architecture.isTiedByDefault)
+    }
+
+    /// Where some layers have experts, no feed-forward module is in all of them.
+    private static func isInEveryLayer(_ role: TensorRole, _ spelling: Spelling) -> Bool {
+        guard spelling.has(.router) else { return true }
+        return !role.isOfMixture && ![.fusedGateUp, .gate, .up, .down].contains(role)
     }
 
     private static func others(_ modelType: String) -> FamilyTensors? {
         switch modelType {
-        case "mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "gpt_oss", "llama4_text":
+        case "granitemoe", "llama4_text":
             FamilyTensors(layer: attention + twoNorms)
         default: nil
         }

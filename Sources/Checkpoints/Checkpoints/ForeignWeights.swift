@@ -39,7 +39,10 @@ extension ForeignWeights {
     /// What the tensors and config.json of a model show; nil where its weights can be computed with.
     static func recognize(_ tensors: [LogicalTensor], config: JSONValue?) -> ForeignWeights? {
         let packed = PackedEncoding.find(tensors)
-        return wholeAdapter(tensors) ?? packed ?? layout(tensors) ?? unexplained(tensors) ?? stated(config)
+        if let shown = wholeAdapter(tensors) ?? packed ?? layout(tensors) ?? unexplained(tensors) { return shown }
+        // Of weights that were MXFP4, config.json may say so still when they are something else.
+        let wasRead = statedMethod(config) == MXFP4Layout.method && tensors.contains { ExpertStacks.isStack($0.name) }
+        return wasRead ? nil : stated(config)
     }
 
     /// A model saved while PEFT's layers were in it: base and factors under names of their own.
@@ -154,6 +157,7 @@ private struct PackedEncoding {
         .init(
             name: "8-bit integers with scales", codes: ".weight", types: bytes, companions: [".weight_scale", ".weight_scales", ".scales"]),
         .init(name: "MLX", codes: ".weight", types: words, companions: [".scales", ".biases"]),
+        // Of whole families of names; those of experts are read (`MXFP4Layout`).
         .init(name: "MXFP4", codes: "_blocks", types: bytes, companions: ["_scales"]),
         .init(name: "torchao", codes: "._weight_qdata", types: words.union(bytes).union(float8), companions: ["._weight_scale"]),
         .init(name: "HQQ", codes: ".W_q", types: words.union(bytes), companions: [".scale", ".zero", ".meta"]),

@@ -55,6 +55,7 @@ package struct FourBitLayers: Sendable {
     }
 
     package func choice(for name: String, shape: Shape) -> Choice {
+        if shape.dimensions.count == 3, shape.elementCount > 0, ExpertStacks.isStack(name) { return .onlyHere(.expert) }
         let role = role(of: name, shape: shape)
         guard let module = Self.module(of: name), shape.dimensions.count == 2, shape.elementCount > 0 else {
             return role == .linear ? .fourBit : role == .head ? .head : .dense

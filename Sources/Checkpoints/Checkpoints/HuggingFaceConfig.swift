@@ -47,7 +47,9 @@ package enum HuggingFaceConfig {
     /// A `quantization_config` of another kind stays: its weights are written as they are.
     package static func dense(_ config: JSONObject, scalarType: ScalarType?) -> JSONValue {
         var result = config
-        if fourBitMethod(config) != nil { result["quantization_config"] = nil }
+        if fourBitMethod(config) != nil || ForeignWeights.statedMethod(.object(config)) == MXFP4Layout.method {
+            result["quantization_config"] = nil
+        }
         if let scalarType, let name = scalarType.torchName {
             for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = .string(name) }
             if result["dtype"] == nil, result["torch_dtype"] == nil { result["dtype"] = .string(name) }

@@ -34,6 +34,11 @@ package struct LogicalTensor: Sendable {
 
     package var elementCount: Int { shape.elementCount }
 
+    /// Whether it is several matrices of one size: those of the experts of a layer.
+    package var isStack: Bool {
+        shape.dimensions.count == 3 && (quantized != nil || ExpertStacks.isStack(name))
+    }
+
     /// Index of the one stored tensor that is the weight; nil where others mean it.
     package var plainIndex: Int? {
         if case .plain(let index) = storage { index } else { nil }

@@ -46,6 +46,7 @@ package struct ModelIdentity: Sendable, Hashable {
 
     /// How a dense weight of this name lies.
     package func orientation(of name: String) -> Orientation {
+        if ExpertStacks.liesByInputs(name, in: modelTypes) { return .inputsByOutputs }
         guard let modelType, Self.conv1DModelTypes.contains(modelType) else { return .outputsByInputs }
         let parts = name.split(separator: ".")
         guard parts.count >= 2, parts.last == "weight", Self.conv1DLayers.contains(parts[parts.count - 2]) else { return .outputsByInputs }

@@ -14,7 +14,7 @@ package protocol TensorLayout: Sendable {
 
 extension [any TensorLayout] {
     /// All that are known; the first that claims a stored tensor has it.
-    package static var known: [any TensorLayout] { [BitsandbytesLayout(), GGUFLayout()] }
+    package static var known: [any TensorLayout] { [BitsandbytesLayout(), GGUFLayout(), MXFP4Layout()] }
 
     /// Groups the stored tensors into logical ones, in the order of the source; what no layout claims stands for itself.
     func logicalTensors(
@@ -43,7 +43,7 @@ extension [any TensorLayout] {
             if let tensor = claimed[index] {
                 tensors.append(tensor)
             } else if !isPart[index] {
-                let own = info.shape.dimensions.count == 2 ? orientation(info.name) : .outputsByInputs
+                let own = (2...3).contains(info.shape.dimensions.count) ? orientation(info.name) : .outputsByInputs
                 tensors.append(
                     LogicalTensor(
                         name: info.name, storage: .plain(index), scalarType: info.scalarType, shape: info.shape, orientation: own))

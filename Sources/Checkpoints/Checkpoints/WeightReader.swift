@@ -4,7 +4,7 @@ package import TensorCore
 /// Reads a dense weight in the order in which it is quantized: row by row of [out, in].
 ///
 /// For most weights that is the order of the file. A `Conv1D` weight lies as [in, out]: there, a run of whole rows of
-/// [out, in] is a panel of columns, gathered from one segment of each stored row.
+/// [out, in] is a panel of columns, gathered from one segment of each stored row. Of several matrices in one tensor each is read so.
 package struct WeightReader: Sendable {
     package let source: any TensorSource
     private let tensor: Int
@@ -18,7 +18,8 @@ package struct WeightReader: Sendable {
         self.source = source
         self.tensor = tensor
         elementByteCount = info.scalarType.bitCount / 8
-        stored = orientation == .inputsByOutputs ? (info.shape.dimensions[0], info.shape.dimensions[1]) : nil
+        let matrix = info.shape.dimensions.suffix(2)
+        stored = orientation == .inputsByOutputs ? (matrix[matrix.startIndex], matrix[matrix.startIndex + 1]) : nil
     }
 
     /// Elements a read must begin at a multiple of and be a multiple of (or reach the end): whole rows of [out, in].
@@ -36,12 +37,32 @@ package struct WeightReader: Sendable {
             return
         }
         precondition(range.lowerBound % stored.rows == 0 && range.count % stored.rows == 0, "whole rows of [out, in] are read")
+        let elementCount = stored.rows * stored.columns
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let first = start / elementCount * elementCount, end = min(range.upperBound, first + elementCount)
+            let bytes = (start - range.lowerBound) * elementByteCount..<(end - range.lowerBound) * elementByteCount
+            try readColumns(
+                start - first..<end - first, ofMatrixAt: first, stored,
+                into: UnsafeMutableRawBufferPointer(rebasing: buffer[bytes]),
+                scratch: UnsafeMutableRawBufferPointer(rebasing: scratch[..<bytes.count]))
+            start = end
+        }
+    }
+
+    /// - Parameters:
+    ///   - range: whole rows of [out, in] of one matrix.
+    ///   - place: of the matrix's first element.
+    private func readColumns(
+        _ range: Range<Int>, ofMatrixAt place: Int, _ stored: (rows: Int, columns: Int), into buffer: UnsafeMutableRawBufferPointer,
+        scratch: UnsafeMutableRawBufferPointer
+    ) throws(FileError) {
         let firstColumn = range.lowerBound / stored.rows
         let columnCount = range.count / stored.rows
         let segmentByteCount = columnCount * elementByteCount
         for row in 0..<stored.rows {
             let segment = UnsafeMutableRawBufferPointer(rebasing: scratch[row * segmentByteCount..<(row + 1) * segmentByteCount])
-            try source.read(tensor: tensor, atByteOffset: (row * stored.columns + firstColumn) * elementByteCount, into: segment)
+            try source.read(tensor: tensor, atByteOffset: (place + row * stored.columns + firstColumn) * elementByteCount, into: segment)
         }
         MatrixTransposition.transpose(
             UnsafeRawBufferPointer(scratch), rows: stored.rows, columns: columnCount, elementByteCount: elementByteCount, into: buffer)

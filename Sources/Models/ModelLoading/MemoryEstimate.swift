@@ -7,14 +7,18 @@ import Transformer
 package struct MemoryEstimate: Sendable, Hashable {
     /// Of the context that is set up.
     package let positions: Int
-    /// Weights as they are stored; mapped, so that the system can drop and read them again, but every token needs all of them.
+    /// Weights as they are stored; mapped, so that the system can drop and read them again.
     package let weights: Int
+    /// Those of them that every token needs: of a mixture, as many experts as one token asks. The others are read where they are asked,
+    /// and stay as long as there is room.
+    package let active: Int
     /// Keys and values of all positions, or in layers that slide of their window and one pass.
     package let cache: Int
     /// Compact head, buffers of a pass, the program itself: an upper bound.
     package let work: Int
 
-    package var total: Int { weights + cache + work }
+    /// With less than this, weights would be read again for every token.
+    package var total: Int { active + cache + work }
 
     /// Buffers of a pass, the program, and its libraries.
     private static let fixedWork = 90 << 20
@@ -28,11 +32,21 @@ package struct MemoryEstimate: Sendable, Hashable {
         let head = isExact ? 0 : model.vocabularySize * model.width * 17 / 16
         self.positions = positions
         // What has no kernels is decoded into memory of its own.
-        weights = checkpoint.tensors.filter { $0.isEncoded && $0.blockFormat == nil }.reduce(checkpoint.storedByteCount) { sum, tensor in
+        weights = checkpoint.tensors.filter { $0.isEncoded && !$0.hasKernels }.reduce(checkpoint.storedByteCount) { sum, tensor in
             sum - tensor.storedByteCount(in: checkpoint.source)
                 + tensor.elementCount * (tensor.scalarType.isNarrowable ? tensor.scalarType.bitCount / 8 : 4)
         }
+        active = weights - Self.idleByteCount(checkpoint, model)
         cache = min(KeyValueCache.byteCount(model, capacity: positions, scalarType: isExact ? .f32 : .f16) ?? .max, Self.largest)
         work = Self.fixedWork + head
+    }
+
+    /// Of the experts that a token does not ask.
+    private static func idleByteCount(_ checkpoint: Checkpoint, _ model: ModelDescription) -> Int {
+        guard let mixture = model.mixture else { return 0 }
+        let names = Set(model.expertWeights.map(\.name))
+        let experts = checkpoint.tensors.filter { names.contains($0.name) && (!$0.isEncoded || $0.hasKernels) }
+            .reduce(0) { $0 + $1.storedByteCount(in: checkpoint.source) }
+        return experts / mixture.expertCount * (mixture.expertCount - mixture.chosenCount)
     }
 }

@@ -49,7 +49,40 @@ struct WeightReading {
             let (width, _, kind) = layer.norm(role, width: model.width)
             norms[role] = try norm(ModuleKey(role, layer: number), kind, width: width)
         }
-        return LayerWeights(linears: linears, norms: norms)
+        let sinks = try layer.attention.hasSinks ? vector(model.spelling.tensor(ModuleKey(.sinks, layer: number), .weight)) : nil
+        return LayerWeights(linears: linears, norms: norms, experts: try experts(layer.feedForward, number), sinks: sinks ?? [])
+    }
+
+    private func experts(_ feedForward: FeedForward, _ layer: Int) throws(FileError) -> [ExpertWeights] {
+        guard let mixture = feedForward.mixture else { return [] }
+        var experts = [[TensorRole: LinearLayer]](repeating: [:], count: mixture.expertCount)
+        for role in mixture.expertRoles {
+            for (number, linear) in try linears(role, layer, mixture).enumerated() { experts[number][role] = linear }
+        }
+        return experts.map { ExpertWeights($0) }
+    }
+
+    /// Of each expert, one of its layers.
+    private func linears(_ role: TensorRole, _ layer: Int, _ mixture: Mixture) throws(FileError) -> [LinearLayer] {
+        var layers: [LinearLayer] = []
+        guard mixture.storage != .separate else {
+            for expert in 0..<mixture.expertCount {
+                layers.append(try linear(model.spelling.module(ModuleKey(role, layer: layer, expert: expert))))
+            }
+            return layers
+        }
+        let key = ModuleKey(role, layer: layer), name = model.spelling.tensor(key, .weight)
+        guard let entry = index[name] else { preconditionFailure("every weight is among the expected tensors") }
+        let bias = try vector(model.spelling.tensor(key, .bias))
+        let stack = try WeightStack(entry, name: name, checkpoint, memory)
+        for expert in 0..<mixture.expertCount {
+            let matrix = stack.matrix(expert), outputs = matrix.outputCount
+            layers.append(
+                LinearLayer(
+                    name: "\(model.spelling.module(key)).\(expert)", matrix: matrix,
+                    bias: bias.map { Array($0[expert * outputs..<(expert + 1) * outputs]) }))
+        }
+        return layers
     }
 
     private func table(_ role: TensorRole) throws(FileError) -> EmbeddingTable {
@@ -96,44 +129,25 @@ struct WeightReading {
         }
     }
 
-    /// Elements decoded in the memory of rows at a time, and kept in the type that the weight is taken to have had.
     private func decodedMatrix(_ tensor: LogicalTensor) throws(FileError) -> WeightMatrix {
-        let reader = try checkpoint.reader(of: tensor, order: .outputsByInputs)
-        let type: ScalarType = tensor.scalarType.isNarrowable ? tensor.scalarType : .f32
-        let size = type.bitCount / 8
-        let copy = OwnedBytes(byteCount: tensor.elementCount * size)
-        let step = max(1, Self.decodedElementCount / reader.granularity) * reader.granularity
-        for start in stride(from: 0, to: tensor.elementCount, by: step) {
-            let range = start..<min(start + step, tensor.elementCount)
-            let values = try reader.elements(range)
-            var narrowed = MutableRawSpan(
-                _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: copy.buffer[size * range.lowerBound..<size * range.upperBound]))
-            FloatConversion.narrow(values.span, to: type, into: &narrowed)
-        }
+        let decoded = try DecodedWeight(checkpoint, tensor)
         return WeightMatrix(
-            dense: UnsafeRawBufferPointer(copy.buffer), of: type, outputCount: reader.rows, inputCount: reader.columns, owner: copy)
+            dense: UnsafeRawBufferPointer(decoded.memory.buffer), of: decoded.type, outputCount: decoded.rows, inputCount: decoded.columns,
+            owner: decoded.memory)
     }
 
-    private static let decodedElementCount = 1 << 18
-
     private func packedMatrix(_ tensor: QuantizedTensor) throws(FileError) -> WeightMatrix {
-        // Reads the codebook, and refuses one with values that are not finite.
-        let reader = try QuantizedReader(source: checkpoint.source, tensor: tensor)
-        let absmax = try memory.bytes(ofTensor: tensor.absmax)
-        let constants: WeightMatrix.Constants
-        if let parts = tensor.nested, let nested = tensor.state.nested {
-            constants = .nested(
-                codes: absmax, absmax: try memory.bytes(ofTensor: parts.absmax), map: try memory.bytes(ofTensor: parts.quantMap), nested)
-        } else {
-            constants = .plain(absmax)
-        }
-        return WeightMatrix(
-            codes: try memory.bytes(ofTensor: tensor.codes), constants: constants, quantMap: reader.quantMap, state: tensor.state,
-            owner: memory)
+        try PackedWeight(tensor, checkpoint, memory).matrix(0)
     }
 }
 
 extension LogicalTensor {
+    /// Whether it is multiplied by where it lies, though it is none of the forms that are copied as they are.
+    var hasKernels: Bool {
+        if blockFormat != nil { return true }
+        return if case .encoded(let encoded) = storage { encoded.encoding is MXFP4 } else { false }
+    }
+
     /// Of rows of blocks, which are multiplied by where they lie; nil of everything else.
     var blockFormat: BlockFormat? {
         if case .encoded(let encoded) = storage { (encoded.encoding as? BlockEncoding)?.format } else { nil }

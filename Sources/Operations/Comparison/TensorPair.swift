@@ -112,7 +112,7 @@ struct TensorPair: Sendable {
     /// Runs of elements, independent of the number of threads.
     func chunks(limit: Int) -> [Range<Int>] {
         guard isComparable else { return [0..<tensor.elementCount] }
-        let granularity = turned == .inputsByOutputs ? tensor.shape.dimensions[0] : 1
+        let granularity = turned == .inputsByOutputs ? tensor.orientation.sizes(of: Array(tensor.shape.dimensions.suffix(2))).inputs : 1
         let blockSize = Chunks.leastCommonMultiple(weight?.granularity ?? 1, originalWeight?.granularity ?? 1)
         return Chunks.ranges(
             count: tensor.elementCount, limit: limit * (turned == .inputsByOutputs ? Resources.transposedChunkFactor : 1),

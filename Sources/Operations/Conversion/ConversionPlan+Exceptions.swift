@@ -1,4 +1,5 @@
 import Checkpoints
+import Quantization
 import TensorCore
 
 /// Where a .qnf is something else than what transformers and bitsandbytes would make of the same model.
@@ -14,10 +15,10 @@ extension ConversionPlan {
         items.filter { $0.isFourBit && !layers.hasFourBitLayer($0.tensor) }
     }
 
-    /// Weights of experts in one tensor of three dimensions, which stay dense: only matrices become 4-bit.
+    /// Weights of experts in one tensor of three dimensions that stay dense: their name is not known, or a block would belong to two experts.
     package var fusedExperts: [Item] {
         items.filter { item in
-            guard item.tensor.quantized == nil, item.tensor.scalarType.isQuantizable else { return false }
+            guard !item.isFourBit, item.tensor.scalarType.isQuantizable else { return false }
             return Self.isFusedExperts(item.tensor.name, item.tensor.shape)
         }
     }
@@ -40,8 +41,11 @@ extension ConversionPlan {
         if let first = fused.first {
             remarks.append(
                 Remark(
-                    text: "\(count(fused, "tensor", of: first)) kept dense, \(share(fused)) of the bytes: a layer's experts in one tensor "
-                        + "of 3 dimensions cannot be 4-bit", hint: nil))
+                    text: "\(count(fused, "tensor", of: first)) kept dense, \(share(fused)) of the bytes: "
+                        + (first.tensor.isStack
+                            ? "the matrix of an expert is no whole blocks of \(settings.blockSize)"
+                            : "a layer's experts in one tensor of 3 dimensions are 4-bit only by names that are known"),
+                    hint: nil))
         }
         if items.contains(where: { layers.hasFourBitLayer($0.tensor) && $0.isFourBit }), let obstacle = layers.loadingObstacle {
             remarks.append(

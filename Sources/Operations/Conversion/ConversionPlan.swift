@@ -59,7 +59,9 @@ package struct ConversionPlan: Sendable {
         var items: [Item] = []
         var planned: [PlannedTensor] = []
         for tensor in checkpoint.tensors {
-            let quantizes = rules.action(for: tensor, of: layers, isQuantizedModel: isQuantized) == .quantize
+            let quantizes =
+                rules.action(for: tensor, of: layers, isQuantizedModel: isQuantized) == .quantize
+                && QuantState.areWholeBlocks(tensor.shape.dimensions, blockSize: settings.blockSize)
             let (step, form) = try Self.step(for: tensor, checkpoint, quantizing: quantizes ? settings : nil, castingTo: type)
             let plannedTensor = PlannedTensor(name: tensor.name, form: form, orientation: tensor.orientation)
             planned.append(plannedTensor)

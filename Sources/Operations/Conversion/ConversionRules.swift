@@ -31,7 +31,8 @@ package struct ConversionRules: Sendable {
         self.matchesTransformers = matchesTransformers
     }
 
-    /// What is to happen to a dense tensor; one that cannot be 4-bit (not 2-D, not a float, empty) is kept whatever the rules say.
+    /// What is to happen to a dense tensor; one that cannot be 4-bit (no matrix and no matrices of experts, not a float, empty) is kept
+    /// whatever the rules say.
     ///
     /// - Parameter isQuantizedModel: other tensors of the same model are 4-bit already.
     package func action(for tensor: LogicalTensor, of layers: FourBitLayers, isQuantizedModel: Bool) -> Action {
@@ -46,6 +47,6 @@ package struct ConversionRules: Sendable {
     }
 
     package static func canBeQuantized(_ tensor: LogicalTensor) -> Bool {
-        tensor.scalarType.isQuantizable && tensor.shape.dimensions.count == 2 && tensor.elementCount > 0
+        tensor.scalarType.isQuantizable && (tensor.shape.dimensions.count == 2 || tensor.isStack) && tensor.elementCount > 0
     }
 }

@@ -38,7 +38,8 @@ struct DecodedPanel {
             try write(UnsafeRawBufferPointer(output), range.lowerBound * size)
             return counts
         }
-        try PanelWriter(outputs: reader.rows, inputs: reader.columns, elementByteCount: size)
+        let sizes = Orientation.inputsByOutputs.sizes(of: Array(reader.tensor.shape.dimensions.suffix(2)))
+        try PanelWriter(outputs: sizes.outputs, inputs: sizes.inputs, elementByteCount: size)
             .write(
                 UnsafeRawBufferPointer(output), range, turnedIn: UnsafeMutableRawBufferPointer(rebasing: values[..<output.count]), to: write
             )

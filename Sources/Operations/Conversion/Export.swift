@@ -211,7 +211,7 @@ private final class ExportRun: Sendable {
         try reader.dequantize(range, as: type, codes: codes, into: values)
         pass.count(UnsafeRawBufferPointer(codes), tensor: quantized.codes, atByteOffset: range.lowerBound / 2)
         guard tensor.orientation == .inputsByOutputs else { return try write(UnsafeRawBufferPointer(values), range.lowerBound * size) }
-        let (outputs, inputs) = tensor.orientation.sizes(of: tensor.shape.dimensions)
+        let (outputs, inputs) = tensor.orientation.sizes(of: Array(tensor.shape.dimensions.suffix(2)))
         try PanelWriter(outputs: outputs, inputs: inputs, elementByteCount: size).write(
             UnsafeRawBufferPointer(values), range, turnedIn: scratch.buffer(worker: worker, slot: 2, byteCount: values.count), to: write)
     }

@@ -22,7 +22,7 @@ extension ConversionPlan {
             guard let position = result.nonfinite else { return nil }
             let tensor = item.tensor
             let place = tensor.orientation.place(ofElement: position, in: tensor.shape.dimensions)
-            return (tensor.name, place[0] * tensor.shape.dimensions[1] + place[1])
+            return (tensor.name, zip(place, tensor.shape.dimensions).reduce(0) { $0 * $1.1 + $1.0 })
         }
     }
 }

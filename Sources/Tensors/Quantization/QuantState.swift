@@ -2,7 +2,8 @@ package import TensorCore
 
 /// What has to be known about a quantized weight besides its codes and absmax values: bitsandbytes' "quant state".
 ///
-/// The weight's elements are taken row by row as one sequence, cut into blocks: a block may span two rows.
+/// The weight's elements are taken row by row as one sequence, cut into blocks: a block may span two rows. Of several matrices of one
+/// size, the experts of a layer, each is whole blocks.
 package struct QuantState: Hashable, Sendable {
     /// Quantization of the absmax values.
     package struct Nested: Hashable, Sendable {
@@ -24,7 +25,7 @@ package struct QuantState: Hashable, Sendable {
     package let blockSize: Int
     /// Of the weight that was quantized: F32, F16 or BF16. Dequantizing gives this type.
     package let scalarType: ScalarType
-    /// Of the weight: rows (outputs), columns (inputs).
+    /// Of the weight: rows (outputs), columns (inputs); of several matrices their number first.
     package let shape: Shape
     package let nested: Nested?
 
@@ -49,11 +50,15 @@ package struct QuantState: Hashable, Sendable {
         guard scalarType.isNarrowable else {
             throw QuantizationError("scalar type \(scalarType.rawValue) is not F32, F16 or BF16")
         }
-        guard shape.count == 2 else {
+        guard shape.count == 2 || shape.count == 3 else {
             throw QuantizationError("shape \(shape) has \(shape.count) dimensions, not 2")
         }
         guard let known = Shape(shape), known.elementCount > 0 else {
             throw QuantizationError("shape \(shape) is empty, negative or too large")
+        }
+        guard Self.areWholeBlocks(shape, blockSize: blockSize) else {
+            throw QuantizationError(
+                "matrices of \(shape[1] * shape[2]) elements are no whole blocks of \(blockSize): a block would belong to two of them")
         }
         self.quantType = quantType
         self.blockSize = blockSize
@@ -61,6 +66,16 @@ package struct QuantState: Hashable, Sendable {
         self.shape = known
         self.nested = nested
     }
+
+    /// Whether a weight of this shape can be quantized: of several matrices each has to be whole blocks.
+    ///
+    /// - Parameter shape: not empty, and known to have a countable number of elements.
+    package static func areWholeBlocks(_ shape: [Int], blockSize: Int) -> Bool {
+        shape.count != 3 || (shape[1] * shape[2]).isMultiple(of: blockSize)
+    }
+
+    /// Matrices [out, in] that the weight consists of.
+    package var matrixCount: Int { shape.dimensions.count == 3 ? shape.dimensions[0] : 1 }
 
     package var isDoubleQuantized: Bool { nested != nil }
 

@@ -11,14 +11,19 @@ package enum Orientation: Sendable, Hashable {
         return self == .outputsByInputs ? (dimensions[0], dimensions[1]) : (dimensions[1], dimensions[0])
     }
 
-    /// The dimensions of [out, in] for those of a tensor that lies so, and the other way round; only those of a matrix change.
+    /// The dimensions of [out, in] for those of a tensor that lies so, and the other way round; only those of a matrix change, or of
+    /// several matrices [count, rows, columns], each of which lies so.
     package func turned(_ dimensions: [Int]) -> [Int] {
-        self == .inputsByOutputs && dimensions.count == 2 ? dimensions.reversed() : dimensions
+        guard self == .inputsByOutputs, dimensions.count == 2 || dimensions.count == 3 else { return dimensions }
+        return dimensions.dropLast(2) + dimensions.suffix(2).reversed()
     }
 
-    /// Row and column of element `position` of [out, in], by the dimensions of the matrix as it lies.
+    /// Row and column of element `position` of [out, in], by the dimensions of the matrix as it lies; of several matrices the number of
+    /// the matrix first.
     package func place(ofElement position: Int, in dimensions: [Int]) -> [Int] {
-        let (output, input) = position.quotientAndRemainder(dividingBy: sizes(of: dimensions).inputs)
-        return self == .outputsByInputs ? [output, input] : [input, output]
+        let matrix = Array(dimensions.suffix(2))
+        let (number, inMatrix) = position.quotientAndRemainder(dividingBy: matrix[0] * matrix[1])
+        let (output, input) = inMatrix.quotientAndRemainder(dividingBy: sizes(of: matrix).inputs)
+        return (dimensions.count > 2 ? [number] : []) + (self == .outputsByInputs ? [output, input] : [input, output])
     }
 }

@@ -32,7 +32,9 @@ private let loraOptions: [Option] = [
     .number("dropout", in: 0...0.99, default: 0.05, help: "share of a layer's input that its update does not see"),
     .text(
         "targets", "LIST", default: "all-linear",
-        help: "layers to tune: ends of names with commas between (q_proj,v_proj), or a regular expression"),
+        help:
+            "layers to tune: ends of names with commas between (q_proj,v_proj), or a regular expression; experts of a mixture where it has "
+            + "'experts'"),
     .flag("rslora", help: "scale by alpha / sqrt(rank)"),
     .path("init-from", "ADAPTER", help: "begin with the factors of this adapter, or of a checkpoint"),
     .flag("full", help: "train all weights of a dense model in f32; the output is a Hugging Face folder"),

@@ -123,10 +123,10 @@ struct TrainOptions {
     private static func lowRank(_ arguments: ParsedArguments, _ targets: String) throws -> LowRankSettings {
         LowRankSettings(
             rank: arguments.integer(always: "rank"), alpha: arguments.number(always: "alpha"), dropout: arguments.number(always: "dropout"),
-            usesRSLoRA: arguments.flag("rslora"), isTarget: try isTarget(targets))
+            usesRSLoRA: arguments.flag("rslora"), tunesExperts: targets.contains("experts"), isTarget: try isTarget(targets))
     }
 
-    /// All linear layers, ends of names, or an expression.
+    /// All linear layers, ends of names, or an expression; experts of a mixture only where the text names them.
     private static func isTarget(_ text: String) throws -> @Sendable (String) -> Bool {
         if text == "all-linear" { return { _ in true } }
         if text.contains(where: { "\\*+?^$|()[]{}".contains($0) }) {

@@ -33,6 +33,8 @@ typedef struct {
     /// Whether slope * position is rounded to bfloat16, and what it is multiplied by then.
     bool roundsBiases;
     float biasScale;
+    /// For each head of the group a score of no position, which takes its share of the softmax and gives nothing; NULL for none.
+    const float *sinks;
 } qk_attention;
 
 /// What is added to the scores of the key at a position, of a head with this slope.

@@ -20,6 +20,9 @@ typedef enum {
     QK_MATRIX_BYTES = 2,
     /// Blocks of `blockFormat`, row after row; a row is whole blocks.
     QK_MATRIX_BLOCKS = 3,
+    /// 4-bit floats: element i = row * columnCount + column has its code in byte i / 2 (even i: the low nibble), one of `quantMap`, and
+    /// the power of two of byte i / 32 of `absmax`, 2^(byte - 127), 255 for NaN. A row is whole blocks of 32.
+    QK_MATRIX_MXFP4 = 4,
 } qk_matrix_storage;
 
 /// Borrowed memory, at any alignment.
@@ -33,13 +36,15 @@ typedef struct {
     size_t rowCount, columnCount;
     /// Elements that share a constant. For QK_MATRIX_PACKED4 a power of two of at least 32.
     size_t blockSize;
-    /// Float32 of each block; NULL where the constants are quantized themselves.
+    /// Float32 of each block, or bytes of QK_MATRIX_MXFP4; NULL where the constants are quantized themselves.
     const uint8_t *absmax;
-    /// Of each block: `nestedMap[code] * nestedAbsmax[block / nestedBlockSize] + offset`, rounded twice.
+    /// Of each block: `nestedMap[code] * nestedAbsmax[(nestedStart + block) / nestedBlockSize] + offset`, rounded twice.
     const uint8_t *absmaxCodes;
     const uint8_t *nestedAbsmax;
     const uint8_t *nestedMap;
     size_t nestedBlockSize;
+    /// Blocks before this matrix, where it is one of several that were quantized as one tensor.
+    size_t nestedStart;
     float offset;
     /// Values of the 16 codes.
     float quantMap[16];

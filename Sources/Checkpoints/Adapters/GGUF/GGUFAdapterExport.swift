@@ -81,6 +81,9 @@ package struct GGUFAdapterExport: Sendable {
         guard isEmbedding == (role == .embedding), role != .positions, !role.isNorm else {
             throw refusal(adapter, target.module, "is no linear layer and no embedding of tokens")
         }
+        guard !role.isOfMixture else {
+            throw refusal(adapter, target.module, "belongs to the experts of a layer, for which GGUF adapters have no place")
+        }
         let isPaired = model.architecture.gguf?.pairsRows == true && (role == .query || role == .key)
         let headWidth = isPaired ? parameter.key.layer.map { model.layers[$0].attention.headWidth } : nil
         let name = GGUFSpelling.name(parameter.key, .weight)

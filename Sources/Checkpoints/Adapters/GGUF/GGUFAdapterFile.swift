@@ -31,7 +31,8 @@ struct GGUFAdapterFile {
         guard let name = try metadata.string(Key.architecture) else {
             throw FileError(metadata.path, at: "key '\(Key.architecture)'", "is missing, and without it nobody knows the names of the base")
         }
-        guard let architecture = Architecture.namedInGGUF(name) else {
+        guard let architecture = Architecture.namedInGGUF(name, hasExperts: false) ?? Architecture.namedInGGUF(name, hasExperts: true)
+        else {
             throw FileError(
                 metadata.path, at: "key '\(Key.architecture)'", "is '\(JSONError.excerpt(name))', which is not known",
                 hint: "known are \(Set(Architecture.all.compactMap(\.gguf?.name)).sorted().joined(separator: ", "))")
@@ -120,7 +121,7 @@ struct GGUFAdapterFile {
     ) throws(FileError) -> Module {
         let spelling = architecture.spelling
         guard let (key, part) = GGUFSpelling.module(named: name, of: spelling), part == .weight, !key.role.isNorm,
-            key.role != .positions
+            key.role != .positions, !key.role.isOfMixture
         else {
             throw error(file, a, "is of no linear layer and no embedding of a \(architecture.modelType)")
         }

@@ -14,12 +14,12 @@ extension ConfigurationFields {
         func attention(
             _ projections: Attention.Projections = .separate, scale: Float? = nil, window: Int? = nil, rotary: RotaryEmbedding? = nil,
             headNorm: Norm? = nil, headNormScope: Attention.HeadNormScope = .head, clip: Float? = nil, positionBias: PositionBias? = nil,
-            temperature: QueryTemperature? = nil, hasInputBias: Bool = false, hasOutputBias: Bool = false
+            temperature: QueryTemperature? = nil, hasInputBias: Bool = false, hasOutputBias: Bool = false, hasSinks: Bool = false
         ) -> Attention {
             Attention(
                 projections, headCount: headCount, keyValueHeadCount: keyValueHeadCount, headWidth: headWidth, scale: scale,
                 window: window, rotary: rotary, headNorm: headNorm, headNormScope: headNormScope, clip: clip, positionBias: positionBias,
-                temperature: temperature, hasInputBias: hasInputBias, hasOutputBias: hasOutputBias)
+                temperature: temperature, hasInputBias: hasInputBias, hasOutputBias: hasOutputBias, hasSinks: hasSinks)
         }
     }
 

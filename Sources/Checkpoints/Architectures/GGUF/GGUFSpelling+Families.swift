@@ -29,6 +29,38 @@ extension GGUFSpelling {
         ]
     }
 
+    private static let expertNumbers: [Number] = [
+        .count(GGUFSpelling.expertCount, "num_local_experts") { $0.mixture?.expertCount },
+        .count("expert_used_count", "num_experts_per_tok") { $0.mixture?.chosenCount },
+    ]
+    /// Of layers without experts, of which a model may have none.
+    private static let denseInnerWidth = Number.count("feed_forward_length", "intermediate_size", or: .leftOut) {
+        $0.layers.first { $0.feedForward.mixture == nil }?.feedForward.innerWidth
+    }
+
+    /// With experts a Mixtral, which a file calls a Llama.
+    static let mixtral = GGUFSpelling(
+        "llama", pairsRows: true, takesFrequencyFactors: true, biases: [], constants: JSONObject(["hidden_act": .string("silu")]),
+        numbers: sizes + heads + [theta, epsilon] + expertNumbers + headWidths(.whereStated("head_dim")),
+        [
+            .count("vocab_size", nil, or: .leftOut) { $0.vocabularySize },
+            .count("rope.dimension_count", nil, or: .sameAs("attention.key_length")) { $0.layers.first?.attention.headWidth },
+        ])
+
+    /// Programs that run such files divide the weights of the chosen by their sum, and take every layer to have experts.
+    static let qwen3Mixture = GGUFSpelling(
+        "qwen3moe",
+        constants: JSONObject([
+            "hidden_act": .string("silu"), "use_sliding_window": .bool(false), "norm_topk_prob": .bool(true),
+            "decoder_sparse_step": .integer(1), "mlp_only_layers": .array([]),
+        ]),
+        numbers: [blockCount, contextLength, width, denseInnerWidth] + heads + [theta, epsilon] + expertNumbers + headWidths(),
+        [
+            .count("expert_feed_forward_length", "moe_intermediate_size") {
+                $0.layers.first { $0.feedForward.mixture != nil }?.feedForward.innerWidth
+            }
+        ])
+
     private static let llamaNumbers = sizes + heads + [theta, epsilon] + headWidths()
 
     /// Llama and Mistral, which a file does not tell apart: they compute the same where nothing slides.

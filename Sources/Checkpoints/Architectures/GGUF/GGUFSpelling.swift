@@ -49,15 +49,22 @@ package struct GGUFSpelling: Sendable {
         .embedding: "token_embd", .positions: "position_embd", .attentionNorm: "attn_norm", .fusedQueryKeyValue: "attn_qkv",
         .query: "attn_q", .key: "attn_k", .value: "attn_v", .queryNorm: "attn_q_norm", .keyNorm: "attn_k_norm",
         .attentionOutput: "attn_output", .attentionPostNorm: "post_attention_norm", .feedForwardNorm: "ffn_norm", .gate: "ffn_gate",
-        .fusedGateUp: "ffn_up", .up: "ffn_up", .down: "ffn_down", .feedForwardPostNorm: "post_ffw_norm", .finalNorm: "output_norm",
-        .head: "output",
+        .fusedGateUp: "ffn_up", .up: "ffn_up", .down: "ffn_down", .router: "ffn_gate_inp", .sharedGate: "ffn_gate_shexp",
+        .sharedUp: "ffn_up_shexp",
+        .sharedDown: "ffn_down_shexp", .sharedWeight: "ffn_gate_inp_shexp", .expertGate: "ffn_gate_exps", .expertUp: "ffn_up_exps",
+        .expertDown: "ffn_down_exps", .feedForwardPostNorm: "post_ffw_norm", .finalNorm: "output_norm", .head: "output",
     ]
     private static let roles = Dictionary(modules.map { ($1, [$0]) }, uniquingKeysWith: +)
 
     /// The factors by which frequencies are divided, [D / 2]: a tensor of no module.
     package static let frequencyFactors = "rope_freqs.weight"
 
-    /// The name of a tensor: `blk.3.attn_q.weight`.
+    /// Whether its models have experts: of two families that a file calls the same, the number of experts tells which it is.
+    package var hasExperts: Bool { numbers.contains { $0.key == Self.expertCount } }
+    /// Behind the name of the architecture and a dot.
+    package static let expertCount = "expert_count"
+
+    /// The name of a tensor: `blk.3.attn_q.weight`. The matrices of all experts of a layer are one tensor.
     package static func name(_ key: ModuleKey, _ part: ExpectedTensor.Part) -> String {
         guard let module = modules[key.role] else { preconditionFailure("families of GGUF files have modules of the table alone") }
         return (key.layer.map { "blk.\($0)." } ?? "") + "\(module).\(part.rawValue)"

@@ -19,8 +19,10 @@ struct GGUFConfiguration {
         guard let name = try metadata.string("general.architecture") else {
             throw Self.refusal(metadata, "names no 'general.architecture'")
         }
-        guard let architecture = Architecture.namedInGGUF(name), let spelling = architecture.gguf else {
-            throw Self.refusal(metadata, "is of architecture '\(JSONError.excerpt(name))', which is not known")
+        let expertCount = try metadata.integer("\(name).\(GGUFSpelling.expertCount)") ?? 0
+        guard let architecture = Architecture.namedInGGUF(name, hasExperts: expertCount > 0), let spelling = architecture.gguf else {
+            let experts = expertCount > 0 ? " with \(expertCount) experts" : ""
+            throw Self.refusal(metadata, "is of architecture '\(JSONError.excerpt(name))'\(experts), which is not known")
         }
         let shapes = Dictionary(contents.tensors.map { ($0.name, $0.shape) }) { first, _ in first }
         func has(_ role: TensorRole, _ part: ExpectedTensor.Part) -> Bool {

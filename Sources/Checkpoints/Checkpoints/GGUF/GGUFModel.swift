@@ -21,6 +21,8 @@ struct GGUFModel: TensorSource {
         case unpaired(headWidth: Int)
         /// F32.
         case minusOne(roundsTo16Bits: Bool)
+        /// The matrix of one expert, of the bytes that all of a layer have.
+        case part(number: Int, byteCount: Int)
     }
 
     let tensors: [TensorInfo]
@@ -49,8 +51,18 @@ struct GGUFModel: TensorSource {
         var places: [Int] = []
         var changes: [Change] = []
         for (index, info) in file.tensors.enumerated() where info.name != GGUFSpelling.frequencyFactors {
-            guard let (key, part) = GGUFSpelling.module(named: info.name, of: spelling), expected.contains(ModulePart(key: key, part: part))
-            else {
+            guard let (key, part) = GGUFSpelling.module(named: info.name, of: spelling) else {
+                throw GGUFNotFollowed(message: "tensor '\(info.name)' is none of a \(description.modelType) as the keys describe it")
+            }
+            if key.role.isOfExpert, let layer = key.layer, let mixture = Self.mixture(key, part, description) {
+                for (number, expert) in try Self.experts(info, key, layer, mixture, spelling).enumerated() {
+                    tensors.append(expert)
+                    places.append(index)
+                    changes.append(.part(number: number, byteCount: expert.byteCount))
+                }
+                continue
+            }
+            guard expected.contains(ModulePart(key: key, part: part)) else {
                 throw GGUFNotFollowed(message: "tensor '\(info.name)' is none of a \(description.modelType) as the keys describe it")
             }
             guard let renamed = TensorInfo(name: "\(spelling.module(key)).\(part)", scalarType: info.scalarType, shape: info.shape) else {
@@ -65,6 +77,32 @@ struct GGUFModel: TensorSource {
         self.places = places
         self.changes = changes
         config = configuration.config
+    }
+
+    /// Of a layer that has experts with such a matrix.
+    private static func mixture(_ key: ModuleKey, _ part: ExpectedTensor.Part, _ description: ModelDescription) -> Mixture? {
+        guard part == .weight, let layer = key.layer, layer < description.layers.count,
+            let mixture = description.layers[layer].feedForward.mixture, mixture.expertRoles.contains(key.role)
+        else { return nil }
+        return mixture
+    }
+
+    /// The matrices of all experts of a layer, one after the other in the file.
+    private static func experts(
+        _ info: TensorInfo, _ key: ModuleKey, _ layer: Int, _ mixture: Mixture, _ spelling: Spelling
+    ) throws(GGUFNotFollowed) -> [TensorInfo] {
+        let dimensions = info.shape.dimensions
+        guard dimensions.count == 3, dimensions[0] == mixture.expertCount else {
+            throw GGUFNotFollowed(
+                message: "tensor '\(info.name)' has shape \(info.shape), but holds a matrix for each of \(mixture.expertCount) experts")
+        }
+        return (0..<mixture.expertCount).map { expert in
+            let name = spelling.tensor(ModuleKey(key.role, layer: layer, expert: expert), .weight)
+            guard let shape = Shape(Array(dimensions.dropFirst())),
+                let part = TensorInfo(name: name, scalarType: info.scalarType, shape: shape)
+            else { preconditionFailure("a part of a tensor can be counted") }
+            return part
+        }
     }
 
     private struct ModulePart: Hashable {
@@ -93,12 +131,19 @@ struct GGUFModel: TensorSource {
     func fileIndex(ofTensor index: Int) -> Int { file.fileIndex(ofTensor: places[index]) }
 
     func place(ofTensor index: Int) -> (file: Int, offset: Int)? {
-        if case .none = changes[index] { file.place(ofTensor: places[index]) } else { nil }
+        switch changes[index] {
+        case .none: file.place(ofTensor: places[index])
+        case .part(let number, let byteCount):
+            file.place(ofTensor: places[index]).map { ($0.file, $0.offset + number * byteCount) }
+        case .unpaired, .minusOne: nil
+        }
     }
 
     func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
         switch changes[index] {
         case .none: try file.read(tensor: places[index], atByteOffset: offset, into: buffer)
+        case .part(let number, let byteCount):
+            try file.read(tensor: places[index], atByteOffset: number * byteCount + offset, into: buffer)
         case .unpaired(let width): try readUnpaired(index, headWidth: width, atByteOffset: offset, into: buffer)
         case .minusOne(let rounds):
             // A norm is small: all of it, then the part that is asked for.
@@ -151,5 +196,12 @@ extension GGUFSource: BlockSource {
 }
 
 extension GGUFModel: BlockSource {
-    func blocks(ofTensor index: Int) -> (type: Int, shape: Shape)? { file.blocks(ofTensor: places[index]) }
+    func blocks(ofTensor index: Int) -> (type: Int, shape: Shape)? {
+        let blocks = file.blocks(ofTensor: places[index])
+        guard let blocks, case .part = changes[index] else { return blocks }
+        guard let shape = Shape(Array(blocks.shape.dimensions.dropFirst())) else {
+            preconditionFailure("a part of a tensor can be counted")
+        }
+        return (blocks.type, shape)
+    }
 }

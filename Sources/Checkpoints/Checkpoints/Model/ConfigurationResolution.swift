@@ -48,7 +48,10 @@ extension ModelDescription {
         func resolve(_ flag: WritableKeyPath<LayerDescription, Bool>, _ roles: [TensorRole], _ layers: inout [LayerDescription]) {
             let roles = roles.filter { role in layers.contains { $0.linearRoles.contains(role) } }
             guard architecture.biasedRoles.isDisjoint(with: roles) else { return }
-            let asked = layers.indices.filter { layers[$0][keyPath: flag] }
+            // Biases of experts in one tensor are no layers' own.
+            let asked = layers.indices.filter { layer in
+                layers[layer][keyPath: flag] && roles.contains { layers[layer].linearRoles.contains($0) }
+            }
             let isStored = asked.contains { layer in
                 roles.contains { role in
                     spelling.names(inFilesFor: name(role, layer: layer) + ".bias").contains { names.contains(ByteKey($0)) }

@@ -65,14 +65,13 @@ package struct WeightIndex: Sendable {
                 "has shape \(tensor.shape), but by config.json it is \(expected.dimensions)",
                 hint: "weights and config.json are not of the same model")
         }
-        let isMatrix = expected.dimensions.count == 2 && !expected.key.role.isNorm
         if tensor.isEncoded {
-            guard isMatrix else { throw refuse("is \(tensor.typeName), but only matrices can be") }
+            guard expected.isMatrix else { throw refuse("is \(tensor.typeName), but only matrices can be") }
         } else if tensor.quantized != nil {
-            guard isMatrix else { throw refuse("is 4-bit, but only matrices can be") }
+            guard expected.isMatrix else { throw refuse("is 4-bit, but only matrices can be") }
             guard tensor.orientation == expected.orientation else {
                 throw refuse(
-                    "was quantized as \(expected.dimensions), but a Conv1D weight is quantized transposed, as [out, in]",
+                    "was quantized as \(expected.dimensions), but a weight that lies by its inputs is quantized transposed, as [out, in]",
                     hint: "convert the model again with `Conversion`, which transposes such weights")
             }
         } else {

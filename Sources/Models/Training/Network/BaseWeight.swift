@@ -44,6 +44,13 @@ enum BaseWeight {
             adds: accumulates, into: UnsafeMutableBufferPointer(start: y, count: rows * outputCount))
     }
 
+    /// y = x W^T of a weight of few outputs, row by row.
+    func score(_ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, _ context: StepContext) {
+        context.engine.score(
+            matrix, of: UnsafeBufferPointer(start: x, count: rows * inputCount), rowCount: rows,
+            into: UnsafeMutableBufferPointer(start: y, count: rows * outputCount))
+    }
+
     /// dx = dy W, or dx += dy W.
     func multiplyTransposed(
         _ dy: UnsafePointer<Float>, rows: Int, into dx: UnsafeMutablePointer<Float>, accumulates: Bool, _ context: StepContext

@@ -60,7 +60,7 @@ struct BlockActivations {
         BlockMemory(
             normed: scratch.normed, projections: projections, rawQueries: rawQueries, rawKeys: rawKeys, attended: attended,
             attentionBranch: branches?.attention ?? scratch.dnormed, feedForwardBranch: branches?.feedForward ?? scratch.dnormed,
-            middle: middle, gate: gate, up: up, inner: scratch.inner, statistics: statistics)
+            middle: middle, gate: gate, up: up, inner: scratch.inner, mixture: scratch.mixture, statistics: statistics)
     }
 
     func statistics(_ role: TensorRole) -> Pointer {

@@ -1,3 +1,5 @@
+import Transformer
+
 /// Memory that all blocks share, because nothing in it outlives one pass through one block.
 struct BlockScratch {
     typealias Pointer = UnsafeMutablePointer<Float>
@@ -20,6 +22,20 @@ struct BlockScratch {
     let dropped: Pointer
     /// [N, r] of the highest rank.
     let rankRows: Pointer
+    let mixture: MixtureMemory
+    let mixtureGradients: MixtureGradients
+    /// u of the updates of one expert's layers, [N, r] each.
+    let expertUpdates: [Pointer]
+
+    /// Gradients inside of a mixture, rows of one expert at a time.
+    struct MixtureGradients {
+        /// [N, E]: of the weights of experts, then of their scores.
+        let scores: Pointer
+        /// [N, C]: of what an expert gives.
+        let output: Pointer
+        /// [N, I]
+        let inner: Pointer
+    }
 }
 
 extension BlockScratch {
@@ -28,8 +44,11 @@ extension BlockScratch {
         return [
             n * s.width, n * s.width, s.needsBranchGradient ? n * s.width : 0, n * s.innerWidth,
             n * max(s.innerWidth, s.keyValueWidth), s.gateWidth > s.innerWidth ? n * s.gateWidth : 0, n * s.queryWidth,
-            n * s.attentionWidth, n * max(s.width, s.innerWidth, s.queryWidth), n * (s.ranks.max() ?? 0),
-        ]
+            n * s.attentionWidth, n * max(s.width, s.innerWidth, s.queryWidth, s.mixture.innerWidth),
+            n * max(s.ranks.max() ?? 0, s.expertRank),
+        ] + MixtureMemory.counts(s.mixture, positions: n)
+            + [n * s.mixture.expertCount, n * s.mixture.width, n * s.mixture.innerWidth]
+            + Array(repeating: n * s.expertRank, count: 3)
     }
 
     init(_ base: Pointer, _ shape: BlockShape) {
@@ -44,5 +63,8 @@ extension BlockScratch {
         dprojections = parts[7]
         dropped = parts[8]
         rankRows = parts[9]
+        mixture = MixtureMemory(Array(parts[10..<15]))
+        mixtureGradients = MixtureGradients(scores: parts[15], output: parts[16], inner: parts[17])
+        expertUpdates = Array(parts[18..<21])
     }
 }

@@ -23,6 +23,9 @@ struct BlockShape {
     private(set) var needsBranchGradient: Bool
     /// Of the block's linear layers, in order; 0 for those that are not tuned.
     private(set) var ranks: [Int]
+    /// The highest of experts' layers.
+    private(set) var expertRank: Int
+    private(set) var mixture: MixtureSize
 
     init(_ block: TransformerBlock<TunableLinear>, positions: Int) {
         let attention = block.attention
@@ -30,7 +33,8 @@ struct BlockShape {
         width = block.width
         queryWidth = attention.queryWidth
         keyValueWidth = attention.keyValueWidth
-        innerWidth = block.feedForward.innerWidth
+        // Nothing is kept of experts.
+        innerWidth = block.feedForward.mixture == nil ? block.feedForward.innerWidth : 0
         headCount = attention.headCount
         keyValueHeadCount = attention.keyValueHeadCount
         gateWidth = block.feedForward.gateWidth
@@ -39,6 +43,8 @@ struct BlockShape {
         keepsBranches = block.attentionPostNorm != nil || block.wiring == .normedSum
         needsBranchGradient = keepsBranches || block.branchFactor != 1
         ranks = block.linearLayers.map(\.rank)
+        expertRank = block.experts.joined().map(\.rank).max() ?? 0
+        mixture = MixtureSize(block.feedForward, width: block.width)
     }
 
     var attentionWidth: Int { queryWidth + 2 * keyValueWidth }
@@ -56,6 +62,8 @@ struct BlockShape {
         shape.keepsRawHeads = keepsRawHeads || other.keepsRawHeads
         shape.keepsBranches = keepsBranches || other.keepsBranches
         shape.needsBranchGradient = needsBranchGradient || other.needsBranchGradient
+        shape.expertRank = max(expertRank, other.expertRank)
+        shape.mixture = mixture.united(with: other.mixture)
         shape.ranks = (0..<max(ranks.count, other.ranks.count)).map { index in
             max(index < ranks.count ? ranks[index] : 0, index < other.ranks.count ? other.ranks[index] : 0)
         }

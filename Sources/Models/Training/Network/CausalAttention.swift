@@ -1,6 +1,7 @@
 import Architectures
 import CKernels
 import COpenBLAS
+import Glibc
 import Parallelism
 import TensorCore
 import Transformer
@@ -25,9 +26,12 @@ struct CausalAttention {
     private let cap: Float
     /// Keys that a query sees at most, itself included.
     private let window: Int?
+    /// [H]: scores of no position, which take their shares and give nothing.
+    private let sinks: VectorParameter?
     private let bias: PositionBias?
 
-    init(_ attention: Attention) {
+    init(_ attention: Attention, sinks: VectorParameter? = nil) {
+        self.sinks = sinks
         headCount = attention.headCount
         keyValueHeadCount = attention.keyValueHeadCount
         headWidth = attention.headWidth
@@ -63,6 +67,8 @@ struct CausalAttention {
                 qk_softmax_at(
                     qk_simd_best(), scores, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale, cap,
                     logSums + head * positionCount + start + first)
+                addSink(
+                    head, to: scores, rows: rows, keyCount: keys.count, logSums: logSums + head * positionCount + start + first)
                 gemm(
                     .asStored, .asStored, rows, headWidth, keys.count, scores, keys.count,
                     v.head(group, width: headWidth, position: start + keys.lowerBound), v.stride, 0,
@@ -71,14 +77,47 @@ struct CausalAttention {
         }
     }
 
-    /// Writes the gradients of queries, keys and values.
+    /// The shares of probabilities that a sink leaves, and the logarithms of the sums with it.
+    private func addSink(
+        _ head: Int, to scores: UnsafeMutablePointer<Float>, rows: Int, keyCount: Int, logSums: UnsafeMutablePointer<Float>
+    ) {
+        guard let sinks else { return }
+        for row in 0..<rows {
+            // log(e^a + e^b), whichever is larger.
+            let a = logSums[row], b = sinks.values[head], largest = max(a, b)
+            let total = largest + log1pf(expf(min(a, b) - largest)), share = expf(a - total)
+            for key in 0..<keyCount { scores[row * keyCount + key] *= share }
+            logSums[row] = total
+        }
+    }
+
+    /// dsink -= sum over positions of  P(sink) O . dO: what a sink takes, it takes from everything that is given.
+    private func backwardSinks(doutput: Heads, attended: Heads, logSums: UnsafePointer<Float>, positionCount: Int) {
+        guard let sinks, let gradient = sinks.gradient else { return }
+        for head in 0..<headCount {
+            var sum = 0.0
+            for position in 0..<positionCount {
+                let output = attended.head(head, width: headWidth, position: position)
+                let dout = doutput.head(head, width: headWidth, position: position)
+                var product = 0.0
+                for i in 0..<headWidth { product += Double(output[i]) * Double(dout[i]) }
+                sum += Double(expf(sinks.values[head] - logSums[head * positionCount + position])) * product
+            }
+            gradient[head] -= Float(sum)
+        }
+    }
+
+    /// Writes the gradients of queries, keys and values, and adds those of sinks.
+    ///
+    /// - Parameter attended: output of `forward`.
     func backward(
-        doutput: Heads, _ rows: AttentionRows, starts: [Int], logSums: UnsafePointer<Float>, gradients: AttentionRows,
+        doutput: Heads, _ rows: AttentionRows, starts: [Int], logSums: UnsafePointer<Float>, attended: Heads, gradients: AttentionRows,
         scratch: WorkerScratch, pool: WorkerPool
     ) {
         let (q, k, v) = (rows.q, rows.k, rows.v), (dq, dk, dv) = (gradients.q, gradients.k, gradients.v)
         let positionCount = starts.last ?? 0
         let groupSize = headCount / keyValueHeadCount
+        backwardSinks(doutput: doutput, attended: attended, logSums: logSums, positionCount: positionCount)
         // Heads of a group add to the same gradients of keys and values: one worker takes them all, in order.
         pool.forKernels(count: (starts.count - 1) * keyValueHeadCount) { index, worker in
             let sample = index / keyValueHeadCount, group = index % keyValueHeadCount

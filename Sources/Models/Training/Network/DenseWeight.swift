@@ -13,13 +13,15 @@ struct DenseWeight {
     /// The same elements for products.
     let matrix: WeightMatrix
 
-    init(_ parameters: ParameterSet, slot: Int, of tensor: ExpectedTensor) {
-        values = UnsafePointer(parameters.value(slot))
-        gradient = parameters.gradient(slot)
+    /// - Parameter number: of the matrix, in a tensor of several.
+    init(_ parameters: ParameterSet, slot: Int, of tensor: ExpectedTensor, number: Int = 0) {
         (outputCount, inputCount) = tensor.sizes
+        let count = outputCount * inputCount
+        values = UnsafePointer(parameters.value(slot)) + number * count
+        gradient = parameters.gradient(slot) + number * count
         orientation = tensor.orientation
         matrix = WeightMatrix(
-            dense: UnsafeRawBufferPointer(start: values, count: 4 * parameters.slots[slot].count), of: .f32, outputCount: outputCount,
+            dense: UnsafeRawBufferPointer(start: values, count: 4 * count), of: .f32, outputCount: outputCount,
             inputCount: inputCount, orientation: orientation, owner: parameters)
     }
 

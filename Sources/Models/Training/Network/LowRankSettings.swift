@@ -11,9 +11,11 @@ package struct LowRankSettings: Sendable {
     package let usesRSLoRA: Bool
     /// Whether the linear layer of this module name is tuned.
     package let isTarget: @Sendable (String) -> Bool
+    /// Whether experts of mixtures are tuned, too; each of them has factors of its own then.
+    package let tunesExperts: Bool
 
     package init(
-        rank: Int, alpha: Double, dropout: Double = 0, usesRSLoRA: Bool = false,
+        rank: Int, alpha: Double, dropout: Double = 0, usesRSLoRA: Bool = false, tunesExperts: Bool = false,
         isTarget: @escaping @Sendable (String) -> Bool = { _ in true }
     ) {
         precondition(rank > 0 && (0..<1).contains(dropout), "rank \(rank), dropout \(dropout)")
@@ -22,6 +24,7 @@ package struct LowRankSettings: Sendable {
         self.dropout = dropout
         self.usesRSLoRA = usesRSLoRA
         self.isTarget = isTarget
+        self.tunesExperts = tunesExperts
     }
 
     package var scaling: Double { alpha / (usesRSLoRA ? Double(rank).squareRoot() : Double(rank)) }

@@ -33,7 +33,7 @@ struct NetworkBuilder {
         switch tuning {
         case .full: planned = all.map { ($0.name, Self.shape($0.dimensions)) }
         case .lowRank(let settings, _):
-            for tensor in configuration.linearWeights where settings.isTarget(tensor.module) {
+            for tensor in Self.tunable(configuration, settings) where settings.isTarget(tensor.module) {
                 modules[tensor.module] = modules.count
                 let (outputs, inputs) = tensor.sizes
                 planned.append((LowRankFactor(module: tensor.module, kind: .a).name, Self.shape([settings.rank, inputs])))
@@ -44,6 +44,12 @@ struct NetworkBuilder {
         slots = Dictionary(parameters.slots.enumerated().map { ($1.name, $0) }) { first, _ in first }
         self.modules = modules
         initialize()
+    }
+
+    /// What can have factors beside it; experts only where they are asked for.
+    private static func tunable(_ configuration: ModelDescription, _ settings: LowRankSettings) -> [ExpectedTensor] {
+        guard settings.tunesExperts else { return configuration.linearWeights }
+        return (configuration.linearWeights + configuration.expertWeights).filter { $0.dimensions.count == 2 }
     }
 
     /// Sizes that the configuration was checked for.
@@ -94,6 +100,11 @@ struct NetworkBuilder {
             return self.norm(ModuleKey(role, layer: index), norm, width: width, rows: rows)
         } linear: { role in
             linear(ModuleKey(role, layer: index))
+        } expert: { role, number in
+            linear(ModuleKey(role, layer: index, expert: number))
+        } sinks: {
+            guard let sinks = vector(ModuleKey(.sinks, layer: index), .weight) else { preconditionFailure("every head has a sink") }
+            return sinks
         }
     }
 
@@ -121,23 +132,43 @@ struct NetworkBuilder {
 
     /// Nil where the model has no such tensor.
     private func vector(_ key: ModuleKey, _ part: ExpectedTensor.Part) -> VectorParameter? {
-        let name = "\(configuration.spelling.module(key)).\(part.rawValue)"
+        let stored = storedKey(key), name = configuration.spelling.tensor(stored, part)
         guard let tensor = expected[name] else { return nil }
-        if let slot = slots[name] { return VectorParameter(parameters, slot: slot) }
-        return VectorParameter(floats(tensor))
+        // Biases of experts may be rows of one tensor.
+        let start = stored == key ? 0 : (key.expert ?? 0) * (tensor.dimensions.last ?? 0)
+        if let slot = slots[name] { return VectorParameter(parameters, slot: slot, start: start) }
+        return VectorParameter(stored == key ? floats(tensor) : weights.vector(key, part) ?? [])
     }
 
     private func matrix(_ key: ModuleKey) -> BaseWeight {
-        let name = configuration.spelling.module(key) + ".weight"
+        let stored = storedKey(key), name = configuration.spelling.tensor(stored, .weight)
         guard let slot = slots[name], let tensor = expected[name] else { return .frozen(weights.matrix(key)) }
-        return .trained(DenseWeight(parameters, slot: slot, of: tensor))
+        return .trained(DenseWeight(parameters, slot: slot, of: tensor, number: stored == key ? 0 : key.expert ?? 0))
+    }
+
+    /// The module under whose name the tensors of a module are stored: of all experts, where they share tensors.
+    private func storedKey(_ key: ModuleKey) -> ModuleKey {
+        guard let layer = key.layer, key.expert != nil, let mixture = configuration.layers[layer].feedForward.mixture,
+            mixture.storage != .separate
+        else { return key }
+        return ModuleKey(key.role, layer: layer)
     }
 
     /// Elements of a vector, or of a matrix row by row as it is stored, widened.
     private func floats(_ tensor: ExpectedTensor) -> [Float] {
-        if tensor.dimensions.count == 1 || tensor.key.role.isNorm { return weights.vector(tensor.key, tensor.part) ?? [] }
-        let matrix = weights.matrix(tensor.key).stored
-        return [Float](unsafeUninitializedCapacity: matrix.rowCount * matrix.columnCount) { buffer, count in
+        guard tensor.isMatrix else { return ofExperts(tensor) { weights.vector($0, tensor.part) ?? [] } }
+        return ofExperts(tensor) { floats(weights.matrix($0).stored) }
+    }
+
+    /// Of a tensor that all experts of a layer share, what each of them has, one after the other.
+    private func ofExperts(_ tensor: ExpectedTensor, _ values: (ModuleKey) -> [Float]) -> [Float] {
+        let isShared = tensor.key.role.isOfExpert && tensor.key.expert == nil
+        guard isShared, let layer = tensor.key.layer else { return values(tensor.key) }
+        return (0..<tensor.dimensions[0]).flatMap { values(ModuleKey(tensor.key.role, layer: layer, expert: $0)) }
+    }
+
+    private func floats(_ matrix: qk_matrix) -> [Float] {
+        [Float](unsafeUninitializedCapacity: matrix.rowCount * matrix.columnCount) { buffer, count in
             withUnsafePointer(to: matrix) { stored in
                 for row in 0..<matrix.rowCount {
                     qk_matrix_expand(stored, row, 0, matrix.columnCount, buffer.baseAddress.map { $0 + row * matrix.columnCount })

@@ -28,11 +28,29 @@ struct TrainingPass: BlockPass {
             x, rows: positionCount, u: kept.updates[layer], into: y, accumulates: true, scratch: scratch, context)
     }
 
+    /// Updates of experts are made again on the way back, expert by expert.
+    func multiply(
+        _ x: UnsafePointer<Float>, rows: Int, by layers: Range<Int>, ofExpert expert: Int, of block: TransformerBlock<TunableLinear>,
+        into results: [UnsafeMutablePointer<Float>]
+    ) {
+        for (layer, y) in zip(layers, results) {
+            block.experts[expert][layer].forward(x, rows: rows, u: scratch.expertUpdates[layer], into: y, scratch: scratch, context)
+        }
+    }
+
+    func score(
+        _ x: UnsafePointer<Float>, by layer: Int, of block: TransformerBlock<TunableLinear>, into scores: UnsafeMutablePointer<Float>
+    ) {
+        block.linearLayers[layer].score(x, rows: positionCount, u: kept.updates[layer], into: scores, scratch: scratch, context)
+    }
+
     /// The way back needs u of a low-rank update.
     func keepsProduct(with layer: TunableLinear) -> Bool { layer.update != nil }
 
-    func attend(_ attention: Attention, _ rows: AttentionRows, into attended: UnsafeMutablePointer<Float>) {
-        CausalAttention(attention).forward(
+    func attend(
+        _ attention: Attention, _ rows: AttentionRows, sinks: VectorParameter?, into attended: UnsafeMutablePointer<Float>
+    ) {
+        CausalAttention(attention, sinks: sinks).forward(
             rows, starts: batch.starts, logSums: kept.logSums, into: .init(pointer: attended, stride: attention.queryWidth),
             scratch: batch.workerScratch, pool: context.pool)
     }

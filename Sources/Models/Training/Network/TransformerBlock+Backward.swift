@@ -24,9 +24,10 @@ extension TransformerBlock<TunableLinear> {
             backward(outputLayer, dbranch, x: kept.attended, into: scratch.dattended, pass)
         }
         let gradients = AttentionRows(scratch.dprojections, of: attention, positions: n)
-        CausalAttention(attention).backward(
+        CausalAttention(attention, sinks: sinks).backward(
             doutput: .init(pointer: scratch.dattended, stride: attention.queryWidth),
             AttentionRows(kept.projections, of: attention, positions: n), starts: pass.batch.starts, logSums: kept.logSums,
+            attended: .init(pointer: kept.attended, stride: attention.queryWidth),
             gradients: gradients, scratch: pass.batch.workerScratch, pool: pass.context.pool)
         turn(gradients, sign: -1, pass)
         let input = normalized(x, by: attentionNorm, pass)
@@ -62,6 +63,7 @@ extension TransformerBlock<TunableLinear> {
     }
 
     private func backwardFeedForward(_ d: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, _ pass: TrainingPass) {
+        if let mixture = feedForward.mixture { return backwardMixture(mixture, d, x: x, pass) }
         let (kept, scratch, engine, n) = (pass.kept, pass.scratch, pass.engine, pass.positionCount)
         let dbranch = branchGradient(
             d, x: kept.branches?.feedForward, wiring == .normedSum ? feedForwardNorm : feedForwardPostNorm,
@@ -104,6 +106,15 @@ extension TransformerBlock<TunableLinear> {
             }
             return [UnsafePointer(scratch.dgates)]
         }
+    }
+
+    private func backwardMixture(
+        _ mixture: Mixture, _ d: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, _ pass: TrainingPass
+    ) {
+        let dbranch = branchGradient(d, x: pass.kept.branches?.feedForward, feedForwardPostNorm, .feedForwardPostNorm, pass)
+        let input = normalized(x, by: feedForwardNorm, pass)
+        MixtureBackward(block: self, mixture: mixture, pass: pass).run(dbranch, x: input, into: pass.scratch.dnormed)
+        addInputGradient(feedForwardNorm, feedForwardNormRole, x: x, to: d, pass)
     }
 
     /// The gradient of what a branch gives, from that of the sum that it ends in; where the sum is normalized, `d` becomes that of

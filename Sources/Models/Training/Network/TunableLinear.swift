@@ -32,6 +32,16 @@ struct TunableLinear {
         update?.forward(x, rows: rows, u: u, addingTo: y, scratch: scratch.dropped, context)
     }
 
+    /// As `forward`, the same bits for a row whatever others there are.
+    func score(
+        _ x: UnsafePointer<Float>, rows: Int, u: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>, scratch: BlockScratch,
+        _ context: StepContext
+    ) {
+        weight.score(x, rows: rows, into: y, context)
+        if let bias { qk_addToRows_at(qk_simd_best(), bias.values, rows, outputCount, y) }
+        update?.forward(x, rows: rows, u: u, addingTo: y, scratch: scratch.dropped, context)
+    }
+
     /// - Parameters:
     ///   - dy: [rows, out]
     ///   - x, u: of `forward`

@@ -7,38 +7,66 @@ extension TrainableModel {
     /// Factors of adapters are copied; weights that are trained as a whole are used in place and go on changing.
     package func tunedWeights(of base: ModelWeights) -> ModelWeights {
         var weights = base
+        let slots = Dictionary(parameters.slots.enumerated().map { ($1.name, $0) }) { first, _ in first }
         switch tuning {
         case .lowRank(let settings, _):
             weights.forEachLinearLayer { layer in
-                guard let a = slot(LowRankFactor(module: layer.name, kind: .a).name),
-                    let b = slot(LowRankFactor(module: layer.name, kind: .b).name)
+                guard let a = slots[LowRankFactor(module: layer.name, kind: .a).name],
+                    let b = slots[LowRankFactor(module: layer.name, kind: .b).name]
                 else { return }
                 let scaling = Float(settings.scaling)
                 layer.updates.append(
                     LowRankFactors(rank: settings.rank, a: parameters.array(a), b: parameters.array(b).map { $0 * scaling }))
             }
-        case .full:
-            weights.forEachLinearLayer { layer in
-                if let matrix = trainedMatrix(layer.name + ".weight") { layer.matrix = matrix }
-                if let bias = slot(layer.name + ".bias") { layer.bias = parameters.array(bias) }
-            }
-            weights.forEachNorm { norm in
-                if let weight = slot(norm.name + ".weight") { norm.weight = parameters.array(weight) }
-                if let bias = slot(norm.name + ".bias") { norm.bias = parameters.array(bias) }
-            }
-            if let matrix = trainedMatrix(weights.embedding.name + ".weight") {
-                weights.embedding.matrix = matrix
-                if configuration.head.isTied { weights.head.matrix = matrix }
-            }
-            if let name = weights.positions?.name, let matrix = trainedMatrix(name + ".weight") { weights.positions?.matrix = matrix }
+        case .full: takeTrained(slots, into: &weights)
         }
         return weights
     }
 
-    private func slot(_ name: String) -> Int? { parameters.slots.firstIndex { $0.name == name } }
+    private func takeTrained(_ slots: [String: Int], into weights: inout ModelWeights) {
+        let tensors = Dictionary(configuration.expectedTensors.map { (TensorKey($0.module, $0.part), $0) }) { first, _ in first }
+        /// Where the elements of a module are; of a module of all experts, those of its expert.
+        func place(_ module: String, _ part: ExpectedTensor.Part) -> (slot: Int, tensor: ExpectedTensor, number: Int)? {
+            if let tensor = tensors[TensorKey(module, part)], let slot = slots[tensor.name] { return (slot, tensor, 0) }
+            guard let dot = module.lastIndex(of: "."), let number = Int(module[module.index(after: dot)...]),
+                let tensor = tensors[TensorKey(String(module[..<dot]), part)], let slot = slots[tensor.name]
+            else { return nil }
+            return (slot, tensor, number)
+        }
+        func matrix(_ module: String) -> WeightMatrix? {
+            place(module, .weight).map { DenseWeight(parameters, slot: $0.slot, of: $0.tensor, number: $0.number).matrix }
+        }
+        func vector(_ module: String, _ part: ExpectedTensor.Part) -> [Float]? {
+            place(module, part).map { place in
+                let all = parameters.array(place.slot), count = place.tensor.dimensions.last ?? 0
+                return place.tensor.dimensions.count == 1 ? all : Array(all[place.number * count..<(place.number + 1) * count])
+            }
+        }
+        weights.forEachLinearLayer { layer in
+            if let matrix = matrix(layer.name) { layer.matrix = matrix }
+            if let bias = vector(layer.name, .bias) { layer.bias = bias }
+        }
+        weights.forEachNorm { norm in
+            if let weight = vector(norm.name, .weight) { norm.weight = weight }
+            if let bias = vector(norm.name, .bias) { norm.bias = bias }
+        }
+        for layer in weights.layers.indices where configuration.layers[layer].attention.hasSinks {
+            if let sinks = vector(configuration.name(.sinks, layer: layer), .weight) { weights.layers[layer].sinks = sinks }
+        }
+        if let matrix = matrix(weights.embedding.name) {
+            weights.embedding.matrix = matrix
+            if configuration.head.isTied { weights.head.matrix = matrix }
+        }
+        if let name = weights.positions?.name, let matrix = matrix(name) { weights.positions?.matrix = matrix }
+    }
+}
 
-    private func trainedMatrix(_ name: String) -> WeightMatrix? {
-        guard let slot = slot(name), let tensor = configuration.expectedTensors.first(where: { $0.name == name }) else { return nil }
-        return DenseWeight(parameters, slot: slot, of: tensor).matrix
+private struct TensorKey: Hashable {
+    let module: String
+    let part: ExpectedTensor.Part
+
+    init(_ module: String, _ part: ExpectedTensor.Part) {
+        self.module = module
+        self.part = part
     }
 }

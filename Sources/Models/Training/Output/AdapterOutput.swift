@@ -47,7 +47,8 @@ package enum AdapterOutput {
     private static func targetModules(_ model: TrainableModel) -> [String] {
         let tuned = Set(model.tunedModules)
         let ends = Set(tuned.map(lastPart))
-        let selected = model.configuration.linearWeights.map(\.module).filter { ends.contains(lastPart($0)) }
+        let all = model.configuration.linearWeights + model.configuration.expertWeights
+        let selected = all.map(\.module).filter { ends.contains(lastPart($0)) }
         return Set(selected) == tuned ? ends.sorted() : tuned.sorted()
     }
 

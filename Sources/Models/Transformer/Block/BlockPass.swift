@@ -17,11 +17,20 @@ package protocol BlockPass {
     func add(
         _ x: UnsafePointer<Float>, by layer: Int, of block: TransformerBlock<Linear>, to y: UnsafeMutablePointer<Float>)
 
+    /// Products of the rows x [rows, in] that ask an expert with some of its layers, biases and all.
+    func multiply(
+        _ x: UnsafePointer<Float>, rows: Int, by layers: Range<Int>, ofExpert expert: Int, of block: TransformerBlock<Linear>,
+        into results: [UnsafeMutablePointer<Float>])
+
+    /// The product of x [N, in] with a layer that decides about experts: the same bits for a position whatever others there are.
+    func score(
+        _ x: UnsafePointer<Float>, by layer: Int, of block: TransformerBlock<Linear>, into scores: UnsafeMutablePointer<Float>)
+
     /// Whether the product with a layer leaves something that the way back needs, though nobody wants its result.
     func keepsProduct(with layer: Linear) -> Bool
 
-    /// attended [N, H D] = softmax(scale q k^T) v over the positions that each one sees.
-    func attend(_ attention: Attention, _ rows: AttentionRows, into attended: UnsafeMutablePointer<Float>)
+    /// attended [N, H D] = softmax(scale q k^T) v over the positions that each one sees, and a sink [H] for each head where there are some.
+    func attend(_ attention: Attention, _ rows: AttentionRows, sinks: VectorParameter?, into attended: UnsafeMutablePointer<Float>)
 }
 
 /// Where the forward pass of a block puts what it makes of N positions, row after row: memory of their own for values that a
@@ -49,13 +58,15 @@ package struct BlockMemory {
     package let up: Pointer
     /// [N, I]: after the activation; may be `up`.
     package let inner: Pointer
+    /// Of a layer with experts, which uses none of the three.
+    package let mixture: MixtureMemory
     /// Of each norm, [2, rows].
     package let statistics: [TensorRole: Pointer]
 
     package init(
         normed: Pointer, projections: Pointer, rawQueries: Pointer? = nil, rawKeys: Pointer? = nil, attended: Pointer,
         attentionBranch: Pointer, feedForwardBranch: Pointer, middle: Pointer, gate: Pointer, up: Pointer, inner: Pointer,
-        statistics: [TensorRole: Pointer] = [:]
+        mixture: MixtureMemory, statistics: [TensorRole: Pointer] = [:]
     ) {
         self.normed = normed
         self.projections = projections
@@ -68,6 +79,7 @@ package struct BlockMemory {
         self.gate = gate
         self.up = up
         self.inner = inner
+        self.mixture = mixture
         self.statistics = statistics
     }
 }

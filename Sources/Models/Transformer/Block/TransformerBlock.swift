@@ -25,15 +25,23 @@ package struct TransformerBlock<Linear> {
     /// Of what the branches give.
     package let attentionPostNorm: NormLayer?
     package let feedForwardPostNorm: NormLayer?
-    /// In the order in which they are used: what makes queries, keys and values, attention's output, gate and up, down.
+    /// In the order in which they are used: what makes queries, keys and values, attention's output, gate and up, down; of a layer with
+    /// experts, the router and a shared expert take the places after attention's.
     package let linearLayers: [Linear]
+    /// Of each expert, in the order in which they are used.
+    package let experts: [[Linear]]
+    /// [H], where attention has sinks.
+    package let sinks: VectorParameter?
     /// C.
     package let width: Int
 
     /// - Parameters:
     ///   - norm, linear: the layer's modules by role.
+    ///   - expert: the modules of an expert.
+    ///   - sinks: asked for where attention has some.
     package init<Failure: Error>(
-        _ layer: LayerDescription, norm: (TensorRole) throws(Failure) -> NormLayer, linear: (TensorRole) throws(Failure) -> Linear
+        _ layer: LayerDescription, norm: (TensorRole) throws(Failure) -> NormLayer, linear: (TensorRole) throws(Failure) -> Linear,
+        expert: (TensorRole, Int) throws(Failure) -> Linear, sinks: () throws(Failure) -> VectorParameter
     ) throws(Failure) {
         attention = layer.attention
         feedForward = layer.feedForward
@@ -51,6 +59,16 @@ package struct TransformerBlock<Linear> {
         var layers: [Linear] = []
         for role in layer.linearRoles { layers.append(try linear(role)) }
         linearLayers = layers
+        var experts: [[Linear]] = []
+        if let mixture = layer.feedForward.mixture {
+            for number in 0..<mixture.expertCount {
+                var parts: [Linear] = []
+                for role in mixture.expertRoles { parts.append(try expert(role, number)) }
+                experts.append(parts)
+            }
+        }
+        self.experts = experts
+        self.sinks = layer.attention.hasSinks ? try sinks() : nil
     }
 
     // Numbers of linear layers.
@@ -71,7 +89,7 @@ package struct TransformerBlock<Linear> {
         let input = normalized(x, by: wiring == .normedSum ? nil : attentionNorm, .attentionNorm, memory, pass)
         let rows = project(input, memory, pass)
         turn(rows, sign: 1, pass)
-        pass.attend(attention, rows, into: memory.attended)
+        pass.attend(attention, rows, sinks: sinks, into: memory.attended)
         // Of x, too, which the attention's output may replace.
         var innerInput = input
         if wiring == .parallel(sharesNorm: false) { innerInput = normalized(x, by: feedForwardNorm, .feedForwardNorm, memory, pass) }
@@ -81,6 +99,10 @@ package struct TransformerBlock<Linear> {
         add(close, of: memory.attended, to: wiring == .normedStream ? input : x, into: memory.middle, memory, pass)
         if !isParallel {
             innerInput = normalized(memory.middle, by: wiring == .normedSum ? nil : feedForwardNorm, .feedForwardNorm, memory, pass)
+        }
+        if let mixture = feedForward.mixture {
+            return addMixture(
+                mixture, of: innerInput, to: wiring == .normedStream ? innerInput : UnsafePointer(memory.middle), into: y, memory, pass)
         }
         pass.multiply(innerInput, by: innerLayers, of: self, into: innerLayers.count == 2 ? [memory.gate, memory.up] : [memory.gate])
         activate(memory, positions: pass.positionCount, pass.engine)
@@ -99,6 +121,29 @@ package struct TransformerBlock<Linear> {
         guard let norm else { return x }
         norm.forward(x, rows: pass.positionCount, statistics: memory.statistics[role], into: memory.normed, pass.engine)
         return UnsafePointer(memory.normed)
+    }
+
+    /// y = residual + f after(experts of x).
+    private func addMixture<Pass: BlockPass>(
+        _ mixture: Mixture, of x: UnsafePointer<Float>, to residual: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>?,
+        _ memory: BlockMemory, _ pass: Pass
+    ) where Pass.Linear == Linear {
+        precondition(wiring != .normedSum, "no family of mixtures normalizes sums")
+        // Experts run again on the way back; only statistics of a norm behind them are wanted without y.
+        guard y != nil || feedForwardPostNorm != nil else { return }
+        let branch = memory.feedForwardBranch, n = pass.positionCount
+        mix(x, into: branch, mixture, memory.mixture, pass)
+        if let norm = feedForwardPostNorm {
+            norm.forward(branch, rows: n, statistics: memory.statistics[.feedForwardPostNorm], into: memory.normed, pass.engine)
+            if let y { add(memory.normed, to: residual, into: y, pass) }
+        } else if let y {
+            if branchFactor != 1 {
+                pass.engine.pool.forTiles(of: n * width, size: Self.tile) { range in
+                    qk_scale_at(pass.engine.level, branchFactor, range.count, branch + range.lowerBound)
+                }
+            }
+            add(branch, to: residual, into: y, pass)
+        }
     }
 
     // MARK: - Ends of branches

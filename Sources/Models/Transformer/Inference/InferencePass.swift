@@ -29,15 +29,33 @@ struct InferencePass: BlockPass {
             layer, to: input(x, of: layer), rowCount: positionCount, precision: precision, adds: true, into: output(y, of: layer))
     }
 
+    func multiply(
+        _ x: UnsafePointer<Float>, rows: Int, by layers: Range<Int>, ofExpert expert: Int, of block: TransformerBlock<LinearLayer>,
+        into results: [UnsafeMutablePointer<Float>]
+    ) {
+        let layers = Array(block.experts[expert][layers])
+        engine.apply(
+            layers, to: UnsafeBufferPointer(start: x, count: rows * layers[0].matrix.inputCount), rowCount: rows, precision: precision,
+            into: zip(layers, results).map { UnsafeMutableBufferPointer(start: $1, count: rows * $0.matrix.outputCount) })
+    }
+
+    func score(
+        _ x: UnsafePointer<Float>, by layer: Int, of block: TransformerBlock<LinearLayer>, into scores: UnsafeMutablePointer<Float>
+    ) {
+        let layer = block.linearLayers[layer]
+        engine.score(layer, of: input(x, of: layer), rowCount: positionCount, into: output(scores, of: layer))
+    }
+
     func keepsProduct(with layer: LinearLayer) -> Bool { false }
 
     /// Keys and values go to the cache first.
-    func attend(_ attention: Attention, _ rows: AttentionRows, into attended: UnsafeMutablePointer<Float>) {
+    func attend(_ attention: Attention, _ rows: AttentionRows, sinks: VectorParameter?, into attended: UnsafeMutablePointer<Float>) {
         cache.store(keys: rows.k.pointer, values: rows.v.pointer, stride: rows.k.stride, positions: positionCount, layer: layer)
         let queryCount = (positionCount - 1) * rows.q.stride + attention.queryWidth
         engine.attend(
             UnsafeBufferPointer(start: rows.q.pointer, count: queryCount), queryCount: positionCount, firstPosition: cache.count,
             headCount: attention.headCount, scale: attention.scale, cap: attention.scoreCap, bias: attention.positionBias,
+            sinks: sinks?.values,
             queryStride: rows.q.stride, cache: cache.view(layer: layer, window: attention.window),
             into: UnsafeMutableBufferPointer(start: attended, count: positionCount * attention.queryWidth))
     }

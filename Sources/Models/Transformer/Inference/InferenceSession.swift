@@ -183,6 +183,10 @@ package final class InferenceSession {
                 return Self.norm(weights[norm: role], norm, width: width, rows: rows)
             } linear: {
                 weights[linear: $0]
+            } expert: {
+                weights.experts[$1][linear: $0]
+            } sinks: {
+                VectorParameter(weights.sinks)
             }
         }
         return (blocks, norm(weights.finalNorm, model.finalNorm, width: model.width))

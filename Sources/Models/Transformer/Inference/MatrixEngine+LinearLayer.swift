@@ -31,6 +31,15 @@ extension MatrixEngine {
         for (layer, y) in zip(layers, results) { addRest(of: layer, x, rowCount: rowCount, to: y) }
     }
 
+    /// y = x W^T + b in float32, row by row: the same bits for a row whatever others there are.
+    func score(
+        _ layer: LinearLayer, of x: UnsafeBufferPointer<Float>, rowCount: Int, into y: UnsafeMutableBufferPointer<Float>
+    ) {
+        guard !layer.hasRowGains else { return applyWithGains(layer, to: x, rowCount: rowCount, precision: .exact, adds: false, into: y) }
+        score(layer.matrix, of: x, rowCount: rowCount, into: y)
+        addRest(of: layer, x, rowCount: rowCount, to: y)
+    }
+
     /// Bias, and what adapters add.
     private func addRest(
         of layer: LinearLayer, _ x: UnsafeBufferPointer<Float>, rowCount: Int, to y: UnsafeMutableBufferPointer<Float>

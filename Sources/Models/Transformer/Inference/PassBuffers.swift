@@ -17,6 +17,8 @@ final class PassBuffers {
     /// [T, I] each, or [T, 2 I] of both and [T, I] of what they become.
     private let gate: FloatBuffer
     private let up: FloatBuffer
+    /// `MixtureMemory`.
+    private let mixture: [FloatBuffer]
     /// [logitRowLimit, V].
     let logits: FloatBuffer
     /// Rows of logits made at once: with a vocabulary of 150,000 those of 512 positions would take 300 MB.
@@ -30,18 +32,23 @@ final class PassBuffers {
     /// Floats of one position in each buffer, the widest that any layer needs.
     private struct Widths {
         let model, queries, projections, branch, gate, inner: Int
+        let mixture: MixtureSize
 
         init(_ model: ModelDescription) {
             func widest(_ width: (LayerDescription) -> Int) -> Int { model.layers.map(width).max() ?? 0 }
             self.model = model.width
             queries = widest(\.attention.queryWidth)
             projections = queries + 2 * widest(\.attention.keyValueWidth)
-            branch = widest { $0.needsBranchMemory ? model.width : 0 }
-            gate = widest(\.feedForward.gateWidth)
-            inner = widest(\.feedForward.innerWidth)
+            branch = widest { $0.needsBranchMemory || $0.feedForward.mixture != nil ? model.width : 0 }
+            gate = widest { $0.feedForward.mixture == nil ? $0.feedForward.gateWidth : 0 }
+            inner = widest { $0.feedForward.mixture == nil ? $0.feedForward.innerWidth : 0 }
+            mixture = MixtureSize(model)
         }
 
-        var byteCount: Int { 4 * (2 * model + projections + queries + branch + gate + inner) }
+        var byteCount: Int {
+            4 * (2 * model + projections + queries + branch + gate + inner)
+                + 4 * MixtureMemory.counts(mixture, positions: 1).reduce(0, +)
+        }
     }
 
     /// Positions of one pass, of any session with this model.
@@ -63,6 +70,7 @@ final class PassBuffers {
         branch = FloatBuffer(count: rowLimit * branchWidth)
         gate = FloatBuffer(count: rowLimit * gateWidth)
         up = FloatBuffer(count: rowLimit * innerWidth)
+        mixture = MixtureMemory.counts(widths.mixture, positions: rowLimit).map { FloatBuffer(count: $0) }
         logits = FloatBuffer(count: logitRowLimit * model.vocabularySize)
     }
 
@@ -70,6 +78,7 @@ final class PassBuffers {
     var blockMemory: BlockMemory {
         BlockMemory(
             normed: normed.start, projections: projections.start, attended: attended.start, attentionBranch: branch.start,
-            feedForwardBranch: branch.start, middle: x.start, gate: gate.start, up: up.start, inner: up.start)
+            feedForwardBranch: branch.start, middle: x.start, gate: gate.start, up: up.start, inner: up.start,
+            mixture: MixtureMemory(mixture.map(\.start)))
     }
 }

@@ -43,10 +43,12 @@ extension MatrixEngine {
     ///   - queryStride: floats from the queries of a position to those of the next, where others lie between them.
     ///   - cap: c, where scores s become c tanh(s / c).
     ///   - bias: what is added to scores by the position of the key.
+    ///   - sinks: [headCount], a score of no position for each head; nil for none.
     ///   - y: [queryCount, headCount, headSize].
     package func attend(
         _ queries: UnsafeBufferPointer<Float>, queryCount: Int, firstPosition: Int, headCount: Int, scale: Float,
-        cap: Float? = nil, bias: PositionBias? = nil, queryStride: Int? = nil, cache: AttentionCache,
+        cap: Float? = nil, bias: PositionBias? = nil, sinks: UnsafePointer<Float>? = nil,
+        queryStride: Int? = nil, cache: AttentionCache,
         into y: UnsafeMutableBufferPointer<Float>
     ) {
         let rowCount = headCount * cache.headSize, queryStride = queryStride ?? rowCount
@@ -66,7 +68,8 @@ extension MatrixEngine {
             var attention = qk_attention(
                 type: cache.type, keys: cache.keys + byteOffset, values: cache.values + byteOffset, stride: cache.stride,
                 headSize: cache.headSize, groupSize: groupSize, scale: scale, cap: cap ?? 0, window: cache.window ?? .max,
-                slopes: slopes.map { $0.values + head * groupSize }, roundsBiases: bias?.isRounded ?? false, biasScale: bias?.factor ?? 1)
+                slopes: slopes.map { $0.values + head * groupSize }, roundsBiases: bias?.isRounded ?? false, biasScale: bias?.factor ?? 1,
+                sinks: sinks.map { $0 + head * groupSize })
             let first = firstPosition + positions.lowerBound, last = firstPosition + positions.upperBound - 1
             let buffer = scratch[worker].floats(qk_attention_scratchCount(&attention, positions.count, last))
             let column = head * groupSize * cache.headSize

@@ -74,6 +74,30 @@ package final class MatrixEngine {
         multiplyIntegers(x, rowCount: rowCount, targets, inputCount: first.inputCount)
     }
 
+    /// y = x W^T in float32 for a weight of few outputs: the same bits for a row of x whatever other rows there are.
+    ///
+    /// - Parameters:
+    ///   - weight: lies as [out, in].
+    ///   - x: [rowCount, inputCount].
+    ///   - y: [rowCount, outputCount].
+    package func score(
+        _ weight: WeightMatrix, of x: UnsafeBufferPointer<Float>, rowCount: Int, into y: UnsafeMutableBufferPointer<Float>
+    ) {
+        check(x, y, rowCount: rowCount, weight)
+        precondition(weight.orientation == .outputsByInputs, "rows of scores are rows of the weight")
+        guard let start = x.baseAddress, let result = y.baseAddress else { return }
+        let vectors = Int(QK_MATDOT_VECTORS)
+        pool.forTiles(of: rowCount, size: 4 * vectors) { range in
+            for row in stride(from: range.lowerBound, to: range.upperBound, by: vectors) {
+                withUnsafePointer(to: weight.stored) { matrix in
+                    qk_matdot_at(
+                        level, matrix, 0, weight.outputCount, start + row * weight.inputCount, weight.inputCount,
+                        min(vectors, range.upperBound - row), result + row * weight.outputCount, weight.outputCount)
+                }
+            }
+        }
+    }
+
     private func check(
         _ x: UnsafeBufferPointer<Float>, _ y: UnsafeMutableBufferPointer<Float>, rowCount: Int, _ weight: WeightMatrix
     ) {

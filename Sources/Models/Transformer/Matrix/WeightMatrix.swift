@@ -61,15 +61,21 @@ package struct WeightMatrix: @unchecked Sendable {
     /// - Parameters:
     ///   - codes: two elements a byte, the first in the high nibble.
     ///   - quantMap: the checkpoint's own, through `decodingMap(for:)`.
+    ///   - number: of the matrix, in a weight that is several.
     package init(
-        codes: UnsafeRawBufferPointer, constants: Constants, quantMap: QuantMap, state: QuantState, owner: AnyObject? = nil
+        codes: UnsafeRawBufferPointer, constants: Constants, quantMap: QuantMap, state: QuantState, number: Int = 0,
+        owner: AnyObject? = nil
     ) {
         precondition(codes.count == state.packedByteCount, "\(codes.count) bytes of codes, not \(state.packedByteCount)")
+        precondition((0..<state.matrixCount).contains(number), "no matrix \(number) of \(state.matrixCount)")
+        let dimensions = state.shape.dimensions.suffix(2), elementCount = state.elementCount / state.matrixCount
+        // Blocks of several matrices end with each of them.
+        let firstBlock = number * (elementCount / state.blockSize)
         var matrix = qk_matrix()
         matrix.storage = QK_MATRIX_PACKED4
-        matrix.values = codes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        matrix.rowCount = state.shape.dimensions[0]
-        matrix.columnCount = state.shape.dimensions[1]
+        matrix.values = codes.baseAddress.map { ($0 + number * (elementCount / 2)).assumingMemoryBound(to: UInt8.self) }
+        matrix.rowCount = dimensions[dimensions.startIndex]
+        matrix.columnCount = dimensions[dimensions.startIndex + 1]
         matrix.blockSize = state.blockSize
         withUnsafeMutableBytes(of: &matrix.quantMap) { map in
             quantMap.values.span.withUnsafeBytes { map.copyMemory(from: $0) }
@@ -77,13 +83,14 @@ package struct WeightMatrix: @unchecked Sendable {
         switch constants {
         case .plain(let absmax):
             precondition(absmax.count == 4 * state.blockCount, "\(absmax.count) bytes of absmax for \(state.blockCount) blocks")
-            matrix.absmax = absmax.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            matrix.absmax = absmax.baseAddress.map { ($0 + 4 * firstBlock).assumingMemoryBound(to: UInt8.self) }
         case .nested(let codes, let absmax, let map, let nested):
             let nestedCount = (state.blockCount - 1) / nested.blockSize + 1
             precondition(
                 codes.count == state.blockCount && absmax.count == 4 * nestedCount && map.count == 4 * 256,
                 "\(codes.count), \(absmax.count) and \(map.count) bytes of nested constants for \(state.blockCount) blocks")
-            matrix.absmaxCodes = codes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            matrix.absmaxCodes = codes.baseAddress.map { ($0 + firstBlock).assumingMemoryBound(to: UInt8.self) }
+            matrix.nestedStart = firstBlock
             matrix.nestedAbsmax = absmax.baseAddress?.assumingMemoryBound(to: UInt8.self)
             matrix.nestedMap = map.baseAddress?.assumingMemoryBound(to: UInt8.self)
             matrix.nestedBlockSize = nested.blockSize
@@ -111,6 +118,29 @@ package struct WeightMatrix: @unchecked Sendable {
         matrix.blockFormat = format.kernel
         matrix.values = blocks.baseAddress?.assumingMemoryBound(to: UInt8.self)
         (matrix.rowCount, matrix.columnCount) = (outputCount, inputCount)
+        self.init(stored: matrix, orientation: .outputsByInputs, owner: owner)
+    }
+
+    /// MXFP4: rows [in] of whole blocks, one for each output.
+    ///
+    /// - Parameters:
+    ///   - codes: [out, in / 2], two elements a byte; `scales`: [out, in / 32].
+    ///   - owner: is kept as long as this value; nil where the caller sees to that.
+    package init(
+        codes: UnsafeRawBufferPointer, scales: UnsafeRawBufferPointer, ofMXFP4 outputCount: Int, inputCount: Int, owner: AnyObject? = nil
+    ) {
+        precondition(
+            inputCount % MXFP4.blockSize == 0 && codes.count == outputCount * inputCount / 2
+                && scales.count == outputCount * inputCount / MXFP4.blockSize,
+            "\(codes.count) and \(scales.count) bytes for [\(outputCount), \(inputCount)] in MXFP4")
+        var matrix = qk_matrix()
+        matrix.storage = QK_MATRIX_MXFP4
+        matrix.values = codes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        matrix.absmax = scales.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        (matrix.rowCount, matrix.columnCount) = (outputCount, inputCount)
+        withUnsafeMutableBytes(of: &matrix.quantMap) { map in
+            MXFP4.values.withUnsafeBytes { map.copyMemory(from: $0) }
+        }
         self.init(stored: matrix, orientation: .outputsByInputs, owner: owner)
     }
 

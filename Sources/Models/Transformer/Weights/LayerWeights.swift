@@ -7,10 +7,18 @@ package struct LayerWeights: Sendable {
     private var linears: ByRole<LinearLayer>
     /// [C] each, those of heads [D].
     private var norms: ByRole<NormWeights>
+    /// Of a mixture: gate and up [I, C] or both in one [2 I, C], down [C, I].
+    package private(set) var experts: [ExpertWeights]
+    /// [H]; empty where attention has none.
+    package var sinks: [Float]
 
-    package init(linears: [TensorRole: LinearLayer], norms: [TensorRole: NormWeights]) {
+    package init(
+        linears: [TensorRole: LinearLayer], norms: [TensorRole: NormWeights], experts: [ExpertWeights] = [], sinks: [Float] = []
+    ) {
         self.linears = ByRole(linears)
         self.norms = ByRole(norms)
+        self.experts = experts
+        self.sinks = sinks
     }
 
     /// - Precondition: the layer has one of this role (`LayerDescription.linearRoles`).
@@ -19,19 +27,38 @@ package struct LayerWeights: Sendable {
     /// - Precondition: the layer has one of this role (`LayerDescription.normRoles`).
     package subscript(norm role: TensorRole) -> NormWeights { norms[role] }
 
-    /// All linear layers, in the order of the forward pass.
-    package var linearLayers: [LinearLayer] { linears.elements }
+    /// All linear layers, in the order of the forward pass, those of experts last.
+    package var linearLayers: [LinearLayer] { linears.elements + experts.flatMap(\.linearLayers) }
 
     /// Changes each linear layer in turn, in the order of the forward pass.
     package mutating func forEachLinearLayer<Failure: Error>(
         _ body: (inout LinearLayer) throws(Failure) -> Void
     ) throws(Failure) {
         try linears.forEach(body)
+        for index in experts.indices { try experts[index].forEachLinearLayer(body) }
     }
 
     /// Changes each norm in turn, in the order of the forward pass.
     package mutating func forEachNorm<Failure: Error>(_ body: (inout NormWeights) throws(Failure) -> Void) throws(Failure) {
         try norms.forEach(body)
+    }
+}
+
+/// The linear layers of one expert.
+package struct ExpertWeights: Sendable {
+    private var linears: ByRole<LinearLayer>
+
+    package init(_ linears: [TensorRole: LinearLayer]) { self.linears = ByRole(linears) }
+
+    /// - Precondition: experts of the layer have one of this role (`Mixture.expertRoles`).
+    package subscript(linear role: TensorRole) -> LinearLayer { linears[role] }
+
+    package var linearLayers: [LinearLayer] { linears.elements }
+
+    package mutating func forEachLinearLayer<Failure: Error>(
+        _ body: (inout LinearLayer) throws(Failure) -> Void
+    ) throws(Failure) {
+        try linears.forEach(body)
     }
 }
 

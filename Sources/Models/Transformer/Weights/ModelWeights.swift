@@ -60,7 +60,7 @@ package struct ModelWeights: Sendable {
             guard let positions else { preconditionFailure("only a model with a table of positions is asked for it") }
             return positions.matrix
         case .head: return head.matrix
-        default: return layer(key)[linear: key.role].matrix
+        default: return linear(key).matrix
         }
     }
 
@@ -72,9 +72,15 @@ package struct ModelWeights: Sendable {
         case .embeddingNorm: return embeddingNorm?[part]
         case .finalNorm: return finalNorm[part]
         case .head: return head.bias
+        case .sinks: return layer(key).sinks
         default: break
         }
-        return key.role.isNorm ? layer(key)[norm: key.role][part] : layer(key)[linear: key.role].bias
+        return key.role.isNorm ? layer(key)[norm: key.role][part] : linear(key).bias
+    }
+
+    private func linear(_ key: ModuleKey) -> LinearLayer {
+        let layer = layer(key)
+        return key.expert.map { layer.experts[$0][linear: key.role] } ?? layer[linear: key.role]
     }
 
     private func layer(_ key: ModuleKey) -> LayerWeights {

@@ -62,7 +62,9 @@ private final class GGUFExportRun: Sendable {
 
     private struct Job {
         let output: Int
-        /// Elements of [out, in].
+        /// Number of the tensor among those of the output.
+        var part = 0
+        /// Elements of [out, in] of it.
         let range: Range<Int>
     }
 
@@ -89,10 +91,10 @@ private final class GGUFExportRun: Sendable {
         let jobs = try jobs(), errors = Disjoint(repeating: ErrorStatistics(), count: jobs.count)
         try resources.pool.forEach(count: jobs.count) { index, worker in
             let job = jobs[index], output = plan.outputs[job.output]
-            guard let tensor = output.tensor else {
+            guard !output.tensors.isEmpty else {
                 return try output.values.withBytes { bytes throws(FileError) in try sink.write(bytes, tensor: job.output) }
             }
-            let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
+            let reader = try plan.checkpoint.reader(of: output.tensors[job.part], order: .outputsByInputs)
             errors[index] = try perform(job, output, reader, worker: worker)
         }
         _ = try pass?.finish()
@@ -105,17 +107,16 @@ private final class GGUFExportRun: Sendable {
     private func jobs() throws(FileError) -> [Job] {
         var jobs: [Job] = []
         for (index, output) in plan.outputs.enumerated() {
-            guard let tensor = output.tensor else {
-                jobs.append(Job(output: index, range: 0..<output.values.count))
-                continue
-            }
-            let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
-            let count = output.shape.elementCount, row = rowElementCount(output)
+            if output.tensors.isEmpty { jobs.append(Job(output: index, range: 0..<output.values.count)) }
+            let count = output.partElementCount, row = rowElementCount(output)
             let rows = if case .paired(let width) = output.change { width } else { 1 }
-            let unit = Chunks.leastCommonMultiple(max(1, rows * row), reader.granularity)
-            let turned = tensor.orientation == .inputsByOutputs ? Resources.transposedChunkFactor : 1
-            jobs += Chunks.ranges(count: count, limit: turned * resources.chunkElementCount, unit: unit).map {
-                Job(output: index, range: $0)
+            for (part, tensor) in output.tensors.enumerated() {
+                let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
+                let unit = Chunks.leastCommonMultiple(max(1, rows * row), reader.granularity)
+                let turned = tensor.orientation == .inputsByOutputs ? Resources.transposedChunkFactor : 1
+                jobs += Chunks.ranges(count: count, limit: turned * resources.chunkElementCount, unit: unit).map {
+                    Job(output: index, part: part, range: $0)
+                }
             }
         }
         return jobs
@@ -123,7 +124,7 @@ private final class GGUFExportRun: Sendable {
 
     /// Of a bias, whose rows are single elements where they are paired, all.
     private func rowElementCount(_ output: GGUFExportPlan.Output) -> Int {
-        output.shape.dimensions.count == 2 ? output.shape.dimensions[1] : 1
+        output.shape.dimensions.count >= 2 ? output.shape.dimensions.last ?? 1 : 1
     }
 
     /// What storing its values in blocks loses.
@@ -135,7 +136,7 @@ private final class GGUFExportRun: Sendable {
         let spare = scratch.buffer(worker: worker, slot: 1, byteCount: max(4 * range.count, stored.count))
         var values = scratch.buffer(worker: worker, slot: 2, byteCount: 4 * range.count).bindMemory(to: Float.self)
         try reader.read(range, stored: stored, spare: spare, into: values)
-        count(stored, output, reader, range)
+        count(stored, output.tensors[job.part], reader, range)
         switch output.change {
         case .none: break
         case .plusOne: for index in values.indices { values[index] += 1 }
@@ -151,16 +152,17 @@ private final class GGUFExportRun: Sendable {
         let room = UnsafeMutableRawBufferPointer(rebasing: bytes[size...])
         let errors = try store(values, output, range, into: target, room: room)
         try sink.write(
-            UnsafeRawBufferPointer(target), tensor: job.output, atByteOffset: output.storage.byteCount(elementCount: range.lowerBound))
+            UnsafeRawBufferPointer(target), tensor: job.output,
+            atByteOffset: output.storage.byteCount(elementCount: job.part * output.partElementCount + range.lowerBound))
         if pass == nil { resources.progress(plan.progressByteCount(of: output, elementCount: range.count)) }
         return errors
     }
 
     /// Bytes of the source that came by in one piece; the others are read again for their checksums.
     private func count(
-        _ stored: UnsafeMutableRawBufferPointer, _ output: GGUFExportPlan.Output, _ reader: ElementReader, _ range: Range<Int>
+        _ stored: UnsafeMutableRawBufferPointer, _ tensor: LogicalTensor, _ reader: ElementReader, _ range: Range<Int>
     ) {
-        guard let pass, let tensor = output.tensor else { return }
+        guard let pass else { return }
         switch tensor.storage {
         case .plain(let index) where tensor.orientation == .outputsByInputs:
             pass.count(UnsafeRawBufferPointer(stored), tensor: index, atByteOffset: reader.storedByteCount(range.lowerBound))
@@ -209,7 +211,8 @@ private final class GGUFExportRun: Sendable {
     }
 
     private func failure(_ output: GGUFExportPlan.Output, _ message: String, hint: String?) -> FileError {
-        FileError(plan.checkpoint.path, at: "tensor '\(output.tensor?.name ?? output.name)'", message, hint: hint)
+        let name = output.tensors.count == 1 ? output.tensors[0].name : output.name
+        return FileError(plan.checkpoint.path, at: "tensor '\(name)'", message, hint: hint)
     }
 
     private func failure(_ fault: BlockFault, _ output: GGUFExportPlan.Output, _ format: BlockFormat) -> FileError {
@@ -233,8 +236,9 @@ extension GGUFExportPlan {
 
     /// Of the source, about, for some elements of an output.
     fileprivate func progressByteCount(of output: Output, elementCount: Int) -> Int {
-        guard let tensor = output.tensor, output.shape.elementCount > 0 else { return 0 }
-        let bits = 8 * Double(tensor.storedByteCount(in: checkpoint.source)) / Double(output.shape.elementCount)
+        guard !output.tensors.isEmpty, output.shape.elementCount > 0 else { return 0 }
+        let byteCount = output.tensors.reduce(0) { $0 + $1.storedByteCount(in: checkpoint.source) }
+        let bits = 8 * Double(byteCount) / Double(output.shape.elementCount)
         return Int(Double(elementCount) * bits / 8)
     }
 }

@@ -24,9 +24,12 @@ package struct GGUFExportPlan: Sendable {
         package let shape: Shape
         package let storage: GGUFStorage
         let change: Change
-        /// Nil of factors of frequencies, which no tensor of the source holds.
-        let tensor: LogicalTensor?
+        /// One; of the experts of a layer one for each, all of one shape; none of factors of frequencies, which no tensor of the source holds.
+        let tensors: [LogicalTensor]
         let values: [Float]
+
+        /// Elements of each of the tensors.
+        var partElementCount: Int { shape.elementCount / max(1, tensors.count) }
 
         /// As the file describes it.
         var planned: GGUFPlannedTensor { GGUFPlannedTensor(name: name, type: storage.type, shape: shape) }
@@ -58,29 +61,32 @@ package struct GGUFExportPlan: Sendable {
                     + TensorGroups.text(index.unusedNames))
         }
         // As converters and llama-quantize order them.
-        var expected = description.expectedTensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-        if mixture.isQuantizedLater { expected.sort { Self.precedes($0.key, $0.part, $1.key, $1.part) } }
+        var expected = description.groupedTensors.sorted { $0[0].name.utf8.lexicographicallyPrecedes($1[0].name.utf8) }
+        if mixture.isQuantizedLater { expected.sort { Self.precedes($0[0].key, $0[0].part, $1[0].key, $1[0].part) } }
         var outputs: [Output] = []
         if let frequencyFactors, let shape = Shape([frequencyFactors.count]) {
             outputs.append(
                 Output(
-                    name: GGUFSpelling.frequencyFactors, shape: shape, storage: .scalar(.f32), change: .none, tensor: nil,
+                    name: GGUFSpelling.frequencyFactors, shape: shape, storage: .scalar(.f32), change: .none, tensors: [],
                     values: frequencyFactors))
         }
-        let names = expected.map { GGUFSpelling.name($0.key, $0.part) }
+        let names = expected.map { GGUFSpelling.name($0[0].key, $0[0].part) }
         let shapes = expected.map { Self.shape($0) }
         let attention = description.layers.first?.attention
         let storages = mixture.storage(
             of: Array(zip(names, shapes)),
             GGUFMixture.Model(
                 headsPerKey: attention.map { $0.headCount / $0.keyValueHeadCount } ?? 1, layerCount: description.layers.count,
-                isLlama: spelling.name == "llama"))
-        for (position, tensor) in expected.enumerated() {
-            guard let entry = index[tensor.name] else { preconditionFailure("the index has every expected tensor") }
+                expertCount: description.mixture?.expertCount ?? 0, isLlama: spelling.name == "llama"))
+        for (position, group) in expected.enumerated() {
+            let sources = group.map { tensor in
+                guard let entry = index[tensor.name] else { preconditionFailure("the index has every expected tensor") }
+                return entry.tensor
+            }
             outputs.append(
                 Output(
                     name: names[position], shape: shapes[position], storage: storages[position],
-                    change: Self.change(tensor, description, pairsRows: spelling.pairsRows), tensor: entry.tensor, values: []))
+                    change: Self.change(group[0], description, pairsRows: spelling.pairsRows), tensors: sources, values: []))
         }
         self.checkpoint = checkpoint
         self.mixture = mixture
@@ -91,16 +97,17 @@ package struct GGUFExportPlan: Sendable {
     /// Whether weights that were rounded to few bits once are rounded to few bits again.
     package var quantizesAgain: Bool {
         outputs.contains { output in
-            guard case .blocks = output.storage, let tensor = output.tensor else { return false }
-            return tensor.plainIndex == nil
+            guard case .blocks = output.storage else { return false }
+            return output.tensors.contains { $0.plainIndex == nil }
         }
     }
 
     /// Of the elements of all tensors.
     package var elementCount: Int { outputs.reduce(0) { $0 + $1.shape.elementCount } }
 
-    private static func shape(_ tensor: ExpectedTensor) -> Shape {
-        let dimensions = tensor.dimensions.count == 2 ? [tensor.sizes.outputs, tensor.sizes.inputs] : tensor.dimensions
+    private static func shape(_ group: [ExpectedTensor]) -> Shape {
+        let tensor = group[0], own = tensor.dimensions.count == 2 ? [tensor.sizes.outputs, tensor.sizes.inputs] : tensor.dimensions
+        let dimensions = (tensor.key.role.isOfExpert ? [group.count] : []) + own
         guard let shape = Shape(dimensions) else { preconditionFailure("a stored tensor has such a shape") }
         return shape
     }

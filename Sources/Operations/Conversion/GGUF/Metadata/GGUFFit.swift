@@ -45,8 +45,9 @@ struct GGUFFit {
 
     /// Reads the keys as those of a file, and compares the model that comes out.
     func checkReading(of entries: [GGUFMetadata.Entry], _ frequencyFactors: [Float]?) throws(FileError) {
-        let tensors = description.expectedTensors.compactMap { tensor in
-            Shape(tensor.dimensions).map { GGUFContents.Tensor(name: GGUFSpelling.name(tensor.key, tensor.part), shape: $0) }
+        let tensors = description.groupedTensors.compactMap { group in
+            let tensor = group[0], dimensions = (tensor.key.expert == nil ? [] : [group.count]) + tensor.dimensions
+            return Shape(dimensions).map { GGUFContents.Tensor(name: GGUFSpelling.name(tensor.key, tensor.part), shape: $0) }
         }
         let contents = GGUFContents(
             metadata: GGUFMetadata(entries, path: path), tensors: tensors, frequencyFactors: frequencyFactors)
@@ -119,6 +120,7 @@ struct GGUFFit {
         .init(what: "the form of the MLP") { "\($0.feedForward.form)" },
         .init(what: "the activation ('hidden_act')") { $0.feedForward.activation.names[0] },
         .init(what: "the width inside of the MLP") { "\($0.feedForward.innerWidth)" },
+        .init(what: "the experts") { shown($0.feedForward.mixture.map(text)) },
     ]
 
     /// Settings of rotations are compared by what they do: a file has their numbers in single precision, and of Llama 3.1's only what
@@ -144,6 +146,17 @@ struct GGUFFit {
     private static func text(_ norm: Norm) -> String {
         "\(norm.kind == .rms ? "RMS" : "layer") norm with epsilon \(norm.epsilon)\(norm.addsOne ? ", weights from 0 on" : "")"
             + (norm.hasWeight ? "" : ", without weights") + (norm.kind == .layer && !norm.hasBias ? ", without bias" : "")
+    }
+
+    private static func text(_ mixture: Mixture) -> String {
+        let weighting =
+            switch mixture.weighting {
+            case .softmaxOfAll(let sumsToOne): sumsToOne ? "softmax, then the largest, divided by their sum" : "softmax, then the largest"
+            case .softmaxOfChosen: "the largest, then softmax"
+            case .sigmoidOfInput: "sigmoid of the largest"
+            }
+        let shared = mixture.shared.map { ", one for all of \($0.innerWidth)\($0.isWeighted ? " with a weight" : "")" } ?? ""
+        return "\(mixture.chosenCount) of \(mixture.expertCount) (\(weighting))\(shared)"
     }
 
     private static func text(_ rotary: RotaryEmbedding?) -> String {

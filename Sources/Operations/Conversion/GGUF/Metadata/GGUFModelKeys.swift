@@ -35,10 +35,10 @@ package struct GGUFModelKeys: Sendable {
         }
         try GGUFFit(description, spelling, path: path).check()
         frequencyFactors = FrequencyFactors.ofModel(description)
-        let parameters = description.expectedTensors.reduce(0) { $0 + $1.dimensions.reduce(1, *) } + (frequencyFactors?.count ?? 0)
         var entries: [GGUFMetadata.Entry] = [
             .init("general.architecture", .string(spelling.name)), .init("general.type", .string("model")),
-            .init("general.name", .string(name)), .init("general.size_label", .string(SizeLabel.text(parameterCount: parameters))),
+            .init("general.name", .string(name)),
+            .init("general.size_label", .string(SizeLabel.text(description, others: frequencyFactors?.count ?? 0))),
         ]
         var numbers = NumberKeys(description, spelling, config, path: path)
         entries += try numbers.entries(0..<spelling.leadingNumberCount)
@@ -52,6 +52,19 @@ package struct GGUFModelKeys: Sendable {
 
 /// `general.size_label`: how many parameters a model has, to two digits or to the unit.
 enum SizeLabel {
+    /// `71K`; of experts their number, and what one of them has with everything that is no expert's: `8x7B`.
+    ///
+    /// - Parameter others: parameters of no tensor of the model.
+    static func text(_ description: ModelDescription, others: Int) -> String {
+        var (shared, ofExperts) = (others, 0)
+        for tensor in description.expectedTensors {
+            let count = tensor.dimensions.reduce(1, *)
+            if tensor.key.role.isOfExpert { ofExperts += count } else { shared += count }
+        }
+        guard let mixture = description.mixture else { return text(parameterCount: shared) }
+        return "\(mixture.expertCount)x\(text(parameterCount: shared + ofExperts / mixture.expertCount))"
+    }
+
     /// `71K`, `135M`, `8.0B`; above a number of the next unit's name the next unit is taken.
     static func text(parameterCount: Int) -> String {
         let units: [(name: String, size: Double)] = [("T", 1e-12), ("B", 1e-9), ("M", 1e-6)]
@@ -90,12 +103,18 @@ private struct NumberKeys {
         for number in spelling.numbers[range] {
             if number.key == Self.baseKey { entries += scaling() }
             let usual = GGUFNumbers(known).fallback(of: number)
-            guard let value = number.value(description) ?? usual else { continue }
+            guard let value = number.value(description) ?? stated(number) ?? usual else { continue }
             known[number.key] = value
             guard isWritten(number, value, usual: usual) else { continue }
             entries.append(.init(key(number.key), try stored(value, of: number)))
         }
         return entries
+    }
+
+    /// What config.json says of a number that no part of the model has.
+    private func stated(_ number: GGUFSpelling.Number) -> Double? {
+        guard number.kind == .count, number.fallback == .leftOut, let member = number.member else { return nil }
+        return config[member]?.integer.flatMap { $0 > 0 ? Double($0) : nil }
     }
 
     private static let baseKey = "rope.freq_base"

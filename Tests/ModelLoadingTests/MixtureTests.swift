@@ -1,0 +1,226 @@
+import Architectures
+import ByteIO
+import Checkpoints
+import Conversion
+import JSONText
+import ModelLoading
+import Parallelism
+import Quantization
+import Streaming
+import TensorCore
+import TestSupport
+import Testing
+import Transformer
+
+/// Models with experts, against transformers and against themselves.
+@Suite struct MixtureTests {
+    private static let tolerance: Float = 2e-5
+    private static let families = ["mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "granitemoehybrid", "gpt_oss"]
+
+    private static func reference(_ name: String) throws -> Reference {
+        try Reference(file: Fixture.mixture(name) + "/reference.safetensors")
+    }
+
+    @Test(arguments: families + ["gpt_oss-mxfp4"])
+    func logitsAndStatesAreThoseOfTransformers(name: String) throws {
+        let reference = try Self.reference(name)
+        let session = try LoadedModel.open(Fixture.mixture(name)).exactSession()
+        var hidden: [Int: [Float]] = [:]
+        session.observer = { hidden[$0] = $1 }
+        #expect(relativeDifference(try session.allLogits(reference.ids), reference.logits) < Self.tolerance)
+        for index in 0..<reference.hidden.count - 1 {
+            #expect(relativeDifference(hidden[index] ?? [], reference.hidden[index]) < Self.tolerance)
+        }
+    }
+
+    /// As transformers 4 spelled the same configuration.
+    @Test(arguments: families)
+    func olderConfigurationsMeanTheSame(name: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.copy(Fixture.mixture(name + "/model.safetensors"))
+        try folder.copy(Fixture.mixture(name + "/config-4.json"), as: "config.json")
+        let reference = try Self.reference(name)
+        let logits = try LoadedModel.open(folder.path).exactSession().allLogits(reference.ids)
+        #expect(relativeDifference(logits, reference.logits) < Self.tolerance)
+    }
+
+    @Test(arguments: ["mixtral", "qwen2_moe", "granitemoe"])
+    func fourBitTwinsHaveTheirLogits(name: String) throws {
+        let reference = try Self.reference(name + "/nf4")
+        let logits = try LoadedModel.open(Fixture.mixture(name + "/nf4")).exactSession().allLogits(reference.ids)
+        #expect(relativeDifference(logits, reference.logits) < Self.tolerance)
+    }
+
+    /// Token by token, in pieces, and at once.
+    @Test(arguments: families)
+    func theCacheChangesNothing(name: String) throws {
+        let reference = try Self.reference(name)
+        let model = try LoadedModel.open(Fixture.mixture(name))
+        let vocabularySize = model.configuration.vocabularySize
+        for pieces in [[1, 19], [7, 13], Array(repeating: 1, count: 20)] {
+            let session = model.exactSession()
+            var start = 0
+            for piece in pieces {
+                let logits = try session.append(Array(reference.ids[start..<start + piece]))
+                start += piece
+                let expected = Array(reference.logits[(start - 1) * vocabularySize..<start * vocabularySize])
+                #expect(relativeDifference(logits, expected) < Self.tolerance)
+            }
+        }
+    }
+
+    @Test(arguments: families)
+    func threadsChangeNoBits(name: String) throws {
+        let ids = try Self.reference(name).ids
+        let model = try LoadedModel.open(Fixture.mixture(name))
+        let logits = try [1, 2, 5].map { try model.exactSession(threadCount: $0).allLogits(ids).map(\.bitPattern) }
+        #expect(logits[1] == logits[0] && logits[2] == logits[0])
+    }
+
+    /// Each of these members makes another model of it.
+    @Test(arguments: [
+        ("qwen3_moe", "norm_topk_prob", JSONValue.bool(false)), ("qwen3_moe", "num_experts_per_tok", .integer(3)),
+        ("qwen2_moe", "norm_topk_prob", .bool(true)), ("qwen2_moe", "max_window_layers", .integer(0)),
+        ("mixtral", "sliding_window", .null), ("olmoe", "clip_qkv", .null), ("granitemoehybrid", "position_embedding_type", .null),
+        ("granitemoe", "residual_multiplier", .null), ("gpt_oss", "swiglu_limit", .null), ("gpt_oss", "swiglu_alpha", .double(1.6)),
+    ])
+    func everyMemberCounts(name: String, member: String, value: JSONValue) throws {
+        let folder = try TemporaryFolder()
+        try folder.copy(Fixture.mixture(name + "/model.safetensors"))
+        var config = try #require(try JSONValue(parsing: Fixture.bytes(Fixture.mixture(name + "/config.json"))).object)
+        config[member] = value
+        if member == "max_window_layers" { config["layer_types"] = nil }
+        try folder.write(JSONValue.object(config).text(.compact), to: "config.json")
+        let reference = try Self.reference(name)
+        let logits = try LoadedModel.open(folder.path).exactSession().allLogits(reference.ids)
+        #expect(relativeDifference(logits, reference.logits) > 1e-4)
+    }
+
+    // MARK: - Forms
+
+    /// A Mixtral whose rows are whole groups, drawn, and converted: its products are in integers.
+    private static func convertedModel(_ folder: TemporaryFolder) throws -> LoadedModel {
+        let (width, inner, experts) = (64, 128, 6)
+        var random = SeededGenerator(seed: 21)
+        func matrix(_ name: String, _ dimensions: [Int]) -> StoredTensor {
+            StoredTensor(
+                "model.\(name).weight", dimensions, random.normals(count: dimensions.reduce(1, *), scale: dimensions.count == 1 ? 1 : 0.3))
+        }
+        var tensors = [matrix("embed_tokens", [48, width]), matrix("norm", [width])]
+        for layer in 0..<2 {
+            let prefix = "layers.\(layer)."
+            for name in ["input_layernorm", "post_attention_layernorm"] { tensors.append(matrix(prefix + name, [width])) }
+            for name in ["q_proj", "k_proj", "v_proj", "o_proj"] { tensors.append(matrix("\(prefix)self_attn.\(name)", [width, width])) }
+            tensors.append(matrix(prefix + "block_sparse_moe.gate", [experts, width]))
+            for expert in 0..<experts {
+                let name = "\(prefix)block_sparse_moe.experts.\(expert)."
+                tensors += [
+                    matrix(name + "w1", [inner, width]), matrix(name + "w2", [width, inner]), matrix(name + "w3", [inner, width]),
+                ]
+            }
+        }
+        try folder.write(tensors.safetensors(), to: "model.safetensors")
+        try folder.write(
+            """
+            {"model_type": "mixtral", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+             "num_key_value_heads": 4, "num_local_experts": 6, "num_experts_per_tok": 2, "vocab_size": 48, "tie_word_embeddings": true,
+             "max_position_embeddings": 64}
+            """, to: "config.json")
+        let plan = try ConversionPlan(
+            try Checkpoint.open(folder.path), settings: nil, rules: ConversionRules(), castingTo: nil, toolVersion: "1", options: [])
+        _ = try Conversion(plan, resources: Resources(threadCount: 2), allowsNonfinite: false)
+            .run(path: folder.path("model.qnf"), replaces: false)
+        return try LoadedModel.open(folder.path("model.qnf"))
+    }
+
+    /// Whatever else is in a batch, and on any number of threads, a position gets the same bits.
+    @Test func batchesChangeNoBits() throws {
+        let folder = try TemporaryFolder(), model = try Self.convertedModel(folder)
+        #expect(model.weights.layers[0].linearLayers.filter { !$0.name.hasSuffix(".gate") }.allSatisfy { $0.matrix.hasIntegerProducts })
+        let ids = (0..<40).map { Int32($0 * 7 % 48) }
+        func logits(_ pieces: [Int], threadCount: Int) throws -> [UInt32] {
+            let session = InferenceSession(
+                model.configuration, model.weights, engine: MatrixEngine(pool: WorkerPool(threadCount: threadCount)), contextLength: 40,
+                precision: .fast, cacheType: .f32)
+            var start = 0, last: [Float] = []
+            for piece in pieces {
+                last = try session.append(Array(ids[start..<start + piece]))
+                start += piece
+            }
+            return last.map(\.bitPattern)
+        }
+        let expected = try logits(Array(repeating: 1, count: 40), threadCount: 1)
+        for pieces in [[40], [1, 39], [25, 15], [13, 13, 13, 1]] {
+            for threadCount in [2, 3] {
+                let bits = try logits(pieces, threadCount: threadCount)
+                #expect(bits == expected, "\(pieces)")
+            }
+        }
+    }
+
+    @Test(arguments: ["mixtral", "qwen3_moe"], ["F32", "Q8_0"])
+    func filesOfGGUFComputeTheSame(_ name: String, _ type: String) throws {
+        let folder = try TemporaryFolder(), path = folder.path("model.gguf")
+        // Such a file has neither windows nor all of the biases.
+        let tensors = try storedTensors(at: Fixture.mixture(name + "/model.safetensors")).values.filter { !$0.name.hasSuffix(".bias") }
+        var config = try #require(try JSONValue(parsing: Fixture.bytes(Fixture.mixture(name + "/config.json"))).object)
+        config["sliding_window"] = .null
+        if name == "qwen3_moe" { config["attention_bias"] = .bool(false) }
+        try folder.makeFolder("model")
+        try folder.write(tensors.safetensors(), to: "model/model.safetensors")
+        try folder.write(JSONValue.object(config).text(.compact), to: "model/config.json")
+        let source = try Checkpoint.open(folder.path("model")), description = try source.describedModel()
+        let mixture = try #require(GGUFMixture(named: type))
+        let keys = try GGUFModelKeys(description, config: config, name: "x", fileType: mixture.fileType, path: source.path)
+        let plan = try GGUFExportPlan(source, description, mixture, frequencyFactors: nil)
+        _ = try GGUFExport(plan, metadata: keys.entries, resources: Resources(threadCount: 2))
+            .run(path: path, byteCountLimit: nil, replaces: false)
+        let model = try LoadedModel.open(path)
+        #expect(model.configuration.modelType == name && model.warnings.isEmpty)
+        #expect(model.weights.layers[1].linearLayers.count == 5 + 3 * (try #require(description.mixture).expertCount))
+        let ids = try Self.reference(name).ids
+        let (logits, expected) = (try model.exactSession().allLogits(ids), try LoadedModel(source).exactSession().allLogits(ids))
+        let difference = relativeDifference(logits, expected)
+        #expect(type == "F32" ? difference < 1e-6 : difference > 1e-6 && difference < 5e-2, "\(difference)")
+    }
+
+    // MARK: - What does not fit
+
+    private static func refusal(_ name: String, _ change: (inout JSONObject) -> Void) throws -> String {
+        let folder = try TemporaryFolder()
+        try folder.copy(Fixture.mixture(name + "/model.safetensors"))
+        var config = try #require(try JSONValue(parsing: Fixture.bytes(Fixture.mixture(name + "/config.json"))).object)
+        change(&config)
+        try folder.write(JSONValue.object(config).text(.compact), to: "config.json")
+        return folder.report(try #require(throws: FileError.self) { try LoadedModel.open(folder.path) })
+    }
+
+    @Test func namesExpertsThatAreMissing() throws {
+        let folder = try TemporaryFolder(), lost = "model.layers.1.block_sparse_moe.experts.2.w3.weight"
+        try folder.copy(Fixture.mixture("mixtral/config.json"))
+        let tensors = try storedTensors(at: Fixture.mixture("mixtral/model.safetensors")).values.filter { $0.name != lost }
+        try folder.write(tensors.safetensors(), to: "model.safetensors")
+        let message = folder.report(try #require(throws: FileError.self) { try LoadedModel.open(folder.path) })
+        #expect(message.contains("1 of 41 tensors of a mixtral are missing: \(lost)"), "\(message)")
+    }
+
+    /// The router's scores are as many as the experts.
+    @Test(arguments: [3, 6]) func namesTheTensorWhoseCountDiffers(_ count: Int) throws {
+        let message = try Self.refusal("mixtral") { $0["num_local_experts"] = .integer(count) }
+        #expect(
+            message.contains(
+                "tensor 'model.layers.0.block_sparse_moe.gate.weight': has shape [4, 32], but by config.json it is [\(count), 32]"))
+    }
+
+    @Test(arguments: [
+        ("num_experts_per_tok", JSONValue.integer(7), "num_experts_per_tok is 7, but there are 6 experts"),
+        ("num_experts_per_tok", .integer(0), "'num_experts_per_tok' is 0, but a whole number from 1 to 1048576 is expected"),
+        ("num_local_experts", .integer(1 << 20), "2 layers of 1048576 experts are more than 65536 experts, which is not read"),
+        ("mlp_only_layers", .array([.integer(2)]), "'mlp_only_layers' has 2, but layers go from 0 to 1"),
+        ("mlp_only_layers", .integer(1), "'mlp_only_layers' is 1, but a list is expected"),
+    ])
+    func refusesCountsThatCannotBe(_ member: String, _ value: JSONValue, _ message: String) throws {
+        let report = try Self.refusal("qwen3_moe") { $0[member] = value }
+        #expect(report.contains(message), "\(report)")
+    }
+}

@@ -1,0 +1,90 @@
+import Architectures
+import Checkpoints
+import ModelLoading
+import Parallelism
+import TestSupport
+import Testing
+
+@testable import Records
+@testable import Training
+
+/// Loss and gradients of models with experts, beside those of transformers and PyTorch.
+@Suite struct MixtureGradientTests {
+    @Test(
+        "has PyTorch's loss and gradients",
+        arguments: ["mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "granitemoehybrid", "gpt_oss"], [false, true])
+    func gradients(name: String, recomputes: Bool) throws {
+        let path = Fixture.mixture(name)
+        let reference = try storedTensors(at: path + "/reference.safetensors")
+        let model = try Self.model(path, tuning: .full, recomputes: recomputes)
+        let loss = try Self.accumulate(model, reference)
+        let expected = Double(try #require(reference["loss"]?.floats.first))
+        #expect(abs(loss - expected) <= 1e-5 * expected)
+        var compared = 0
+        for slot in model.parameters.slots.indices {
+            let name = model.parameters.slots[slot].name
+            let wanted = try #require(reference["grad." + name]).floats
+            let actual = Array(UnsafeBufferPointer(start: model.parameters.gradient(slot), count: wanted.count))
+            let error = Self.norm(zip(actual, wanted).map(-)), size = Self.norm(wanted)
+            #expect(error <= 1e-5 * max(size, 1e-3), "gradient of \(name): off by \(error) of \(size)")
+            compared += 1
+        }
+        #expect(compared == reference.keys.count { $0.hasPrefix("grad.") })
+    }
+
+    /// dL/dA = 0 where B is 0, and dL/dB = s dW A^T: of factors at the start the gradient of the weight says everything.
+    @Test("tunes experts by the gradients of their weights", arguments: ["mixtral", "qwen2_moe"])
+    func lowRankGradients(name: String) throws {
+        let path = Fixture.mixture(name)
+        let reference = try storedTensors(at: path + "/reference.safetensors")
+        let settings = LowRankSettings(rank: 2, alpha: 4, tunesExperts: true)
+        let model = try Self.model(path, tuning: .lowRank(settings, seed: 3), recomputes: false)
+        _ = try Self.accumulate(model, reference)
+        let slots = model.parameters.slots
+        #expect(slots.contains { $0.name.contains("experts.1.") } && !slots.contains { $0.name.contains(".gate.lora") })
+        for (index, slot) in slots.enumerated() where slot.name.hasSuffix(".lora_B.weight") {
+            let module = slot.name.dropFirst("base_model.model.".count).dropLast(".lora_B.weight".count)
+            let dweight = try #require(reference["grad.\(module).weight"]).floats
+            let a = model.parameters.array(index - 1), inputs = a.count / 2, outputs = slot.count / 2
+            var wanted = [Float](repeating: 0, count: slot.count)
+            for output in 0..<outputs {
+                for factor in 0..<2 {
+                    var sum = 0.0
+                    for input in 0..<inputs { sum += Double(dweight[output * inputs + input]) * Double(a[factor * inputs + input]) }
+                    wanted[2 * output + factor] = Float(settings.scaling * sum)
+                }
+            }
+            let actual = Array(UnsafeBufferPointer(start: model.parameters.gradient(index), count: slot.count))
+            #expect(Self.norm(zip(actual, wanted).map(-)) <= 2e-5 * max(Self.norm(wanted), 1e-3), "\(slot.name)")
+        }
+    }
+
+    @Test("leaves experts alone unless they are asked for")
+    func expertsAreNotTunedByDefault() throws {
+        let tuning = Tuning.lowRank(LowRankSettings(rank: 2, alpha: 4), seed: 3)
+        let model = try Self.model(Fixture.mixture("qwen2_moe"), tuning: tuning, recomputes: false)
+        #expect(model.tunedModules.contains("model.layers.1.mlp.shared_expert.up_proj"))
+        #expect(model.tunedModules.contains("model.layers.0.mlp.up_proj"))
+        #expect(!model.tunedModules.contains { $0.contains(".experts.") || $0.hasSuffix(".gate") || $0.hasSuffix("shared_expert_gate") })
+    }
+
+    private static func model(_ path: String, tuning: Tuning, recomputes: Bool) throws -> TrainableModel {
+        let loaded = try LoadedModel(Checkpoint.open(path))
+        let network = try NetworkBuilder.build(loaded.configuration, loaded.weights, tuning: tuning)
+        return try TrainableModel(
+            network, positionLimit: 20, longestSample: 20, recomputes: recomputes,
+            resources: ComputeResources(pool: WorkerPool(threadCount: 2)))
+    }
+
+    /// The mean loss of the reference's ids.
+    private static func accumulate(_ model: TrainableModel, _ reference: [String: StoredTensor]) throws -> Double {
+        let ids = try #require(reference["ids"]).bytes.withUnsafeBytes { bytes in
+            (0..<bytes.count / 8).map { Int32(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+        }
+        let batch = Batch([Sample(tokens: ids, isLearned: ids.map { _ in true })])
+        let loss = try model.accumulate(batch, lossWeight: 1 / Double(batch.learnedCount), seed: 1, batchNumber: 0)
+        return loss.sum / Double(loss.count)
+    }
+
+    private static func norm(_ values: [Float]) -> Double { values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
+}
