@@ -258,8 +258,8 @@ let package = Package(
         tests(
             "TestSupportTests",
             [
-                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "Checkpoints", "Adapters",
-                "Streaming", "Conversion",
+                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat", "Checkpoints",
+                "Adapters", "Streaming", "Conversion",
             ]),
         tests("CKernelsTests", ["CKernels"]),
         tests("QuantizationTests", ["ByteIO", "CKernels", "Quantization", "TensorCore"]),
@@ -346,8 +346,8 @@ if isFuzzing {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "Checkpoints",
-                "Adapters", "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
+                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat",
+                "Checkpoints", "Adapters", "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
             ],
             exclude: ["run.sh"], swiftSettings: swiftSettings,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))

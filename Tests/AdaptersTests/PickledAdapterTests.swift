@@ -7,7 +7,7 @@ import Testing
 @Suite struct PickledAdapterTests {
     @Test func isTheAdapterInSafetensors() throws {
         let opened = try Adapter.open(Fixture.path("pickle/adapter")), expected = try Adapter.open(Fixture.adapter("llama-plain"))
-        #expect(opened.form == .peft && opened.configuration == expected.configuration)
+        #expect(opened.form == .peft)
         #expect(opened.modules.map(\.name) == expected.modules.map(\.name) && !opened.modules.isEmpty)
         for (module, other) in zip(opened.modules, expected.modules) {
             let update = try #require(module.update), otherUpdate = try #require(other.update)

@@ -79,11 +79,11 @@ import Testing
         Content("nothing", "", "is empty; hint: the download failed; fetch the file again"),
         Content(
             "notes.txt", "Dear diary, today",
-            "is no model file of a known kind; hint: known are safetensors and GGUF files, .qnf, Hugging Face folders and TensorFlow checkpoints"
+            "is no model file of a known kind; hint: known are safetensors, GGUF and PyTorch files, .qnf, Hugging Face folders and TensorFlow checkpoints"
         ),
         Content(
             "weights", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-            "is no model file of a known kind; hint: known are safetensors and GGUF files, .qnf, Hugging Face folders and TensorFlow checkpoints"
+            "is no model file of a known kind; hint: known are safetensors, GGUF and PyTorch files, .qnf, Hugging Face folders and TensorFlow checkpoints"
         ),
         Content(
             "other.json", "{\"a\": 1}",

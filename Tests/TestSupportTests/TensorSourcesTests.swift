@@ -3,6 +3,7 @@ import Checkpoints
 import Conversion
 import GGUFFormat
 import Glibc
+import PyTorchFormat
 import Quantization
 import SafetensorsFormat
 import Streaming
@@ -15,7 +16,7 @@ import Testing
 @Suite struct TensorSourcesTests {
     enum Kind: String, CaseIterable, Codable {
         case safetensors, manyTypes, shards, quantizedFolder, qnf, bundle, partitionedBundle, bundleOfManyTypes, shardedBundle, gpt2, peft,
-            lora, gguf, ggufParts, ggufBigEndian
+            lora, gguf, ggufParts, ggufBigEndian, pickles, oldPickles, bigEndianPickles, pickledShards
 
         /// One of this kind, made in a folder where it is no fixture.
         func open(in folder: TemporaryFolder) throws -> any TensorSource {
@@ -48,6 +49,10 @@ import Testing
                 return try Adapter.open(path).source
             case .gguf: return try GGUFSource(path: Fixture.path("gguf/types.gguf"))
             case .ggufParts: return try Checkpoint.open(Fixture.path("gguf/container/split-00002-of-00003.gguf")).source
+            case .pickles: return try PyTorchFile(path: Fixture.path("pickle/zip.bin"))
+            case .oldPickles: return try PyTorchFile(path: Fixture.path("pickle/legacy.bin"))
+            case .bigEndianPickles: return try PyTorchFile(path: Fixture.path("pickle/zip-big-endian.bin"))
+            case .pickledShards: return try Checkpoint.open(Fixture.path("pickle/mistral")).source
             case .ggufBigEndian:
                 var image = GGUFImage(isBigEndian: true)
                 for (name, type, byteCount) in [("i8", 24, 33), ("f16", 1, 66), ("f32", 0, 132), ("f64", 28, 264)] {

@@ -120,7 +120,7 @@ import Testing
             ),
             (
                 ["to-nf4", "SAMPLES/README.md", "-o", "OUT/a.qnf"], .failed,
-                "qconvert: error: SAMPLES/README.md: is no model file of a known kind\nhint: known are safetensors and GGUF files, .qnf, "
+                "qconvert: error: SAMPLES/README.md: is no model file of a known kind\nhint: known are safetensors, GGUF and PyTorch files, .qnf, "
                     + "Hugging Face folders and TensorFlow checkpoints\n"
             ),
             (

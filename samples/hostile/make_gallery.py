@@ -30,6 +30,7 @@ FOLDERS = {
     "qnf": (".qnf files", "Fetch the file again, or convert the model again. A program that does not know .qnf may have changed it."),
     "tensorflow": ("TensorFlow checkpoints", "Fetch index and data files again. If they are the same, save the checkpoint anew."),
     "gguf": ("GGUF files", "Fetch the file again. If it is the same, convert and quantize the model again."),
+    "pytorch": ("PyTorch files", "Fetch the file again. If it is the same, load it in Python where you trust it, and save its state_dict."),
     "strangers": ("Files and folders that are something else", "Look into the file, and fetch the model that was meant."),
 }
 
@@ -500,11 +501,51 @@ def lfs_pointer():
             + b"\nsize 548105171\n")
 
 
-def pytorch_zip():
+# PyTorch
+
+def pickled_text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def pickled_tensor(size=2, count=2, function="torch._utils\n_rebuild_tensor_v2"):
+    """`size` floats from the start of storage 0, which has `count`."""
+    storage = b"(" + pickled_text("storage") + b"ctorch\nFloatStorage\n" + pickled_text("0") + pickled_text("cpu") + bytes([75, count]) + b"tQ"
+    hooks = b"\x89ccollections\nOrderedDict\n)R"
+    return b"c" + function.encode() + b"\n(" + storage + bytes([75, 0, 40, 75, size, 116, 40, 75, 1, 116]) + hooks + b"tR"
+
+
+def pickled(**values):
+    return b"\x80\x02}" + b"".join(pickled_text(name) + value + b"s" for name, value in values.items()) + b"."
+
+
+def pytorch_zip(pickle=b"\x80\x02}q\x00.", storage=b"", compression=zipfile.ZIP_STORED, **more):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr(zipfile.ZipInfo("archive/data.pkl"), b"\x80\x02}q\x00.")
+        for name, content in {"archive/data.pkl": pickle, "archive/data/0": storage, **more}.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = compression
+            file.writestr(info, content)
     return archive.getvalue()
+
+
+def add_pytorch(gallery):
+    def add(name, trick, content):
+        gallery.add(f"pytorch/{name}", trick, content)
+
+    sound, numbers = pickled(w=pickled_tensor()), f32(1, 2)
+    gallery.add("legal/pytorch.bin", "PyTorch's archive of one tensor", pytorch_zip(sound, numbers))
+    add("runs-a-command.bin", "loading it in Python runs a command", pytorch_zip(b"cos\nsystem\n(Vtrue\ntR.", numbers))
+    gallery.add("legal/pytorch-with-a-command.bin", "a command beside a sound tensor, which is a value like any other here",
+                pytorch_zip(pickled(w=pickled_tensor(), x=b"cos\nsystem\n(Vtrue\ntR"), numbers))
+    add("beyond-its-storage.bin", "a tensor of three floats in a storage of two", pytorch_zip(pickled(w=pickled_tensor(size=3)), numbers))
+    add("short-storage.bin", "a storage of two floats with the bytes of one", pytorch_zip(sound, f32(1)))
+    add("unknown-function.bin", "a tensor made by a function that is not known",
+        pytorch_zip(pickled(w=pickled_tensor(function="torch._utils\n_rebuild_other")), numbers))
+    add("compressed.bin", "records are compressed", pytorch_zip(sound, numbers, zipfile.ZIP_DEFLATED))
+    add("two-pickles.bin", "two records that might be meant", pytorch_zip(sound, numbers, **{"other/data.pkl": sound}))
+    add("cut.bin", "the end is missing", pytorch_zip(sound, numbers)[:-30])
+    add("no-stop.bin", "the pickle does not end", pytorch_zip(sound[:-1], numbers))
+    add("plain.pkl", "a pickle that is none of PyTorch's", sound)
 
 
 # GGUF
@@ -643,8 +684,8 @@ def add_strangers(gallery):
         b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>\n')
     add("json-error.safetensors", "a server's answer in JSON", b'{"error":"Repository not found"}')
     add("text.txt", "some text", b"This is not a model.\n")
-    add("pytorch.bin", "a zip archive, as PyTorch writes", pytorch_zip())
-    add("pytorch-folder", "a folder with PyTorch's weights alone",
+    add("pytorch.bin", "an archive of PyTorch's without tensors", pytorch_zip())
+    add("pytorch-folder", "a folder whose PyTorch file has no tensors",
         {"pytorch_model.bin": pytorch_zip(), "config.json": b'{"model_type":"llama"}'})
     add("pickle.pt", "a Python pickle", b"\x80\x02}q\x00.")
     add("model.safetensors.gz", "a compressed file", gzip.compress(packed([A]), mtime=0))
@@ -658,7 +699,7 @@ def add_strangers(gallery):
 
 def make():
     gallery = Gallery()
-    for step in (add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_gguf, add_strangers):
+    for step in (add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_gguf, add_pytorch, add_strangers):
         step(gallery)
     return gallery
 

@@ -17,7 +17,8 @@ struct StorageTable {
                 file.path, "is a zip archive, but none of PyTorch's: no record is called 'data.pkl'", hint: "unpack it, and look what is inside")
         }
         guard pickles.count == 1 else {
-            throw FileError(file.path, "has \(pickles.count) records 'data.pkl', '\(pickle.name)' and '\(pickles[1].name)', but one is expected")
+            throw FileError(file.path, "has \(pickles.count) records 'data.pkl', '\(pickle.name)' and '\(pickles[1].name)', but one is expected",
+                hint: "do not use this file: it was made to be read in two ways")
         }
         let base = String(pickle.name.dropLast("data.pkl".count))
         guard !directory.records.contains(where: { $0.name == base + "constants.pkl" || $0.name.hasPrefix(base + "code/") }) else {

@@ -25,7 +25,7 @@ struct Reader: Sendable {
 
     static let all: [Reader] = [
         .json, .header, .safetensors, .shards, .quantState, .bitsandbytes, .qnf, .snappy, .sliceKey, .protobuf, .checkpointState,
-        .table, .bundle, .gpt2, .anyFile, .gguf, .tokenizer, .merges, .sentencePiece, .tekken, .peft, .lora, .ggufAdapter, .jinja,
+        .table, .bundle, .gpt2, .anyFile, .gguf, .pyTorch, .tokenizer, .merges, .sentencePiece, .tekken, .peft, .lora, .ggufAdapter, .jinja,
     ]
 }
 
