@@ -277,7 +277,8 @@ let package = Package(
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "Adapters", "Inspection", "Comparison", "CommandLineKit", "qconvert",
                 "qinspect",
                 "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "GGUFFormat", "ToolSupport", "Records", "Training", "Reports",
-                "Checkpoints", "Parallelism", "Transformer", "ModelLoading", "Calibration", "Conversion", "Streaming", "ModelToolSupport",
+                "Architectures", "Checkpoints", "Parallelism", "Transformer", "ModelLoading", "Calibration", "Conversion", "Streaming",
+                "ModelToolSupport",
             ]),
         tests(
             "EvaluationTests",

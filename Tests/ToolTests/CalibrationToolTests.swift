@@ -1,8 +1,10 @@
+import Architectures
 import ByteIO
 import Calibration
 import Checkpoints
 import CommandLineKit
 import Conversion
+import GGUFFormat
 import JSONText
 import ModelLoading
 import ModelToolSupport
@@ -148,6 +150,35 @@ import Transformer
         #expect(run.status == status)
         #expect(run.errors.lowercased().contains(message.lowercased()), "\(run.errors)")
         #expect(try !folder.names().contains("a.qnf"))
+    }
+
+    /// Sums of squares by the names of GGUF files: of each weight as many as it has inputs, and how many tokens they are of.
+    @Test func writesWhatLayersSaw() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder), file = folder.path("a.imatrix")
+        let line = [
+            "to-nf4", Self.llama, "-o", folder.path("a.qnf"), "--calibrate", texts.calibrating, "--tokens", "1024", "--write-imatrix", file,
+        ]
+        #expect(ToolRunner(qconvert, line).status == .done)
+        let source = try GGUFSource(path: file)
+        #expect(try source.metadata.string("general.type") == "imatrix")
+        #expect(try source.metadata.integer("imatrix.chunk_size") == 256 && source.metadata.integer("imatrix.chunk_count") == 3)
+        let model = try LayeredModel(try Checkpoint.open(Self.llama))
+        #expect(source.tensors.count == 2 * model.configuration.linearWeights.count)
+        let input = try CalibrationInput(
+            [texts.calibrating], tokenLimit: 1024, for: model, Console(toolName: "test", output: RecordingSink(), errors: RecordingSink()))
+        let pass = try CalibrationPass(model, input.samples, engine: MatrixEngine(pool: WorkerPool(threadCount: 2)))
+        try pass.run { group in
+            guard group.modules[0].name == "model.layers.2.mlp.down_proj" else { return }
+            let sums = try #require(source.tensors.firstIndex { $0.name == "blk.2.ffn_down.weight.in_sum2" })
+            let counts = try #require(source.tensors.firstIndex { $0.name == "blk.2.ffn_down.weight.counts" })
+            let values = try source.bytes(ofTensor: sums).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+            #expect(values == group.moments.matrix.diagonal.map { Float($0 * 768) })
+            #expect(try source.bytes(ofTensor: counts).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } == [768])
+        }
+        let again = ToolRunner(qconvert, line + ["--checkpoints", folder.path("layers")])
+        #expect(again.status == .usage && again.errors.contains("exclude each other"))
+        let existing = ToolRunner(qconvert, line)
+        #expect(existing.status == .failed && existing.errors.contains("exists already"))
     }
 
     /// What is left after a layer is gone on from, to the same bytes; of another calibration it is refused, and damage is found.

@@ -37,10 +37,12 @@ package struct ModelCalibration {
     /// - Parameters:
     ///   - wanted: the tensors that are to be quantized, by name.
     ///   - journal: what was done before, and where what is done now is kept.
+    ///   - observer: is shown the moments of all layers that are run now.
     ///   - progress: told of each layer that is done.
     /// - Returns: `sha256:...` of all moments, those of weights that are not wanted included.
     package func run(
-        wanted: (String) -> Bool, journal: CalibrationJournal? = nil, progress: () -> Void = {}, _ body: (Outcome) throws -> Void
+        wanted: (String) -> Bool, journal: CalibrationJournal? = nil, observer: (CalibrationPass.Group) -> Void = { _ in },
+        progress: () -> Void = {}, _ body: (Outcome) throws -> Void
     ) throws -> String {
         var digest = SHA256()
         for layer in 0..<(journal?.finishedCount ?? 0) {
@@ -57,6 +59,7 @@ package struct ModelCalibration {
             (lines, kept) = ([], [])
             progress()
         } _: { group in
+            observer(group)
             lines.append("\(group.layer) \(group.modules[0].name) \(group.moments.matrix.checksum)\n")
             let modules = group.modules.filter { wanted($0.weight.name) }
             guard !modules.isEmpty else { return }

@@ -107,7 +107,8 @@ private final class ConversionRun: Sendable {
         let items = try plan.calibratedItems(calibration.model)
         var rows: [CalibrationReport.Row] = []
         let digest = try calibration.model.run(
-            wanted: { items[$0] != nil }, journal: calibration.journal, progress: calibration.progress
+            wanted: { items[$0] != nil }, journal: calibration.journal, observer: { calibration.importance?.add($0) },
+            progress: calibration.progress
         ) { outcome in
             guard let index = items[outcome.tensor.name], case .quantized(let parts) = plan.layout.places[index] else {
                 preconditionFailure("a quantized weight has its parts")

@@ -19,6 +19,8 @@ struct CalibrationSetup {
     let memory: CalibrationMemory
     /// Where finished layers are kept.
     private let checkpoints: String?
+    /// Where what layers saw goes; nil where nobody asks for it.
+    private let importance: (matrix: ImportanceMatrix, path: String)?
 
     /// Nil where nothing is to be calibrated.
     ///
@@ -26,7 +28,7 @@ struct CalibrationSetup {
     init?(_ arguments: ParsedArguments, _ checkpoint: Checkpoint, _ console: Console) throws {
         let texts = arguments.strings("calibrate")
         guard !texts.isEmpty else {
-            for name in ["tokens", "checkpoints"] where arguments.isGiven(name) {
+            for name in ["tokens", "checkpoints", "write-imatrix"] where arguments.isGiven(name) {
                 throw UsageError("--\(name) is for --calibrate TEXT, which is not given")
             }
             return nil
@@ -39,6 +41,15 @@ struct CalibrationSetup {
         }
         checkpoints = arguments.string("checkpoints")
         model = try LayeredModel(checkpoint)
+        importance = arguments.string("write-imatrix").map { [model] in (ImportanceMatrix(model.configuration), $0) }
+        if let importance {
+            guard checkpoints == nil else {
+                throw UsageError("--write-imatrix and --checkpoints exclude each other: what layers saw is not kept with them")
+            }
+            guard arguments.flag("force") || FilePath.kind(of: importance.path) == .missing else {
+                throw FileError(importance.path, "exists already", hint: "`replaces` replaces it")
+            }
+        }
         input = try CalibrationInput(texts, tokenLimit: arguments.integer(always: "tokens"), for: model, console)
         memory = CalibrationMemory(model, input.samples)
         try memory.check(checkpoint.path, limit: arguments.byteCount("max-memory"))
@@ -48,6 +59,12 @@ struct CalibrationSetup {
                 "the text gives \(NumberText.grouped(input.samples.tokenCount)) tokens, fewer than the \(NumberText.grouped(asked)) asked for"
             )
         }
+    }
+
+    /// Writes what layers saw, where that was asked for, once they were run.
+    func writeImportance(of checkpoint: Checkpoint, replaces: Bool) throws {
+        guard let importance else { return }
+        try importance.matrix.write(to: importance.path, note, replaces: replaces, inputs: checkpoint.inputFiles)
     }
 
     var note: CalibrationNote {
@@ -76,7 +93,7 @@ struct CalibrationSetup {
         let layers = console.progress("calibrating", total: model.configuration.layers.count, unit: .items("layers"))
         let count = model.configuration.layers.count
         var done = 0
-        return ConversionCalibration(calibration, journal: journal) {
+        return ConversionCalibration(calibration, journal: journal, importance: importance?.matrix) {
             done += 1
             layers.advance(by: 1)
             if done == count { layers.finish() }
@@ -96,6 +113,10 @@ extension CalibrationReport {
         let plain = rows.filter { !$0.isCalibrated }
         for row in plain.prefix(Self.shownLimit) {
             let other = row.errors.calibrated.map { "\(NumberText.significant($0, digits: 3)) calibrated, " } ?? ""
+            guard row.errors.calibrated != nil else {
+                lines.append("\(row.name): nearest codes, as its inputs are all 0")
+                continue
+            }
             lines.append(
                 "\(row.name): nearest codes, which are as good here (error of outputs \(other)\(NumberText.significant(row.errors.plain, digits: 3)) "
                     + "plain)")

@@ -46,6 +46,7 @@ private let toNF4Command = Command(
         .choice("embeddings", ["keep", "nf4"], default: "keep", help: "what becomes of embedding tables"),
         .calibrate(help: "text, or 'default', to choose codes by"),
         .calibrationTokens,
+        .path("write-imatrix", "FILE", help: "write what the layers saw for llama.cpp's quantizers"),
         .path("checkpoints", "FOLDER", help: "keep finished layers there, and go on from them"),
         .flag("match-transformers", help: "keep experts and others dense as transformers does"),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats that are not quantized"),

@@ -29,6 +29,7 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
             path: arguments.string(always: "output"), replaces: arguments.flag("force"),
             calibration: try calibration?.calibration(of: plan, resources, console))
     progress.finish()
+    try calibration?.writeImportance(of: checkpoint, replaces: arguments.flag("force"))
     for finding in result.nonfinite {
         console.warning("tensor '\(finding.name)': element \(finding.index), and maybe others, is not finite")
     }

@@ -46,11 +46,17 @@ package struct ConversionCalibration {
     package let model: ModelCalibration
     /// Where finished layers are kept, and found; its folder goes when the file is complete.
     package let journal: CalibrationJournal?
+    /// Takes what layers see; nil where nobody asks for it.
+    package let importance: ImportanceMatrix?
     /// Told of each layer that is done.
     package let progress: () -> Void
 
-    package init(_ model: ModelCalibration, journal: CalibrationJournal? = nil, progress: @escaping () -> Void = {}) {
+    package init(
+        _ model: ModelCalibration, journal: CalibrationJournal? = nil, importance: ImportanceMatrix? = nil,
+        progress: @escaping () -> Void = {}
+    ) {
         self.model = model
+        self.importance = importance
         self.journal = journal
         self.progress = progress
     }
