@@ -152,6 +152,19 @@ import Transformer
         #expect(try !folder.names().contains("a.qnf"))
     }
 
+    /// What is 4-bit already is not chosen again, of whatever type its codes are.
+    @Test func refusesModelsThatAreFourBitAlready() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder), fp4 = folder.path("fp4.qnf")
+        #expect(ToolRunner(qconvert, ["to-nf4", Self.llama, "-o", fp4, "--quant-type", "fp4"]).status == .done)
+        for (source, message) in [
+            (Fixture.sample("llama-bnb4"), "there is nothing to calibrate"), (fp4, "but codes are chosen of nf4 alone"),
+        ] {
+            let run = ToolRunner(qconvert, ["to-nf4", source, "-o", folder.path("a.qnf"), "--calibrate", texts.calibrating])
+            #expect(run.status == .failed && run.errors.contains(message), "\(run.errors)")
+        }
+        #expect(try !folder.names().contains("a.qnf"))
+    }
+
     /// Sums of squares by the names of GGUF files: of each weight as many as it has inputs, and how many tokens they are of.
     @Test func writesWhatLayersSaw() throws {
         let folder = try TemporaryFolder(), texts = try Self.texts(folder), file = folder.path("a.imatrix")

@@ -82,6 +82,11 @@ struct CalibrationSetup {
 
     /// The calibration of a plan's weights, on the threads of its resources.
     func calibration(of plan: ConversionPlan, _ resources: Resources, _ console: Console) throws -> ConversionCalibration {
+        guard plan.settings.quantType == .nf4 else {
+            throw OperationError(
+                "\(plan.checkpoint.path) is \(plan.settings) already, but codes are chosen of nf4 alone",
+                hint: "start from the model before it was quantized")
+        }
         let engine = MatrixEngine(pool: resources.pool)
         let calibration = ModelCalibration(try CalibrationPass(model, input.samples, engine: engine), plan.settings)
         _ = try plan.calibratedItems(calibration)

@@ -22,6 +22,9 @@ struct CalibrationCheck {
         guard let note = model.calibrationNote, let settings = model.tensors.lazy.compactMap({ $0.quantized?.state.settings }).first else {
             throw Failure("\(model.path): its codes are calibrated, but its lineage does not say how")
         }
+        guard settings.quantType == .nf4 else {
+            throw Failure("\(model.path): it says that its codes are calibrated, but they are \(settings), and not nf4")
+        }
         let given = arguments.strings("calibrate")
         let texts = given.isEmpty && note.texts == [CalibrationInput.defaultWord] ? note.texts : given
         guard !texts.isEmpty else {
