@@ -68,6 +68,36 @@ struct FlipToolTests {
         #expect(named.status == .usage && named.errors.contains("says nothing of flips, so there is nothing to --calibrate for"))
     }
 
+    @Test func theWeightsOfAReferenceGetTheCodesThatItsInputsAskFor() throws {
+        let folder = try Self.makeFolder()
+        let (base, merged, again) = (folder.path("base.qnf"), folder.path("merged.qnf"), folder.path("again.qnf"))
+        let adapter = Fixture.sample("adapters/llama-instructions"), reference = ["--reference", Fixture.sample("llama-hf")]
+        let text = ["--calibrate", Self.text, "--tokens", "2048"]
+        let run = ToolRunner(qmerge, [base, adapter, "-o", merged, "--json"] + reference + text)
+        #expect(run.status == .done, "\(run.errors)")
+        #expect(run.errors.contains("codes and scales of 28 weights are chosen by what the layers of"))
+        let document = try run.document(), total = try #require(document["total"])
+        #expect(total["calibrated"]?.integer == 28 && total["flipped"] == nil)
+        #expect((total["activation_error_ratio"]?.double ?? 1) < 0.8)
+        let rows = try #require(document["tensors"]?.array)
+        #expect(rows.allSatisfy { ($0["activation_error"]?.double ?? 1) <= $0["nearest_activation_error"]?.double ?? 0 })
+
+        let verification = ["merge", base, adapter, merged] + reference
+        #expect(ToolRunner(qverify, verification + ["--calibrate", Self.text]).status == .done)
+        let without = ToolRunner(qverify, verification)
+        #expect(without.status == .failed && without.errors.contains("its codes were chosen by 'heldout.txt', without which"))
+        let bare = ToolRunner(qverify, ["merge", base, adapter, merged, "--calibrate", Self.text])
+        #expect(bare.status == .usage && bare.errors.contains("--reference SOURCE names them"))
+        let nearest = ToolRunner(qmerge, [base, adapter, "-o", folder.path("nearest.qnf"), "--json"] + reference)
+        #expect(nearest.status == .done)
+        #expect(try nearest.document()["total"]?["calibrated"] == nil)
+
+        #expect(ToolRunner(qmerge, ["--unmerge", merged, "-o", again]).status == .done)
+        #expect(try Fixture.bytes(again) == Fixture.bytes(base))
+        let flips = ToolRunner(qmerge, [base, adapter, "-o", merged, "-f", "--method", "flips"] + reference + text)
+        #expect(flips.status == .usage && flips.errors.contains("so --method flips is none"))
+    }
+
     @Test func refusesWhatIsTooLittle() throws {
         let folder = try Self.makeFolder()
         try folder.write("A short text.", to: "short.txt")

@@ -44,6 +44,19 @@ package struct ModelCalibration {
         wanted: (String) -> Bool, journal: CalibrationJournal? = nil, observer: (CalibrationPass.Group) -> Void = { _ in },
         progress: () -> Void = {}, _ body: (Outcome) throws -> Void
     ) throws -> String {
+        let checkpoint = pass.model.checkpoint
+        return try run(
+            wanted: wanted, values: { try checkpoint.reader(of: $0, order: .outputsByInputs).allElements() }, journal: journal,
+            observer: observer, progress: progress, body)
+    }
+
+    /// The same of other weights than those that are run.
+    ///
+    /// - Parameter values: what a tensor is to hold, [out, in].
+    package func run(
+        wanted: (String) -> Bool, values: (LogicalTensor) throws -> [Float], journal: CalibrationJournal? = nil,
+        observer: (CalibrationPass.Group) -> Void = { _ in }, progress: () -> Void = {}, _ body: (Outcome) throws -> Void
+    ) throws -> String {
         var digest = SHA256()
         for layer in 0..<(journal?.finishedCount ?? 0) {
             for line in try replay(layer, of: journal, wanted, body) { digest.append(Array(line.utf8)) }
@@ -66,7 +79,7 @@ package struct ModelCalibration {
             let inputs = quantizer.inputs(group.moments.matrix)
             let judge = OutputError(on: group.moments, engine: pass.engine)
             for module in modules {
-                let outcome = try outcome(of: module.weight, inputs, judge)
+                let outcome = try outcome(of: module.weight, values, inputs, judge)
                 if journal != nil { kept.append(.init(outcome)) }
                 try body(outcome)
             }
@@ -95,11 +108,12 @@ package struct ModelCalibration {
     }
 
     private func outcome(
-        of tensor: LogicalTensor, _ inputs: CalibratedQuantizer.Inputs?, _ judge: OutputError
+        of tensor: LogicalTensor, _ values: (LogicalTensor) throws -> [Float], _ inputs: CalibratedQuantizer.Inputs?,
+        _ judge: OutputError
     ) throws -> Outcome {
         let checkpoint = pass.model.checkpoint, settings = quantizer.settings
         let reader = try checkpoint.reader(of: tensor, order: .outputsByInputs)
-        let elements = try reader.allElements()
+        let elements = try values(tensor)
         try requireFinite(elements, of: tensor)
         return try elements.withUnsafeBufferPointer { weight in
             guard let plain = FourBitWeight(nearest: weight, settings) else {

@@ -36,17 +36,24 @@ package struct Merge: Sendable {
     let toolVersion: String
     let options: [String]
     let flips: FlipMerge?
+    let calibrated: CalibratedMerge?
 
     /// - Parameters:
     ///   - options: the options that shape the result, for the lineage.
     ///   - flips: of the weights that are not quantized again; nil where all are. Only of a .qnf without a reference.
-    package init(_ plan: MergePlan, resources: Resources, toolVersion: String, options: [String], flips: FlipMerge? = nil) {
+    ///   - calibrated: how a reference's merged weights become 4-bit; nil for the nearest codes.
+    package init(
+        _ plan: MergePlan, resources: Resources, toolVersion: String, options: [String], flips: FlipMerge? = nil,
+        calibrated: CalibratedMerge? = nil
+    ) {
         precondition(flips == nil || plan.form == .qnf && plan.reference == nil, "codes are flipped from the base's own on")
         self.plan = plan
         self.resources = resources
         self.toolVersion = toolVersion
         self.options = options
+        precondition(calibrated == nil || plan.form == .qnf && plan.reference != nil, "only a reference's weights are quantized anew")
         self.flips = flips
+        self.calibrated = calibrated
     }
 
     /// Writes the output at `path`, complete or not at all.
@@ -78,7 +85,8 @@ package struct Merge: Sendable {
     func step(undoRecord: String?) throws -> MergeStep {
         MergeStep(
             plan: plan, toolVersion: toolVersion, options: options, undoRecord: undoRecord,
-            adapterFingerprints: try MergeStep.fingerprints(plan.adapters), flips: flips)
+            adapterFingerprints: try MergeStep.fingerprints(plan.adapters), flips: flips,
+            calibrated: calibrated)
     }
 
     func report(_ result: MergeRun.Result) -> MergeReport {
@@ -102,7 +110,8 @@ package struct Merge: Sendable {
             lineagePlaceholder: .array(earlier + [step.document(checksums: nil, report: nil)]))
         let undo = plan.keepsUndo ? UndoRecordWriter { try writer.writeUndoRecord($0, atByteOffset: $1) } : nil
         let header = try undo.map { try self.headers(image, $0) } ?? []
-        let run = MergeRun(plan, places: layout.places, sink: writer, undo: undo, resources: resources, flips: flips)
+        let run = MergeRun(
+            plan, places: layout.places, sink: writer, undo: undo, resources: resources, flips: flips, calibrated: calibrated)
         var result = try run.run()
         for file in files {
             guard let previous = file.previous else { continue }

@@ -48,6 +48,7 @@ struct MergeStep {
     /// Of each adapter's tensors.
     let adapterFingerprints: [Fingerprint]
     let flips: FlipMerge?
+    let calibrated: CalibratedMerge?
 
     /// - Parameters:
     ///   - checksums: of the checkpoint that was read completely; nil while they are not known.
@@ -74,10 +75,13 @@ struct MergeStep {
                 ])
             })
         if let flips { object["flips"] = flips.document }
+        if let calibrated { object["calibrated"] = calibrated.document }
         object["undo"] = undoRecord.map { .string($0) } ?? .null
         object["report"] =
             report?.document
-            ?? MergeReport.placeholder(names: plan.changes.map { ($0.name, $0.change) }) { flips?.requantized[$0] != nil }
+            ?? MergeReport.placeholder(names: plan.changes.map { ($0.name, $0.change) }) {
+                calibrated != nil || flips?.requantized[$0] != nil
+            }
         return .object(object)
     }
 

@@ -47,6 +47,14 @@ package struct MergeReport: Sendable {
         }
     }
 
+    /// What was found of a weight that was quantized by what its inputs are, on inputs that had no part in it: root of
+    /// |(W' - (W + D)) X|^2 / |(W + D) X|^2.
+    package struct Calibration: Sendable, Hashable {
+        package let error: Double
+        /// Of the nearest codes; these were taken where they are as good.
+        package let nearestError: Double
+    }
+
     package struct Row: Sendable {
         package let name: String
         /// `LoRA, rank 16`
@@ -56,6 +64,8 @@ package struct MergeReport: Sendable {
         package let measures: Measures
         /// Nil where it was not flipped.
         package let flips: Flips?
+        /// Nil where it was not quantized so.
+        package let calibration: Calibration?
 
         /// Of the delta's effect where that was measured, else of the delta itself.
         package var survival: Double { flips?.survival ?? measures.survival }
@@ -90,6 +100,15 @@ package struct MergeReport: Sendable {
         .object(["total": Self.document(total), "tensors": .array(rows.map { Self.document($0.measures, $0) })])
     }
 
+    /// Of weights that were quantized by what their inputs are: how many, and the geometric mean of their errors as shares of those of
+    /// the nearest codes; nil where there are none.
+    package var calibration: (count: Int, ratio: Double)? {
+        let found = rows.compactMap(\.calibration)
+        guard !found.isEmpty else { return nil }
+        let logarithms = found.map { $0.nearestError > 0 && $0.error > 0 ? log($0.error / $0.nearestError) : 0 }
+        return (found.count, exp(logarithms.reduce(0, +) / Double(found.count)))
+    }
+
     private static func document(_ measures: Measures, _ row: Row? = nil) -> JSONValue {
         var object = JSONObject()
         if let row {
@@ -107,6 +126,10 @@ package struct MergeReport: Sendable {
             object["activation_error"] = rounded(flips.error)
             object["requantized_survival"] = rounded(flips.requantized)
         }
+        if let calibration = row?.calibration {
+            object["activation_error"] = rounded(calibration.error)
+            object["nearest_activation_error"] = rounded(calibration.nearestError)
+        }
         return .object(object)
     }
 
@@ -121,12 +144,13 @@ package struct MergeReport: Sendable {
 
     /// A document as long as any of the same tensors.
     ///
-    /// - Parameter isFlipped: whether a weight of this name may be flipped.
-    static func placeholder(names: [(name: String, change: String)], isFlipped: (String) -> Bool) -> JSONValue {
-        func numbers(_ object: JSONObject, isFlipped: Bool = false) -> JSONValue {
+    /// - Parameter isMeasured: whether more may be known of a weight of this name.
+    static func placeholder(names: [(name: String, change: String)], isMeasured: (String) -> Bool) -> JSONValue {
+        func numbers(_ object: JSONObject, isMeasured: Bool = false) -> JSONValue {
             var object = object
+            let measured = ["mu", "activation_survival", "activation_error", "requantized_survival", "nearest_activation_error"]
             let keys = ["delta_ratio", "survival", "noise", "changed_share", "relative_rmse"]
-            for key in keys + (isFlipped ? ["mu", "activation_survival", "activation_error", "requantized_survival"] : []) {
+            for key in keys + (isMeasured ? measured : []) {
                 object[key] = .double(-1.797_693_134_862_315_7e+307)
             }
             return .object(object)
@@ -135,7 +159,7 @@ package struct MergeReport: Sendable {
             "total": numbers(JSONObject()),
             "tensors": .array(
                 names.map {
-                    numbers(JSONObject(["name": .string($0.name), "change": .string($0.change)]), isFlipped: isFlipped($0.name))
+                    numbers(JSONObject(["name": .string($0.name), "change": .string($0.change)]), isMeasured: isMeasured($0.name))
                 }),
         ])
     }

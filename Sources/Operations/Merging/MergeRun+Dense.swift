@@ -166,12 +166,13 @@ extension MergeRun {
     /// One row of the report.
     func add(
         _ name: String, _ change: WeightChange, typeName: String, _ sums: MergeSums, elementCount: Int, changedCount: Int?,
-        flips: MergeReport.Flips? = nil, _ result: inout Result
+        flips: MergeReport.Flips? = nil, calibration: MergeReport.Calibration? = nil, _ result: inout Result
     ) {
         result.rows.append(
             MergeReport.Row(
                 name: name, change: change.word, typeName: typeName,
-                measures: .init(sums, elementCount: elementCount, changedCount: changedCount), flips: flips))
+                measures: .init(sums, elementCount: elementCount, changedCount: changedCount), flips: flips,
+                calibration: calibration))
         result.sums = result.sums + sums
         result.elementCount += elementCount
         if let total = result.changedCount { result.changedCount = changedCount.map { total + $0 } }

@@ -27,12 +27,16 @@ extension MergeRun {
         result.states[index] = merged
         if let previous = item.previous { try undoState(of: previous, merged, &result) }
         guard measures else { return }
-        let hasEvenRows = (merged.shape.dimensions.last ?? 0) % 2 == 0
-        let quantMap = hasEvenRows ? merged.quantType.quantMap.decodingMap(for: merged.quantType) : merged.quantType.quantMap
-        let sums = try measure(item, values, target, merged, quantMap, parts, ranges, absmax)
+        let sums = try measure(item, values, target, merged, quantMap(of: merged), parts, ranges, absmax)
         add(
             item.name, change, typeName: settings.quantType.rawValue.uppercased(), sums, elementCount: state.elementCount,
             changedCount: changedCount, &result)
+    }
+
+    /// As our own weights are decoded.
+    func quantMap(of state: QuantState) -> QuantMap {
+        let hasEvenRows = (state.shape.dimensions.last ?? 0) % 2 == 0
+        return hasEvenRows ? state.quantType.quantMap.decodingMap(for: state.quantType) : state.quantType.quantMap
     }
 
     /// The same chunks whether values come from the base or from a reference.
@@ -109,7 +113,7 @@ extension MergeRun {
     }
 
     /// Returns the quant state and the constants as whoever reads the merged weight gets them.
-    private func writeConstants(
+    func writeConstants(
         _ absmax: [Float], _ settings: QuantizationSettings, _ state: QuantState, _ parts: QNFPlan.Parts, _ item: MergePlan.Item,
         _ result: inout Result
     ) throws -> (QuantState, [Float]) {

@@ -45,15 +45,18 @@ struct MergeRun: Sendable {
     let measures: Bool
     /// Of what is not quantized again although it stays 4-bit.
     let flips: FlipMerge?
+    /// Of what a reference gives, where it is quantized by what inputs are.
+    let calibrated: CalibratedMerge?
     /// Over the checkpoint that is read completely.
     let pass: SourcePass
     let scratch: ScratchMemory
 
     init(
         _ plan: MergePlan, places: [QNFPlan.Place], sink: any MergeSink, undo: UndoRecordWriter?, resources: Resources,
-        measures: Bool = true, flips: FlipMerge? = nil
+        measures: Bool = true, flips: FlipMerge? = nil, calibrated: CalibratedMerge? = nil
     ) {
         self.plan = plan
+        self.calibrated = calibrated
         self.flips = flips
         self.places = places
         self.sink = sink
@@ -71,12 +74,13 @@ struct MergeRun: Sendable {
             switch item.outcome {
             case .copy: continue
             case .dense(let info): try mergeDense(item, as: info, at: index, &result)
-            case .quantized where isFlipped(item): continue
+            case .quantized where isFlipped(item) || isCalibrated(item): continue
             case .quantized(let state, let settings): try mergeQuantized(item, state, settings, at: index, &result)
             case .added(let info, let values): try writeAdded(values, as: info, at: index, &result)
             }
         }
         if let flips { try mergeFlipped(flips, &result) }
+        if let calibrated { try mergeCalibrated(calibrated, &result) }
         result.rows.sort { NaturalOrder.precedes($0.name, $1.name) }
         return result
     }

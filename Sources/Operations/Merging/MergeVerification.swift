@@ -25,11 +25,14 @@ package struct MergeVerification: Sendable {
     private let merged: Checkpoint
     private let resources: Resources
     private let flips: FlipMerge?
+    private let calibrated: CalibratedMerge?
 
     /// - Parameters:
     ///   - plan: of the same base and adapters, in the form of the merged model.
     ///   - flips: of the weights that were not quantized again, on the inputs of the same text.
-    package init(_ plan: MergePlan, merged: Checkpoint, resources: Resources, flips: FlipMerge? = nil) {
+    ///   - calibrated: likewise, where codes were chosen by such inputs.
+    package init(_ plan: MergePlan, merged: Checkpoint, resources: Resources, flips: FlipMerge? = nil, calibrated: CalibratedMerge? = nil) {
+        self.calibrated = calibrated
         self.flips = flips
         self.plan = plan
         self.merged = merged
@@ -54,7 +57,8 @@ package struct MergeVerification: Sendable {
     package func run() throws -> Report {
         let (infos, places) = try expected()
         let sink = ComparingSink(infos, merged)
-        let run = MergeRun(plan, places: places, sink: sink, undo: nil, resources: resources, measures: false, flips: flips)
+        let run = MergeRun(
+            plan, places: places, sink: sink, undo: nil, resources: resources, measures: false, flips: flips, calibrated: calibrated)
         let result = try run.run()
         for (place, state) in zip(places, result.states) {
             guard case .quantized(let parts) = place, let state else { continue }

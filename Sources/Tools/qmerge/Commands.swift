@@ -36,7 +36,9 @@ private let mergeCommand = Command(
             "method", MergeMethod.allCases.map(\.rawValue), default: "auto",
             help: "how 4-bit weights take the adapters up: auto flips codes where --calibrate is given and a delta would be lost"),
     ] + Option.calibration(use: "to flip codes on", tokens: defaultCalibrationTokens) + [
-        .path("reference", "SOURCE", help: "the weights before quantization, to merge into instead of the base's"),
+        .path(
+            "reference", "SOURCE",
+            help: "the weights before quantization, to merge into instead of the base's; --calibrate chooses codes for them"),
         .choice(
             "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
             help: "whose tokenizer and chat template the output gets, where an adapter brings its own"),

@@ -1,6 +1,7 @@
 import ByteIO
 import Calibration
 import CalibrationSupport
+import Checkpoints
 import CommandLineKit
 import JSONText
 import Merging
@@ -20,10 +21,31 @@ enum MergeMethod: String, CaseIterable {
 /// How much of the text is read unless it is said.
 let defaultCalibrationTokens = 4096
 
+/// How weights of a reference become 4-bit, where a text is given for that; nil for the nearest codes.
+func calibrated(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) throws -> CalibratedMerge? {
+    let paths = arguments.strings("calibrate")
+    guard !paths.isEmpty, let reference = plan.reference, plan.form == .qnf else { return nil }
+    let method = arguments.string("method").flatMap(MergeMethod.init) ?? .auto
+    guard method == .auto else {
+        throw UsageError(
+            "with --reference, --calibrate chooses codes for other weights than the base's, so --method \(method.rawValue) is none")
+    }
+    let model = try LayeredModel(reference)
+    let text = try CalibrationText(
+        paths, tokenLimit: arguments.integer("tokens") ?? defaultCalibrationTokens, for: model, console)
+    try checkMemory(CalibrationMemory(model, text.samples).total, arguments)
+    let resources = try arguments.resources(for: [plan.base, reference])
+    console.note(
+        "codes and scales of \(plan.requantizedNames.count) weights are chosen by what the layers of \(reference.path) see of "
+            + "\(NumberText.grouped(text.samples.tokenCount)) tokens")
+    return try CalibratedMerge(of: model, on: text.samples, calibration: text.document, resources: resources)
+}
+
 /// Which weights of a merge are flipped, and on what; nil where all are quantized again.
 func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) throws -> FlipMerge? {
     let method = arguments.string("method").flatMap(MergeMethod.init) ?? .auto
     let paths = arguments.strings("calibrate")
+    if plan.reference != nil, plan.form == .qnf, !paths.isEmpty { return nil }
     let isAsked = method == .flips || !paths.isEmpty
     guard !arguments.isGiven("tokens") || !paths.isEmpty else {
         throw UsageError("--tokens says how much of a text to read, but there is no --calibrate")

@@ -27,11 +27,12 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     warnOfStrangers(plan, console)
     if plan.changes.isEmpty { console.warning("the adapters add nothing: all of their deltas are zero") }
     if arguments.flag("dry-run") { return try describe(plan, path, arguments, console) }
-    let flips = try flips(plan, arguments, console)
+    let calibrated = try calibrated(plan, arguments, console), flips = try flips(plan, arguments, console)
     let progress = console.progress("merging", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [base] + (reference.map { [$0] } ?? []), progress: progress)
-    let outcome = try Merge(plan, resources: resources, toolVersion: toolVersion, options: effectiveOptions(arguments), flips: flips)
-        .run(path: path, isFolder: isFolder, replaces: arguments.flag("force"), refusesOverflow: arguments.flag("strict"))
+    let outcome = try Merge(
+        plan, resources: resources, toolVersion: toolVersion, options: effectiveOptions(arguments), flips: flips, calibrated: calibrated
+    ).run(path: path, isFolder: isFolder, replaces: arguments.flag("force"), refusesOverflow: arguments.flag("strict"))
     progress.finish()
     for warning in outcome.warnings { console.warning(warning) }
     if let first = outcome.overflows.first { warnOfOverflow(first, outcome, path, console) }

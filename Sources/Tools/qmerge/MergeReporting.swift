@@ -68,6 +68,11 @@ func summary(_ outcome: MergeOutcome, _ plan: MergePlan, path: String) -> String
         } ?? "\(NumberText.percent(outcome.report.total.survival)) of the delta survived"
     parts.append("\(outcome.report.rows.count) tensors changed\(change), \(kept)")
     if let reference = plan.reference { parts.append("merged into the weights of \(reference.path)") }
+    if let calibration = outcome.report.calibration {
+        parts.append(
+            "codes chosen by a text: errors of outputs are \(NumberText.fixed(calibration.ratio, decimals: 2)) of the nearest codes' "
+                + "(\(calibration.count) weights, geometric mean)")
+    }
     if let undo = outcome.undoByteCount {
         let share = Double(undo) / Double(max(1, outcome.outputByteCount))
         parts.append(
@@ -115,6 +120,10 @@ func writeJSON(
     let rows = outcome.report.rows.map { row -> JSONValue in
         var object = JSONObject(["name": .string(row.name), "change": .string(row.change), "type": .string(row.typeName)])
         for member in document(row.measures).members { object[member.key] = member.value }
+        if let calibration = row.calibration {
+            object["activation_error"] = .double(calibration.error)
+            object["nearest_activation_error"] = .double(calibration.nearestError)
+        }
         if let flips = row.flips {
             object["mu"] = .double(flips.mu)
             object["activation_survival"] = .double(flips.survival)
@@ -124,6 +133,10 @@ func writeJSON(
         return .object(object)
     }
     var total = document(outcome.report.total)
+    if let calibration = outcome.report.calibration {
+        total["calibrated"] = .integer(calibration.count)
+        total["activation_error_ratio"] = .double(calibration.ratio)
+    }
     if let flips = outcome.report.flips {
         total["flipped"] = .integer(flips.count)
         total["activation_survival"] = .double(flips.survival)

@@ -27,8 +27,8 @@ func verifyMerge(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     let plan = try MergePlan(base: base, reference: reference, adapters: adapters, form: form)
     let progress = console.progress("comparing", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [base, merged], progress: progress)
-    let flips = try statedFlips(plan, merged, resources, arguments, console)
-    let report = try MergeVerification(plan, merged: merged, resources: resources, flips: flips).run()
+    let (flips, calibrated) = try stated(plan, merged, resources, arguments, console)
+    let report = try MergeVerification(plan, merged: merged, resources: resources, flips: flips, calibrated: calibrated).run()
     progress.finish()
     if arguments.flag("json") {
         try console.writeJSON([
@@ -55,34 +55,47 @@ func verifyMerge(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     return report.isEqual ? .done : .no
 }
 
-/// The flips of a merged model on the text that they were made on; nil where its weights were quantized again.
-private func statedFlips(
+/// The flips of a merged model, or the choice of its codes, on the text that they were made on; neither where its weights have the
+/// nearest codes.
+private func stated(
     _ plan: MergePlan, _ merged: Checkpoint, _ resources: Resources, _ arguments: ParsedArguments, _ console: Console
-) throws -> FlipMerge? {
+) throws -> (FlipMerge?, CalibratedMerge?) {
     let paths = arguments.strings("calibrate")
-    guard plan.form == .qnf, plan.reference == nil, let stated = try StatedFlips(of: merged) else {
+    guard plan.form == .qnf, let stated = try StatedFlips(of: merged) else {
         guard paths.isEmpty, !arguments.isGiven("tokens") else {
             throw UsageError("\(merged.path) says nothing of flips, so there is nothing to --calibrate for")
         }
-        return nil
+        return (nil, nil)
+    }
+    guard stated.isCalibrated == (plan.reference != nil) else {
+        throw UsageError(
+            stated.isCalibrated
+                ? "\(merged.path) was made of the weights from before the quantization: --reference SOURCE names them"
+                : "\(merged.path) was made of the base's own codes, but --reference is given")
     }
     guard !paths.isEmpty else {
         let names = stated.texts.isEmpty ? "a text" : stated.texts.map { "'\($0.terminalSafe)'" }.joined(separator: ", ")
         throw Failure(
-            "\(merged.path): the codes of \(stated.requantized.count) weights were flipped on \(names), without which they cannot be flipped again",
+            stated.isCalibrated
+                ? "\(merged.path): its codes were chosen by \(names), without which they cannot be chosen again"
+                : "\(merged.path): the codes of \(stated.requantized.count) weights were flipped on \(names), without which they cannot be "
+                    + "flipped again",
             hint: "--calibrate FILE, for each of them in this order")
     }
     guard let tokenLimit = arguments.integer("tokens") ?? stated.tokenLimit, tokenLimit > 0 else {
         throw UsageError("\(merged.path) does not say how many tokens were read", hint: "--tokens N")
     }
-    let model = try LayeredModel(plan.base)
+    let model = try LayeredModel(plan.reference ?? plan.base)
     let text = try CalibrationText(paths, tokenLimit: tokenLimit, for: model, console)
     guard text.digest == stated.samples else {
         throw Failure(
-            "\(merged.path): its codes were flipped on tokens with the digest \(stated.samples ?? "none"), but those of the text have "
+            "\(merged.path): its codes were \(stated.isCalibrated ? "chosen by" : "flipped on") tokens with the digest \(stated.samples ?? "none"), but those of the text have "
                 + "\(text.digest)", hint: "give the same files in the same order, with the --tokens of the merge")
     }
-    return try FlipMerge(
-        requantized: stated.requantized, of: model, on: text.samples, calibration: text.document,
-        resources: resources)
+    guard !stated.isCalibrated else {
+        return (nil, try CalibratedMerge(of: model, on: text.samples, calibration: text.document, resources: resources))
+    }
+    let flips = try FlipMerge(
+        requantized: stated.requantized, of: model, on: text.samples, calibration: text.document, resources: resources)
+    return (flips, nil)
 }

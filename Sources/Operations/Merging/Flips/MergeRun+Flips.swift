@@ -65,7 +65,7 @@ extension MergeRun {
             if sums.survival >= FlipMerge.survival { break }
         }
         let ranges = quantizedRanges(of: values, state, orientation: item.tensor.orientation)
-        let changedCount = try writeFlipped(tensor, merged, parts, ranges, &result)
+        let changedCount = try write(codes: merged.values, of: quantized, parts, ranges, &result)
         try copyConstants(tensor, parts)
         result.states[index] = state
         try undoState(of: item.tensor, state, &result)
@@ -106,18 +106,23 @@ extension MergeRun {
         return found.values.reduce(ActivationSums(), +)
     }
 
-    /// Returns the number of codes that changed.
-    private func writeFlipped(
-        _ tensor: FlippedTensor, _ merged: Disjoint<UInt8>, _ parts: QNFPlan.Parts, _ ranges: [Range<Int>], _ result: inout Result
+    /// Writes packed codes, and how to undo that; returns the number of those that changed.
+    ///
+    /// - Parameter previous: the base's weight of the same shape; nil where it has none.
+    func write(
+        codes packed: [UInt8], of previous: QuantizedTensor?, _ parts: QNFPlan.Parts, _ ranges: [Range<Int>], _ result: inout Result
     ) throws -> Int {
-        let sequence = undo?.sequence(count: ranges.count)
+        let sequence = previous == nil ? nil : undo?.sequence(count: ranges.count)
         let changedCount = Atomic<Int>(0)
         try resources.pool.forEach(count: ranges.count) { chunk, worker in
             let range = ranges[chunk]
-            let codes = UnsafeRawBufferPointer(merged[range.lowerBound / 2..<(range.upperBound + 1) / 2])
+            let own = buffer(.output, worker: worker, byteCount: (range.count + 1) / 2)
+            own.copyBytes(from: packed[range.lowerBound / 2..<(range.upperBound + 1) / 2])
+            let codes = UnsafeRawBufferPointer(own)
             try sink.write(codes, stored: parts.codes, atByteOffset: range.lowerBound / 2)
+            guard let previous else { return }
             let before = buffer(.stored, worker: worker, byteCount: codes.count)
-            try pass.read(tensor: tensor.quantized.codes, atByteOffset: range.lowerBound / 2, into: before)
+            try pass.read(tensor: previous.codes, atByteOffset: range.lowerBound / 2, into: before)
             if let first = before.baseAddress, let second = codes.baseAddress {
                 let count = qk_differingCodes(
                     first.assumingMemoryBound(to: UInt8.self), second.assumingMemoryBound(to: UInt8.self), codes.count)
@@ -127,8 +132,8 @@ extension MergeRun {
             let room = buffer(.sparse, worker: worker, byteCount: SparseDifference.byteCountLimit(codes.count))
             try sequence.set(difference: SparseDifference.encode(UnsafeRawBufferPointer(before), from: codes, room: room), chunk)
         }
-        if let sequence {
-            let info = plan.base.source.tensors[tensor.quantized.codes]
+        if let sequence, let previous {
+            let info = plan.base.source.tensors[previous.codes]
             result.undone.append(
                 UndoDirectory.Tensor(
                     name: info.name, method: .difference, byteCount: info.byteCount, chunkByteCount: ((ranges.first?.count ?? 0) + 1) / 2,

@@ -2,8 +2,10 @@ package import ByteIO
 package import Checkpoints
 import JSONText
 
-/// What a merged model says of the flips of its last merge.
+/// What a merged model says of the text of its last merge: one that codes were flipped on, or chosen by.
 package struct StatedFlips: Sendable {
+    /// Whether codes were chosen by calibration, of the weights of a reference.
+    package let isCalibrated: Bool
     /// The weights that were flipped, as `FlipMerge` takes them.
     package let requantized: [String: Double]
     /// Names of the files that were read.
@@ -13,11 +15,12 @@ package struct StatedFlips: Sendable {
     /// Digest of the tokens.
     package let samples: String?
 
-    /// Nil where the last step was no merge by flips.
+    /// Nil where the last step was no merge with a text.
     package init?(of merged: Checkpoint) throws(FileError) {
-        guard let step = try MergeLineage.steps(of: merged).last, step["step"]?.string == "merge", let flips = step["flips"] else {
-            return nil
-        }
+        guard let step = try MergeLineage.steps(of: merged).last, step["step"]?.string == "merge",
+            let flips = step["flips"] ?? step["calibrated"]
+        else { return nil }
+        isCalibrated = step["flips"] == nil
         var requantized: [String: Double] = [:]
         for row in step["report"]?["tensors"]?.array ?? [] where row["mu"] != nil {
             guard let name = row["name"]?.string, let share = row["requantized_survival"]?.double else { continue }
