@@ -7,8 +7,8 @@ package import TensorCore
 ///     keys of a layer:    [K][held][D]     values likewise
 ///
 /// What a head looks at lies together: attention reads it from beginning to end. A layer that looks at all positions holds
-/// `capacity` of them; one that slides holds its window and the positions of one pass, and moves the window to the front when the
-/// rest is full. Memory is reserved at once, but the system gives pages only as positions are written.
+/// `capacity` of them; one that slides holds its window, a little before it and the positions of one pass, and moves the window to the front when
+/// the rest is full. Memory is reserved at once, but the system gives pages only as positions are written.
 package final class KeyValueCache {
     /// What a layer keeps, and from which position on.
     private struct Layer {
@@ -32,6 +32,7 @@ package final class KeyValueCache {
     private let headSize: Int
     private let elementByteCount: Int
     private var layers: [Layer]
+    private let slack: Int
     private let memory: UnsafeMutableRawBufferPointer
 
     /// - Parameter passLength: positions that are stored at once at most.
@@ -50,6 +51,7 @@ package final class KeyValueCache {
             byteCount += 2 * headCount * held * headSize * elementByteCount
         }
         self.layers = layers
+        slack = Self.slack(passLength: passLength)
         memory = .allocate(byteCount: byteCount, alignment: 64)
     }
 
@@ -67,10 +69,14 @@ package final class KeyValueCache {
         }
     }
 
+    /// Positions before the window that are kept where there is room, so that a sequence can be cut back a little: a conversation
+    /// often is.
+    private static func slack(passLength: Int) -> Int { min(64, passLength) }
+
     /// Positions of which a layer keeps keys and values.
     package static func heldCount(_ attention: Attention, capacity: Int, passLength: Int) -> Int {
         guard let window = attention.window else { return capacity }
-        let (held, overflows) = (window - 1).addingReportingOverflow(passLength)
+        let (held, overflows) = (window - 1).addingReportingOverflow(passLength + slack(passLength: passLength))
         return overflows ? capacity : min(capacity, held)
     }
 
@@ -123,7 +129,7 @@ package final class KeyValueCache {
     private func makeRoom(for positions: Int, layer index: Int) {
         let layer = layers[index]
         guard count + positions - layer.first > layer.held, let window = layer.window else { return }
-        let first = max(layer.first, count + 1 - window), kept = count - first, size = headSize * elementByteCount
+        let first = max(layer.first, count + 1 - window - slack), kept = count - first, size = headSize * elementByteCount
         precondition(kept + positions <= layer.held, "a pass of \(positions) positions is longer than the cache was made for")
         for part in 0..<2 {
             for head in 0..<headCount {
