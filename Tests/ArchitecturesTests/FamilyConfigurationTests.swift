@@ -19,8 +19,7 @@ import Testing
 
     @Test(arguments: [
         ("stablelm", #""qk_layernorm": true"#, "config.json: 'qk_layernorm' is true; only false can be run"),
-        ("opt", #""do_layer_norm_before": false"#, "config.json: 'do_layer_norm_before' is false; only true can be run"),
-        ("opt", #""word_embed_proj_dim": 32"#, "config.json: word_embed_proj_dim is 32; only hidden_size, 64, can be run"),
+        ("opt", #""word_embed_proj_dim": 65"#, "config.json: word_embed_proj_dim is 65, but at most hidden_size, 64, can be run"),
         ("granitemoehybrid", "", "config.json: 'num_local_experts' is 8; a granitemoehybrid without experts can be run"),
         (
             "granitemoehybrid", #""num_local_experts": 0, "layer_types": ["attention", "mamba", "mamba", "attention"]"#,

@@ -32,6 +32,7 @@ import Testing
         Twins(dense: "../families/gpt_neox", quantized: "../families/gpt_neox/nf4"),
         Twins(dense: "../families/bloom", quantized: "../families/bloom/nf4"),
         Twins(dense: "../families/opt", quantized: "../families/opt/nf4"),
+        Twins(dense: "../families/opt-sums", quantized: "../families/opt-sums/nf4"),
         Twins(dense: "../families/cohere", quantized: "../families/cohere/nf4"),
         Twins(dense: "../families/gptj", quantized: "../families/gptj/nf4"),
         Twins(dense: "../families/granite4", quantized: "../families/granite4/nf4"),

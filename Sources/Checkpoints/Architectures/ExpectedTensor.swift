@@ -43,7 +43,8 @@ extension ModelDescription {
     /// Every tensor of the model, in the order of the forward pass.
     package var expectedTensors: [ExpectedTensor] {
         var list = TensorList(spelling)
-        list.addTable(.embedding, [vocabularySize, width])
+        list.addTable(.embedding, [vocabularySize, embeddingWidth])
+        if embeddingWidth != width { list.addLinear(ModuleKey(.inputProjection), (embeddingWidth, width, false)) }
         if hasLearnedPositions { list.addTable(.positions, [contextLength + positionOffset, width]) }
         if let embeddingNorm { list.addNorm(ModuleKey(.embeddingNorm), width, embeddingNorm) }
         for (index, layer) in layers.enumerated() {
@@ -60,7 +61,8 @@ extension ModelDescription {
             if let mixture = layer.feedForward.mixture { list.addExperts(of: layer, index, mixture, width: width) }
         }
         list.addNorm(ModuleKey(.finalNorm), width, finalNorm)
-        if !head.isTied { list.addTable(.head, [vocabularySize, width]) }
+        if embeddingWidth != width { list.addLinear(ModuleKey(.outputProjection), (width, embeddingWidth, false)) }
+        if !head.isTied { list.addTable(.head, [vocabularySize, embeddingWidth]) }
         if head.hasBias { list.addBias(.head, vocabularySize) }
         return list.tensors
     }

@@ -32,6 +32,8 @@ package struct ModelDescription: Sendable, Hashable {
     package private(set) var contextLength: Int
     /// C.
     package let width: Int
+    /// E: of rows of the embedding, which are projected to C, and hidden states back, where it is another (OPT of 350M).
+    package let embeddingWidth: Int
     /// What rows of the embedding are multiplied by, before anything is rounded.
     package var embeddingScale: Float
     /// Whether that factor is kept in the type of the weights (Gemma).
@@ -52,7 +54,8 @@ package struct ModelDescription: Sendable, Hashable {
 
     init(
         architecture: Architecture, spelling: Spelling? = nil, vocabularySize: Int, contextLength: Int, width: Int,
-        embeddingScale: Float = 1, roundsEmbeddingScale: Bool = false, embeddingNorm: Norm? = nil, hasLearnedPositions: Bool,
+        embeddingWidth: Int? = nil, embeddingScale: Float = 1, roundsEmbeddingScale: Bool = false, embeddingNorm: Norm? = nil,
+        hasLearnedPositions: Bool,
         positionOffset: Int = 0, layers: [LayerDescription], finalNorm: Norm, head: Head, endTokenIDs: [Int]
     ) {
         self.architecture = architecture
@@ -60,6 +63,7 @@ package struct ModelDescription: Sendable, Hashable {
         self.vocabularySize = vocabularySize
         self.contextLength = contextLength
         self.width = width
+        self.embeddingWidth = embeddingWidth ?? width
         self.embeddingScale = embeddingScale
         self.roundsEmbeddingScale = roundsEmbeddingScale
         self.embeddingNorm = embeddingNorm
@@ -110,6 +114,8 @@ package struct Norm: Sendable, Hashable {
         case rms
         /// Mean and variance.
         case layer
+        /// Rows stay as they are: a model may do without its last norm (OPT of 350M).
+        case none
     }
 
     package let kind: Kind

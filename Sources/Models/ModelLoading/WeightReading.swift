@@ -30,7 +30,7 @@ struct WeightReading {
         let embedding = try table(.embedding)
         let positions = try model.hasLearnedPositions ? table(.positions) : nil
         let head = model.name(.head)
-        return ModelWeights(
+        var weights = ModelWeights(
             embedding: embedding, positions: positions,
             embeddingNorm: try model.embeddingNorm.map { kind throws(FileError) in
                 try norm(ModuleKey(.embeddingNorm), kind, width: model.width)
@@ -38,6 +38,11 @@ struct WeightReading {
             layers: [], finalNorm: try norm(ModuleKey(.finalNorm), model.finalNorm, width: model.width),
             head: LinearLayer(
                 name: head, matrix: try model.head.isTied ? embedding.matrix : matrix(head), bias: try vector(head + ".bias")))
+        if model.embeddingWidth != model.width {
+            weights.inputProjection = try linear(model.name(.inputProjection))
+            weights.outputProjection = try linear(model.name(.outputProjection))
+        }
+        return weights
     }
 
     func layer(_ number: Int) throws(FileError) -> LayerWeights {

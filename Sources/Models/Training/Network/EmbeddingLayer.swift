@@ -14,28 +14,49 @@ struct EmbeddingLayer {
     let scale: Float
     /// Of the sum; nil for none.
     let norm: NormLayer?
+    /// From rows of tokens, [E], to C; nil where they have that width. A model with one has no norm of the sum.
+    var projection: BaseWeight?
 
-    var width: Int { tokens.inputCount }
+    /// C.
+    var width: Int { projection?.outputCount ?? tokens.inputCount }
+    /// E.
+    private var tokenWidth: Int { tokens.inputCount }
 
     private static let tile = 16
     private static let columnTile = 128
 
-    /// - Parameter x: [N, C]
-    func forward(_ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, _ context: StepContext) {
-        sum(batch, into: x, pool: context.pool)
+    /// - Parameters:
+    ///   - x: [N, C]
+    ///   - scratch: [N, E]; used only with a projection.
+    func forward(
+        _ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, _ context: StepContext
+    ) {
+        sum(batch, into: x, scratch: scratch, context)
         norm?.forward(x, rows: batch.positionCount, into: x, context.engine)
     }
 
     /// Rows of the tables, added up.
-    private func sum(_ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, pool: WorkerPool) {
+    private func sum(
+        _ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, _ context: StepContext
+    ) {
+        readTokens(batch, into: projection == nil ? x : scratch, pool: context.pool)
+        projection?.multiply(scratch, rows: batch.positionCount, into: x, context)
+        guard let positions else { return }
+        context.pool.forTiles(of: batch.positionCount, size: Self.tile) { range in
+            for n in range {
+                let position = positions.values + (batch.positions[n] + positionOffset) * width
+                qk_addToRows_at(qk_simd_best(), position, 1, width, x + n * width)
+            }
+        }
+    }
+
+    /// Rows of tokens, [N, E].
+    private func readTokens(_ batch: PreparedBatch, into rows: UnsafeMutablePointer<Float>, pool: WorkerPool) {
         pool.forTiles(of: batch.positionCount, size: Self.tile) { range in
             for n in range {
-                let row = x + n * width
+                let row = rows + n * tokenWidth
                 tokens.readRow(Int(batch.batch.tokens[n]), into: row)
-                if scale != 1 { qk_scale_at(qk_simd_best(), scale, width, row) }
-                if let positions {
-                    qk_addToRows_at(qk_simd_best(), positions.values + (batch.positions[n] + positionOffset) * width, 1, width, row)
-                }
+                if scale != 1 { qk_scale_at(qk_simd_best(), scale, tokenWidth, row) }
             }
         }
     }
@@ -44,36 +65,53 @@ struct EmbeddingLayer {
     ///
     /// - Parameters:
     ///   - dx: [N, C]; overwritten.
-    ///   - scratch: [N, C] twice, and [2, N]; used only with a norm.
+    ///   - scratch: [N, C] twice, and [2, N]; used only with a norm or a projection.
     func backward(
         _ dx: UnsafeMutablePointer<Float>, _ batch: PreparedBatch, scratch: [UnsafeMutablePointer<Float>], _ context: StepContext
     ) {
-        guard let norm else { return addGradients(dx, batch, pool: context.pool) }
+        guard let norm else { return addGradients(dx, batch, scratch: scratch, context) }
         guard tokens.gradient != nil || positions?.gradient != nil || norm.weight.gradient != nil else { return }
         let rows = batch.positionCount, count = rows * width, (sums, dsums, statistics) = (scratch[0], scratch[1], scratch[2])
-        sum(batch, into: sums, pool: context.pool)
+        sum(batch, into: sums, scratch: dsums, context)
         norm.forward(sums, rows: rows, statistics: statistics, into: dsums, context.engine)
         dsums.update(repeating: 0, count: count)
         norm.backward(dx, x: sums, rows: rows, statistics: statistics, addingTo: dsums, context.engine)
-        addGradients(dsums, batch, pool: context.pool)
+        addGradients(dsums, batch, scratch: scratch, context)
     }
 
-    private func addGradients(_ dx: UnsafeMutablePointer<Float>, _ batch: PreparedBatch, pool: WorkerPool) {
-        let tokenGradient = tokens.gradient, positionGradient = positions?.gradient
-        guard tokenGradient != nil || positionGradient != nil else { return }
-        // A token may come up often: columns are divided among the threads, and each adds the rows in order.
+    private func addGradients(
+        _ dx: UnsafeMutablePointer<Float>, _ batch: PreparedBatch, scratch: [UnsafeMutablePointer<Float>], _ context: StepContext
+    ) {
+        guard tokens.gradient != nil || positions?.gradient != nil else { return }
+        if let gradient = positions?.gradient {
+            addRows(dx, width: width, to: gradient, batch.positions.map { $0 + positionOffset }, pool: context.pool)
+        }
+        var drows = dx
+        if let projection {
+            readTokens(batch, into: scratch[0], pool: context.pool)
+            projection.addGradient(dx, x: scratch[0], rows: batch.positionCount, context)
+            drows = scratch[1]
+            projection.multiplyTransposed(dx, rows: batch.positionCount, into: drows, accumulates: false, context)
+        }
+        guard let gradient = tokens.gradient else { return }
+        if scale != 1 {
+            context.pool.forTiles(of: batch.positionCount * tokenWidth, size: 1 << 14) { range in
+                qk_scale_at(qk_simd_best(), scale, range.count, drows + range.lowerBound)
+            }
+        }
+        addRows(drows, width: tokenWidth, to: gradient, (0..<batch.positionCount).map { Int(batch.batch.tokens[$0]) }, pool: context.pool)
+    }
+
+    /// Adds row n to row `indices[n]` of a table.
+    ///
+    /// An index may come up often: columns are divided among the threads, and each adds the rows in order.
+    private func addRows(
+        _ rows: UnsafeMutablePointer<Float>, width: Int, to table: UnsafeMutablePointer<Float>, _ indices: [Int], pool: WorkerPool
+    ) {
         pool.forTiles(of: width, size: Self.columnTile) { range in
-            for n in 0..<batch.positionCount {
-                let source = dx + n * width + range.lowerBound
-                if let positionGradient {
-                    let row = positionGradient + (batch.positions[n] + positionOffset) * width + range.lowerBound
-                    qk_addToRows_at(qk_simd_best(), source, 1, range.count, row)
-                }
-                if let tokenGradient {
-                    let row = tokenGradient + Int(batch.batch.tokens[n]) * width + range.lowerBound
-                    if scale != 1 { qk_scale_at(qk_simd_best(), scale, range.count, source) }
-                    qk_addToRows_at(qk_simd_best(), source, 1, range.count, row)
-                }
+            for (n, index) in indices.enumerated() {
+                let place = table + index * width + range.lowerBound
+                qk_addToRows_at(qk_simd_best(), rows + n * width + range.lowerBound, 1, range.count, place)
             }
         }
     }

@@ -84,12 +84,14 @@ struct NetworkBuilder {
         let positions = c.hasLearnedPositions ? vector(ModuleKey(.positions), .weight) : nil
         let head = OutputHead(
             norm: norm(ModuleKey(.finalNorm), c.finalNorm, width: c.width), weight: c.head.isTied ? table : matrix(ModuleKey(.head)),
-            bias: vector(ModuleKey(.head), .bias), scale: c.head.scale, cap: c.head.cap)
+            bias: vector(ModuleKey(.head), .bias), scale: c.head.scale, cap: c.head.cap,
+            projection: c.embeddingWidth == c.width ? nil : matrix(ModuleKey(.outputProjection)))
         return Network(
             configuration: c, tuning: tuning, tunedModules: modules.keys.sorted(), parameters: parameters,
             embedding: EmbeddingLayer(
                 tokens: table, positions: positions, positionOffset: c.positionOffset, scale: c.embeddingScale,
-                norm: c.embeddingNorm.map { norm(ModuleKey(.embeddingNorm), $0, width: c.width) }),
+                norm: c.embeddingNorm.map { norm(ModuleKey(.embeddingNorm), $0, width: c.width) },
+                projection: c.embeddingWidth == c.width ? nil : matrix(ModuleKey(.inputProjection))),
             blocks: c.layers.indices.map(block), head: head)
     }
 

@@ -15,6 +15,7 @@ extension NormLayer {
         _ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, rows: Int, statistics: UnsafePointer<Float>,
         addingTo dx: UnsafeMutablePointer<Float>, _ engine: MatrixEngine
     ) {
+        guard norm.kind != .none else { return qk_addToRows_at(engine.level, dy, 1, rows * width, dx) }
         let kernel = kernel
         engine.pool.forTiles(of: rows, size: tile) { range in
             let first = range.lowerBound, offset = first * width

@@ -17,6 +17,8 @@ struct OutputHead {
     let scale: Float
     /// c, where logits z become c tanh(z / c).
     let cap: Float?
+    /// From C to the width of the head, [E]; nil where that is the same.
+    var projection: BaseWeight?
 
     /// Floats of logits that are there at a time.
     private static let logitLimit = 1 << 23
@@ -24,9 +26,9 @@ struct OutputHead {
     /// Rows of logits at a time.
     func rowLimit(positions: Int) -> Int { max(1, min(positions, Self.logitLimit / weight.outputCount)) }
 
-    /// Floats of `scratch` for so many positions: hidden states, normed ones, gradients of both, statistics, logits.
+    /// Floats of `scratch` for so many positions: hidden states, normed ones, projected ones, gradients of each, statistics, logits.
     func scratchCount(positions: Int) -> Int {
-        4 * positions * norm.width + 2 * positions + rowLimit(positions: positions) * weight.outputCount
+        (projection == nil ? 4 : 6) * positions * norm.width + 2 * positions + rowLimit(positions: positions) * weight.outputCount
     }
 
     /// The sum of the losses at all positions that count.
@@ -44,14 +46,16 @@ struct OutputHead {
         if let dx { dx.update(repeating: 0, count: batch.positionCount * c) }
         guard m > 0 else { return 0 }
         let hidden = scratch, normed = hidden + m * c, dnormed = normed + m * c, dhidden = dnormed + m * c
-        let statistics = dhidden + m * c, logits = statistics + 2 * m
+        let projected = projection == nil ? normed : dhidden + m * c, dprojected = projection == nil ? dnormed : projected + m * c
+        let statistics = (projection == nil ? dhidden : dprojected) + m * c, logits = statistics + 2 * m, e = weight.inputCount
         for (row, n) in counted.enumerated() { (hidden + row * c).update(from: x + n * c, count: c) }
         norm.forward(hidden, rows: m, statistics: statistics, into: normed, context.engine)
+        projection?.multiply(normed, rows: m, into: projected, context)
         var total = 0.0
         let limit = rowLimit(positions: m)
         for first in stride(from: 0, to: m, by: limit) {
             let rows = min(limit, m - first)
-            let input = normed + first * c
+            let input = projected + first * e
             weight.multiply(input, rows: rows, into: logits, context)
             if let bias { qk_addToRows_at(qk_simd_best(), bias.values, rows, weight.outputCount, logits) }
             multiply(logits, rows: rows, context)
@@ -59,10 +63,12 @@ struct OutputHead {
             guard dx != nil else { continue }
             multiply(logits, rows: rows, context)
             if let dbias = bias?.gradient { qk_addRows_at(qk_simd_best(), logits, rows, weight.outputCount, weight.outputCount, dbias) }
-            weight.multiplyTransposed(logits, rows: rows, into: dnormed + first * c, accumulates: false, context)
+            weight.multiplyTransposed(logits, rows: rows, into: dprojected + first * e, accumulates: false, context)
             weight.addGradient(logits, x: input, rows: rows, context)
         }
         guard let dx else { return total }
+        projection?.multiplyTransposed(dprojected, rows: m, into: dnormed, accumulates: false, context)
+        projection?.addGradient(dprojected, x: normed, rows: m, context)
         dhidden.update(repeating: 0, count: m * c)
         norm.backward(dnormed, x: hidden, rows: m, statistics: statistics, addingTo: dhidden, context.engine)
         for (row, n) in counted.enumerated() { (dx + n * c).update(from: dhidden + row * c, count: c) }

@@ -100,7 +100,7 @@ package final class TrainableModel {
     }
 
     private func forward(_ batch: PreparedBatch, _ step: StepContext) {
-        embedding.forward(batch, into: memory.hidden[0], step)
+        embedding.forward(batch, into: memory.hidden[0], scratch: memory.hidden[blocks.count], step)
         for (index, block) in blocks.enumerated() {
             let pass = pass(index, batch, step)
             block.forward(memory.hidden[index], into: memory.hidden[index + 1], pass.memory, pass)

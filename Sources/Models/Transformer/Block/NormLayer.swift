@@ -41,6 +41,10 @@ package struct NormLayer {
         _ x: UnsafePointer<Float>, rows: Int, statistics: UnsafeMutablePointer<Float>? = nil, into y: UnsafeMutablePointer<Float>,
         _ engine: MatrixEngine
     ) {
+        guard norm.kind != .none else {
+            if x != UnsafePointer(y) { y.update(from: x, count: rows * width) }
+            return
+        }
         let kernel = kernel
         engine.pool.forTiles(of: rows, size: tile) { range in
             let first = range.lowerBound, offset = first * width

@@ -203,19 +203,28 @@ package final class InferenceSession {
     }
 
     func embed(_ ids: ArraySlice<Int32>) {
-        let width = configuration.width
-        let scale = configuration.embeddingScale
+        let width = configuration.width, embedded = configuration.embeddingWidth
         let x = buffers.x.first(ids.count * width)
-        let position = buffers.normed.first(width)
+        let rows = weights.inputProjection == nil ? x : buffers.embedded.first(ids.count * embedded)
         for (row, id) in ids.enumerated() {
-            let states = UnsafeMutableBufferPointer(rebasing: x[row * width..<(row + 1) * width])
+            let states = UnsafeMutableBufferPointer(rebasing: rows[row * embedded..<(row + 1) * embedded])
             weights.embedding.read(Int(id), into: states)
-            if scale != 1 { qk_scale_at(engine.level, scale, width, states.baseAddress) }
-            guard let positions = weights.positions else { continue }
-            positions.read(count + row + configuration.positionOffset, into: position)
-            for index in 0..<width { states[index] += position[index] }
+            if configuration.embeddingScale != 1 { qk_scale_at(engine.level, configuration.embeddingScale, embedded, states.baseAddress) }
         }
+        if let projection = weights.inputProjection {
+            engine.apply(projection, to: UnsafeBufferPointer(rows), rowCount: ids.count, precision: precision, into: x)
+        }
+        addPositions(ids.count, to: x)
         embeddingNorm?.forward(buffers.x.start, rows: ids.count, into: buffers.x.start, engine)
+    }
+
+    private func addPositions(_ rowCount: Int, to x: UnsafeMutableBufferPointer<Float>) {
+        guard let positions = weights.positions else { return }
+        let width = configuration.width, position = buffers.normed.first(width)
+        for row in 0..<rowCount {
+            positions.read(count + row + configuration.positionOffset, into: position)
+            for index in 0..<width { x[row * width + index] += position[index] }
+        }
     }
 
     private func giveLogits(
@@ -226,14 +235,24 @@ package final class InferenceSession {
         finalNorm.forward(buffers.x.start + first * width, rows: rowCount - first, into: buffers.normed.start + first * width, engine)
         for start in stride(from: first, to: rowCount, by: buffers.logitRowLimit) {
             let count = min(buffers.logitRowLimit, rowCount - start)
-            let states = buffers.normed.first((start + count) * width)[(start * width)...]
+            let states = headInput(start, count)
             let logits = buffers.logits.first(count * configuration.vocabularySize)
-            engine.apply(weights.head, to: UnsafeBufferPointer(rebasing: states), rowCount: count, precision: precision, into: logits)
-            replaceHeadRows(UnsafeBufferPointer(rebasing: states), rowCount: count, logits)
+            engine.apply(weights.head, to: states, rowCount: count, precision: precision, into: logits)
+            replaceHeadRows(states, rowCount: count, logits)
             if configuration.head.scale != 1 { scale(configuration.head.scale, logits) }
             if let cap = configuration.head.cap { self.cap(cap, logits) }
             try body(offset + start, UnsafeBufferPointer(logits))
         }
+    }
+
+    /// Rows of `normed` as the head takes them, [count, E].
+    private func headInput(_ start: Int, _ count: Int) -> UnsafeBufferPointer<Float> {
+        let width = configuration.width, rows = buffers.normed.first((start + count) * width)[(start * width)...]
+        let states = UnsafeBufferPointer(rebasing: rows)
+        guard let projection = weights.outputProjection else { return states }
+        let projected = buffers.embedded.first(count * configuration.embeddingWidth)
+        engine.apply(projection, to: states, rowCount: count, precision: precision, into: projected)
+        return UnsafeBufferPointer(projected)
     }
 
     private func scale(_ factor: Float, _ logits: UnsafeMutableBufferPointer<Float>) {
@@ -254,7 +273,7 @@ package final class InferenceSession {
     private func replaceHeadRows(
         _ states: UnsafeBufferPointer<Float>, rowCount: Int, _ logits: UnsafeMutableBufferPointer<Float>
     ) {
-        let width = configuration.width
+        let width = configuration.embeddingWidth
         for (id, replacement) in weights.replacedHeadRows {
             for row in 0..<rowCount {
                 var sum = weights.head.bias.map { Double($0[id]) } ?? 0

@@ -8,6 +8,8 @@ final class PassBuffers {
     let x: FloatBuffer
     /// [T, C].
     let normed: FloatBuffer
+    /// [T, E], where that is another width.
+    let embedded: FloatBuffer
     /// [T, H D + 2 K D]: queries, keys and values.
     private let projections: FloatBuffer
     /// [T, H D]: what attention gives.
@@ -65,6 +67,7 @@ final class PassBuffers {
         logitRowLimit = max(1, min(64, Self.logitByteCountTarget / (4 * model.vocabularySize)))
         x = FloatBuffer(count: rowLimit * model.width)
         normed = FloatBuffer(count: rowLimit * model.width)
+        embedded = FloatBuffer(count: model.embeddingWidth == model.width ? 0 : rowLimit * model.embeddingWidth)
         projections = FloatBuffer(count: rowLimit * projectionWidth)
         attended = FloatBuffer(count: rowLimit * queryWidth)
         branch = FloatBuffer(count: rowLimit * branchWidth)

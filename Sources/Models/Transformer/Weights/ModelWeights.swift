@@ -6,6 +6,9 @@ package import Architectures
 /// adapters.
 package struct ModelWeights: Sendable {
     package var embedding: EmbeddingTable
+    /// From the width of the embedding to that of the model, [C, E], and back, [E, C]; nil where they are the same.
+    package var inputProjection: LinearLayer?
+    package var outputProjection: LinearLayer?
     /// [context, C], learned positions; nil where positions are rotated.
     package var positions: EmbeddingTable?
     /// Of both, where the model has one.
@@ -30,10 +33,15 @@ package struct ModelWeights: Sendable {
         self.head = head
     }
 
-    /// Changes each linear layer in turn, the head last.
+    /// Changes each linear layer in turn, those of the layers in order, the head last.
     package mutating func forEachLinearLayer<Failure: Error>(
         _ body: (inout LinearLayer) throws(Failure) -> Void
     ) throws(Failure) {
+        for projection in [\ModelWeights.inputProjection, \.outputProjection] {
+            guard var layer = self[keyPath: projection] else { continue }
+            try body(&layer)
+            self[keyPath: projection] = layer
+        }
         for index in layers.indices { try layers[index].forEachLinearLayer(body) }
         try body(&head)
     }
@@ -60,6 +68,11 @@ package struct ModelWeights: Sendable {
             guard let positions else { preconditionFailure("only a model with a table of positions is asked for it") }
             return positions.matrix
         case .head: return head.matrix
+        case .inputProjection, .outputProjection:
+            guard let layer = key.role == .inputProjection ? inputProjection : outputProjection else {
+                preconditionFailure("only a model with another width of its embedding is asked for it")
+            }
+            return layer.matrix
         default: return linear(key).matrix
         }
     }
@@ -73,6 +86,7 @@ package struct ModelWeights: Sendable {
         case .finalNorm: return finalNorm[part]
         case .head: return head.bias
         case .sinks: return layer(key).sinks
+        case .inputProjection, .outputProjection: return nil
         default: break
         }
         return key.role.isNorm ? layer(key)[norm: key.role][part] : linear(key).bias
