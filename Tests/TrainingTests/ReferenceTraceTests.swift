@@ -31,6 +31,7 @@ import Testing
             }
         } + [
             Case(trace: "lora-phi3-random", checkpoint: "families/phi3", isFull: false),
+            Case(trace: "lora-gemma3-random", checkpoint: "transformer/gemma3", isFull: false),
             Case(trace: "lora-gpt_neox-random", checkpoint: "families/gpt_neox", isFull: false, recomputes: true),
             Case(trace: "full-gpt2", checkpoint: "checkpoints/gpt2/dense-f32", isFull: true),
             Case(trace: "full-gpt2", checkpoint: "checkpoints/gpt2/dense-f32", isFull: true, recomputes: true),

@@ -6,7 +6,8 @@ Needs torch 2.13 (CPU), transformers 5.23, peft 0.21.2, bitsandbytes 0.50.2 and 
 
 lora-*    LoRA, r = 8, alpha = 16, on every linear layer of the NF4 base, dequantized to float32
 full-*    every weight of the dense GPT-2
-          of phi3 and gpt_neox on the dense models in ../families, whose matrices hold several projections each
+          of phi3 and gpt_neox on the dense models in ../families, whose matrices hold several projections each, and of gemma3 on
+          that in ../transformer
 each with input_ids, labels, init.* and final.* of what is trained, grad.* of the first step; the json has settings,
 losses, gradient norms before clipping and learning rates.
 """
@@ -31,6 +32,7 @@ CHECKPOINTS = os.path.join(HERE, "..", "checkpoints")
 LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 GPT2 = ["c_attn", "c_proj", "c_fc"]
 FAMILIES = {
+    "gemma3": LLAMA,
     "phi3": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
     "gpt_neox": ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"],
 }
@@ -88,7 +90,7 @@ def trainable(kind, full, seed, random_b):
         return model.train()
     if kind in FAMILIES:
         model = AutoModelForCausalLM.from_pretrained(
-            os.path.join(HERE, "..", "families", kind), attn_implementation="eager", dtype=torch.float32)
+            os.path.join(HERE, "..", "transformer" if kind == "gemma3" else "families", kind), attn_implementation="eager", dtype=torch.float32)
     else:
         model = dequantized(os.path.join(CHECKPOINTS, kind, "nf4-f32"))
     is_gpt2 = kind == "gpt2"
@@ -153,6 +155,6 @@ if __name__ == "__main__":
         run(f"lora-{kind}-zero", kind, seed)
         run(f"lora-{kind}-random", kind, seed + 1, random_b=True)
         run(f"lora-{kind}-masked", kind, seed + 2, random_b=True, mask=True, clip=0.3, decay=0.0, shape=cosine)
-    for kind, seed in (("phi3", 41), ("gpt_neox", 51)):
+    for kind, seed in (("phi3", 41), ("gpt_neox", 51), ("gemma3", 61)):
         run(f"lora-{kind}-random", kind, seed, random_b=True)
     run("full-gpt2", "gpt2", 31, full=True, decay=0.01, clip=1.0, shape=cosine)
