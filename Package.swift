@@ -199,7 +199,7 @@ let package = Package(
         library(
             "ToolSupport",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "Inspection", "CommandLineKit"]),
-        tool("qconvert", ["Conversion", "Parallelism", "Transformer", "ModelLoading", "Calibration", "ModelToolSupport"]),
+        tool("qconvert", ["GGUFFormat", "Architectures", "Conversion", "Transformer", "ModelLoading", "Calibration", "ModelToolSupport"]),
         tool(
             "qinspect", ["ContainerKit", "GGUFFormat", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
         tool("qmerge", ["Parallelism", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "CalibrationSupport"]),
@@ -215,7 +215,7 @@ let package = Package(
             "ModelToolSupport",
             [
                 "ByteIO", "JSONText", "Architectures", "Checkpoints", "Adapters", "Streaming", "Inspection", "Tokenization", "Prompts",
-                "Parallelism", "Transformer", "ModelLoading", "Calibration", "CommandLineKit", "ToolSupport",
+                "Transformer", "ModelLoading", "Calibration", "CommandLineKit", "ToolSupport",
             ]),
         tool(
             "qverify",
