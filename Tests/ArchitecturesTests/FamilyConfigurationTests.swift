@@ -18,7 +18,6 @@ import Testing
     }
 
     @Test(arguments: [
-        ("stablelm", #""qk_layernorm": true"#, "config.json: 'qk_layernorm' is true; only false can be run"),
         ("opt", #""word_embed_proj_dim": 65"#, "config.json: word_embed_proj_dim is 65, but at most hidden_size, 64, can be run"),
         (
             "granitemoehybrid", #""num_local_experts": 0, "layer_types": ["attention", "mamba", "mamba", "attention"]"#,

@@ -84,7 +84,7 @@ struct ElementwiseTests {
                 bias.withUnsafeBufferPointer { bias in
                     var norm = qk_norm(
                         weight: weight.baseAddress, bias: hasBias ? bias.baseAddress : nil, width: width, epsilon: 1e-5, centers: centers,
-                        addsOne: addsOne, period: 1)
+                        addsOne: addsOne, period: 1, stride: width)
                     return onEveryLevel(2 * width) { qk_norm_at($0, &norm, x, 2, nil, nil, &$1) }
                 }
             }
@@ -203,7 +203,8 @@ struct ElementwiseTests {
         func normed(_ x: [Float], _ weight: [Float], rows: Int, period: Int) -> [Float] {
             weight.withUnsafeBufferPointer { weight in
                 var norm = qk_norm(
-                    weight: weight.baseAddress, bias: nil, width: width, epsilon: 1e-5, centers: centers, addsOne: false, period: period)
+                    weight: weight.baseAddress, bias: nil, width: width, epsilon: 1e-5, centers: centers, addsOne: false, period: period,
+                    stride: width)
                 return onEveryLevel(rows * width) { qk_norm_at($0, &norm, x, rows, nil, nil, &$1) }
             }
         }

@@ -26,7 +26,7 @@ import Testing
                         bias.withUnsafeBufferPointer { bias in
                             var norm = qk_norm(
                                 weight: weight.baseAddress, bias: bias.baseAddress, width: width, epsilon: 1e-5, centers: centers,
-                                addsOne: !centers, period: 1)
+                                addsOne: !centers, period: 1, stride: width)
                             qk_norm_at(level, &norm, x, rows, &means, &r, &y)
                             qk_norm_backward_at(level, &norm, dy, x, rows, means, r, &dx)
                         }

@@ -93,6 +93,7 @@ def families():
         "falcon-groups-one-norm": ("falcon", OLD | dict(
             new_decoder_architecture=True, num_kv_heads=2, bias=True, num_ln_in_parallel_attn=1, ffn_hidden_size=20)),
         "opt-sums": ("opt", OLD | dict(ffn_dim=20, do_layer_norm_before=False, word_embed_proj_dim=24)),
+        "stablelm-norms": ("stablelm", dict(qk_layernorm=True, use_parallel_residual=True)),
     }
 
 

@@ -15,7 +15,8 @@ import Transformer
     static let names = [
         "llama-yarn", "llama-yarn-scales", "llama-dynamic", "phi3", "phi3-short", "phi", "phi-norms", "smollm3", "smollm3-windows",
         "granite", "granite4", "ministral", "ministral3", "olmo", "olmo2", "olmo3", "exaone4", "exaone4-full", "glm", "glm4", "cohere",
-        "cohere-biased", "cohere2", "stablelm", "stablelm-parallel", "starcoder2", "seed_oss", "seed_oss-biased", "arcee", "nemotron",
+        "cohere-biased", "cohere2", "stablelm", "stablelm-parallel", "stablelm-norms", "starcoder2", "seed_oss", "seed_oss-biased", "arcee",
+        "nemotron",
         "gpt_neox", "gpt_neox-sequential", "gptj", "opt", "opt-sums", "bloom", "bloom-normed", "falcon", "falcon-sequential",
         "falcon-groups",
         "falcon-groups-one-norm",

@@ -11,7 +11,8 @@ import Testing
 @Suite struct FamilyGradientTests {
     static let names = [
         "llama-yarn", "llama-dynamic", "phi3", "phi", "phi-norms", "smollm3", "granite", "granite4", "ministral3", "olmo", "olmo2", "olmo3",
-        "exaone4", "glm", "glm4", "cohere", "cohere-biased", "cohere2", "stablelm", "stablelm-parallel", "starcoder2", "seed_oss-biased",
+        "exaone4", "glm", "glm4", "cohere", "cohere-biased", "cohere2", "stablelm", "stablelm-parallel", "stablelm-norms", "starcoder2",
+        "seed_oss-biased",
         "arcee", "nemotron", "gpt_neox", "gpt_neox-sequential", "gptj", "opt", "opt-sums", "bloom", "bloom-normed", "falcon",
         "falcon-sequential",
         "falcon-groups", "falcon-groups-one-norm",

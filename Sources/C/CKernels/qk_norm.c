@@ -6,7 +6,7 @@
 
 /// Of the row that is number `row`.
 QK_INLINE size_t offsetOfRow(const qk_norm *norm, size_t row) {
-    return norm->period > 1 ? row % norm->period * norm->width : 0;
+    return norm->period > 1 ? row % norm->period * norm->stride : 0;
 }
 
 QK_INLINE float gainOf(const qk_norm *norm, const float *weight, size_t i) { return norm->addsOne ? weight[i] + 1 : weight[i]; }

@@ -22,6 +22,8 @@ package struct Attention: Sendable, Hashable {
         case head
         /// Each head by itself, with weights [H, D] and [K, D].
         case headsApart
+        /// The same, but stored as [D] of each head by itself.
+        case headsInParts
         /// All heads together, with weights [H D] and [K D].
         case allHeads
     }

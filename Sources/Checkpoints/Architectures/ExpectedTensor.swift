@@ -13,13 +13,17 @@ package struct ExpectedTensor: Sendable, Hashable {
     package let module: String
     /// Of a matrix two; of the matrices of all experts three, the experts first.
     package let dimensions: [Int]
+    /// Which row it is of the weights of a norm that are stored in parts; nil for all of them, and of everything else.
+    package let row: Int?
     /// How it lies when dense; quantized it is [out, in] in any case.
     package let orientation: Orientation
 
     package init(
-        _ key: ModuleKey, _ part: Part, name: String, module: String? = nil, dimensions: [Int], orientation: Orientation = .outputsByInputs
+        _ key: ModuleKey, _ part: Part, name: String, module: String? = nil, dimensions: [Int], row: Int? = nil,
+        orientation: Orientation = .outputsByInputs
     ) {
         self.key = key
+        self.row = row
         self.part = part
         self.name = name
         self.module = module ?? String(name.prefix(upTo: name.lastIndex(of: ".") ?? name.endIndex))
@@ -52,7 +56,8 @@ extension ModelDescription {
                 let key = ModuleKey(role, layer: index)
                 if layer.normRoles.contains(role) {
                     let (normWidth, rows, norm) = layer.norm(role, width: width)
-                    list.addNorm(key, rows: rows, normWidth, norm)
+                    let isInParts = layer.attention.headNormScope == .headsInParts && (role == .queryNorm || role == .keyNorm)
+                    list.addNorm(key, rows: rows, isInParts: isInParts, normWidth, norm)
                 } else {
                     list.addLinear(key, layer.linear(role, width: width))
                 }
@@ -114,7 +119,14 @@ private struct TensorList {
 
     mutating func addBias(_ role: TensorRole, _ width: Int) { add(ModuleKey(role), .bias, [width]) }
 
-    mutating func addNorm(_ key: ModuleKey, rows: Int = 1, _ width: Int, _ norm: Norm) {
+    mutating func addNorm(_ key: ModuleKey, rows: Int = 1, isInParts: Bool = false, _ width: Int, _ norm: Norm) {
+        guard !isInParts else {
+            for row in 0..<rows {
+                let name = "\(spelling.part(row, of: key)).\(ExpectedTensor.Part.weight.rawValue)"
+                tensors.append(ExpectedTensor(key, .weight, name: name, dimensions: [width], row: row))
+            }
+            return
+        }
         let dimensions = rows == 1 ? [width] : [rows, width]
         if norm.hasWeight { add(key, .weight, dimensions) }
         if norm.hasBias { add(key, .bias, dimensions) }

@@ -53,6 +53,9 @@ package struct Spelling: Sendable, Hashable {
         return name
     }
 
+    /// The canonical name of one row's part of a norm whose weights are stored in parts.
+    package func part(_ row: Int, of key: ModuleKey) -> String { "\(module(key)).norms.\(row)" }
+
     package func has(_ role: TensorRole) -> Bool { modules[role] != nil }
 
     /// The prefix of a layer's names, with its dot: `model.layers.3.`

@@ -120,7 +120,7 @@ extension LayerDescription {
         let headCount = role == .queryNorm ? attention.headCount : attention.keyValueHeadCount
         switch attention.headNormScope {
         case .head: return (attention.headWidth, 1, headNorm)
-        case .headsApart: return (attention.headWidth, headCount, headNorm)
+        case .headsApart, .headsInParts: return (attention.headWidth, headCount, headNorm)
         case .allHeads: return (headCount * attention.headWidth, 1, headNorm)
         }
     }

@@ -51,8 +51,8 @@ struct WeightReading {
         var norms: [TensorRole: NormWeights] = [:]
         for role in layer.linearRoles { linears[role] = try linear(model.name(role, layer: number)) }
         for role in layer.normRoles {
-            let (width, _, kind) = layer.norm(role, width: model.width)
-            norms[role] = try norm(ModuleKey(role, layer: number), kind, width: width)
+            let (width, rows, kind) = layer.norm(role, width: model.width)
+            norms[role] = try norm(ModuleKey(role, layer: number), kind, width: width, rows: rows)
         }
         let sinks = try layer.attention.hasSinks ? vector(model.spelling.tensor(ModuleKey(.sinks, layer: number), .weight)) : nil
         return LayerWeights(linears: linears, norms: norms, experts: try experts(layer.feedForward, number), sinks: sinks ?? [])
@@ -99,9 +99,14 @@ struct WeightReading {
         LinearLayer(name: module, matrix: try matrix(module), bias: try vector(module + ".bias"))
     }
 
-    private func norm(_ key: ModuleKey, _ norm: Norm, width: Int) throws(FileError) -> NormWeights {
+    private func norm(_ key: ModuleKey, _ norm: Norm, width: Int, rows: Int = 1) throws(FileError) -> NormWeights {
         guard norm.hasWeight else { return NormWeights(name: "", weight: Array(repeating: 1, count: width)) }
         let module = model.spelling.module(key)
+        if index[model.spelling.part(0, of: key) + ".weight"] != nil {
+            var weight: [Float] = []
+            for row in 0..<rows { weight += try vector(model.spelling.part(row, of: key) + ".weight") ?? [] }
+            return NormWeights(name: module, weight: weight)
+        }
         guard let weight = try vector(module + ".weight") else { preconditionFailure("every norm is among the expected tensors") }
         return NormWeights(name: module, weight: weight, bias: try vector(module + ".bias"))
     }

@@ -19,8 +19,8 @@ typedef struct {
     bool centers;
     /// w is weight + 1 instead of weight.
     bool addsOne;
-    /// Rows that have weights of their own, `width` floats each, one after another: row r has those of r % period. At least 1.
-    size_t period;
+    /// Rows that have weights of their own, `stride` floats from one to the next: row r has those of r % period. At least 1.
+    size_t period, stride;
 } qk_norm;
 
 /// y = norm(x) for rows one after another: RMSNorm within 3 ulp, LayerNorm within 4 of the larger of y and bias. `y` may be `x`.

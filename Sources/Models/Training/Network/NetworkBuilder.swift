@@ -118,6 +118,15 @@ struct NetworkBuilder {
     }
 
     private func norm(_ key: ModuleKey, _ norm: Norm, width: Int, rows: Int = 1) -> NormLayer {
+        if norm.hasWeight, let part = expected[configuration.spelling.part(0, of: key) + ".weight"] {
+            // Parts lie one after another, each at the beginning of a cache line where they are trained.
+            guard let slot = slots[part.name] else {
+                return NormLayer(norm, width: width, period: rows, weight: VectorParameter(weights.vector(key, .weight) ?? []), bias: nil)
+            }
+            return NormLayer(
+                norm, width: width, period: rows, weight: VectorParameter(parameters, slot: slot),
+                weightStride: rows == 1 ? width : parameters.slots[slot + 1].offset - parameters.slots[slot].offset, bias: nil)
+        }
         let weight = norm.hasWeight ? vector(key, .weight) : nil, bias = norm.hasBias ? vector(key, .bias) : nil
         return NormLayer(norm, width: width, period: rows, weight: weight, bias: bias)
     }
@@ -158,7 +167,10 @@ struct NetworkBuilder {
 
     /// Elements of a vector, or of a matrix row by row as it is stored, widened.
     private func floats(_ tensor: ExpectedTensor) -> [Float] {
-        guard tensor.isMatrix else { return ofExperts(tensor) { weights.vector($0, tensor.part) ?? [] } }
+        guard tensor.isMatrix else {
+            let values = ofExperts(tensor) { weights.vector($0, tensor.part) ?? [] }, width = tensor.dimensions[0]
+            return tensor.row.map { Array(values[$0 * width..<($0 + 1) * width]) } ?? values
+        }
         return ofExperts(tensor) { floats(weights.matrix($0).stored) }
     }
 

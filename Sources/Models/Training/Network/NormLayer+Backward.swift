@@ -29,11 +29,11 @@ extension NormLayer {
             // Every row of weights is that of each `period`th row.
             let stride = period * width, count = rows / period, means = norm.kind == .layer ? statistics + number : nil
             engine.pool.forTiles(of: width, size: Self.columnTile) { range in
-                let first = number * width + range.lowerBound
+                let first = number * width + range.lowerBound, place = number * weightStride + range.lowerBound
                 qk_norm_weightGradient_at(
                     engine.level, dy + first, x + first, means, statistics + rows + number, count, stride, period, range.count,
-                    dweight + first)
-                if let dbias = bias?.gradient { qk_addRows_at(engine.level, dy + first, count, stride, range.count, dbias + first) }
+                    dweight + place)
+                if let dbias = bias?.gradient { qk_addRows_at(engine.level, dy + first, count, stride, range.count, dbias + place) }
             }
         }
     }

@@ -48,6 +48,12 @@ extension TrainableModel {
         }
         weights.forEachNorm { norm in
             if let weight = vector(norm.name, .weight) { norm.weight = weight }
+            var parts: [Float] = [], row = 0
+            while let part = vector("\(norm.name).norms.\(row)", .weight) {
+                parts += part
+                row += 1
+            }
+            if row > 0 { norm.weight = parts }
             if let bias = vector(norm.name, .bias) { norm.bias = bias }
         }
         for layer in weights.layers.indices where configuration.layers[layer].attention.hasSinks {

@@ -10,11 +10,17 @@ package struct NormLayer {
     package let bias: VectorParameter?
     /// Rows that have weights of their own: row r has those of r % period.
     package let period: Int
+    /// Floats from the weights of one of them to those of the next.
+    package let weightStride: Int
 
     /// - Parameters:
     ///   - weight: [period, width]; nil for 1 throughout.
+    ///   - weightStride: floats from row to row of it; nil for the width.
     ///   - bias: likewise; nil for none.
-    package init(_ norm: Norm, width: Int, period: Int = 1, weight: VectorParameter?, bias: VectorParameter?) {
+    package init(
+        _ norm: Norm, width: Int, period: Int = 1, weight: VectorParameter?, weightStride: Int? = nil, bias: VectorParameter?
+    ) {
+        self.weightStride = weightStride ?? width
         let weight = weight ?? VectorParameter(Array(repeating: 1, count: width))
         self.norm = norm
         self.width = width
@@ -29,7 +35,7 @@ package struct NormLayer {
     package var kernel: qk_norm {
         qk_norm(
             weight: weight.values, bias: bias?.values, width: width, epsilon: norm.epsilon, centers: norm.kind == .layer,
-            addsOne: norm.addsOne, period: period)
+            addsOne: norm.addsOne, period: period, stride: weightStride)
     }
 
     /// y = norm(x).
