@@ -133,6 +133,26 @@ import Transformer
         return try LoadedModel.open(folder.path("model.qnf"))
     }
 
+    /// Experts that lie in one tensor are multiplied by where they lie, each by its own codes and constants.
+    @Test(arguments: ["granitemoe", "granitemoehybrid", "gpt_oss", "gpt_oss-mxfp4", "qwen2_moe"])
+    func fourBitExpertsComputeTheirValues(_ name: String) throws {
+        let folder = try TemporaryFolder(), source = try Checkpoint.open(Fixture.mixture(name)), path = folder.path("model.qnf")
+        // In blocks of 32 every matrix of these is whole blocks.
+        let settings = try QuantizationSettings(quantType: .nf4, blockSize: 32, isDoubleQuantized: true)
+        let plan = try ConversionPlan(
+            source, settings: settings, rules: ConversionRules(), castingTo: nil, toolVersion: "1", options: [])
+        _ = try Conversion(plan, resources: Resources(threadCount: 2), allowsNonfinite: false).run(path: path, replaces: false)
+        let converted = try Checkpoint.open(path)
+        _ = try Export(ExportPlan(converted, form: .dense(.f32)), resources: Resources(threadCount: 2))
+            .run(folder: folder.path("dense"), maximumShardByteCount: .max, replaces: false)
+        let ids = try Self.reference(name).ids, model = try LoadedModel(converted)
+        let down = model.weights.layers[1].linearLayers.last
+        #expect(down?.matrix.isDense == false)
+        let logits = try model.exactSession().allLogits(ids)
+        let expected = try LoadedModel.open(folder.path("dense")).exactSession().allLogits(ids)
+        #expect(relativeDifference(logits, expected) < Self.tolerance)
+    }
+
     /// Whatever else is in a batch, and on any number of threads, a position gets the same bits.
     @Test func batchesChangeNoBits() throws {
         let folder = try TemporaryFolder(), model = try Self.convertedModel(folder)
@@ -210,6 +230,14 @@ import Transformer
         #expect(
             message.contains(
                 "tensor 'model.layers.0.block_sparse_moe.gate.weight': has shape [4, 32], but by config.json it is [\(count), 32]"))
+    }
+
+    @Test func namesTheTensorOfAllExpertsThatDoesNotFit() throws {
+        let message = try Self.refusal("granitemoe") { $0["intermediate_size"] = .integer(20) }
+        #expect(
+            message.contains(
+                "tensor 'model.layers.0.block_sparse_moe.input_linear.weight': has shape [4, 48, 32], but by config.json it is [4, 40, 32]"),
+            "\(message)")
     }
 
     @Test(arguments: [
