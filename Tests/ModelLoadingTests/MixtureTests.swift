@@ -24,7 +24,8 @@ import Transformer
     @Test(arguments: families + ["gpt_oss-mxfp4"])
     func logitsAndStatesAreThoseOfTransformers(name: String) throws {
         let reference = try Self.reference(name)
-        let session = try LoadedModel.open(Fixture.mixture(name)).exactSession()
+        let model = try LoadedModel.open(Fixture.mixture(name)), session = model.exactSession()
+        #expect(model.warnings.isEmpty)
         var hidden: [Int: [Float]] = [:]
         session.observer = { hidden[$0] = $1 }
         #expect(relativeDifference(try session.allLogits(reference.ids), reference.logits) < Self.tolerance)

@@ -32,7 +32,7 @@ enum ConfigurationMembers {
         "initializer_range", "attention_dropout", "attn_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop", "hidden_dropout",
         "resid_dropout", "embedding_dropout", "residual_dropout",
         "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "classifier_dropout", "classifier_dropout_prob",
-        "initializer_factor", "z_loss_coefficient", "router_aux_loss_coef", "neftune_noise_alpha", "freeze", "lora",
+        "initializer_factor", "z_loss_coefficient", "router_aux_loss_coef", "router_jitter_noise", "neftune_noise_alpha", "freeze", "lora",
         // Of generation: those that hold are in generation_config.json.
         "max_length", "min_length", "max_new_tokens", "do_sample", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty",
         "temperature",
