@@ -258,7 +258,8 @@ let package = Package(
         tests(
             "TestSupportTests",
             [
-                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat", "Checkpoints",
+                "ByteIO", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat",
+                "Checkpoints",
                 "Adapters", "Streaming", "Conversion",
             ]),
         tests("CKernelsTests", ["CKernels"]),

@@ -16,15 +16,16 @@ import Testing
 
     private static func run(_ text: String) throws -> (value: PickleValue, heap: PickleHeap) { try run(Array(text.utf8)) }
 
-    @Test(arguments: [
-        (Array("I42\n.".utf8), .integer(42)), (Array("I01\n.".utf8), .bool(true)), (Array("L-7L\n.".utf8), .integer(-7)),
-        ([0x80, 2, 0x8a, 1, 0xfe, 0x2e], .integer(-2)), ([0x8a, 0, 0x2e], .integer(0)),
-        ([0x8a, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x2e], .largeInteger([0, 0, 0, 0, 0, 0, 0, 0, 1])),
-        ([0x4a, 0xff, 0xff, 0xff, 0xff, 0x2e], .integer(-1)), ([0x47, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0, 0x2e], .real(1.5)),
-        (Array("F1.5\n.".utf8), .real(1.5)), (Array("S'ab'\n.".utf8), .text("ab")), (Array("Vab\n.".utf8), .text("ab")),
-        ([0x55, 1, 0xe9, 0x2e], .text("é")), ([0x8c, 2, 0xc3, 0xa9, 0x2e], .text("é")), (Array("N0I1\n2.".utf8), .integer(1)),
-        (Array("I5\np3\n0g3\n.".utf8), .integer(5)),
-    ] as [([UInt8], PickleValue)])
+    @Test(
+        arguments: [
+            (Array("I42\n.".utf8), .integer(42)), (Array("I01\n.".utf8), .bool(true)), (Array("L-7L\n.".utf8), .integer(-7)),
+            ([0x80, 2, 0x8a, 1, 0xfe, 0x2e], .integer(-2)), ([0x8a, 0, 0x2e], .integer(0)),
+            ([0x8a, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x2e], .largeInteger([0, 0, 0, 0, 0, 0, 0, 0, 1])),
+            ([0x4a, 0xff, 0xff, 0xff, 0xff, 0x2e], .integer(-1)), ([0x47, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0, 0x2e], .real(1.5)),
+            (Array("F1.5\n.".utf8), .real(1.5)), (Array("S'ab'\n.".utf8), .text("ab")), (Array("Vab\n.".utf8), .text("ab")),
+            ([0x55, 1, 0xe9, 0x2e], .text("é")), ([0x8c, 2, 0xc3, 0xa9, 0x2e], .text("é")), (Array("N0I1\n2.".utf8), .integer(1)),
+            (Array("I5\np3\n0g3\n.".utf8), .integer(5)),
+        ] as [([UInt8], PickleValue)])
     func values(_ pickle: ([UInt8], PickleValue)) throws { #expect(try Self.run(pickle.0).value == pickle.1) }
 
     @Test func containersHoldWhatIsPutIntoThem() throws {
@@ -45,10 +46,13 @@ import Testing
 
     @Test(arguments: [
         (".", "byte 0: the pickle takes a value from an empty stack"), ("(.", "byte 1: the pickle takes a value from an empty stack"),
-        ("t.", "byte 0: the pickle looks for a mark that it never set"), ("h\u{7}.", "byte 0: the pickle looks for value 7, which it never remembered"),
-        ("N", "byte 1: 1 bytes of a pickle are needed here, but 0 are left"), ("NNs.", "an empty stack"), ("NVa\nNs.", "items are put into what is no dict"),
+        ("t.", "byte 0: the pickle looks for a mark that it never set"),
+        ("h\u{7}.", "byte 0: the pickle looks for value 7, which it never remembered"),
+        ("N", "byte 1: 1 bytes of a pickle are needed here, but 0 are left"), ("NNs.", "an empty stack"),
+        ("NVa\nNs.", "items are put into what is no dict"),
         ("NNa.", "values are appended to what is no list"), ("(Va\nd.", "byte 4: a dict has a key without a value"), ("P1\n.", "opcode 80"),
-        ("\u{1}", "byte 0: 1 is no opcode of a pickle"), ("X\u{7f}\u{7f}\u{7f}\u{7f}", "has 2139062143 bytes, but at most 16777216 are read"),
+        ("\u{1}", "byte 0: 1 is no opcode of a pickle"),
+        ("X\u{7f}\u{7f}\u{7f}\u{7f}", "has 2139062143 bytes, but at most 16777216 are read"),
         ("\u{7f}", "127 is no opcode"),
     ])
     func faultsNameTheirPlace(_ pickle: (text: String, message: String)) {

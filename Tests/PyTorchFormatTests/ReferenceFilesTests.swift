@@ -13,7 +13,8 @@ import Testing
         ("zip.bin", "zip.bin", ""), ("zip-protocol4.bin", "zip.bin", ""), ("zip-protocol5.bin", "zip.bin", ""),
         // Checksums of the records are wrong, as PyTorch can be told to write them.
         ("zip-no-crc.bin", "zip.bin", ""), ("zip-old-types.bin", "legacy.bin", ""), ("zip-big-endian.bin", "legacy.bin", ""),
-        ("zip-other-prefix-no-byteorder.bin", "legacy.bin", ""), ("legacy.bin", "legacy.bin", ""), ("legacy-protocol4.bin", "legacy.bin", ""),
+        ("zip-other-prefix-no-byteorder.bin", "legacy.bin", ""), ("legacy.bin", "legacy.bin", ""),
+        ("legacy-protocol4.bin", "legacy.bin", ""),
         ("module-state-dict.bin", "module-state-dict.bin", ""), ("compiled.bin", "compiled.bin", "_orig_mod."),
         ("nanogpt-ckpt.pt", "nanogpt-ckpt.pt", "model._orig_mod."), ("lightning.ckpt", "lightning.ckpt", "state_dict.model."),
     ]

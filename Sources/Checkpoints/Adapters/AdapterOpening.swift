@@ -64,7 +64,8 @@ extension Adapter {
         guard source.tensors.contains(where: { $0.elementCount > 0 }) else {
             throw FileError(
                 file.path, "has \(source.tensors.count) tensors, all of them empty",
-                hint: "the training program saved no weights (DeepSpeed's ZeRO-3 has to gather them first); train again, or ask for the file")
+                hint:
+                    "the training program saved no weights (DeepSpeed's ZeRO-3 has to gather them first); train again, or ask for the file")
         }
         return try openPEFT(source, folder: folder, path: path)
     }

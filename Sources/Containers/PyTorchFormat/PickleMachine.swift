@@ -54,7 +54,9 @@ struct PickleMachine {
         case 0x8b: stack.append(integer(try cursor.run(try cursor.number(4))))
         case ascii("G"): stack.append(.real(Double(bitPattern: try cursor.number(8).byteSwapped)))
         case ascii("F"):
-            guard let value = Double(String(decoding: try cursor.line(), as: UTF8.self)) else { throw cursor.failure("is no number", at: place) }
+            guard let value = Double(String(decoding: try cursor.line(), as: UTF8.self)) else {
+                throw cursor.failure("is no number", at: place)
+            }
             stack.append(.real(value))
         case ascii("X"): stack.append(try text(try cursor.number(4), place))
         case 0x8c: stack.append(try text(UInt64(try cursor.byte()), place))
@@ -167,7 +169,9 @@ struct PickleMachine {
     }
 
     private func remembered(_ number: Int, _ place: Int) throws(FileError) -> PickleValue {
-        guard let value = memo[number] else { throw cursor.failure("the pickle looks for value \(number), which it never remembered", at: place) }
+        guard let value = memo[number] else {
+            throw cursor.failure("the pickle looks for value \(number), which it never remembered", at: place)
+        }
         return value
     }
 
@@ -235,7 +239,9 @@ struct PickleMachine {
     }
 
     private mutating func lineNumber(_ place: Int) throws(FileError) -> Int {
-        guard let value = Int(String(decoding: try cursor.line(), as: UTF8.self)), value >= 0 else { throw cursor.failure("is no number", at: place) }
+        guard let value = Int(String(decoding: try cursor.line(), as: UTF8.self)), value >= 0 else {
+            throw cursor.failure("is no number", at: place)
+        }
         return value
     }
 }

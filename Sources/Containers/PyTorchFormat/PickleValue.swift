@@ -89,7 +89,8 @@ struct PickleHeap: Sendable {
 
     /// Name of the function and arguments of a call.
     func call(_ value: PickleValue) -> (name: String, arguments: [PickleValue])? {
-        guard let object = object(value), object.kind == .record, let name = global(object.values[0]), let arguments = tuple(object.values[1])
+        guard let object = object(value), object.kind == .record, let name = global(object.values[0]),
+            let arguments = tuple(object.values[1])
         else { return nil }
         return (name, arguments)
     }

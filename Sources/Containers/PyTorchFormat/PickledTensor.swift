@@ -29,7 +29,9 @@ struct TensorReader {
 
     /// Parameters in a function of a type in a parameter are as deep as it gets.
     private static let depthLimit = 8
-    private static let wrappers: Set<String> = ["torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"]
+    private static let wrappers: Set<String> = [
+        "torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
+    ]
 
     func read(_ value: PickleValue) -> TensorReading {
         guard let call = heap.call(value) else { return .other }

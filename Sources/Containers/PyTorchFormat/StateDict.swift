@@ -37,7 +37,8 @@ struct StateDict {
         }
         guard !found.isEmpty else {
             throw FileError(
-                path, "is a pickled dict without tensors", hint: "the program that saved it wrote no weights; look for another file of the model")
+                path, "is a pickled dict without tensors",
+                hint: "the program that saved it wrote no weights; look for another file of the model")
         }
         let isLightning = place == "state_dict" && items.contains { $0.key == .text("pytorch-lightning_version") }
         entries = try renamed(found, isLightning: isLightning)
@@ -70,7 +71,8 @@ struct StateDict {
         }
         guard found.count < 2 else {
             let names = found.map { "'\($0.name)'" }.joined(separator: " and ")
-            throw FileError(path, "holds \(found.count) dicts of tensors, \(names), and does not say which is the model", hint: Self.saveHint)
+            throw FileError(
+                path, "holds \(found.count) dicts of tensors, \(names), and does not say which is the model", hint: Self.saveHint)
         }
         return found.first.map { ($0.items, $0.name) } ?? (root, nil)
     }

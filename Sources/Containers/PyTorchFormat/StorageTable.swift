@@ -14,16 +14,19 @@ struct StorageTable {
         let pickles = directory.records.filter { $0.name.hasSuffix("/data.pkl") }
         guard let pickle = pickles.first else {
             throw FileError(
-                file.path, "is a zip archive, but none of PyTorch's: no record is called 'data.pkl'", hint: "unpack it, and look what is inside")
+                file.path, "is a zip archive, but none of PyTorch's: no record is called 'data.pkl'",
+                hint: "unpack it, and look what is inside")
         }
         guard pickles.count == 1 else {
-            throw FileError(file.path, "has \(pickles.count) records 'data.pkl', '\(pickle.name)' and '\(pickles[1].name)', but one is expected",
+            throw FileError(
+                file.path, "has \(pickles.count) records 'data.pkl', '\(pickle.name)' and '\(pickles[1].name)', but one is expected",
                 hint: "do not use this file: it was made to be read in two ways")
         }
         let base = String(pickle.name.dropLast("data.pkl".count))
         guard !directory.records.contains(where: { $0.name == base + "constants.pkl" || $0.name.hasPrefix(base + "code/") }) else {
             throw FileError(
-                file.path, "is a TorchScript program, not a file of weights", hint: "in Python, save the state_dict() of what torch.jit.load gives")
+                file.path, "is a TorchScript program, not a file of weights",
+                hint: "in Python, save the state_dict() of what torch.jit.load gives")
         }
         if let record = directory.records.first(where: { $0.method != 0 }) {
             throw FileError(
@@ -34,16 +37,21 @@ struct StorageTable {
         for record in directory.records where record.name.hasPrefix(base + "data/") {
             places[String(record.name.dropFirst(base.count + 5))] = record.range
         }
-        isBigEndian = try directory.records.first { $0.name == base + "byteorder" }.map { (record) throws(FileError) in
-            switch String(decoding: try file.bytes(atOffset: record.range.lowerBound, count: min(record.range.count, 16)), as: UTF8.self) {
-            case "little": return false
-            case "big": return true
-            case let other: throw FileError(file.path, at: "record '\(record.name)'", "is '\(other)', but 'little' or 'big' is expected")
-            }
-        } ?? false
+        isBigEndian =
+            try directory.records.first { $0.name == base + "byteorder" }.map { (record) throws(FileError) in
+                switch String(
+                    decoding: try file.bytes(atOffset: record.range.lowerBound, count: min(record.range.count, 16)), as: UTF8.self)
+                {
+                case "little": return false
+                case "big": return true
+                case let other:
+                    throw FileError(file.path, at: "record '\(record.name)'", "is '\(other)', but 'little' or 'big' is expected")
+                }
+            } ?? false
         guard pickle.range.count <= Self.pickleByteCountLimit else {
             throw FileError(
-                file.path, at: "record '\(pickle.name)'", "has \(pickle.range.count) bytes, but at most \(Self.pickleByteCountLimit) are read")
+                file.path, at: "record '\(pickle.name)'",
+                "has \(pickle.range.count) bytes, but at most \(Self.pickleByteCountLimit) are read")
         }
         var machine = PickleMachine(PickleCursor(file, pickle.range))
         root = try machine.run()
@@ -68,7 +76,8 @@ struct StorageTable {
         }
         let info = try machine.run()
         guard case .bool(let isLittleEndian)? = machine.heap.items(info)?.last(where: { $0.key == .text("little_endian") })?.value else {
-            throw FileError(file.path, at: "byte \(machine.offset)", "does not say in which order the bytes of a number are ('little_endian')")
+            throw FileError(
+                file.path, at: "byte \(machine.offset)", "does not say in which order the bytes of a number are ('little_endian')")
         }
         isBigEndian = !isLittleEndian
         root = try machine.run()

@@ -41,7 +41,8 @@ struct ZipDirectory {
         } catch { throw error.inFile(file.path, hint: Self.cutHint) }
         guard reader.remainingCount == 0 else {
             throw FileError(
-                file.path, at: "byte \(reader.offset)", "\(reader.remainingCount) bytes follow the \(end.recordCount) entries of the directory",
+                file.path, at: "byte \(reader.offset)",
+                "\(reader.remainingCount) bytes follow the \(end.recordCount) entries of the directory",
                 hint: Self.cutHint)
         }
         self.records = try Self.located(records, before: end.offset, file)
@@ -59,12 +60,14 @@ struct ZipDirectory {
             let entry = record.range
             let header = try file.bytes(atOffset: entry.lowerBound, count: localHeaderByteCount)
             guard header.starts(with: [0x50, 0x4b, 3, 4]) else {
-                throw FileError(file.path, at: "byte \(entry.lowerBound)", "no record begins here, as the directory says of '\(record.name)'")
+                throw FileError(
+                    file.path, at: "byte \(entry.lowerBound)", "no record begins here, as the directory says of '\(record.name)'")
             }
             let start = entry.lowerBound + localHeaderByteCount + Int(header.short(at: 26)) + Int(header.short(at: 28))
             guard entry.count <= end - min(start, end), start <= end else {
                 throw FileError(
-                    file.path, at: "record '\(record.name)'", "has \(entry.count) bytes from byte \(start) on, but the directory begins at \(end)",
+                    file.path, at: "record '\(record.name)'",
+                    "has \(entry.count) bytes from byte \(start) on, but the directory begins at \(end)",
                     hint: cutHint)
             }
             located.append(Record(name: record.name, range: start..<start + entry.count, method: record.method))
@@ -117,7 +120,8 @@ private struct EndRecord {
         if place >= Self.byteCountOfLocator, tail[(place - Self.byteCountOfLocator)...].starts(with: [0x50, 0x4b, 6, 7]) {
             let wide = tail.long(at: place - Self.byteCountOfLocator + 8)
             guard let start = Int(exactly: wide), start <= file.byteCount - Self.byteCountOfWideEnd else {
-                throw FileError(file.path, at: "byte \(end)", "the archive's end stands at byte \(wide), but the file has \(file.byteCount)")
+                throw FileError(
+                    file.path, at: "byte \(end)", "the archive's end stands at byte \(wide), but the file has \(file.byteCount)")
             }
             let bytes = try file.bytes(atOffset: start, count: Self.byteCountOfWideEnd)
             guard bytes.starts(with: [0x50, 0x4b, 6, 6]), let count = Int(exactly: bytes.long(at: 32)),
@@ -161,7 +165,9 @@ private struct DirectoryEntry {
         var wide = Self.wideNumbers(extra)[...]
         func number(_ word: UInt32) -> UInt64? { word == .max ? wide.popFirst() : UInt64(word) }
         // In this order, those of which the entry says that they do not fit.
-        let numbers = [number(bytes.word(at: 24)), number(bytes.word(at: 20)), number(bytes.word(at: 42))].map { $0.flatMap(Int.init(exactly:)) }
+        let numbers = [number(bytes.word(at: 24)), number(bytes.word(at: 20)), number(bytes.word(at: 42))].map {
+            $0.flatMap(Int.init(exactly:))
+        }
         guard let size = numbers[0], let stored = numbers[1], let offset = numbers[2], stored <= Int.max - offset else {
             throw ByteReader.Failure(offset: start, "sizes and place of record '\(name)' are out of range")
         }

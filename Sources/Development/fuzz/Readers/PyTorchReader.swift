@@ -44,7 +44,8 @@ extension Reader {
         for (name, content) in [("a/data.pkl", pickle), ("a/data/0", (0..<64).map { UInt8($0) })] {
             let start = bytes.count, sizes = number(content.count, 4) + number(content.count, 4)
             let common = number(0, 2) + number(0, 2) + number(0, 4) + number(0, 4)
-            bytes += [0x50, 0x4b, 3, 4] + number(20, 2) + common + sizes + number(name.utf8.count, 2) + number(0, 2) + Array(name.utf8) + content
+            bytes +=
+                [0x50, 0x4b, 3, 4] + number(20, 2) + common + sizes + number(name.utf8.count, 2) + number(0, 2) + Array(name.utf8) + content
             directory += [0x50, 0x4b, 1, 2] + number(20, 2) + number(20, 2) + common + sizes + number(name.utf8.count, 2)
             directory += number(0, 12) + number(start, 4) + Array(name.utf8)
         }
