@@ -128,7 +128,8 @@ extension CalibrationReport {
         }
         if plain.count > Self.shownLimit { lines.append("\(plain.count - Self.shownLimit) more have the nearest codes (--json lists all)") }
         if unreachedCount > 0 {
-            lines.append("\(unreachedCount) weights that no layer runs have the nearest codes")
+            lines.append(
+                "\(unreachedCount) weights have the nearest codes: experts, and what is no linear layer, are not calibrated")
         }
         return lines
     }
