@@ -116,7 +116,7 @@ let package = Package(
         library("SafetensorsFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
         library("TensorFlowFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
         library("GGUFFormat", ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit"]),
-        library("PyTorchFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
+        library("PyTorchFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
         // 4
         library("Architectures", ["JSONText", "TensorCore"]),
         library(

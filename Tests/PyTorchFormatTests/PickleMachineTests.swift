@@ -70,6 +70,16 @@ import Testing
         #expect(own.heap.object(own.value)?.values == [own.value])
     }
 
+    /// Names that mean the same letters in other code points are two names to Python, and here.
+    @Test func namesAreToldApartByTheirBytes() throws {
+        let tensor =
+            "ctorch._utils\n_rebuild_tensor\n((Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nI2\ntQI0\n(I2\nt(I1\nttR"
+        let composed: [UInt8] = [0x8c, 2, 0xc3, 0xa9], decomposed: [UInt8] = [0x8c, 3, 0x65, 0xcc, 0x81]
+        let entries = [composed, decomposed].flatMap { $0 + Array("\(tensor)s".utf8) }
+        let (root, heap) = try Self.run([UInt8(ascii: "}")] + entries + [0x2e])
+        #expect(try StateDict(root, heap, path: "m").entries.map { Array($0.name.utf8).count } == [2, 3])
+    }
+
     /// Appending one by one copies nothing.
     @Test func manyItemsTakeLinearTime() throws {
         let pairs = (0..<100_000).flatMap { _ in Array("Va\nNs".utf8) }

@@ -1,4 +1,5 @@
 package import ByteIO
+import JSONText
 package import TensorCore
 
 /// The tensors of a file that `torch.save` wrote, read without running anything in it.
@@ -32,7 +33,7 @@ package final class PyTorchFile: TensorSource {
             guard let info = TensorInfo(name: entry.name, scalarType: tensor.scalarType, shape: tensor.shape),
                 tensor.shape.elementCount <= max(tensor.storageCount, Self.repeatedCountLimit)
             else { throw FileError(file.path, at: "tensor '\(entry.name)'", "of shape \(tensor.shape) is too large") }
-            let place = table.places[tensor.storage]
+            let place = table.places[ByteKey(tensor.storage)]
             guard let place = tensor.storageCount == 0 && place == nil ? 0..<0 : place else {
                 throw FileError(
                     file.path, at: "tensor '\(entry.name)'", "has its elements in storage '\(tensor.storage)', which is not in the file",

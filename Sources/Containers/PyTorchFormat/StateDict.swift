@@ -1,4 +1,5 @@
 import ByteIO
+import JSONText
 import TensorCore
 
 /// The dict of a file that is the model, and the names of its tensors.
@@ -47,13 +48,13 @@ struct StateDict {
     /// In the order of the file; of equal names the last value, at the place of the first.
     private static func byName(_ items: [PickleItem]) -> [(name: String, value: PickleValue)] {
         var named: [(name: String, value: PickleValue)] = []
-        var places: [String: Int] = [:]
+        var places: [ByteKey: Int] = [:]
         for item in items {
             guard case .text(let name) = item.key else { continue }
-            if let place = places[name] {
+            if let place = places[ByteKey(name)] {
                 named[place].value = item.value
             } else {
-                places[name] = named.count
+                places[ByteKey(name)] = named.count
                 named.append((name, item.value))
             }
         }

@@ -1,11 +1,12 @@
 import ByteIO
+import JSONText
 
 /// Where the storages of a file lie, and the value that is pickled in it.
 struct StorageTable {
     let root: PickleValue
     let heap: PickleHeap
     /// Of each storage in the file, by its key.
-    let places: [String: Range<Int>]
+    let places: [ByteKey: Range<Int>]
     let isBigEndian: Bool
 
     /// A zip archive: `NAME/data.pkl`, `NAME/data/KEY`, `NAME/byteorder`.
@@ -33,9 +34,9 @@ struct StorageTable {
                 file.path, at: "record '\(record.name)'", "is compressed (method \(record.method)), but PyTorch stores records as they are",
                 hint: "unpack the archive, and pack it again without compression (zip -0)")
         }
-        var places: [String: Range<Int>] = [:]
+        var places: [ByteKey: Range<Int>] = [:]
         for record in directory.records where record.name.hasPrefix(base + "data/") {
-            places[String(record.name.dropFirst(base.count + 5))] = record.range
+            places[ByteKey(String(record.name.dropFirst(base.count + 5)))] = record.range
         }
         isBigEndian =
             try directory.records.first { $0.name == base + "byteorder" }.map { (record) throws(FileError) in
@@ -90,18 +91,18 @@ struct StorageTable {
 
     private static func places(
         of list: PickleValue, _ heap: PickleHeap, from start: Int, _ file: InputFile
-    ) throws(FileError) -> [String: Range<Int>] {
+    ) throws(FileError) -> [ByteKey: Range<Int>] {
         let widths = try widths(heap, file)
         guard let keys = heap.object(list), keys.kind == .list else {
             throw FileError(file.path, at: "byte \(start)", "the list of storages is missing")
         }
-        var places: [String: Range<Int>] = [:]
+        var places: [ByteKey: Range<Int>] = [:]
         var position = start
         for value in keys.values {
             var key: String?
             if case .text(let text) = value { key = text }
             if case .integer(let number) = value { key = String(number) }
-            guard let key, let width = widths[key], places[key] == nil else {
+            guard let key, let width = widths[ByteKey(key)], places[ByteKey(key)] == nil else {
                 throw FileError(file.path, at: "byte \(position)", "a storage is listed that no tensor has, or twice")
             }
             let bytes = try file.bytes(atOffset: position, count: 8)
@@ -114,7 +115,7 @@ struct StorageTable {
                     "storage '\(key)' has \(count) elements of \(width) bytes, but \(file.byteCount - position) bytes are left",
                     hint: "the download is incomplete; fetch the file again")
             }
-            places[key] = position..<position + byteCount
+            places[ByteKey(key)] = position..<position + byteCount
             position += byteCount
         }
         guard position == file.byteCount else {
@@ -124,9 +125,9 @@ struct StorageTable {
     }
 
     /// Bytes of an element of each storage, as the value says it.
-    private static func widths(_ heap: PickleHeap, _ file: InputFile) throws(FileError) -> [String: Int] {
+    private static func widths(_ heap: PickleHeap, _ file: InputFile) throws(FileError) -> [ByteKey: Int] {
         let reader = TensorReader(heap: heap)
-        var widths: [String: Int] = [:]
+        var widths: [ByteKey: Int] = [:]
         for number in heap.objects.indices where heap.objects[number].kind == .persistent {
             guard let storage = reader.storage(.object(number)) else {
                 throw FileError(
@@ -136,7 +137,7 @@ struct StorageTable {
             guard let width = TensorReader.width(ofStorage: storage.kind) else {
                 throw FileError(file.path, at: "storage '\(storage.key)'", "is of the kind '\(storage.kind)', which is not known")
             }
-            guard widths.updateValue(width, forKey: storage.key).map({ $0 == width }) ?? true else {
+            guard widths.updateValue(width, forKey: ByteKey(storage.key)).map({ $0 == width }) ?? true else {
                 throw FileError(file.path, at: "storage '\(storage.key)'", "has elements of two lengths")
             }
         }

@@ -1,4 +1,5 @@
 import ByteIO
+import JSONText
 
 /// The records of a zip archive whose content is stored as it is: what PyTorch writes since version 1.6.
 ///
@@ -86,8 +87,8 @@ struct ZipDirectory {
     private static let localHeaderByteCount = 30
 
     private func checkNames(_ file: InputFile) throws(FileError) {
-        var seen: Set<String> = []
-        for record in records where !seen.insert(record.name).inserted {
+        var seen: Set<ByteKey> = []
+        for record in records where !seen.insert(ByteKey(record.name)).inserted {
             throw FileError(file.path, at: "record '\(record.name)'", "is in the archive twice")
         }
     }

@@ -1,4 +1,5 @@
 import ByteIO
+import JSONText
 import PyTorchFormat
 import TensorCore
 
