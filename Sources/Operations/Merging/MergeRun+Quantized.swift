@@ -68,23 +68,36 @@ extension MergeRun {
             try sink.write(UnsafeRawBufferPointer(codes), stored: parts.codes, atByteOffset: range.lowerBound / 2)
             guard let previous else { return }
             let before = try previousCodes(item, previous, range, worker: worker)
-            if let first = before.baseAddress, let second = codes.baseAddress {
-                let count = qk_differingCodes(
-                    first.assumingMemoryBound(to: UInt8.self), second.assumingMemoryBound(to: UInt8.self), codes.count)
-                changedCount.add(count, ordering: .relaxed)
-            }
-            guard let sequence else { return }
-            let room = buffer(.sparse, worker: worker, byteCount: SparseDifference.byteCountLimit(codes.count))
-            try sequence.set(difference: SparseDifference.encode(before, from: UnsafeRawBufferPointer(codes), room: room), chunk)
+            let count = try recordChange(from: before, to: UnsafeRawBufferPointer(codes), sequence, chunk, worker: worker)
+            changedCount.add(count, ordering: .relaxed)
         }
-        if let sequence, let previous {
-            let info = plan.base.source.tensors[previous.codes]
-            result.undone.append(
-                UndoDirectory.Tensor(
-                    name: info.name, method: .difference, byteCount: info.byteCount, chunkByteCount: ((ranges.first?.count ?? 0) + 1) / 2,
-                    items: sequence.items))
-        }
+        finish(sequence, previous, ranges, &result)
         return changedCount.load(ordering: .relaxed)
+    }
+
+    /// How the codes of a chunk are undone; returns the number of those that changed.
+    func recordChange(
+        from before: UnsafeRawBufferPointer, to codes: UnsafeRawBufferPointer, _ sequence: UndoRecordWriter.ItemSequence?, _ chunk: Int,
+        worker: Int
+    ) throws -> Int {
+        guard let first = before.baseAddress, let second = codes.baseAddress else { return 0 }
+        if let sequence {
+            let room = buffer(.sparse, worker: worker, byteCount: SparseDifference.byteCountLimit(codes.count))
+            try sequence.set(difference: SparseDifference.encode(before, from: codes, room: room), chunk)
+        }
+        return qk_differingCodes(first.assumingMemoryBound(to: UInt8.self), second.assumingMemoryBound(to: UInt8.self), codes.count)
+    }
+
+    /// Once all chunks of a weight's codes were recorded.
+    func finish(
+        _ sequence: UndoRecordWriter.ItemSequence?, _ previous: QuantizedTensor?, _ ranges: [Range<Int>], _ result: inout Result
+    ) {
+        guard let sequence, let previous else { return }
+        let info = plan.base.source.tensors[previous.codes]
+        result.undone.append(
+            UndoDirectory.Tensor(
+                name: info.name, method: .difference, byteCount: info.byteCount, chunkByteCount: ((ranges.first?.count ?? 0) + 1) / 2,
+                items: sequence.items))
     }
 
     /// Fills the worker's buffers `base`, `delta` and `target`.

@@ -1,5 +1,4 @@
 import ByteIO
-import CKernels
 import Checkpoints
 import Parallelism
 import Quantization
@@ -123,22 +122,10 @@ extension MergeRun {
             guard let previous else { return }
             let before = buffer(.stored, worker: worker, byteCount: codes.count)
             try pass.read(tensor: previous.codes, atByteOffset: range.lowerBound / 2, into: before)
-            if let first = before.baseAddress, let second = codes.baseAddress {
-                let count = qk_differingCodes(
-                    first.assumingMemoryBound(to: UInt8.self), second.assumingMemoryBound(to: UInt8.self), codes.count)
-                changedCount.add(count, ordering: .relaxed)
-            }
-            guard let sequence else { return }
-            let room = buffer(.sparse, worker: worker, byteCount: SparseDifference.byteCountLimit(codes.count))
-            try sequence.set(difference: SparseDifference.encode(UnsafeRawBufferPointer(before), from: codes, room: room), chunk)
+            let count = try recordChange(from: UnsafeRawBufferPointer(before), to: codes, sequence, chunk, worker: worker)
+            changedCount.add(count, ordering: .relaxed)
         }
-        if let sequence, let previous {
-            let info = plan.base.source.tensors[previous.codes]
-            result.undone.append(
-                UndoDirectory.Tensor(
-                    name: info.name, method: .difference, byteCount: info.byteCount, chunkByteCount: ((ranges.first?.count ?? 0) + 1) / 2,
-                    items: sequence.items))
-        }
+        finish(sequence, previous, ranges, &result)
         return changedCount.load(ordering: .relaxed)
     }
 
