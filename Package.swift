@@ -304,7 +304,7 @@ let package = Package(
         tests("JSONTextTests", ["JSONText"]),
         tests(
             "CheckpointsTests",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "TensorFlowFormat", "Checkpoints"]),
+            ["ByteIO", "Compression", "JSONText", "TensorCore", "Quantization", "ContainerKit", "TensorFlowFormat", "Checkpoints"]),
         tests(
             "ModelLoadingTests",
             [

@@ -1,3 +1,4 @@
+import Compression
 import JSONText
 import TensorCore
 import TestSupport
@@ -29,10 +30,12 @@ import Testing
         }
     }
 
-    /// `linear-layers.tsv`, which `make_linear_layers.py` wrote.
+    /// `linear-layers.tsv.gz`, which `make_linear_layers.py` wrote.
     static func models() throws -> [Model] {
         var models: [Model] = []
-        for row in try Fixture.table("checkpoints/linear-layers.tsv") {
+        let path = Fixture.checkpoint("linear-layers.tsv.gz")
+        let text = try Gzip.expand(Fixture.bytes(path), path: path, limit: 1 << 20, of: "a table")
+        for row in Fixture.table(in: String(decoding: text, as: UTF8.self)) {
             guard row.count == 4 else {
                 models.append(Model(className: row[0], types: row[1].split(separator: ",").map(String.init)))
                 continue

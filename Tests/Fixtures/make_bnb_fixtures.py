@@ -4,7 +4,7 @@
 
 Models have random weights. Beside each dense folder lie folders of the same weights in 4 bits as `save_pretrained` writes
 them, and `dequantized.tsv`: name, type, shape and crc32c of every tensor of the float32 model that the 4-bit one stands for.
-`make_linear_layers.py` adds `linear-layers.tsv`.
+`make_linear_layers.py` adds `linear-layers.tsv.gz`.
 """
 import json
 import os

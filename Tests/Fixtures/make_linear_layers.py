@@ -3,7 +3,7 @@
     python Tests/Fixtures/make_linear_layers.py
 
 Needs torch (CPU), transformers and bitsandbytes, with the versions in samples/scripts/requirements.txt; other versions know other
-models. Writes `checkpoints/linear-layers.tsv`: a line a model class, followed by a line a matrix of it.
+models. Writes `checkpoints/linear-layers.tsv.gz`: a line a model class, followed by a line a matrix of it.
 
     class              model types, the model's own first
     quantize or keep   class of the module   bias, where it has one   name that it is stored under
@@ -12,6 +12,8 @@ Models are made of their default configurations, with fewer layers, and without 
 does not make a model, or which needs more libraries, is left out and named. Matrices of one family whose names end alike and
 that are treated alike are listed once.
 """
+import gzip
+import io
 import os
 import re
 import signal
@@ -132,7 +134,8 @@ def main():
 
     signal.signal(signal.SIGALRM, stop)
     seen = set()
-    with open(HERE + "/checkpoints/linear-layers.tsv", "w") as file:
+    path = HERE + "/checkpoints/linear-layers.tsv.gz"
+    with open(path, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed, io.TextIOWrapper(packed) as file:
         for model_type, name in classes():
             try:
                 signal.alarm(60)

@@ -19,10 +19,10 @@ package enum Fixture {
     /// `phi3`: a tiny model, with what transformers computes of it.
     package static func family(_ name: String) -> String { path("families/\(name)") }
 
-    /// `lora-llama-zero`: a trace of PyTorch, without the ends of its files.
-    /// A model with experts, with the reference of transformers.
+    /// `mixtral`: a tiny model with experts, with the reference of transformers.
     package static func mixture(_ name: String) -> String { path("mixtures/\(name)") }
 
+    /// `lora-llama-zero`: a trace of PyTorch, without the ends of its files.
     package static func training(_ name: String) -> String { path("training/\(name)") }
 
     package static func tensorFlow(_ name: String) -> String { path("tensorflow/\(name)") }
@@ -43,7 +43,11 @@ package enum Fixture {
 
     /// Lines of a table of tab-separated fields below `Tests/Fixtures`.
     package static func table(_ name: String) throws -> [[String]] {
-        try text(at: path(name)).split(separator: "\n").map { line in line.split(separator: "\t").map(String.init) }
+        table(in: try text(at: path(name)))
+    }
+
+    package static func table(in text: String) -> [[String]] {
+        text.split(separator: "\n").map { line in line.split(separator: "\t").map(String.init) }
     }
 
     /// OpenAI's GPT-2 layout: the bundle that TensorFlow wrote, with the files that lie beside it.
