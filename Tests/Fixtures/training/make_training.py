@@ -5,10 +5,10 @@
 Needs torch 2.13 (CPU), transformers 5.23, peft 0.21.2, bitsandbytes 0.50.2 and safetensors. One thread, no dropout.
 
 lora-*    LoRA, r = 8, alpha = 16, on every linear layer of the NF4 base, dequantized to float32
-full-*    every weight of the dense GPT-2
           of phi3 and gpt_neox on the dense models in ../families, whose matrices hold several projections each, and of gemma3 on
           that in ../transformer
-each with input_ids, labels, init.* and final.* of what is trained, grad.* of the first step; the json has settings,
+full-*    every weight of the dense GPT-2
+each with input_ids, labels, init.* (of adapters) and final.* of what is trained, grad.* of the first step; the json has settings,
 losses, gradient norms before clipping and learning rates.
 """
 import json
@@ -115,7 +115,7 @@ def run(tag, kind, seed, full=False, random_b=False, mask=False, clip=None, deca
     if mask:
         labels[:, :5] = -100
         labels[3, 10:] = -100
-    out = {"init." + name.replace(".default", ""): value.data.clone() for name, value in parameters.items()}
+    out = {} if full else {"init." + name.replace(".default", ""): value.data.clone() for name, value in parameters.items()}
     optimizer = torch.optim.AdamW(
         [parameters[name] for name in sorted(parameters)], lr=lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, foreach=False)
     trace = {"loss": [], "grad_norm": [], "lr": []}
