@@ -24,23 +24,14 @@ struct ByteRowEncoding: WeightEncoding {
 }
 
 struct ByteRowLayout: TensorLayout {
-    func weights(
-        in source: any TensorSource, orientation: (String) -> Orientation
-    ) throws(FileError) -> [(place: Int, tensor: LogicalTensor)] {
-        var weights: [(place: Int, tensor: LogicalTensor)] = []
+    func find(in source: any TensorSource, _ context: LayoutContext) throws(FileError) -> LayoutFindings {
+        var findings = LayoutFindings()
         for (index, info) in source.tensors.enumerated() where info.name.hasSuffix(".codes8") {
             let name = String(info.name.dropLast(".codes8".count))
-            guard let scales = source.tensors.firstIndex(where: { $0.name == name + ".scales8" }) else {
-                throw FileError(source.path, at: "tensor '\(info.name)'", "has no '\(name).scales8' beside it")
-            }
-            let lies = orientation(name)
-            guard let shape = Shape(lies.turned(info.shape.dimensions)) else { continue }
-            let tensor = LogicalTensor(
-                name: name, storage: .encoded(EncodedTensor(encoding: ByteRowEncoding(shape: info.shape), parts: [index, scales])),
-                scalarType: .bf16, shape: shape, orientation: lies)
-            weights.append((index, tensor))
+            let scales = try context.requiredPlace(of: name + ".scales8", beside: index)
+            findings.add(name, ByteRowEncoding(shape: info.shape), parts: [index, scales], place: index, context)
         }
-        return weights
+        return findings
     }
 }
 

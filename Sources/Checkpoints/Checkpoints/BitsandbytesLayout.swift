@@ -35,15 +35,13 @@ struct BitsandbytesLayout: TensorLayout {
     private static let stateByteCountLimit = 4096
 
     /// Every part is checked against the quant state. No stored tensor belongs to two weights.
-    func weights(
-        in source: any TensorSource, orientation: (String) -> Orientation
-    ) throws(FileError) -> [(place: Int, tensor: LogicalTensor)] {
+    func find(in source: any TensorSource, _ context: LayoutContext) throws(FileError) -> LayoutFindings {
+        var findings = LayoutFindings()
         let infos = source.tensors
         let states = infos.indices.compactMap { index in StateName(infos[index].name).map { (index: index, name: $0) } }
-        guard !states.isEmpty else { return [] }
+        guard !states.isEmpty else { return findings }
         var indexOfName = [ByteKey: Int](minimumCapacity: infos.count)
         for (index, info) in infos.enumerated() where indexOfName[ByteKey(info.name)] == nil { indexOfName[ByteKey(info.name)] = index }
-        var result: [(place: Int, tensor: LogicalTensor)] = []
         // Of each stored tensor, the number in `states` of the weight that it belongs to.
         var owners = [Int?](repeating: nil, count: infos.count)
         for (number, (index, state)) in states.enumerated() {
@@ -60,9 +58,10 @@ struct BitsandbytesLayout: TensorLayout {
                     source.path, at: "tensor '\(infos[owner == name ? index : part].name)'",
                     owner == name ? "is a second quant state of '\(name)'" : "is a part of two 4-bit weights, '\(owner)' and '\(name)'")
             }
-            result.append((tensor.codes, try Self.logicalTensor(name, tensor, orientation: orientation(name), path: source.path)))
+            findings.weights.append(
+                (tensor.codes, try Self.logicalTensor(name, tensor, orientation: context.orientation(name), path: source.path)))
         }
-        return result
+        return findings
     }
 
     private static func logicalTensor(

@@ -10,9 +10,12 @@ package struct Checkpoint: Sendable {
     package let kind: Kind
     /// The stored tensors.
     package let source: any TensorSource
-    /// What the stored tensors mean, in the order of the source; companion files of a .qnf and undo records are not among them.
+    /// What the stored tensors mean, in the order of the source; companion files of a .qnf, undo records and leftovers are not among
+    /// them.
     package let tensors: [LogicalTensor]
-    /// Indices into the source's tensors of what is no part of the weights: companion files of a .qnf, and undo records.
+    /// Beside quantized weights what means nothing once these are dense.
+    package let leftovers: [LogicalTensor]
+    /// Indices into the source's tensors of what is no part of the weights: companion files of a .qnf, undo records, and leftovers.
     package let attachments: [Int]
     package let files: [CompanionFile]
     package let architecture: ModelIdentity
@@ -26,8 +29,10 @@ package struct Checkpoint: Sendable {
     package let defects: [String]
     /// Why the tensors are no weights to compute with, where that is so.
     package private(set) var foreignWeights: ForeignWeights?
-    /// Files that say how to read the others: an index of shards, hparams.json.
+    /// Files that say how to read the others: an index of shards, hparams.json, quantize_config.json.
     package let guides: [InputFile]
+    /// What config.json and files of their own say of how the weights are quantized.
+    package let quantization: StatedQuantization
 
     /// config.json is parsed up to this length; real ones have a few kilobytes.
     private static let configByteCountLimit = 16 << 20
@@ -38,28 +43,33 @@ package struct Checkpoint: Sendable {
     ) throws(FileError) {
         let config = try Self.parseConfig(files, path: path)
         let architecture = ModelIdentity(config: config, tensors: source.tensors)
-        // A .qnf holds what its own form says.
-        let logical = try (metadata == nil ? layouts : [BitsandbytesLayout()]).logicalTensors(of: source) { name in
+        let quantization = try StatedQuantization(config: config, files: metadata == nil ? files : [], path: path)
+        let context = LayoutContext(source, quantization: quantization, config: config) { name in
             guard let metadata else { return architecture.orientation(of: name) }
             return metadata.transposed.contains(ByteKey(name)) ? .inputsByOutputs : .outputsByInputs
         }
-        let hasQuantized = logical.contains { $0.quantized != nil }
+        // A .qnf holds what its own form says.
+        let logical = try (metadata == nil ? layouts : [BitsandbytesLayout()]).logicalTensors(of: source, context)
+        let hasQuantized = logical.tensors.contains { $0.quantized != nil }
         self.path = path
         self.kind = kind != .qnf && hasQuantized ? Kind(container: kind.container, layout: .bitsandbytes) : kind
         self.source = source
         func isAttachment(_ name: String) -> Bool {
             metadata == nil ? name.hasPrefix(QNFMetadata.undoPrefix) : !QNFMetadata.isWeight(name)
         }
-        tensors = logical.filter { !isAttachment($0.name) }
-        attachments = source.tensors.indices.filter { isAttachment(source.tensors[$0].name) }
-        self.files = files
-        self.guides = guides
+        tensors = logical.tensors.filter { !isAttachment($0.name) }
+        leftovers = logical.leftovers.filter { !isAttachment($0.name) }
+        attachments = source.tensors.indices.filter { isAttachment(source.tensors[$0].name) } + leftovers.flatMap(\.parts)
+        let (statements, others) = (files.filter(\.statesQuantization), files.filter { !$0.statesQuantization })
+        self.files = others
+        self.guides = guides + statements.compactMap(\.inputFile)
+        self.quantization = quantization
         self.architecture = architecture
         self.config = config
         self.metadata = metadata
-        foreignWeights = ForeignWeights.recognize(tensors, config: config)
+        foreignWeights = ForeignWeights.recognize(logical, tensors, quantization)
         self.defects = defects
-        let odd = Self.warnings(config: config, hasQuantized: hasQuantized) + architecture.warnings(config: config)
+        let odd = Self.warnings(quantization, hasQuantized: hasQuantized) + architecture.warnings(config: config) + logical.warnings
         self.warnings = defects + warnings + odd
     }
 
@@ -73,9 +83,7 @@ package struct Checkpoint: Sendable {
     /// The files that must not be overwritten: those of the weights, those that say how to read them, and those that ride along.
     package var inputFiles: [InputFile] {
         source.files + guides
-            + files.compactMap { file in
-                if case .part(let input, _, _) = file.content { input } else { nil }
-            }
+            + files.compactMap(\.inputFile)
     }
 
     /// The checksum that the container keeps of a stored tensor; nil where it keeps none.
@@ -110,12 +118,16 @@ package struct Checkpoint: Sendable {
     package func takingPlainFloat8() -> Checkpoint {
         guard foreignWeights?.kind == .unscaledFloat8 else { return self }
         var checkpoint = self
-        checkpoint.foreignWeights = ForeignWeights.stated(config)
+        checkpoint.foreignWeights = ForeignWeights.stated(quantization)
         return checkpoint
     }
 
-    private static func warnings(config: JSONValue?, hasQuantized: Bool) -> [String] {
-        guard ForeignWeights.statedMethod(config) == "bitsandbytes", !hasQuantized else { return [] }
+    /// Whether weights are codes of a quantization that are decoded (and not multiplied by, as those of bitsandbytes are): config.json
+    /// says so, and what is written of them is dense. Blocks of a GGUF file are not meant: nothing beside them says what they are.
+    package var hasPackedWeights: Bool { !(source is any BlockSource) && tensors.contains(where: \.isEncoded) }
+
+    private static func warnings(_ quantization: StatedQuantization, hasQuantized: Bool) -> [String] {
+        guard quantization.methodOfConfig == StatedQuantization.bitsandbytes, !hasQuantized else { return [] }
         return ["config.json has a quantization_config of bitsandbytes, but no tensor is 4-bit"]
     }
 }

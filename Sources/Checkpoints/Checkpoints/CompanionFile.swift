@@ -30,6 +30,12 @@ package struct CompanionFile: Sendable {
         }
     }
 
+    /// The file on disk that it is, or is a part of.
+    package var inputFile: InputFile? { if case .part(let file, _, _) = content { file } else { nil } }
+
+    /// Whether it only says how the weights are quantized.
+    var statesQuantization: Bool { StatedQuantization.isFile(name) }
+
     package func bytes() throws(FileError) -> [UInt8] {
         switch content {
         case .bytes(let bytes): bytes
@@ -59,10 +65,11 @@ package struct CompanionFile: Sendable {
     package static let byteCountLimit = 256 << 20
 
     /// The known companions that lie in a folder, sorted by name; chat templates with names of their own are among them, as
-    /// `additional_chat_templates/NAME.jinja`.
+    /// `additional_chat_templates/NAME.jinja`, and files that say how the weights are quantized.
     package static func all(inFolder folder: String) throws(FileError) -> [CompanionFile] {
         var files: [CompanionFile] = []
-        for name in try TemplateFolder.files(ofModel: folder) where knownNames.contains(name) || TemplateFolder.holds(name) {
+        for name in try TemplateFolder.files(ofModel: folder) 
+        where knownNames.contains(name) || TemplateFolder.holds(name) || StatedQuantization.isFile(name) {
             let path = FilePath.join(folder, name)
             guard FilePath.kind(of: path) == .file else { continue }
             files.append(CompanionFile(name: name, content: content(of: path)))

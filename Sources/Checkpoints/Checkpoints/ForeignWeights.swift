@@ -36,13 +36,17 @@ package struct ForeignWeights: Sendable, Hashable {
 }
 
 extension ForeignWeights {
-    /// What the tensors and config.json of a model show; nil where its weights can be computed with.
-    static func recognize(_ tensors: [LogicalTensor], config: JSONValue?) -> ForeignWeights? {
-        let packed = PackedEncoding.find(tensors)
+    /// What the tensors of a model and the files beside them show; nil where its weights can be computed with.
+    ///
+    /// - Parameter tensors: those of the weights.
+    static func recognize(
+        _ found: LogicalTensors, _ tensors: [LogicalTensor], _ quantization: StatedQuantization
+    ) -> ForeignWeights? {
+        let packed = found.refusal ?? PackedEncoding.find(tensors)
         if let shown = wholeAdapter(tensors) ?? packed ?? layout(tensors) ?? unexplained(tensors) { return shown }
         // Of weights that were MXFP4, config.json may say so still when they are something else.
-        let wasRead = statedMethod(config) == MXFP4Layout.method && tensors.contains { ExpertStacks.isStack($0.name) }
-        return wasRead ? nil : stated(config)
+        let wasMXFP4 = quantization.methodOfConfig == MXFP4Layout.method && tensors.contains { ExpertStacks.isStack($0.name) }
+        return wasMXFP4 || tensors.contains(where: \.isEncoded) ? nil : stated(quantization)
     }
 
     /// A model saved while PEFT's layers were in it: base and factors under names of their own.
@@ -96,35 +100,15 @@ extension ForeignWeights {
     }
 
     /// What config.json says the weights are quantized with, where no tensor shows it.
-    static func stated(_ config: JSONValue?) -> ForeignWeights? {
-        guard let method = statedMethod(config), method != bitsandbytesMethod else { return nil }
+    static func stated(_ quantization: StatedQuantization) -> ForeignWeights? {
+        guard let method = quantization.methodOfConfig, method != StatedQuantization.bitsandbytes else { return nil }
         return ForeignWeights(
             kind: .stated, name: method, place: "config.json",
-            message: "says that the weights are quantized with '\(JSONError.excerpt(method))', which is not read",
+            message: "says that the weights are quantized with '\(JSONError.excerpt(method))', but no tensor shows it",
             hint: "start from the dense model; if these weights are dense, take what says so out of config.json")
     }
 
-    private static let bitsandbytesMethod = "bitsandbytes"
-
-    /// The name of the quantization that config.json states, wherever it does; that of 4-bit bitsandbytes included.
-    static func statedMethod(_ config: JSONValue?) -> String? {
-        for part in [config, config?["text_config"]] {
-            for key in ["quantization_config", "compression_config", "quantization"] {
-                guard let stated = part?[key], let settings = stated.object else { continue }
-                if let method = settings["quant_method"]?.string {
-                    guard method == bitsandbytesMethod else { return method }
-                    return settings["load_in_8bit"]?.bool == true ? "bitsandbytes 8-bit" : method
-                }
-                if settings["load_in_4bit"]?.bool == true { return bitsandbytesMethod }
-                // MLX states bits and group size under both keys, without a method.
-                if settings["group_size"] != nil, settings["bits"] != nil { return "MLX" }
-                if key == "compression_config" { return "compressed-tensors" }
-            }
-        }
-        return nil
-    }
-
-    fileprivate static func tensorPlace(_ name: String) -> String { "tensor '\(name)'" }
+    static func tensorPlace(_ name: String) -> String { "tensor '\(name)'" }
 }
 
 /// How a quantization that is recognised, but not read, stores the weight of a module P.

@@ -41,11 +41,16 @@ extension Checkpoint {
             head: pair.head.name, embedding: pair.embedding.name, equalsEmbedding: try hasSameValues(pair.head, pair.embedding))
     }
 
-    /// config.json as it has to stand beside these tensors, where that differs from what it is: a head of its own is stated.
+    /// config.json as it has to stand beside what is made of these tensors, where that differs from what it is: a head of its own is
+    /// stated, and a quantization that was undone is not.
     package func correctedConfig() throws(FileError) -> JSONObject? {
-        guard var object = config?.object, let stored = try storedHeadOfTiedPair(), !stored.equalsEmbedding else { return nil }
-        object["tie_word_embeddings"] = .bool(false)
-        return object
+        guard let object = config?.object else { return nil }
+        var corrected = hasPackedWeights ? StatedQuantization.removed(from: object) : nil
+        if let stored = try storedHeadOfTiedPair(), !stored.equalsEmbedding {
+            corrected = corrected ?? object
+            corrected?["tie_word_embeddings"] = .bool(false)
+        }
+        return corrected
     }
 
     /// The files that travel with the weights, config.json corrected where it has to be.

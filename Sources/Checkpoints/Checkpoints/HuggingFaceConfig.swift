@@ -42,29 +42,41 @@ package enum HuggingFaceConfig {
         return method
     }
 
-    /// The config of a dense folder: without the `quantization_config` of a 4-bit one, with the type of its weights.
+    /// The config of a dense folder: without the `quantization_config` of a 4-bit one, with the type of its weights, and with
+    /// `rope_theta` beside `rope_parameters`, where transformers before 5 and mlx-lm look for it.
     ///
-    /// A `quantization_config` of another kind stays: its weights are written as they are.
-    package static func dense(_ config: JSONObject, scalarType: ScalarType?) -> JSONValue {
-        var result = config
-        if fourBitMethod(config) != nil || ForeignWeights.statedMethod(.object(config)) == MXFP4Layout.method {
+    /// - Parameter wasPacked: the weights were decoded from another quantization: whatever says so goes. Else a `quantization_config`
+    ///   of another kind stays: its weights are written as they are.
+    package static func dense(_ config: JSONObject, scalarType: ScalarType?, wasPacked: Bool = false) -> JSONValue {
+        var result = wasPacked ? StatedQuantization.removed(from: config) ?? config : config
+        if fourBitMethod(config) != nil || StatedQuantization(config: .object(config)).methodOfConfig == MXFP4Layout.method {
             result["quantization_config"] = nil
         }
         if let scalarType, let name = scalarType.torchName {
             for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = .string(name) }
             if result["dtype"] == nil, result["torch_dtype"] == nil { result["dtype"] = .string(name) }
         }
-        return .object(result)
+        guard var text = result["text_config"]?.object else { return .object(withRopeTheta(result)) }
+        text = withRopeTheta(text)
+        result["text_config"] = .object(text)
+        return .object(withRopeTheta(result))
+    }
+
+    private static func withRopeTheta(_ config: JSONObject) -> JSONObject {
+        guard config["rope_theta"] == nil, let theta = config["rope_parameters"]?["rope_theta"], theta.double != nil else { return config }
+        var result = config
+        result["rope_theta"] = theta
+        return result
     }
 
     /// The config of a model that was tuned in full: a dense one of f32 weights, whose type stands under its present key only.
     ///
     /// - Parameter isUntied: whether the head is a weight of its own now, where the config says or implies that it is not.
-    package static func tuned(_ config: JSONObject, isUntied: Bool) -> JSONValue {
+    package static func tuned(_ config: JSONObject, isUntied: Bool, wasPacked: Bool = false) -> JSONValue {
         var result = config
         result["torch_dtype"] = nil
         if isUntied { result["tie_word_embeddings"] = .bool(false) }
-        return dense(result, scalarType: .f32)
+        return dense(result, scalarType: .f32, wasPacked: wasPacked)
     }
 }
 

@@ -11,33 +11,20 @@ struct MXFP4Layout: TensorLayout {
     static let method = "mxfp4"
     private static let (codesEnd, scalesEnd) = ("_blocks", "_scales")
 
-    func weights(
-        in source: any TensorSource, orientation: (String) -> Orientation
-    ) throws(FileError) -> [(place: Int, tensor: LogicalTensor)] {
+    func find(in source: any TensorSource, _ context: LayoutContext) throws(FileError) -> LayoutFindings {
         let infos = source.tensors
-        let codes = infos.indices.filter { infos[$0].scalarType == .u8 && infos[$0].name.hasSuffix(Self.codesEnd) }
-        guard !codes.isEmpty else { return [] }
-        let places = Dictionary(infos.enumerated().map { (ByteKey($1.name), $0) }) { first, _ in first }
-        var weights: [(place: Int, tensor: LogicalTensor)] = []
-        for index in codes {
+        var findings = LayoutFindings()
+        for index in infos.indices where infos[index].scalarType == .u8 && infos[index].name.hasSuffix(Self.codesEnd) {
             let name = String(infos[index].name.dropLast(Self.codesEnd.count))
-            guard ExpertStacks.isStack(name), let scales = places[ByteKey(name + Self.scalesEnd)] else { continue }
+            guard ExpertStacks.isStack(name), let scales = context.place(of: name + Self.scalesEnd) else { continue }
             let shape = try Self.shape(infos[index], infos[scales], path: source.path)
             let encoding: MXFP4
             do throws(QuantizationError) { encoding = try MXFP4(shape: shape) } catch {
                 throw FileError(source.path, at: "tensor '\(infos[index].name)'", error.message)
             }
-            let lies = orientation(name)
-            guard let own = Shape(lies.turned(shape.dimensions)) else { preconditionFailure("as many elements") }
-            weights.append(
-                (
-                    index,
-                    LogicalTensor(
-                        name: name, storage: .encoded(EncodedTensor(encoding: encoding, parts: [index, scales])),
-                        scalarType: encoding.scalarType, shape: own, orientation: lies)
-                ))
+            findings.add(name, encoding, parts: [index, scales], place: index, context)
         }
-        return weights
+        return findings
     }
 
     /// [experts, out, in] by what both parts say.

@@ -13,6 +13,8 @@ package protocol NamedTensors: Sendable {
     var source: any TensorSource { get }
     /// What the stored tensors mean.
     var tensors: [LogicalTensor] { get }
+    /// Beside them what means nothing once the weights are dense, and is not written with them.
+    var leftovers: [LogicalTensor] { get }
 
     /// The checksum that is kept of a stored tensor; nil where none is.
     func storedChecksum(ofTensor index: Int) -> CRC32C?
@@ -22,6 +24,8 @@ package protocol NamedTensors: Sendable {
 }
 
 extension NamedTensors {
+    package var leftovers: [LogicalTensor] { [] }
+
     /// Bytes of all stored tensors.
     package var storedByteCount: Int { source.tensors.reduce(0) { $0 + $1.byteCount } }
 }
@@ -50,7 +54,8 @@ package struct AdapterTensors: NamedTensors {
         let identity = ModelIdentity(config: nil, tensors: source.tensors)
         self.path = path
         self.source = source
-        tensors = try [any TensorLayout].known.logicalTensors(of: source, orientation: identity.orientation(of:))
+        let context = LayoutContext(source, orientation: identity.orientation(of:))
+        tensors = try [any TensorLayout].known.logicalTensors(of: source, context).tensors
         modelType = identity.modelType
     }
 

@@ -14,6 +14,7 @@ final class ShardedSource: TensorSource {
     let unreadableTensors: [UnreadableTensor]
     /// Whether a shard is a file of PyTorch, which nothing here writes.
     var isPickled: Bool { shards.contains { $0 is PyTorchFile } }
+    var containerMetadata: [(key: String, value: String)] { shards.flatMap(\.containerMetadata) }
     private let shards: [any TensorSource]
     /// Index into `files` of the first file of each shard.
     private let firstFiles: [Int]

@@ -11,6 +11,7 @@ package final class SafetensorsFile: TensorSource {
     package var tensors: [TensorInfo] { header.tensors }
     package var path: String { file.path }
     package var files: [InputFile] { [file] }
+    package var containerMetadata: [(key: String, value: String)] { header.metadata }
 
     package init(_ file: InputFile) throws(FileError) {
         let (header, dataStart) = try Self.readHeader(of: file)

@@ -95,9 +95,11 @@ package struct Export: Sendable {
 
     private func config(_ config: JSONObject) -> JSONValue {
         switch plan.form {
-        case .dense(let type): return HuggingFaceConfig.dense(config, scalarType: type)
+        case .dense(let type): return HuggingFaceConfig.dense(config, scalarType: type ?? plan.decodedType)
         case .quantized:
-            guard let state = plan.fourBitStates.first else { return HuggingFaceConfig.dense(config, scalarType: nil) }
+            guard let state = plan.fourBitStates.first else {
+                return HuggingFaceConfig.dense(config, scalarType: plan.decodedType)
+            }
             return HuggingFaceConfig.quantized(config, state: state, tensors: plan.checkpoint.tensors, layers: plan.layers)
         }
     }

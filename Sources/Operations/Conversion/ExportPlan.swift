@@ -83,6 +83,17 @@ package struct ExportPlan: Sendable {
     /// Of the weights that leave 4-bit.
     var fourBitStates: [QuantState] { checkpoint.tensors.filter(layers.hasFourBitLayer).compactMap { $0.quantized?.state } }
 
+    /// The type that most elements have where weights of another quantization became dense: decoding decides it, whatever config.json
+    /// said; nil where no weight was.
+    var decodedType: ScalarType? {
+        guard checkpoint.hasPackedWeights else { return nil }
+        var counts: [ScalarType: Int] = [:]
+        for output in outputs where output.info.scalarType.torchName != nil {
+            counts[output.info.scalarType, default: 0] += output.info.elementCount
+        }
+        return counts.max { ($0.value, $0.key.bitCount, $0.key.rawValue) < ($1.value, $1.key.bitCount, $1.key.rawValue) }?.key
+    }
+
     /// Outputs in shards of at most `limit` bytes of data (a larger weight has one to itself), in the order of each file.
     package func shards(maximumByteCount limit: Int) -> [[Output]] {
         var shards: [[Output]] = []

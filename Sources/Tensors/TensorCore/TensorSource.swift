@@ -14,6 +14,9 @@ package protocol TensorSource: Sendable {
     /// The files the source consists of, in a fixed order.
     var files: [InputFile] { get }
 
+    /// What the container says beside its tensors (`__metadata__` of safetensors), in the order of the files.
+    var containerMetadata: [(key: String, value: String)] { get }
+
     /// Index into `files` of the file that holds the (first byte of the) tensor.
     func fileIndex(ofTensor index: Int) -> Int
 
@@ -36,6 +39,8 @@ extension TensorSource {
     package func verifyPartChecksums(ofTensor index: Int, buffer: UnsafeMutableRawBufferPointer) throws(FileError) {}
 
     package var unreadableTensors: [UnreadableTensor] { [] }
+
+    package var containerMetadata: [(key: String, value: String)] { [] }
 }
 
 /// An entry of a container that is no tensor of numbers.

@@ -4,24 +4,15 @@ import TensorCore
 
 /// Weights of GGUF files: rows of blocks, and dense matrices of families whose dense matrices lie the other way elsewhere.
 struct GGUFLayout: TensorLayout {
-    func weights(
-        in source: any TensorSource, orientation: (String) -> Orientation
-    ) throws(FileError) -> [(place: Int, tensor: LogicalTensor)] {
-        guard let source = source as? any BlockSource else { return [] }
-        var weights: [(place: Int, tensor: LogicalTensor)] = []
+    func find(in source: any TensorSource, _ context: LayoutContext) throws(FileError) -> LayoutFindings {
+        guard let source = source as? any BlockSource else { return LayoutFindings() }
+        var findings = LayoutFindings()
         for (index, info) in source.tensors.enumerated() {
-            let lies = orientation(info.name)
-            guard let encoding = try encoding(of: index, in: source, isTurned: lies == .inputsByOutputs) else { continue }
-            guard let shape = Shape(lies.turned(encoding.shape.dimensions)) else { preconditionFailure("as many elements") }
-            weights.append(
-                (
-                    index,
-                    LogicalTensor(
-                        name: info.name, storage: .encoded(EncodedTensor(encoding: encoding, parts: [index])),
-                        scalarType: encoding.scalarType, shape: shape, orientation: lies)
-                ))
+            let isTurned = context.orientation(info.name) == .inputsByOutputs
+            guard let encoding = try encoding(of: index, in: source, isTurned: isTurned) else { continue }
+            findings.add(info.name, encoding, parts: [index], place: index, context)
         }
-        return weights
+        return findings
     }
 
     private func encoding(of index: Int, in source: any BlockSource, isTurned: Bool) throws(FileError) -> (any WeightEncoding)? {

@@ -39,17 +39,18 @@ package enum ModelFolderOutput {
         var files = writer.files
         for companion in checkpoint.files {
             var bytes = try companion.bytes()
-            if companion.name == "config.json" { bytes = try configuration(bytes, of: model, path: checkpoint.path) }
+            if companion.name == "config.json" { bytes = try configuration(bytes, of: model, checkpoint) }
             files.append(try output.createFile(named: companion.name, holding: bytes))
         }
         try output.commit(files)
     }
 
     /// The configuration with the type of the weights as they are now, and with what is known of the head.
-    private static func configuration(_ bytes: [UInt8], of model: TrainableModel, path: String) throws(FileError) -> [UInt8] {
-        guard let object = try? JSONValue(parsing: bytes).object else { throw FileError(path, "config.json is no JSON object") }
+    private static func configuration(_ bytes: [UInt8], of model: TrainableModel, _ checkpoint: Checkpoint) throws(FileError) -> [UInt8] {
+        guard let object = try? JSONValue(parsing: bytes).object else { throw FileError(checkpoint.path, "config.json is no JSON object") }
         let isStatedTied = object["tie_word_embeddings"]?.bool ?? model.configuration.architecture.isTiedByDefault
-        let tuned = HuggingFaceConfig.tuned(object, isUntied: isStatedTied && !model.configuration.head.isTied)
+        let tuned = HuggingFaceConfig.tuned(
+            object, isUntied: isStatedTied && !model.configuration.head.isTied, wasPacked: checkpoint.hasPackedWeights)
         return Array((tuned.text(.indented) + "\n").utf8)
     }
 }
