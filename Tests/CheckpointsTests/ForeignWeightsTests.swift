@@ -21,18 +21,8 @@ import Testing
         ("FP8", [(".weight", .f8e4m3, [64, 64]), (".weight_scale_inv", .f32, [1, 1])]),
         ("FP8", [(".weight", .f8e4m3, [64, 64]), (".weight_scale", .bf16, [64, 1])]),
         ("FP8", [(".weight", .f8e4m3, [64, 64]), (".scale", .f32, [])]),
-        ("8-bit integers with scales", [(".weight", .i8, [64, 64]), (".weight_scale", .bf16, [64, 1])]),
-        ("compressed-tensors", [(".weight_packed", .i32, [64, 8]), (".weight_scale", .bf16, [64, 1]), (".weight_shape", .i64, [2])]),
-        (
-            "compressed-tensors",
-            [(".weight_packed", .u8, [64, 32]), (".weight_scale", .f8e4m3, [64, 4]), (".weight_global_scale", .f32, [1])]
-        ),
-        ("NVFP4 (modelopt)", [(".weight", .u8, [64, 32]), (".weight_scale", .f8e4m3, [64, 4]), (".weight_scale_2", .f32, [])]),
-        ("MLX", [(".weight", .u32, [64, 8]), (".scales", .f16, [64, 1]), (".biases", .f16, [64, 1])]),
         ("bitsandbytes 8-bit", [(".weight", .i8, [64, 64]), (".SCB", .f32, [64]), (".weight_format", .u8, [])]),
         ("MXFP4", [("_blocks", .u8, [2, 64, 2, 16]), ("_scales", .u8, [2, 64, 2])]),
-        ("torchao", [("._weight_qdata", .i8, [64, 64]), ("._weight_scale", .f32, [64])]),
-        ("HQQ", [(".W_q", .u8, [32, 64]), (".scale", .f16, [64, 1]), (".zero", .f16, [64, 1])]),
         ("AQLM", [(".codes", .i8, [8, 8, 1]), (".codebooks", .f16, [1, 256, 1, 8]), (".scales", .f16, [64, 1, 1, 1])]),
     ]
 

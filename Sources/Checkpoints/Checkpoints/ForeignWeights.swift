@@ -131,20 +131,13 @@ private struct PackedEncoding {
         .init(name: "GPTQ or AWQ", codes: ".qweight", types: words, companions: [".scales", ".qzeros"]),
         .init(name: "FP-Quant", codes: ".qweight", types: bytes, companions: [".scales"]),
         .init(
-            name: "compressed-tensors", codes: ".weight_packed", types: words.union(bytes),
-            companions: [".weight_scale", ".weight_shape", ".weight_global_scale"]),
-        .init(
             name: "FP8", codes: ".weight", types: float8,
             companions: [".weight_scale_inv", ".weight_scale", ".scale", ".qscale_weight", ".scale_weight", ".scales"]),
         .init(name: "bitsandbytes 8-bit", codes: ".weight", types: bytes, companions: [".SCB", ".weight_format"]),
-        .init(name: "NVFP4 (modelopt)", codes: ".weight", types: bytes, companions: [".weight_scale_2"]),
         .init(
             name: "8-bit integers with scales", codes: ".weight", types: bytes, companions: [".weight_scale", ".weight_scales", ".scales"]),
-        .init(name: "MLX", codes: ".weight", types: words, companions: [".scales", ".biases"]),
         // Of whole families of names; those of experts are read (`MXFP4Layout`).
         .init(name: "MXFP4", codes: "_blocks", types: bytes, companions: ["_scales"]),
-        .init(name: "torchao", codes: "._weight_qdata", types: words.union(bytes).union(float8), companions: ["._weight_scale"]),
-        .init(name: "HQQ", codes: ".W_q", types: words.union(bytes), companions: [".scale", ".zero", ".meta"]),
         .init(name: "AQLM", codes: ".codes", types: bytes.union([.i16]), companions: [".codebooks", ".scales"]),
         .init(name: "VPTQ", codes: ".indices", types: words.union([.i16, .u16]), companions: [".centroids", ".centroids.weight"]),
         .init(name: "QuIP#", codes: ".Qidxs", types: words.union([.i16, .i64]), companions: [".SU", ".SV", ".Wscale"]),

@@ -55,7 +55,12 @@ package struct LogicalTensors {
 
 extension [any TensorLayout] {
     /// All that are known; the first that claims a stored tensor has it.
-    package static var known: [any TensorLayout] { [BitsandbytesLayout(), GGUFLayout(), MXFP4Layout()] }
+    package static var known: [any TensorLayout] {
+        [
+            BitsandbytesLayout(), GGUFLayout(), MXFP4Layout(),
+            MLXLayout(), CompressedTensorsLayout(), ModelOptLayout(), HQQLayout(), TorchAOLayout(),
+        ]
+    }
 
     /// Groups the stored tensors into logical ones; what no layout claims stands for itself.
     func logicalTensors(of source: any TensorSource, _ context: LayoutContext) throws(FileError) -> LogicalTensors {

@@ -1,4 +1,5 @@
 package import ByteIO
+import CKernels
 package import TensorCore
 
 /// Weights of 4-bit floats with a power of two for each 32 of them, as the Open Compute Project defines MXFP4.
@@ -7,7 +8,7 @@ package import TensorCore
 ///     part 1   U8 [..., out, in / 32]       e of each block
 ///     value    {0, .5, 1, 1.5, 2, 3, 4, 6 and their negatives}[code] * 2^(e - 127)
 ///
-/// An e of 255 stands for no number.
+/// An e of 255 stands for no number, and is refused where it is read: programs differ in what they make of it.
 package struct MXFP4: WeightEncoding {
     /// Elements that share a scale.
     package static let blockSize = 32
@@ -33,12 +34,14 @@ package struct MXFP4: WeightEncoding {
 
     package func decode(_ range: Range<Int>, of parts: StoredParts, into values: UnsafeMutableBufferPointer<Float>) throws(FileError) {
         precondition(range.upperBound <= shape.elementCount && range.lowerBound % Self.blockSize == 0, "whole blocks are decoded")
+        guard !range.isEmpty else { return }
         let codes = try parts.bytes(ofPart: 0, range.lowerBound / 2..<(range.upperBound + 1) / 2)
-        let firstBlock = range.lowerBound / Self.blockSize
-        let scales = try parts.bytes(ofPart: 1, firstBlock..<(range.upperBound + Self.blockSize - 1) / Self.blockSize)
-        for position in 0..<range.count {
-            let code = codes[position / 2] >> (position % 2 == 0 ? 0 : 4) & 15
-            values[position] = Self.values[Int(code)] * Self.scale(scales[position / Self.blockSize])
+        let blocks = range.lowerBound / Self.blockSize..<(range.upperBound + Self.blockSize - 1) / Self.blockSize
+        let scales = try GroupConstants(.exponents, part: 1, groupsPerRow: 1).values(blocks, of: parts)
+        let format = qk_grouped(
+            kind: QK_CODES_E2M1, bits: 4, shift: 0, arithmetic: QK_SCALED, rounding: QK_F32, groupSize: Self.blockSize)
+        codes.withUnsafeBufferPointer { codes in
+            qk_grouped_decode(format, codes.baseAddress, 0, range.count, scales, nil, values.baseAddress)
         }
     }
 

@@ -18,6 +18,7 @@
 #include "qk_error.h"
 #include "qk_flips.h"
 #include "qk_float.h"
+#include "qk_grouped.h"
 #include "qk_lowRank.h"
 #include "qk_matdot.h"
 #include "qk_matmul.h"
