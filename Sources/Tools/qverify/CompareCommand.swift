@@ -9,6 +9,7 @@ import Transformer
 
 /// `qverify compare`.
 func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    if let source = arguments.string("fresh") { return try compareCandidates(source, arguments, console) }
     let limits = ComparisonLimits(arguments)
     let tokenizer = arguments.string("tokenizer")
     let comparison = try TextComparison(
@@ -51,7 +52,7 @@ struct TextComparison {
     ) throws {
         let engine = MatrixEngine(pool: WorkerPool(threadCount: reading.threadCount))
         a = try MeasuredModel(first, context: reading.context, engine: engine, console)
-        b = try MeasuredModel(second, context: reading.context, beside: a, engine: engine, console)
+        b = try MeasuredModel(second, context: reading.context, beside: [a], engine: engine, console)
         text = try TextInput(reading, for: [a, b], console)
         let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
         let comparison = try ModelComparison(a.evaluated, b.evaluated, on: text.windows, engine: engine, largestCount: largestCount)

@@ -39,13 +39,18 @@ let compareCommand = Command(
     "compare", summary: "compare what two models make of a text",
     discussion: """
         Both models read the text side by side, as 'perplexity' does. KL divergence is that of B from A, in nats per token: what it \
-        costs to take B's probabilities for A's. Exit status 1 where a limit is exceeded.
+        costs to take B's probabilities for A's. Exit status 1 where a limit is exceeded. With --fresh SOURCE, A and B are two candidates for \
+        the same model: all three read the text in one pass, and what is told is which of the two is nearer to it, with an error of their \
+        difference token by token (or of windows, where those spread more), and whether it is more than chance.
         """,
     arguments: [
         Argument("a", help: "the reference, any model that qrun runs"), Argument("b", help: "the model to judge, of the same vocabulary"),
     ],
     options: texts + [adapter("adapter-a", "on A"), adapter("adapter-b", "on B"), tokenizer] + limits + textOptions
-        + [.integer("largest", in: 0...1000, default: 5, help: "places to show where the models differ most"), .threads, .json],
+        + [
+            .integer("largest", in: 0...1000, default: 5, help: "places to show where the models differ most"),
+            .path("fresh", "SOURCE", help: "judge A and B against the model that both are made of"), .threads, .json,
+        ],
     example: "qverify compare model-hf model.qnf --text heldout.txt --max-kl 0.05", run: compare)
 
 private func adapter(_ name: String, short: Character? = nil, _ place: String) -> Option {

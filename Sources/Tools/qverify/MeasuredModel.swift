@@ -17,9 +17,9 @@ struct MeasuredModel {
 
     /// - Parameters:
     ///   - context: positions that will be set up; nil for the default.
-    ///   - other: a model that is held in memory at the same time.
-    init(_ options: ModelOptions, context: Int?, beside other: MeasuredModel? = nil, engine: MatrixEngine, _ console: Console) throws {
-        opened = try console.openModel(options, besides: other?.opened.memory?.total ?? 0) {
+    ///   - others: models that are held in memory at the same time.
+    init(_ options: ModelOptions, context: Int?, beside others: [MeasuredModel] = [], engine: MatrixEngine, _ console: Console) throws {
+        opened = try console.openModel(options, besides: others.reduce(0) { $0 + ($1.opened.memory?.total ?? 0) }) {
             context ?? min(Self.defaultContext, $0.contextLength)
         }
         weights = try opened.weights(engine: engine)
