@@ -26,7 +26,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
-    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Calibration", "Training"]),
+    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Calibration", "Training", "Sensitivity"]),
     ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
     (
         "Tools",
@@ -46,12 +46,13 @@ let sideways: [String: Set<String>] = [
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Calibration": ["Transformer", "ModelLoading"],
     "Training": ["Transformer", "ModelLoading", "Records"],
+    "Sensitivity": ["Transformer", "ModelLoading", "Records", "Calibration", "Training"],
     "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
     "AdapterAlgebra": ["Streaming", "Merging"],
     "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "PromptSupport": ["CommandLineKit"],
     "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
     "CalibrationSupport": ["CommandLineKit", "ToolSupport", "PromptSupport"],
-    "qconvert": ["CommandLineKit", "ToolSupport", "ModelToolSupport"],
+    "qconvert": ["CommandLineKit", "ToolSupport", "ModelToolSupport", "CalibrationSupport"],
     "qinspect": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport"],
     "qmerge": ["CommandLineKit", "ToolSupport", "CalibrationSupport"],
     "qrun": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport"],
@@ -188,6 +189,13 @@ let package = Package(
                 "Tokenization",
                 "Transformer", "ModelLoading",
             ]),
+        // Apart from Calibration, as it differentiates, and links BLAS with that.
+        library(
+            "Sensitivity",
+            [
+                "ByteIO", "JSONText", "Parallelism", "Quantization", "Architectures", "Checkpoints", "Tokenization", "Transformer",
+                "ModelLoading", "Records", "Calibration", "Training", "CKernels", "TensorCore",
+            ]),
         library("CommandLineKit"),
         library(
             "Reports",
@@ -199,7 +207,12 @@ let package = Package(
         library(
             "ToolSupport",
             ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "Inspection", "CommandLineKit"]),
-        tool("qconvert", ["GGUFFormat", "Architectures", "Conversion", "Transformer", "ModelLoading", "Calibration", "ModelToolSupport"]),
+        tool(
+            "qconvert",
+            [
+                "GGUFFormat", "Architectures", "Parallelism", "Tokenization", "Conversion", "Transformer", "ModelLoading", "Calibration",
+                "Training", "Sensitivity", "ModelToolSupport", "CalibrationSupport",
+            ]),
         tool(
             "qinspect", ["ContainerKit", "GGUFFormat", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
         tool("qmerge", ["Parallelism", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "CalibrationSupport"]),
@@ -215,7 +228,7 @@ let package = Package(
             "ModelToolSupport",
             [
                 "ByteIO", "JSONText", "Architectures", "Checkpoints", "Adapters", "Streaming", "Inspection", "Tokenization", "Prompts",
-                "Transformer", "ModelLoading", "Calibration", "CommandLineKit", "ToolSupport",
+                "Transformer", "ModelLoading", "CommandLineKit", "ToolSupport",
             ]),
         tool(
             "qverify",
@@ -279,7 +292,7 @@ let package = Package(
                 "qinspect",
                 "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "GGUFFormat", "ToolSupport", "Records", "Training", "Reports",
                 "Architectures", "Checkpoints", "Parallelism", "Transformer", "ModelLoading", "Calibration", "Conversion", "Streaming",
-                "ModelToolSupport",
+                "CalibrationSupport",
             ]),
         tests(
             "EvaluationTests",
@@ -292,8 +305,9 @@ let package = Package(
         tests(
             "CalibrationTests",
             [
-                "CKernels", "ByteIO", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Tokenization",
-                "Transformer", "ModelLoading", "Calibration",
+                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints",
+                "Tokenization",
+                "Transformer", "ModelLoading", "Records", "Training", "Calibration", "Sensitivity",
             ]),
         tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization"]),
         tests("PromptsTests", ["ByteIO", "JSONText", "Jinja", "Prompts", "Tokenization"]),

@@ -13,6 +13,8 @@ package enum RandomStreams {
 
     package static func initialization(seed: UInt64, tensor: Int) -> RandomGenerator { generator(seed: seed, step: tensor, site: 2) }
 
+    package static func labels(seed: UInt64, batch: Int) -> RandomGenerator { generator(seed: seed, step: batch, site: 3) }
+
     /// The stream of one dropout layer at one step, for the kernels.
     package static func dropout(seed: UInt64, step: Int, layer: Int) -> qk_random_stream {
         qk_random_stream(

@@ -106,13 +106,10 @@ private final class ConversionRun: Sendable {
     func calibrate(_ calibration: ConversionCalibration) throws -> (report: CalibrationReport, items: [Int]) {
         let items = try plan.calibratedItems(calibration.model)
         var rows: [CalibrationReport.Row] = []
-        let digest = try calibration.model.run(
-            wanted: { items[$0] != nil }, journal: calibration.journal, observer: { calibration.importance?.add($0) },
-            progress: calibration.progress
-        ) { outcome in
-            guard let index = items[outcome.tensor.name], case .quantized(let parts) = plan.layout.places[index] else {
-                preconditionFailure("a quantized weight has its parts")
-            }
+        let digest = try calibration.run { outcome in
+            // What a budget keeps was chosen all the same: it is what its sensitivity is of.
+            guard let index = items[outcome.tensor.name] else { return }
+            guard case .quantized(let parts) = plan.layout.places[index] else { preconditionFailure("a quantized weight has its parts") }
             try outcome.weight.codes.withUnsafeBytes { try writer.write($0, stored: parts.codes, atByteOffset: 0) }
             try collect(outcome.weight.absmax, firstBlock: 0, item: index, parts: parts)
             rows.append(CalibrationReport.Row(outcome))

@@ -41,6 +41,8 @@ package struct ConversionPlan: Sendable {
     package let options: [String]
     /// Where codes are chosen by calibration.
     package let calibration: CalibrationNote?
+    /// Where weights stay dense by a budget.
+    package let budget: BitBudget?
 
     /// - Parameters:
     ///   - settings: for what is to be quantized; nil takes the default, or what the source is quantized with.
@@ -48,21 +50,26 @@ package struct ConversionPlan: Sendable {
     ///   - type: for tensors that stay dense and are floats; nil keeps theirs.
     ///   - options: the options given, for the lineage.
     ///   - calibration: what codes of linear layers will be chosen by: `Conversion.run` has to be given it, too.
+    ///   - budget: of the same plan without one.
     package init(
         _ checkpoint: Checkpoint, settings requested: QuantizationSettings?, quantizer: any WeightQuantizer = NearestQuantizer(),
-        rules: ConversionRules, castingTo type: ScalarType?, toolVersion: String, options: [String], calibration: CalibrationNote? = nil
+        rules: ConversionRules, castingTo type: ScalarType?, toolVersion: String, options: [String], calibration: CalibrationNote? = nil,
+        budget: BitBudget? = nil
     ) throws {
         let settings = try Self.settings(of: checkpoint, requested: requested)
         try Self.checkConvertible(checkpoint)
         let isQuantized = checkpoint.tensors.contains { $0.quantized != nil }
-        let layers = FourBitLayers(checkpoint)
+        let layers = FourBitLayers(checkpoint), spared = budget?.names ?? []
         var items: [Item] = []
         var planned: [PlannedTensor] = []
         for tensor in checkpoint.tensors {
+            let isSpared = spared.contains(tensor.name)
             let quantizes =
-                rules.action(for: tensor, of: layers, isQuantizedModel: isQuantized) == .quantize
+                !isSpared && rules.action(for: tensor, of: layers, isQuantizedModel: isQuantized) == .quantize
                 && QuantState.areWholeBlocks(tensor.shape.dimensions, blockSize: settings.blockSize)
-            let (step, form) = try Self.step(for: tensor, checkpoint, quantizing: quantizes ? settings : nil, castingTo: type)
+            let (step, form) = try Self.step(
+                for: tensor, checkpoint, quantizing: quantizes ? settings : nil,
+                castingTo: isSpared ? BitBudget.type(of: tensor, castingTo: type) : type)
             let plannedTensor = PlannedTensor(name: tensor.name, form: form, orientation: tensor.orientation)
             planned.append(plannedTensor)
             items.append(
@@ -77,6 +84,7 @@ package struct ConversionPlan: Sendable {
         let quantizer: any WeightQuantizer = calibration == nil ? quantizer : UnreachedQuantizer()
         self.quantizer = quantizer
         self.calibration = calibration
+        self.budget = budget
         self.toolVersion = toolVersion
         self.options = options
         let files = try checkpoint.correctedFiles()
@@ -108,6 +116,7 @@ package struct ConversionPlan: Sendable {
             "step": .string("to-nf4"), "tool": .string("qconvert \(toolVersion)"), "options": .strings(options),
         ])
         if let calibration { step["calibration"] = calibration.document(moments: moments) }
+        if let budget { step["budget"] = budget.document }
         step["source"] = SourcePass.lineage(of: checkpoint, checksums: checksums)
         return .array((checkpoint.metadata?.lineage.array ?? []) + [.object(step)])
     }

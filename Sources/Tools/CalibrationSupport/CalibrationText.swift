@@ -25,6 +25,11 @@ package struct CalibrationText: Sendable {
     package let samples: CalibrationSamples
     /// As it was asked for.
     package let tokenLimit: Int
+    /// Tokens of a window.
+    package let window: Int
+
+    /// Where nothing else is asked for to quantize by: twice as many take twice as long and gain little.
+    package static let defaultTokenLimit = 16384
 
     /// The word for the text that ships with the tools.
     package static let defaultWord = "default"
@@ -40,7 +45,8 @@ package struct CalibrationText: Sendable {
     /// - Throws: where there is no tokenizer, a file is no text and no records, or is too short.
     package init(_ paths: [String], tokenLimit: Int, for model: LayeredModel, _ console: Console) throws {
         precondition(!paths.isEmpty, "there is something to read")
-        let checkpoint = model.checkpoint, window = min(CalibrationSamples.defaultWindow, model.configuration.contextLength)
+        let checkpoint = model.checkpoint
+        window = min(CalibrationSamples.defaultWindow, model.configuration.contextLength)
         let tokenizer = try checkpoint.tokenizer()
         for warning in tokenizer.warnings { console.warning("\(checkpoint.path): \(warning)") }
         let texts = try paths.map { try Self.ids(of: $0, limit: tokenLimit, tokenizer, checkpoint.path, console) }
@@ -76,17 +82,22 @@ package struct CalibrationText: Sendable {
     }
 
     /// For a lineage.
+    ///
+    /// - Parameter damping: of what is done with the moments.
+    package func note(damping: Double) -> CalibrationNote {
+        CalibrationNote(
+            texts: sources.map {
+                CalibrationNote.Text(
+                    name: FilePath.name(of: $0.path), checksum: $0.checksum.description, tokenCount: $0.tokenCount)
+            }, tokenLimit: tokenLimit, tokenCount: samples.tokenCount, heldOutCount: samples.heldOutCount, samplesDigest: digest,
+            window: window, damping: damping)
+    }
+
+    /// For a lineage that says of moments what it has to elsewhere.
     package var document: JSONObject {
         JSONObject([
-            "texts": .array(
-                sources.map {
-                    .object([
-                        "name": .string(FilePath.name(of: $0.path)), "crc32c": .string($0.checksum.description),
-                        "tokens": .integer($0.tokenCount),
-                    ])
-                }),
-            "token_limit": .integer(tokenLimit), "tokens": .integer(samples.calibratingCount), "held_out": .integer(samples.heldOutCount),
-            "samples": .string(digest),
+            "texts": .array(note(damping: 1).texts.map(\.document)), "token_limit": .integer(tokenLimit),
+            "tokens": .integer(samples.calibratingCount), "held_out": .integer(samples.heldOutCount), "samples": .string(digest),
         ])
     }
 

@@ -1,6 +1,7 @@
 import Architectures
 import ByteIO
 import Calibration
+import CalibrationSupport
 import Checkpoints
 import CommandLineKit
 import Conversion
@@ -14,8 +15,8 @@ import Transformer
 
 /// What `--calibrate` asks for, with all that can be refused refused before the work begins.
 struct CalibrationSetup {
-    private let model: LayeredModel
-    private let input: CalibrationInput
+    let model: LayeredModel
+    let text: CalibrationText
     let memory: CalibrationMemory
     /// Where finished layers are kept.
     private let checkpoints: String?
@@ -50,13 +51,13 @@ struct CalibrationSetup {
                 throw FileError(importance.path, "exists already", hint: "`replaces` replaces it")
             }
         }
-        input = try CalibrationInput(texts, tokenLimit: arguments.integer(always: "tokens"), for: model, console)
-        memory = CalibrationMemory(model, input.samples)
+        text = try CalibrationText(texts, tokenLimit: arguments.integer(always: "tokens"), for: model, console)
+        memory = CalibrationMemory(model, text.samples)
         try memory.check(checkpoint.path, limit: arguments.byteCount("max-memory"))
         let asked = arguments.integer(always: "tokens")
-        if arguments.isGiven("tokens"), input.samples.tokenCount + input.window <= asked {
+        if arguments.isGiven("tokens"), text.samples.tokenCount + text.window <= asked {
             console.warning(
-                "the text gives \(NumberText.grouped(input.samples.tokenCount)) tokens, fewer than the \(NumberText.grouped(asked)) asked for"
+                "the text gives \(NumberText.grouped(text.samples.tokenCount)) tokens, fewer than the \(NumberText.grouped(asked)) asked for"
             )
         }
     }
@@ -67,16 +68,11 @@ struct CalibrationSetup {
         try importance.matrix.write(to: importance.path, note, replaces: replaces, inputs: checkpoint.inputFiles)
     }
 
-    var note: CalibrationNote {
-        CalibrationNote(
-            texts: input.texts.map { $0 == CalibrationInput.defaultWord ? $0 : FilePath.name(of: $0) }, textDigest: input.digest,
-            tokenCount: input.samples.tokenCount, heldOutCount: input.samples.heldOutCount, window: input.window,
-            damping: CalibratedQuantizer.defaultDamping)
-    }
+    var note: CalibrationNote { text.note(damping: CalibratedQuantizer.defaultDamping) }
 
     /// What will be done, in a line.
     var summary: String {
-        "\(NumberText.grouped(input.samples.tokenCount)) tokens in windows of \(input.window), \(NumberText.grouped(input.samples.heldOutCount)) of "
+        "\(NumberText.grouped(text.samples.tokenCount)) tokens in windows of \(text.window), \(NumberText.grouped(text.samples.heldOutCount)) of "
             + "them held out; \(model.configuration.layers.count) layers; about \(NumberText.byteCount(memory.total)) of memory"
     }
 
@@ -88,8 +84,8 @@ struct CalibrationSetup {
                 hint: "start from the model before it was quantized")
         }
         let engine = MatrixEngine(pool: resources.pool)
-        let calibration = ModelCalibration(try CalibrationPass(model, input.samples, engine: engine), plan.settings)
-        _ = try plan.calibratedItems(calibration)
+        let calibration = ModelCalibration(try CalibrationPass(model, text.samples, engine: engine), plan.settings)
+        let names = Set(try plan.calibratedItems(calibration).keys)
         let journal = try checkpoints.map { try CalibrationJournal(folder: $0, identity: plan.calibrationIdentity(calibration)) }
         console.note("calibrating: \(summary)")
         if let journal, journal.finishedCount > 0 {
@@ -98,7 +94,7 @@ struct CalibrationSetup {
         let layers = console.progress("calibrating", total: model.configuration.layers.count, unit: .items("layers"))
         let count = model.configuration.layers.count
         var done = 0
-        return ConversionCalibration(calibration, journal: journal, importance: importance?.matrix) {
+        return ConversionCalibration(calibration, of: names, journal: journal, importance: importance?.matrix) {
             done += 1
             layers.advance(by: 1)
             if done == count { layers.finish() }
@@ -138,7 +134,7 @@ extension CalibrationReport {
 
     func document(_ note: CalibrationNote) -> JSONValue {
         .object([
-            "texts": .strings(note.texts), "text": .string(note.textDigest), "tokens": .integer(note.tokenCount),
+            "texts": .array(note.texts.map(\.document)), "samples": .string(note.samplesDigest), "tokens": .integer(note.tokenCount),
             "held_out": .integer(note.heldOutCount), "calibrated": .integer(calibratedCount),
             "plain": .integer(rows.count - calibratedCount),
             "unreached": .integer(unreachedCount), "mean_error_ratio": meanRatio.map { .double($0) } ?? .null,

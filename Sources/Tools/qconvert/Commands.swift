@@ -1,5 +1,5 @@
+import CalibrationSupport
 package import CommandLineKit
-import ModelToolSupport
 import ToolSupport
 
 /// The tool: conversions between model formats.
@@ -30,8 +30,12 @@ private let toNF4Command = Command(
 
         With --calibrate TEXT the codes are not the nearest ones but those with which the layers' outputs on that text come out best: the file is \
         as large and read as before, and its divergence from the model about 0.4 of the usual one. TEXT is a file of the kinds of text that \
-        the model is for, or 'default', a mixed text that is part of this tool. It takes a run of the model, layer by layer, and several \
+        the model is for, or of training records, which its template writes, or 'default', a mixed text that is part of this tool. It takes a run of the model, layer by layer, and several \
         times that for the weights.
+
+        With --budget BITS those weights of linear layers stay in 16 bits whose quantization would move the model's predictions most for their \
+        size, until a weight takes so many bits at the mean. What each of them does is measured in one pass forth and back; rules of --keep \
+        come first.
         """,
     arguments: [Argument("source", help: sourceHelp)],
     options: [
@@ -44,9 +48,11 @@ private let toNF4Command = Command(
         .text("keep", "REGEX", help: "leave tensors whose name matches as they are").repeatable(),
         .text("quantize", "REGEX", help: "quantize 2-D tensors whose name matches").repeatable(),
         .choice("embeddings", ["keep", "nf4"], default: "keep", help: "what becomes of embedding tables"),
-        .calibrate(help: "text, or 'default', to choose codes by"),
-        .calibrationTokens,
+        .calibrate(use: "to choose codes by"),
+        .calibrationTokens(CalibrationText.defaultTokenLimit),
         .path("write-imatrix", "FILE", help: "write what the layers saw for llama.cpp's quantizers"),
+        .number("budget", "BITS", in: 1...32, help: "mean bits of a weight: some stay in 16 bits"),
+        .path("sensitivity", "FILE", help: "keep there what --budget measures, and reuse it"),
         .path("checkpoints", "FOLDER", help: "keep finished layers there, and go on from them"),
         .flag("match-transformers", help: "keep experts and others dense as transformers does"),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats that are not quantized"),

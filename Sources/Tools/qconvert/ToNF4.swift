@@ -14,20 +14,32 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let checkpoint = try console.openCheckpoint(
         arguments.positional(always: "source"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
     let calibration = try CalibrationSetup(arguments, checkpoint, console)
-    let plan = try ConversionPlan(
-        checkpoint, settings: try requestedSettings(arguments), rules: rules, castingTo: denseType(arguments), toolVersion: toolVersion,
-        options: effectiveOptions(arguments), calibration: calibration?.note)
+    func planned(_ budget: BitBudget?) throws -> ConversionPlan {
+        try ConversionPlan(
+            checkpoint, settings: try requestedSettings(arguments), rules: rules, castingTo: denseType(arguments), toolVersion: toolVersion,
+            options: effectiveOptions(arguments), calibration: calibration?.note, budget: budget)
+    }
+    // Without a budget first: what it is chosen from.
+    var plan = try planned(nil)
+    let whole = plan, budget = try BudgetSetup(arguments, whole, calibration, castingTo: denseType(arguments), console)
+    if let known = try budget?.knownBudget(of: whole) { plan = try planned(known) }
     for remark in plan.remarks { console.warning(remark.text, hint: remark.hint) }
     if arguments.flag("dry-run") {
         if let calibration { console.note("would calibrate: \(calibration.summary)") }
+        if let budget, !budget.isKnown { console.note("would measure which weights are to stay in 16 bits: they are listed as nf4 here") }
         return try describe(plan, arguments, console)
     }
     let progress = console.progress("converting", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
+    var calibrated = try calibration?.calibration(of: whole, resources, console)
+    if let budget, !budget.isKnown {
+        calibrated = try calibrated?.choosing()
+        plan = try planned(budget.measuredBudget(of: whole, calibrated?.outcomes ?? [:], resources, console))
+    }
     let result = try Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
         .run(
             path: arguments.string(always: "output"), replaces: arguments.flag("force"),
-            calibration: try calibration?.calibration(of: plan, resources, console))
+            calibration: calibrated)
     progress.finish()
     try calibration?.writeImportance(of: checkpoint, replaces: arguments.flag("force"))
     for finding in result.nonfinite {
@@ -52,6 +64,7 @@ private func report(
             "peak_memory": .integer(measures.peakMemory),
         ])
         if let calibrated = result.calibration, let note = plan.calibration { document["calibration"] = calibrated.document(note) }
+        if let budget = plan.budget { document["budget"] = budget.document }
         return try console.writeJSON(document)
     }
     try console.writeLine(
@@ -61,6 +74,7 @@ private func report(
     if let calibrated = result.calibration, let note = plan.calibration {
         for line in calibrated.lines(note) { try console.writeLine(line) }
     }
+    if let budget = plan.budget { try console.writeLine(budget.line) }
     console.note(measures.summary(byteCount: plan.inputByteCount))
 }
 
@@ -84,8 +98,9 @@ private func requestedSettings(_ arguments: ParsedArguments) throws -> Quantizat
 /// The options that shape the result, as they would be typed; the lineage keeps them.
 private func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
     let named = ["quant-type", "block-size", "embeddings", "dtype"].filter(arguments.isGiven)
+    let budget = arguments.number("budget").map { ["--budget \($0)"] } ?? []
     let flags = ["no-double-quant", "match-transformers", "allow-nonfinite", "plain-float8"].filter(arguments.isGiven)
-    return named.map { "--\($0) \(arguments.string(always: $0))" } + flags.map { "--\($0)" }
+    return named.map { "--\($0) \(arguments.string(always: $0))" } + budget + flags.map { "--\($0)" }
         + arguments.ordered(["keep", "quantize"]).map { "--\($0.name) \($0.value)" }
 }
 

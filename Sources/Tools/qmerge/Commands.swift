@@ -35,7 +35,7 @@ private let mergeCommand = Command(
         .choice(
             "method", MergeMethod.allCases.map(\.rawValue), default: "auto",
             help: "how 4-bit weights take the adapters up: auto flips codes where --calibrate is given and a delta would be lost"),
-    ] + Option.calibration(use: "to flip codes on", tokens: defaultCalibrationTokens) + [
+    ] + [.calibrate(use: "to flip codes on"), .calibrationTokens(defaultCalibrationTokens)] + [
         .path(
             "reference", "SOURCE",
             help: "the weights before quantization, to merge into instead of the base's; --calibrate chooses codes for them"),

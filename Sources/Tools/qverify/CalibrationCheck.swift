@@ -1,11 +1,11 @@
 import Architectures
 import ByteIO
 import Calibration
+import CalibrationSupport
 import Checkpoints
 import CommandLineKit
 import Comparison
 import ModelLoading
-import ModelToolSupport
 import Parallelism
 import Quantization
 import Streaming
@@ -26,26 +26,24 @@ struct CalibrationCheck {
             throw Failure("\(model.path): it says that its codes are calibrated, but they are \(settings), and not nf4")
         }
         let given = arguments.strings("calibrate")
-        let texts = given.isEmpty && note.texts == [CalibrationInput.defaultWord] ? note.texts : given
+        let names = note.texts.map(\.name)
+        let texts = given.isEmpty && names == [CalibrationText.defaultWord] ? names : given
         guard !texts.isEmpty else {
             throw Failure(
                 "\(model.path): its codes were chosen by calibration: whether every byte is right can be told with the text alone",
-                hint: "--calibrate gives it (\(note.texts.joined(separator: ", ")), \(note.textDigest))")
+                hint:
+                    "--calibrate gives it (\(note.texts.map { "\($0.name), CRC-32C \($0.checksum)" }.joined(separator: "; ").terminalSafe))"
+            )
         }
         let layered = try LayeredModel(source)
-        let input = try CalibrationInput(texts, tokenLimit: note.tokenCount, for: layered, console)
-        guard input.digest == note.textDigest else {
+        let text = try CalibrationText(texts, tokenLimit: note.tokenLimit, for: layered, console)
+        guard text.digest == note.samplesDigest else {
             throw Failure(
-                "\(model.path) was calibrated with another text: \(note.textDigest), but \(texts.joined(separator: ", ")) is \(input.digest)",
-                hint: "give the files in the order in which they were given then (\(note.texts.joined(separator: ", ")))")
+                "\(model.path) was calibrated on other tokens: \(note.samplesDigest), but those of \(texts.joined(separator: ", ")) are "
+                    + "\(text.digest)",
+                hint: "give the files in the order in which they were given then (\(names.joined(separator: ", ").terminalSafe))")
         }
-        let samples = input.samples
-        guard samples.tokenCount == note.tokenCount, samples.heldOutCount == note.heldOutCount, input.window == note.window else {
-            throw Failure(
-                "\(model.path) was calibrated on \(note.tokenCount) tokens (\(note.heldOutCount) held out, windows of \(note.window)), but the text "
-                    + "gives \(samples.tokenCount) (\(samples.heldOutCount), \(input.window))",
-                hint: "the source's tokenizer is another than it was")
-        }
+        let samples = text.samples
         try CalibrationMemory(layered, samples).check(source.path, limit: arguments.byteCount("max-memory"))
         let pass = try CalibrationPass(layered, samples, engine: MatrixEngine(pool: pool))
         bits = CalibratedBits(ModelCalibration(pass, settings, damping: note.damping), model: model)

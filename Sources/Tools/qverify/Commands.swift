@@ -23,7 +23,7 @@ private let roundtripCommand = Command(
     options: [
         .number("max-rel-rmse", in: 0...1, help: "largest relative RMSE that a quantized tensor may have"),
         .flag("bit-exact", help: "quantize the source again and compare every byte"),
-        .calibrate(help: "text of a calibrated model, for --bit-exact"),
+        .calibrate(use: "that codes were chosen by, for --bit-exact"),
         .flag("all", help: "list all tensors, not only the worst ten"),
         .threads, .maxMemory, .json,
     ],
@@ -42,7 +42,7 @@ private let mergeCommand = Command(
         Argument("merged", help: "the merged model"),
     ],
     options: [.path("reference", "SOURCE", help: "the weights that were merged into instead of the base's")]
-        + Option.calibration(use: "that codes were flipped on", tokens: nil) + [.threads, .maxMemory, .json],
+        + [.calibrate(use: "that codes were flipped on"), .calibrationTokens(nil)] + [.threads, .maxMemory, .json],
     example: "qverify merge base.qnf my.lora merged.qnf", run: verifyMerge)
 
 private let integrityCommand = Command(

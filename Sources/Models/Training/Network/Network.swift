@@ -16,8 +16,9 @@ package struct Network {
 }
 
 extension Network {
+    /// - Parameter observer: of linear layers, on the way back.
     /// - Throws: where there is no memory for what is trained.
-    package init(_ model: LoadedModel, tuning: Tuning) throws(FileError) {
-        self = try NetworkBuilder.build(model.configuration, model.weights, tuning: tuning)
+    package init(_ model: LoadedModel, tuning: Tuning, observer: GradientObserver? = nil) throws(FileError) {
+        self = try NetworkBuilder.build(model.configuration, model.weights, tuning: tuning, observer: observer)
     }
 }

@@ -12,17 +12,23 @@ struct NetworkBuilder {
     private let tuning: Tuning
     private let expected: [String: ExpectedTensor]
     private let parameters: ParameterSet
+    private let observer: GradientObserver?
     /// Slots by the names of their tensors.
     private let slots: [String: Int]
     /// Modules that are tuned, in order: their numbers are those of their random streams.
     private let modules: [String: Int]
 
     /// - Throws: where there is no memory for what is trained.
-    static func build(_ configuration: ModelDescription, _ weights: ModelWeights, tuning: Tuning) throws(FileError) -> Network {
-        try NetworkBuilder(configuration, weights, tuning: tuning).network()
+    static func build(
+        _ configuration: ModelDescription, _ weights: ModelWeights, tuning: Tuning, observer: GradientObserver? = nil
+    ) throws(FileError) -> Network {
+        try NetworkBuilder(configuration, weights, tuning: tuning, observer: observer).network()
     }
 
-    private init(_ configuration: ModelDescription, _ weights: ModelWeights, tuning: Tuning) throws(FileError) {
+    private init(
+        _ configuration: ModelDescription, _ weights: ModelWeights, tuning: Tuning, observer: GradientObserver?
+    ) throws(FileError) {
+        self.observer = observer
         self.configuration = configuration
         self.weights = weights
         self.tuning = tuning
@@ -113,8 +119,10 @@ struct NetworkBuilder {
     // MARK: layers
 
     private func linear(_ key: ModuleKey) -> TunableLinear {
-        let weight = matrix(key)
-        return TunableLinear(weight: weight, bias: vector(key, .bias), update: update(configuration.spelling.module(key), weight))
+        let weight = matrix(key), module = configuration.spelling.module(key)
+        var linear = TunableLinear(weight: weight, bias: vector(key, .bias), update: update(module, weight))
+        if let observer, key.expert == nil { linear.observer = { observer.show(module, $0, $1, $2) } }
+        return linear
     }
 
     private func norm(_ key: ModuleKey, _ norm: Norm, width: Int, rows: Int = 1) -> NormLayer {

@@ -37,9 +37,10 @@ struct OutputHead {
     ///   - x: [N, C], output of the last block
     ///   - lossWeight: what each loss counts in the gradients.
     ///   - dx: [N, C], the gradient of x; nil where none is wanted.
+    ///   - labels: what takes the places of the targets that count; nil for none.
     func loss(
         _ x: UnsafePointer<Float>, _ batch: Batch, lossWeight: Float, gradient dx: UnsafeMutablePointer<Float>?,
-        scratch: UnsafeMutablePointer<Float>, _ context: StepContext
+        labels: DrawnLabels? = nil, scratch: UnsafeMutablePointer<Float>, _ context: StepContext
     ) -> Double {
         let counted = batch.targets.indices.filter { batch.targets[$0] != Batch.ignored }
         let m = counted.count, c = norm.width
@@ -59,7 +60,9 @@ struct OutputHead {
             weight.multiply(input, rows: rows, into: logits, context)
             if let bias { qk_addToRows_at(qk_simd_best(), bias.values, rows, weight.outputCount, logits) }
             multiply(logits, rows: rows, context)
-            total += losses(logits, targets: counted[first..<first + rows].map { batch.targets[$0] }, lossWeight, context)
+            var targets = counted[first..<first + rows].map { batch.targets[$0] }
+            if let labels { targets = draw(labels, first..<first + rows, logits, context) }
+            total += losses(logits, targets: targets, lossWeight, context)
             guard dx != nil else { continue }
             multiply(logits, rows: rows, context)
             if let dbias = bias?.gradient { qk_addRows_at(qk_simd_best(), logits, rows, weight.outputCount, weight.outputCount, dbias) }
@@ -81,6 +84,18 @@ struct OutputHead {
         context.pool.forTiles(of: rows * weight.outputCount, size: 1 << 14) { range in
             qk_scale_at(qk_simd_best(), scale, range.count, logits + range.lowerBound)
         }
+    }
+
+    /// A label for each row of logits.
+    private func draw(
+        _ labels: DrawnLabels, _ predictions: Range<Int>, _ logits: UnsafePointer<Float>, _ context: StepContext
+    ) -> [Int32] {
+        let v = weight.outputCount
+        let drawn = Disjoint<Int32>(repeating: 0, count: predictions.count)
+        context.pool.forKernels(count: predictions.count) { row, _ in
+            drawn[row] = labels.label(predictions.lowerBound + row, logits + row * v, count: v, cap: cap)
+        }
+        return drawn.values
     }
 
     /// The sum of the losses of some rows, whose logits become their gradients.

@@ -75,11 +75,24 @@ package final class TrainableModel {
     /// - Parameters:
     ///   - seed, batchNumber: decide what is dropped.
     package func accumulate(_ batch: Batch, lossWeight: Double, seed: UInt64, batchNumber: Int) throws -> Loss {
-        let step = StepContext(resources: context, isTraining: true, seed: seed, batchNumber: batchNumber)
+        differentiate(batch, lossWeight: lossWeight, labels: nil, seed: seed, batchNumber: batchNumber)
+    }
+
+    /// The way back from the summed losses of labels that the model draws itself, for who observes it; nothing is dropped.
+    ///
+    /// - Parameters:
+    ///   - seed, batchNumber: decide what is drawn.
+    package func differentiateDrawnLabels(_ batch: Batch, seed: UInt64, batchNumber: Int) -> Loss {
+        let labels = DrawnLabels(count: batch.learnedCount, seed: seed, batchNumber: batchNumber)
+        return differentiate(batch, lossWeight: 1, labels: labels, seed: seed, batchNumber: batchNumber)
+    }
+
+    private func differentiate(_ batch: Batch, lossWeight: Double, labels: DrawnLabels?, seed: UInt64, batchNumber: Int) -> Loss {
+        let step = StepContext(resources: context, isTraining: labels == nil, seed: seed, batchNumber: batchNumber)
         let prepared = PreparedBatch(batch, configuration, workerScratch: memory.workers)
         forward(prepared, step)
         let sum = head.loss(
-            memory.hidden[blocks.count], batch, lossWeight: Float(lossWeight), gradient: memory.gradient,
+            memory.hidden[blocks.count], batch, lossWeight: Float(lossWeight), gradient: memory.gradient, labels: labels,
             scratch: memory.headScratch, step)
         for (index, block) in blocks.enumerated().reversed() {
             let pass = pass(index, prepared, step), x = memory.hidden[index]
@@ -114,7 +127,9 @@ package final class TrainableModel {
     // MARK: memory
 
     /// Bytes of all buffers for such batches: what an estimate before the start adds up.
-    static func bufferByteCount(_ network: Network, positionLimit: Int, longestSample: Int, recomputes: Bool, workerCount: Int) -> Int {
+    package static func bufferByteCount(_ network: Network, positionLimit: Int, longestSample: Int, recomputes: Bool, workerCount: Int)
+        -> Int
+    {
         let counts = counts(network, positionLimit: positionLimit, recomputes: recomputes)
         return 4 * (counts.reduce(0, +) + workerCount * CausalAttention.scratchCount(longestSample: longestSample))
     }

@@ -7,6 +7,8 @@ struct TunableLinear {
     let weight: BaseWeight
     let bias: VectorParameter?
     let update: LowRankBranch?
+    /// Is shown x and dy on the way back, [rows, in] and [rows, out].
+    var observer: ((_ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>, _ rows: Int) -> Void)?
 
     private static let tile = 32
     private static let columnTile = 256
@@ -50,6 +52,7 @@ struct TunableLinear {
         _ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, rows: Int, u: UnsafePointer<Float>,
         into dx: UnsafeMutablePointer<Float>?, accumulates: Bool, scratch: BlockScratch, _ context: StepContext
     ) {
+        observer?(x, dy, rows)
         if let dx { weight.multiplyTransposed(dy, rows: rows, into: dx, accumulates: accumulates, context) }
         weight.addGradient(dy, x: x, rows: rows, context)
         if let dbias = bias?.gradient {

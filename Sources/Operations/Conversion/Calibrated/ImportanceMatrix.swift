@@ -39,7 +39,7 @@ package final class ImportanceMatrix {
     package func write(to path: String, _ note: CalibrationNote, replaces: Bool, inputs: [InputFile]) throws(FileError) {
         let windowCount = (note.tokenCount - note.heldOutCount) / note.window
         let metadata: [GGUFMetadata.Entry] = [
-            .init("general.type", .string("imatrix")), .init("imatrix.datasets", .array(GGUFArray(note.texts))),
+            .init("general.type", .string("imatrix")), .init("imatrix.datasets", .array(GGUFArray(note.texts.map(\.name)))),
             .init("imatrix.chunk_count", .u32(UInt32(clamping: windowCount))),
             .init("imatrix.chunk_size", .u32(UInt32(clamping: note.window))),
         ]
