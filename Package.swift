@@ -27,7 +27,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Calibration", "Training", "Sensitivity"]),
-    ("Operations", ["Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
+    ("Operations", ["Streaming", "Parts", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
     (
         "Tools",
         [
@@ -47,7 +47,8 @@ let sideways: [String: Set<String>] = [
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Calibration": ["Transformer", "ModelLoading"],
     "Training": ["Transformer", "ModelLoading", "Records"],
     "Sensitivity": ["Transformer", "ModelLoading", "Records", "Calibration", "Training"],
-    "Conversion": ["Streaming"], "Inspection": ["Streaming"], "Comparison": ["Streaming"], "Merging": ["Streaming"],
+    "Parts": ["Streaming"], "Conversion": ["Streaming", "Parts"], "Inspection": ["Streaming"], "Comparison": ["Streaming"],
+    "Merging": ["Streaming"],
     "AdapterAlgebra": ["Streaming", "Merging"],
     "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "PromptSupport": ["CommandLineKit"],
     "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
@@ -145,6 +146,12 @@ let package = Package(
                 "Transformer",
             ]),
         library("Streaming", ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Checkpoints"]),
+        library(
+            "Parts",
+            [
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "ContainerKit", "SafetensorsFormat", "GGUFFormat", "Checkpoints",
+                "Streaming",
+            ]),
         library("Inspection", ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming"]),
         library(
             "Comparison",
@@ -156,7 +163,7 @@ let package = Package(
             "Conversion",
             [
                 "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "GGUFFormat",
-                "Architectures", "Tokenization", "Checkpoints", "ModelLoading", "Calibration", "Streaming",
+                "Architectures", "Tokenization", "Checkpoints", "ModelLoading", "Calibration", "Streaming", "Parts",
             ]),
         library(
             "Merging",
@@ -210,8 +217,8 @@ let package = Package(
         tool(
             "qconvert",
             [
-                "GGUFFormat", "Architectures", "Parallelism", "Tokenization", "Conversion", "Transformer", "ModelLoading", "Calibration",
-                "Training", "Sensitivity", "ModelToolSupport", "CalibrationSupport",
+                "GGUFFormat", "Architectures", "Parallelism", "Tokenization", "Conversion", "Parts", "Transformer", "ModelLoading",
+                "Calibration", "Training", "Sensitivity", "ModelToolSupport", "CalibrationSupport",
             ]),
         tool(
             "qinspect", ["ContainerKit", "GGUFFormat", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
@@ -330,7 +337,7 @@ let package = Package(
             "OperationsTests",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "Architectures", "Tokenization",
-                "Checkpoints", "Adapters", "Streaming", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra",
+                "Checkpoints", "Adapters", "Streaming", "Parts", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra",
                 "Parallelism",
             ]),
         tests(

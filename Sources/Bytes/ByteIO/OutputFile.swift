@@ -6,7 +6,7 @@ import Synchronization
 package final class OutputFile: Sendable {
     /// The final name, for messages; the unfinished file has another.
     package let path: String
-    private let descriptor: Int32
+    let descriptor: Int32
     /// Held while bytes are handed over. File systems let one writer into a file at a time, and Linux has the others spin
     /// meanwhile: that would take the processor from those that read and compute.
     private let turn = Mutex(())

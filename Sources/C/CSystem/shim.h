@@ -14,6 +14,9 @@ int fallocate(int descriptor, int mode, long offset, long byteCount);
 /// sync_file_range(2); with flag 2 (SYNC_FILE_RANGE_WRITE) writing to disk begins and is not waited for.
 int sync_file_range(int descriptor, long offset, long byteCount, unsigned int flags);
 
+/// copy_file_range(2): bytes from one file to another without passing through this process; shared by both where the file system can.
+long copy_file_range(int input, long *inputOffset, int output, long *outputOffset, unsigned long byteCount, unsigned int flags);
+
 /// Processors that this process may run on (sched_getaffinity(2)), which may be fewer than are online; 0 if that fails.
 static inline int processorCount(void) {
     unsigned long mask[8192 / (8 * sizeof(unsigned long))];

@@ -34,6 +34,9 @@ package struct Checkpoint: Sendable {
     /// What config.json and files of their own say of how the weights are quantized.
     package let quantization: StatedQuantization
 
+    /// What a part of a conversion holds, and no model: a part has the names of a model, but not all of them.
+    package static let partResultsName = "part/results"
+
     /// config.json is parsed up to this length; real ones have a few kilobytes.
     private static let configByteCountLimit = 16 << 20
 
@@ -111,6 +114,9 @@ package struct Checkpoint: Sendable {
     /// Refuses weights that cannot be computed with, by name.
     ///
     package func requireReadableWeights() throws(FileError) {
+        if source.tensors.contains(where: { $0.name == Self.partResultsName }) {
+            throw FileError(path, "is a part of a conversion, and no model", hint: "`PartJoin` puts all parts together")
+        }
         if let foreignWeights { throw foreignWeights.refusal(path: path) }
     }
 

@@ -7,26 +7,24 @@ import TensorCore
 /// Writes a .qnf in a stream: the plan first, then data of any tensor from any thread, the header last.
 package struct QNFWriter: Sendable {
     package let plan: QNFPlan
-    private let writer: SafetensorsWriter
+    private let assembly: QNFAssembly
     private let checksums: ChecksumTable
-    private let settings: JSONValue
+
+    private var writer: SafetensorsWriter { assembly.writer }
 
     /// - Parameters:
     ///   - settings: what stands under `qnf.settings`.
     ///   - lineagePlaceholder: a lineage as long as the final one will be.
     package init(plan: QNFPlan, file: OutputFile, settings: JSONValue, lineagePlaceholder: JSONValue) throws(FileError) {
         self.plan = plan
-        self.settings = settings
         checksums = ChecksumTable(tensorCount: plan.stored.count)
-        writer = try SafetensorsWriter(
-            file: file, plan: plan.stored, trailingCount: plan.trailingCount,
-            metadata: Self.placeholder(plan, settings: settings, lineage: lineagePlaceholder))
+        assembly = try QNFAssembly(
+            stored: plan.stored, trailingCount: plan.trailingCount, file: file, settings: settings, lineagePlaceholder: lineagePlaceholder)
     }
 
     /// Bytes of the file of such a plan; a few less where quant states turn out shorter than their greatest length.
     package static func byteCount(plan: QNFPlan, settings: JSONValue, lineagePlaceholder: JSONValue) throws(FileError) -> Int {
-        try SafetensorsWriter.byteCount(
-            plan: plan.stored, metadata: placeholder(plan, settings: settings, lineage: lineagePlaceholder))
+        try QNFAssembly.byteCount(stored: plan.stored, settings: settings, lineagePlaceholder: lineagePlaceholder)
     }
 
     /// Writes bytes of a stored tensor (an index of `plan.stored`) from byte `offset` of it on.
@@ -70,27 +68,11 @@ package struct QNFWriter: Sendable {
             guard let state else { preconditionFailure("a quantized tensor has a quant state") }
             blobs[parts.stateBlob] = Array(state.jsonText.utf8)
         }
-        var fingerprint: Fingerprint?
-        try writer.finish(streamedByteCount: undoByteCount, trailing: blobs, checksumKey: QNFMetadata.Key.headerChecksum) { tensors in
-            let fixedCount = tensors.count - blobs.count
-            let values = tensors.indices.map { index in
-                guard index < fixedCount else { return CRC32C(of: blobs[index - fixedCount]) }
-                guard let checksum = checksums.checksum(ofTensor: index, byteCount: tensors[index].byteCount) else {
-                    preconditionFailure("tensor '\(tensors[index].name)' was not written completely")
-                }
-                return checksum
+        return try assembly.finish(streamedByteCount: undoByteCount, trailing: blobs, lineage: lineage) { index, info in
+            guard let checksum = checksums.checksum(ofTensor: index, byteCount: info.byteCount) else {
+                preconditionFailure("tensor '\(info.name)' was not written completely")
             }
-            let found = Fingerprint(of: tensors, checksums: values, where: QNFMetadata.isWeight)
-            fingerprint = found
-            return QNFMetadata.members(checksums: values, fingerprint: found.description, settings: settings, lineage: lineage)
+            return checksum
         }
-        guard let fingerprint else { preconditionFailure("the metadata is asked for") }
-        return fingerprint
-    }
-
-    private static func placeholder(_ plan: QNFPlan, settings: JSONValue, lineage: JSONValue) -> [(key: String, value: String)] {
-        QNFMetadata.members(
-            checksums: Array(repeating: CRC32C(), count: plan.stored.count), fingerprint: Fingerprint.placeholder, settings: settings,
-            lineage: lineage)
     }
 }

@@ -90,7 +90,9 @@ package struct ShardedWriter: Sendable {
     }
 
     /// The file beside them that says where each tensor is.
-    package var index: [UInt8] {
+    package var index: [UInt8] { Self.index(of: shards) }
+
+    package static func index(of shards: [Shard]) -> [UInt8] {
         var weightMap = JSONObject()
         let pairs = shards.flatMap { shard in shard.tensors.map { ($0.name, shard.name) } }
         for (tensor, name) in pairs.sorted(by: { $0.0 < $1.0 }) { weightMap[tensor] = .string(name) }

@@ -1,14 +1,19 @@
-import ByteIO
+package import ByteIO
 import TensorCore
 
 /// Writes a header piece by piece: a vocabulary can have tens of megabytes, and nobody needs them in memory a second time.
 struct GGUFHeaderEncoder {
-    private let file: OutputFile
+    /// Takes pieces in order, with their place in the file.
+    private let write: ([UInt8], Int) throws(FileError) -> Void
     private var buffer: [UInt8] = []
     /// Of the first byte in the buffer.
     private var offset = 0
 
-    init(file: OutputFile) { self.file = file }
+    init(write: @escaping ([UInt8], Int) throws(FileError) -> Void) { self.write = write }
+
+    init(file: OutputFile) {
+        self.init { (bytes, offset) throws(FileError) in try file.write(bytes, atOffset: offset) }
+    }
 
     /// Everything up to the data, padding included.
     mutating func encode(_ plan: GGUFPlan) throws(FileError) {
@@ -70,8 +75,22 @@ struct GGUFHeaderEncoder {
 
     private mutating func flush(atLeast byteCount: Int) throws(FileError) {
         guard buffer.count >= byteCount else { return }
-        try file.write(buffer, atOffset: offset)
+        try write(buffer, offset)
         offset += buffer.count
         buffer.removeAll(keepingCapacity: true)
+    }
+}
+
+extension GGUFPlan {
+    /// Everything before the data, in memory; up to two gigabytes of zeros that follow are left out.
+    package func head() throws(FileError) -> [UInt8] {
+        let bytes = HeadBytes()
+        var encoder = GGUFHeaderEncoder { (piece, _) throws(FileError) in bytes.all += piece }
+        try encoder.encode(self)
+        return bytes.all
+    }
+
+    private final class HeadBytes {
+        var all: [UInt8] = []
     }
 }

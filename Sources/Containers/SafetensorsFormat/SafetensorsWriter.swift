@@ -54,6 +54,9 @@ package struct SafetensorsWriter: Sendable {
         try file.write(bytes, atOffset: dataStart + offsets[index] + offset)
     }
 
+    /// Where tensor `index` begins in the file.
+    package func fileOffset(ofTensor index: Int) -> Int { dataStart + offsets[index] }
+
     /// Reads back bytes of tensor `index` that were written.
     package func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
         precondition(

@@ -28,9 +28,9 @@ package struct ConversionReport: Sendable {
 /// that the plan gives. The constants of a tensor are collected until its last chunk is done and then quantized
 /// themselves. Memory is a few chunks a worker and the constants of the tensors in progress (n / 16 bytes each).
 package struct Conversion: Sendable {
-    private let plan: ConversionPlan
-    private let resources: Resources
-    private let allowsNonfinite: Bool
+    let plan: ConversionPlan
+    let resources: Resources
+    let allowsNonfinite: Bool
 
     package init(_ plan: ConversionPlan, resources: Resources, allowsNonfinite: Bool) {
         self.plan = plan
@@ -67,8 +67,8 @@ package struct Conversion: Sendable {
     }
 }
 
-/// One conversion in progress.
-private final class ConversionRun: Sendable {
+/// One conversion in progress, or a part of it.
+final class ConversionRun: Sendable {
     private struct Findings {
         var results: [TensorResult]
         var collectors: [Int: ConstantsCollector] = [:]
@@ -77,13 +77,13 @@ private final class ConversionRun: Sendable {
     let pass: SourcePass
     private let plan: ConversionPlan
     private let source: any TensorSource
-    private let writer: QNFWriter
+    private let writer: any TensorSink
     private let resources: Resources
     private let allowsNonfinite: Bool
     private let scratch: ScratchMemory
     private let findings: Mutex<Findings>
 
-    init(_ plan: ConversionPlan, writer: QNFWriter, resources: Resources, allowsNonfinite: Bool) {
+    init(_ plan: ConversionPlan, writer: any TensorSink, resources: Resources, allowsNonfinite: Bool) {
         self.plan = plan
         self.writer = writer
         self.resources = resources

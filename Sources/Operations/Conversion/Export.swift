@@ -22,9 +22,9 @@ package struct ExportReport: Sendable {
 
 /// Writes a checkpoint as safetensors: one dense file, or a folder that Hugging Face libraries load.
 package struct Export: Sendable {
-    private let plan: ExportPlan
-    private let resources: Resources
-    private let allowsNonfinite: Bool
+    let plan: ExportPlan
+    let resources: Resources
+    let allowsNonfinite: Bool
 
     /// - Parameter allowsNonfinite: of weights that are decoded; what is dense is copied as it is.
     package init(_ plan: ExportPlan, resources: Resources, allowsNonfinite: Bool = false) {
@@ -55,7 +55,7 @@ package struct Export: Sendable {
         let narrowing = try write(outputs, writer)
         var files = writer.files
         var warnings: [String] = []
-        for companion in try companions(beside: writer, warnings: &warnings) {
+        for companion in try companions(beside: writer.shards, warnings: &warnings) {
             files.append(try output.createFile(named: companion.name, holding: companion.bytes))
         }
         try output.commit(files)
@@ -65,7 +65,7 @@ package struct Export: Sendable {
         return ExportReport(files: listed, narrowing: narrowing, warnings: warnings)
     }
 
-    private static func shards(_ outputs: [[ExportPlan.Output]]) -> [ShardedWriter.Shard] {
+    static func shards(_ outputs: [[ExportPlan.Output]]) -> [ShardedWriter.Shard] {
         zip(ShardedWriter.names(count: outputs.count), outputs).map { ShardedWriter.Shard(name: $0, tensors: $1.map(\.info)) }
     }
 
@@ -79,8 +79,8 @@ package struct Export: Sendable {
     }
 
     /// The files beside the weights: those of the checkpoint, config.json brought in line, the index of several shards.
-    private func companions(
-        beside writer: ShardedWriter, warnings: inout [String]
+    func companions(
+        beside shards: [ShardedWriter.Shard], warnings: inout [String]
     ) throws -> [(name: String, bytes: [UInt8])] {
         var result: [(name: String, bytes: [UInt8])] = []
         for file in plan.checkpoint.files where file.name != "config.json" { result.append((file.name, try file.bytes())) }
@@ -89,7 +89,7 @@ package struct Export: Sendable {
         } else {
             warnings.append("the source has no config.json: transformers cannot load the folder without one")
         }
-        if writer.files.count > 1 { result.append((ShardedWriter.indexName, writer.index)) }
+        if shards.count > 1 { result.append((ShardedWriter.indexName, ShardedWriter.index(of: shards))) }
         return result
     }
 
@@ -105,8 +105,8 @@ package struct Export: Sendable {
     }
 }
 
-/// One export in progress.
-private final class ExportRun: Sendable {
+/// One export in progress, or a part of it.
+final class ExportRun: Sendable {
     enum Job {
         case copy(from: Int, to: Int, Range<Int>)
         case cast(from: Int, to: Int, Range<Int>, ScalarType)
@@ -116,13 +116,13 @@ private final class ExportRun: Sendable {
     let pass: SourcePass
     private let plan: ExportPlan
     private let source: any TensorSource
-    private let writer: ShardedWriter
+    private let writer: any TensorSink
     private let allowsNonfinite: Bool
     private let resources: Resources
     private let scratch: ScratchMemory
     private let counts = Mutex(NarrowingCounts())
 
-    init(_ plan: ExportPlan, writer: ShardedWriter, resources: Resources, allowsNonfinite: Bool) {
+    init(_ plan: ExportPlan, writer: any TensorSink, resources: Resources, allowsNonfinite: Bool) {
         self.plan = plan
         self.writer = writer
         self.resources = resources
@@ -136,9 +136,11 @@ private final class ExportRun: Sendable {
 
     // MARK: - Planning
 
-    func jobs(_ outputs: [ExportPlan.Output]) throws(FileError) -> [Job] {
+    /// - Parameter chosen: which of the outputs are to be written; nil for all.
+    func jobs(_ outputs: [ExportPlan.Output], only chosen: [Int]? = nil) throws(FileError) -> [Job] {
         var jobs: [Job] = []
-        for (stored, output) in outputs.enumerated() {
+        for stored in chosen ?? Array(outputs.indices) {
+            let output = outputs[stored]
             switch output.origin {
             case .copy(let tensor):
                 jobs += pass.byteRanges(ofTensor: tensor).map { .copy(from: tensor, to: stored, $0) }

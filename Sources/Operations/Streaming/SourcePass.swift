@@ -38,13 +38,17 @@ package struct SourcePass: Sendable {
     }
 
     /// Reads what was not read yet; returns the checksum of every stored tensor. One that differs from the stored one is an error.
-    package func finish() throws -> [CRC32C] {
-        try readRest()
+    package func finish() throws -> [CRC32C] { try finish(Array(checkpoint.source.tensors.indices)) }
+
+    /// The same for some of the stored tensors; what came by of others is not looked at.
+    package func finish(_ tensors: [Int]) throws -> [CRC32C] {
+        try readRest(of: tensors)
         let source = checkpoint.source
         var result: [CRC32C] = []
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
         defer { buffer.deallocate() }
-        for (index, info) in source.tensors.enumerated() {
+        for index in tensors {
+            let info = source.tensors[index]
             guard let computed = table.checksum(ofTensor: index, byteCount: info.byteCount) else {
                 throw FileError(checkpoint.path, at: "tensor '\(info.name)'", "gave other bytes when it was read again")
             }
@@ -59,10 +63,10 @@ package struct SourcePass: Sendable {
         return result
     }
 
-    private func readRest() throws {
+    private func readRest(of tensors: [Int]) throws {
         var jobs: [(tensor: Int, range: Range<Int>)] = []
-        for (index, info) in checkpoint.source.tensors.enumerated() {
-            guard table.checksum(ofTensor: index, byteCount: info.byteCount) == nil else { continue }
+        for index in tensors {
+            guard table.checksum(ofTensor: index, byteCount: checkpoint.source.tensors[index].byteCount) == nil else { continue }
             table.reset(index)
             jobs += byteRanges(ofTensor: index).map { (tensor: index, range: $0) }
         }
@@ -77,20 +81,6 @@ package struct SourcePass: Sendable {
 
     /// What the lineage says of a source: kind, fingerprint, and each file with its size and the fingerprint of what it holds.
     package static func lineage(of checkpoint: Checkpoint, checksums: [CRC32C]?) -> JSONValue {
-        let source = checkpoint.source
-        func fingerprint(_ isIncluded: (Int) -> Bool) -> String {
-            guard let checksums else { return "sha256:" + String(repeating: "0", count: 64) }
-            let included = source.tensors.indices.filter { isIncluded($0) && QNFMetadata.isWeight(source.tensors[$0].name) }
-            return Fingerprint(of: included.map { source.tensors[$0] }, checksums: included.map { checksums[$0] }).description
-        }
-        let files = source.files.enumerated().map { number, file -> JSONValue in
-            .object([
-                "name": .string(file.name), "bytes": .integer(file.byteCount),
-                "fingerprint": .string(fingerprint { source.fileIndex(ofTensor: $0) == number }),
-            ])
-        }
-        return .object([
-            "kind": .string(checkpoint.kind.title), "fingerprint": .string(fingerprint { _ in true }), "files": .array(files),
-        ])
+        SourceDescription(checkpoint).document(checksums: checksums)
     }
 }

@@ -6,7 +6,7 @@ import ToolSupport
 package let qconvert = Tool(
     "qconvert", summary: "convert models to 4-bit .qnf files and back", version: toolVersion,
     commands: [
-        toNF4Command, toHFCommand, toSafetensorsCommand, toGGUFCommand, toPEFTCommand, toLoRACommand, toGGUFLoRACommand,
+        toNF4Command, toHFCommand, toSafetensorsCommand, toGGUFCommand, joinCommand, toPEFTCommand, toLoRACommand, toGGUFLoRACommand,
     ])
 
 private let sourceHelp =
@@ -58,6 +58,7 @@ private let toNF4Command = Command(
         .choice("dtype", denseTypes, default: "keep", help: "type of floats that are not quantized"),
         .flag("allow-nonfinite", help: "quantize NaN and infinities (with --no-double-quant)"),
         plainFloat8,
+        .part,
         .dryRun,
     ] + common,
     example: "qconvert to-nf4 TinyLlama-1.1B -o tinyllama.qnf", run: toNF4)
@@ -75,6 +76,7 @@ private let toHFCommand = Command(
         .choice("dtype", denseTypes, default: "keep", help: "type of dense floats"),
         .byteCount("max-shard-size", default: 5_000_000_000, defaultText: "5GB", help: "data bytes in one file"),
         allowNonfinite,
+        .part,
         .dryRun,
     ] + common,
     example: "qconvert to-hf tinyllama.qnf -o tinyllama-bnb4", run: toHF)
@@ -91,6 +93,7 @@ private let toSafetensorsCommand = Command(
         .choice("dtype", denseTypes, default: "keep", help: "type of floats"),
         plainFloat8,
         allowNonfinite,
+        .part,
         .dryRun,
     ] + common,
     example: "qconvert to-safetensors tinyllama.qnf -o tinyllama.safetensors --dtype bf16", run: toSafetensors)
@@ -125,6 +128,7 @@ private let toGGUFCommand = Command(
         .flag("pure", help: "one type for all matrices, head and embedding too"),
         .text("name", "NAME", help: "name of the model in the file (default: that of the source)"),
         .byteCount("max-shard-size", help: "bytes of one file; a longer model becomes a folder of parts"),
+        .part,
         .dryRun,
     ] + common,
     example: "qconvert to-gguf tinyllama.qnf -o tinyllama.gguf --type q4_k_m", run: toGGUF)

@@ -4,6 +4,7 @@ import CommandLineKit
 import Conversion
 import GGUFFormat
 import JSONText
+import Parts
 import Quantization
 import Streaming
 import TensorCore
@@ -48,6 +49,7 @@ func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
                 + "--type bf16\(options.mixture.name == "Q8_0" ? "" : " or q8_0") loses less, and a file made of the original weights least"
         )
     }
+    if let part = try arguments.part() { return try exportPart(part, plan, keys, options, measures, arguments, console) }
     if arguments.flag("dry-run") { return try describe(plan, options, arguments, console) }
     let progress = console.progress("writing", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
@@ -59,6 +61,26 @@ func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     }
     try report(result, plan, options, measures, arguments, console)
     return .done
+}
+
+private func exportPart(
+    _ part: PartNumber, _ plan: GGUFExportPlan, _ keys: GGUFKeys, _ options: GGUFOptions, _ measures: RunMeasures,
+    _ arguments: ParsedArguments, _ console: Console
+) throws -> ExitCode {
+    let share = plan.share(of: part)
+    if arguments.flag("dry-run") { return try describe(part, share, arguments, console) }
+    let progress = console.progress("writing", total: plan.inputByteCount(of: share))
+    let resources = try arguments.resources(for: [plan.checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
+    let typed = arguments.typed(texts: ["type", "name"], byteCounts: ["max-shard-size"], flags: ["pure"])
+    let made = try GGUFExport(plan, metadata: keys.entries, resources: resources).run(
+        part, path: options.output, tool: "qconvert \(toolVersion)", options: typed, byteCountLimit: options.byteCountLimit,
+        replaces: options.replaces)
+    progress.finish()
+    if made.results.narrowing.underflows > 0 {
+        console.warning(
+            "\(NumberText.grouped(made.results.narrowing.underflows)) values were too small for the 16-bit type and became zero")
+    }
+    return try report(made, share: share, measures, arguments, console)
 }
 
 /// The name that the source gives itself, else that of its file or folder.

@@ -2,6 +2,7 @@ import Checkpoints
 import CommandLineKit
 import Conversion
 import JSONText
+import Parts
 import Streaming
 import TensorCore
 import ToolSupport
@@ -25,6 +26,12 @@ func toHF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     }
     if let obstacle = plan.loadingObstacle { console.warning(obstacle, hint: "--dequantize writes a folder that it loads") }
     let limit = arguments.byteCount(always: "max-shard-size")
+    if let part = try arguments.part() {
+        let options = arguments.typed(texts: ["dtype"], byteCounts: ["max-shard-size"], flags: ["dequantize", "allow-nonfinite"])
+        let settings = Export.PartSettings(
+            tool: "qconvert \(toolVersion)", command: "to-hf", options: options, maximumShardByteCount: limit)
+        return try exportPart(part, plan, limit: limit, settings, arguments, console)
+    }
     return try export(plan, limit: limit, arguments, console) { export, path in
         try export.run(folder: path, maximumShardByteCount: limit, replaces: arguments.flag("force"))
     }
@@ -35,6 +42,12 @@ func toSafetensors(_ arguments: ParsedArguments, _ console: Console) throws -> E
     let checkpoint = try console.openCheckpoint(
         arguments.positional(always: "model"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
     let plan = try ExportPlan(checkpoint, form: .dense(denseType(arguments)))
+    if let part = try arguments.part() {
+        let options = arguments.typed(texts: ["dtype"], flags: ["plain-float8", "allow-nonfinite"])
+        let settings = Export.PartSettings(
+            tool: "qconvert \(toolVersion)", command: "to-safetensors", options: options, maximumShardByteCount: nil)
+        return try exportPart(part, plan, limit: .max, settings, arguments, console)
+    }
     return try export(plan, limit: .max, arguments, console) { export, path in
         try export.run(file: path, replaces: arguments.flag("force"))
     }
@@ -54,6 +67,21 @@ private func export(
     warn(of: result.narrowing, arguments, console)
     try report(result, plan, path: path, measures, arguments, console)
     return .done
+}
+
+private func exportPart(
+    _ part: PartNumber, _ plan: ExportPlan, limit: Int, _ settings: Export.PartSettings, _ arguments: ParsedArguments, _ console: Console
+) throws -> ExitCode {
+    let measures = RunMeasures()
+    let share = plan.share(of: part, maximumShardByteCount: limit)
+    if arguments.flag("dry-run") { return try describe(part, share, arguments, console) }
+    let progress = console.progress("exporting", total: share.inputByteCount)
+    let resources = try arguments.resources(for: [plan.checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
+    let made = try Export(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
+        .run(part, path: arguments.string(always: "output"), settings, replaces: arguments.flag("force"))
+    progress.finish()
+    warn(of: made.results.narrowing, arguments, console)
+    return try report(made, share: share, measures, arguments, console)
 }
 
 private func report(

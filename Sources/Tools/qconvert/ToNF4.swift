@@ -2,6 +2,7 @@ import Checkpoints
 import CommandLineKit
 import Conversion
 import JSONText
+import Parts
 import Quantization
 import Streaming
 import TensorCore
@@ -11,6 +12,17 @@ import ToolSupport
 func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let rules = try conversionRules(arguments)
+    let part = try arguments.part()
+    guard part == nil || arguments.strings("calibrate").isEmpty else {
+        throw UsageError(
+            "--part and --calibrate exclude each other: a calibration goes through the whole model, layer after layer",
+            hint: "--calibrate with --checkpoints FOLDER goes on where it was interrupted; parts take the nearest codes")
+    }
+    guard part == nil || arguments.string("budget") == nil else {
+        throw UsageError(
+            "--part and --budget exclude each other: a budget is divided among the weights of the whole model",
+            hint: "leave out --part, or name the weights that stay in 16 bits with --keep")
+    }
     let checkpoint = try console.openCheckpoint(
         arguments.positional(always: "source"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
     let calibration = try CalibrationSetup(arguments, checkpoint, console)
@@ -27,16 +39,26 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     if arguments.flag("dry-run") {
         if let calibration { console.note("would calibrate: \(calibration.summary)") }
         if let budget, !budget.isKnown { console.note("would measure which weights are to stay in 16 bits: they are listed as nf4 here") }
-        return try describe(plan, arguments, console)
+        guard let part else { return try describe(plan, arguments, console) }
+        return try describe(part, plan.share(of: part), arguments, console)
     }
-    let progress = console.progress("converting", total: plan.inputByteCount)
+    let share = part.map { plan.share(of: $0) }
+    let progress = console.progress("converting", total: share?.inputByteCount ?? plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
     var calibrated = try calibration?.calibration(of: whole, resources, console)
     if let budget, !budget.isKnown {
         calibrated = try calibrated?.choosing()
         plan = try planned(budget.measuredBudget(of: whole, calibrated?.outcomes ?? [:], resources, console))
     }
-    let result = try Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
+    let conversion = Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
+    if let part, let share {
+        let made = try conversion.run(part, path: arguments.string(always: "output"), replaces: arguments.flag("force"))
+        progress.finish()
+        warn(of: made.results.narrowing, arguments, console)
+        return try report(made, share: share, measures, arguments, console)
+    }
+    let result =
+        try conversion
         .run(
             path: arguments.string(always: "output"), replaces: arguments.flag("force"),
             calibration: calibrated)

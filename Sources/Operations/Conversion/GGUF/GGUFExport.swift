@@ -1,5 +1,5 @@
 import Architectures
-import ByteIO
+package import ByteIO
 import Checkpoints
 import ContainerKit
 package import GGUFFormat
@@ -20,9 +20,9 @@ package struct GGUFExportReport: Sendable {
 
 /// Writes a model as GGUF, in a stream: rows of each tensor are decoded, brought into the file's order, stored in their type.
 package struct GGUFExport: Sendable {
-    private let plan: GGUFExportPlan
+    let plan: GGUFExportPlan
     private let metadata: [GGUFMetadata.Entry]
-    private let resources: Resources
+    let resources: Resources
 
     package init(_ plan: GGUFExportPlan, metadata: [GGUFMetadata.Entry], resources: Resources) {
         self.plan = plan
@@ -34,10 +34,7 @@ package struct GGUFExport: Sendable {
     ///
     /// - Parameter byteCountLimit: of one file; nil for none.
     package func run(path: String, byteCountLimit: Int?, replaces: Bool) throws -> GGUFExportReport {
-        let name = FilePath.name(of: path)
-        let prefix = name.hasSuffix(".gguf") ? String(name.dropLast(5)) : name
-        let split = try GGUFSplitPlan(
-            prefix: prefix, metadata: metadata, tensors: plan.outputs.map(\.planned), byteCountLimit: byteCountLimit)
+        let split = try split(prefix: Self.prefix(of: path), byteCountLimit: byteCountLimit)
         let isFolder = split.parts.count > 1
         let destination = try AtomicOutput(
             destination: path, form: isFolder ? .ggufFolder : .file, replaces: replaces, inputs: plan.checkpoint.inputFiles)
@@ -49,13 +46,31 @@ package struct GGUFExport: Sendable {
         }
         return GGUFExportReport(files: files, relativeError: findings.relativeError, underflows: findings.underflows)
     }
+
+    /// What the names of the files of a split model begin with.
+    static func prefix(of path: String) -> String {
+        let name = FilePath.name(of: path)
+        return name.hasSuffix(".gguf") ? String(name.dropLast(5)) : name
+    }
+
+    func split(prefix: String, byteCountLimit: Int?) throws(FileError) -> GGUFSplitPlan {
+        try GGUFSplitPlan(prefix: prefix, metadata: metadata, tensors: plan.outputs.map(\.planned), byteCountLimit: byteCountLimit)
+    }
 }
 
-/// One export in progress.
-private final class GGUFExportRun: Sendable {
+extension GGUFOutput: TensorSink {
+    package func write(_ bytes: UnsafeRawBufferPointer, stored index: Int, atByteOffset offset: Int) throws(FileError) {
+        try write(bytes, tensor: index, atByteOffset: offset)
+    }
+}
+
+/// One export in progress, or a part of it.
+final class GGUFExportRun: Sendable {
     struct Findings {
         var errors = ErrorStatistics()
         var underflows = 0
+        /// Of tensors of the source, where it keeps any to compare with.
+        var checksums: [CRC32C] = []
 
         var relativeError: Double? { errors.totals.referenceSquareSum > 0 ? errors.totals.relativeError : nil }
     }
@@ -70,7 +85,7 @@ private final class GGUFExportRun: Sendable {
 
     private let plan: GGUFExportPlan
     private let resources: Resources
-    private let sink: GGUFOutput
+    private let sink: any TensorSink
     private let scratch: ScratchMemory
     private let underflows = Mutex(0)
     /// Values that are stored as blocks, decoded and compared while they are at hand.
@@ -78,35 +93,36 @@ private final class GGUFExportRun: Sendable {
     /// Where the source keeps checksums, everything is read and compared.
     private let pass: SourcePass?
 
-    init(_ plan: GGUFExportPlan, _ sink: GGUFOutput, _ resources: Resources) {
+    init(_ plan: GGUFExportPlan, _ sink: any TensorSink, _ resources: Resources) {
         self.plan = plan
         self.resources = resources
         self.sink = sink
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 4)
-        let keepsChecksums = plan.checkpoint.source.tensors.indices.contains { plan.checkpoint.storedChecksum(ofTensor: $0) != nil }
-        pass = keepsChecksums ? SourcePass(plan.checkpoint, resources: resources) : nil
+        pass = plan.keepsChecksums ? SourcePass(plan.checkpoint, resources: resources) : nil
     }
 
-    func perform() throws -> Findings {
-        let jobs = try jobs(), errors = Disjoint(repeating: ErrorStatistics(), count: jobs.count)
+    /// - Parameter chosen: outputs that are to be written; nil for all.
+    func perform(only chosen: [Int]? = nil, sources: [Int]? = nil) throws -> Findings {
+        let jobs = try jobs(chosen), errors = Disjoint(repeating: ErrorStatistics(), count: jobs.count)
         try resources.pool.forEach(count: jobs.count) { index, worker in
             let job = jobs[index], output = plan.outputs[job.output]
             guard !output.tensors.isEmpty else {
-                return try output.values.withBytes { bytes throws(FileError) in try sink.write(bytes, tensor: job.output) }
+                return try output.values.withBytes { bytes throws(FileError) in try sink.write(bytes, stored: job.output, atByteOffset: 0) }
             }
             let reader = try plan.checkpoint.reader(of: output.tensors[job.part], order: .outputsByInputs)
             errors[index] = try perform(job, output, reader, worker: worker)
         }
-        _ = try pass?.finish()
         var findings = Findings()
+        findings.checksums = try sources.map { try pass?.finish($0) ?? [] } ?? pass?.finish() ?? []
         findings.underflows = underflows.withLock { $0 }
         for error in errors.values { findings.errors.append(error) }
         return findings
     }
 
-    private func jobs() throws(FileError) -> [Job] {
+    private func jobs(_ chosen: [Int]?) throws(FileError) -> [Job] {
         var jobs: [Job] = []
-        for (index, output) in plan.outputs.enumerated() {
+        for index in chosen ?? Array(plan.outputs.indices) {
+            let output = plan.outputs[index]
             if output.tensors.isEmpty { jobs.append(Job(output: index, range: 0..<output.values.count)) }
             let count = output.partElementCount, row = rowElementCount(output)
             let rows = if case .paired(let width) = output.change { width } else { 1 }
@@ -152,7 +168,7 @@ private final class GGUFExportRun: Sendable {
         let room = UnsafeMutableRawBufferPointer(rebasing: bytes[size...])
         let errors = try store(values, output, range, into: target, room: room)
         try sink.write(
-            UnsafeRawBufferPointer(target), tensor: job.output,
+            UnsafeRawBufferPointer(target), stored: job.output,
             atByteOffset: output.storage.byteCount(elementCount: job.part * output.partElementCount + range.lowerBound))
         if pass == nil { resources.progress(plan.progressByteCount(of: output, elementCount: range.count)) }
         return errors
@@ -229,13 +245,16 @@ private final class GGUFExportRun: Sendable {
 }
 
 extension GGUFExportPlan {
+    /// Whether the source has something to compare what is read with.
+    var keepsChecksums: Bool { checkpoint.source.tensors.indices.contains { checkpoint.storedChecksum(ofTensor: $0) != nil } }
+
     /// Bytes that an export tells `Resources.progress` of, all together.
     package var inputByteCount: Int {
         outputs.reduce(0) { $0 + progressByteCount(of: $1, elementCount: $1.shape.elementCount) }
     }
 
     /// Of the source, about, for some elements of an output.
-    fileprivate func progressByteCount(of output: Output, elementCount: Int) -> Int {
+    func progressByteCount(of output: Output, elementCount: Int) -> Int {
         guard !output.tensors.isEmpty, output.shape.elementCount > 0 else { return 0 }
         let byteCount = output.tensors.reduce(0) { $0 + $1.storedByteCount(in: checkpoint.source) }
         let bits = 8 * Double(byteCount) / Double(output.shape.elementCount)

@@ -1,0 +1,89 @@
+package import ByteIO
+package import Checkpoints
+import SafetensorsFormat
+
+/// What making a part came to.
+package struct PartReport: Sendable {
+    package let path: String
+    package let part: PartNumber
+    /// Whether it was there already, whole, and nothing was done.
+    package let wasPresent: Bool
+    /// Tensors of the output that it holds, of so many.
+    package let tensorCount: Int
+    package let allCount: Int
+    package let byteCount: Int
+    package let results: PartResults
+}
+
+/// One part of a conversion, to be made.
+package struct PartTask: Sendable {
+    package let part: PartNumber
+    package let share: Partition.Share
+    private let frame: PartFrame
+    private let lines: [UInt8]
+    private let conversion: String
+    private let tensors: [Int]
+    private let checkpoint: Checkpoint
+
+    /// - Parameters:
+    ///   - share: of the plan's units.
+    ///   - tensors: of the frame, that those units write; and those that the first part does.
+    package init(_ part: PartNumber, _ share: Partition.Share, of frame: PartFrame, tensors: [Int], _ checkpoint: Checkpoint) {
+        self.part = part
+        self.share = share
+        self.frame = frame
+        self.tensors = tensors.sorted()
+        self.checkpoint = checkpoint
+        lines = frame.lines
+        var hash = SHA256()
+        hash.append(lines)
+        conversion = "sha256:" + hash.finish()
+    }
+
+    /// Writes the part beside where `output` will be, complete or not at all.
+    ///
+    /// A part that is there already is left as it is: tasks are run again by schedulers, and two may run at once.
+    ///
+    /// - Parameters:
+    ///   - replaces: also what is there is written again, whatever it is.
+    ///   - pieces: whole pieces of the output; asked for of the first part alone.
+    ///   - body: writes the tensors; returns what it found, and the checksums of the share's tensors of the source.
+    package func run(
+        output path: String, replaces: Bool, pieces: () throws -> [(piece: PartWriter.Piece, bytes: [UInt8])],
+        _ body: (PartWriter) throws -> (results: PartResults, checksums: [CRC32C])
+    ) throws -> PartReport {
+        let place = part.path(ofOutput: path)
+        if !replaces, let report = try present(at: place) { return report }
+        let output = try AtomicOutput(destination: place, replaces: true, inputs: checkpoint.inputFiles)
+        let file = try output.file()
+        let writer = try PartWriter(
+            frame, lines: lines, conversion: conversion, part, tensors: tensors, pieces: part.isFirst ? try pieces() : [], file: file)
+        let (results, checksums) = try body(writer)
+        try writer.finish(results, sources: zip(share.sources, checksums).map { ($0, $1) })
+        try output.commit([file])
+        return report(at: place, byteCount: try InputFile(path: place).byteCount, results, wasPresent: false)
+    }
+
+    /// What is known of a part that is there already; nil where nothing is.
+    ///
+    /// - Throws: where something else is there.
+    private func present(at place: String) throws -> PartReport? {
+        guard FilePath.kind(of: place) != .missing else { return nil }
+        let found: PartFile
+        do { found = try PartFile(path: place) } catch {
+            throw FileError(place, "exists already, and is no part that could be kept: \(error.message)", hint: "`replaces` replaces it")
+        }
+        guard found.part == part, found.conversion == conversion else {
+            throw FileError(
+                place, "exists already, and is a part of another conversion: \(found.difference(from: frame, part))",
+                hint: "`replaces` replaces it")
+        }
+        return report(at: place, byteCount: found.file.file.byteCount, found.record.results, wasPresent: true)
+    }
+
+    private func report(at place: String, byteCount: Int, _ results: PartResults, wasPresent: Bool) -> PartReport {
+        PartReport(
+            path: place, part: part, wasPresent: wasPresent, tensorCount: tensors.count, allCount: frame.tensors.count,
+            byteCount: byteCount, results: results)
+    }
+}

@@ -1,0 +1,85 @@
+import ByteIO
+import CommandLineKit
+import Glibc
+import JSONText
+import Parts
+import Streaming
+import ToolSupport
+
+extension Option {
+    /// Of every conversion of a model.
+    static let part = Option.text("part", "K/N", help: "do part K of N alone; auto or auto/N of a scheduler's task")
+}
+
+/// Variables of schedulers that say which task of an array this is.
+private let taskVariables = [
+    "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_COUNT", "JOB_COMPLETION_INDEX",
+]
+
+extension ParsedArguments {
+    /// The part that is asked for; nil for all of the work.
+    func part() throws(UsageError) -> PartNumber? {
+        guard let text = string("part") else { return nil }
+        var environment: [String: String] = [:]
+        for name in taskVariables {
+            if let value = getenv(name) { environment[name] = String(cString: value) }
+        }
+        do { return try PartNumber(text, environment: environment) } catch { throw UsageError(error.message, hint: error.hint) }
+    }
+
+    /// The options that shape a result, as they would be typed.
+    func typed(texts: [String], byteCounts: [String] = [], flags: [String]) -> [String] {
+        texts.filter(isGiven).map { "--\($0) \(string(always: $0))" }
+            + byteCounts.filter(isGiven).map { "--\($0) \(byteCount(always: $0))" }
+            + flags.filter(isGiven).map { "--\($0)" }
+    }
+}
+
+/// What is said once a part is made.
+func report(
+    _ report: PartReport, share: Partition.Share, _ measures: RunMeasures, _ arguments: ParsedArguments, _ console: Console
+) throws -> ExitCode {
+    warn(ofNonfinite: report.results, console)
+    for warning in report.results.warnings { console.warning(warning) }
+    guard !arguments.flag("json") else {
+        try console.writeJSON([
+            "output": .string(report.path), "part": .integer(report.part.number), "parts": .integer(report.part.count),
+            "was_present": .bool(report.wasPresent), "tensors": .integer(report.tensorCount), "all_tensors": .integer(report.allCount),
+            "input_bytes": .integer(share.inputByteCount), "bytes": .integer(report.byteCount),
+            "overflows": .integer(report.results.narrowing.overflows), "underflows": .integer(report.results.narrowing.underflows),
+            "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
+        ])
+        return .done
+    }
+    try console.writeLine(
+        "\(report.path): part \(report.part), \(NumberText.grouped(report.tensorCount)) of \(NumberText.grouped(report.allCount)) tensors; "
+            + "\(NumberText.byteCount(share.inputByteCount)) -> \(NumberText.byteCount(report.byteCount))"
+            + (report.wasPresent ? "; it was there already" : ""))
+    if !report.wasPresent { console.note(measures.summary(byteCount: share.inputByteCount)) }
+    return .done
+}
+
+/// What `--dry-run` says of a part.
+func describe(
+    _ part: PartNumber, _ share: Partition.Share, _ arguments: ParsedArguments, _ console: Console
+) throws -> ExitCode {
+    let path = part.path(ofOutput: arguments.string(always: "output"))
+    guard !arguments.flag("json") else {
+        try console.writeJSON([
+            "output": .string(path), "part": .integer(part.number), "parts": .integer(part.count),
+            "input_bytes": .integer(share.inputByteCount), "units": .integer(share.units.count),
+        ])
+        return .done
+    }
+    try console.writeLine(
+        "\(path) would be part \(part): \(NumberText.grouped(share.units.count)) tensors, of \(NumberText.exactByteCount(share.inputByteCount))"
+    )
+    return .done
+}
+
+/// Weights that were quantized although they hold such values.
+func warn(ofNonfinite results: PartResults, _ console: Console) {
+    for finding in results.nonfinite {
+        console.warning("tensor '\(finding.name)': element \(finding.index), and maybe others, is not finite")
+    }
+}
