@@ -18,7 +18,7 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
             "--part and --calibrate exclude each other: a calibration goes through the whole model, layer after layer",
             hint: "--calibrate with --checkpoints FOLDER goes on where it was interrupted; parts take the nearest codes")
     }
-    guard part == nil || arguments.string("budget") == nil else {
+    guard part == nil || arguments.number("budget") == nil else {
         throw UsageError(
             "--part and --budget exclude each other: a budget is divided among the weights of the whole model",
             hint: "leave out --part, or name the weights that stay in 16 bits with --keep")
