@@ -13,7 +13,7 @@ import pathlib
 import struct
 import sys
 
-MODELS = ["mlx-4bit", "mlx-5bit", "mlx-8bit-f16", "mlx-mixed-3-6-8", "mlx-mxfp4", "mlx-mxfp8", "mlx-nvfp4", "ct-w3a16-group", "ct-w4a16-asym",
+MODELS = ["mlx-4bit", "mlx-5bit", "mlx-8bit-f16", "mlx-mxfp4", "mlx-mxfp8", "mlx-nvfp4", "ct-w3a16-group", "ct-w4a16-asym",
           "ct-w4a16-group", "ct-w8a16-channel", "ct-w8a8", "ct-nvfp4", "ct-mxfp4", "modelopt-nvfp4", "torchao-int8", "torchao-fp8"]
 MODULE = "model.layers.0.self_attn.k_proj"
 SETTINGS = ["quantization", "quantization_config", "dtype"]

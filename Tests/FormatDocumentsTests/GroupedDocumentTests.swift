@@ -18,6 +18,8 @@ import Testing
     @Test func exampleOfCompressedTensorsHoldsWhatTheDocumentSays() throws {
         let folder = try TemporaryFolder()
         try folder.write(try HexDump.example(inDocument: "compressed-tensors.md"), to: "model.safetensors")
+        let config = #"{"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 4}}}}"#
+        try folder.write("{\"quantization_config\": \(config)}", to: "config.json")
         let checkpoint = try Checkpoint.open(folder.path)
         #expect(checkpoint.tensors.map(\.name) == ["w.weight"] && checkpoint.tensors[0].typeName == "INT4/row+Z")
         let expected = (0..<32).map { Float($0 % 16 - 3) * 0.5 }

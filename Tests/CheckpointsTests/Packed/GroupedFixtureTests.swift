@@ -37,7 +37,7 @@ import Testing
         for step in [1000, 32, 129] { #expect(try Self.digest(tensor, checkpoint, step: step) == row[4], "\(step)") }
     }
 
-    @Test func thereAreAll() { #expect(Self.digests.count == 25) }
+    @Test func thereAreAll() { #expect(Self.digests.count == 24) }
 
     @Test(arguments: models) func wholeModelsAreThoseOfTheirLibrary(_ name: String) throws {
         let checkpoint = try Checkpoint.open(Fixture.path("grouped/models/\(name)"))

@@ -85,7 +85,7 @@ package struct GroupConstants: Sendable {
             let start = word * groupsPerRow + groups.lowerBound
             let bytes = try parts.bytes(ofPart: part, 4 * start..<4 * (start + groups.count))
             bytes.withBytes { bytes in
-                for index in groups.indices.indices { words.append(bytes.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)) }
+                for index in 0..<groups.count { words.append(bytes.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)) }
             }
         }
         let mask = UInt64(1) << UInt64(codes.bits) - 1
