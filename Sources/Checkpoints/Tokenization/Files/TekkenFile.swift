@@ -172,24 +172,9 @@ struct TekkenFile {
 
     /// Every way to make a token of two others.
     private func mergeTable(_ words: Vocabulary, count: Int, firstID: Int) throws(Malformed) -> MergeTable {
-        var steps = 0
-        for (rank, bytes) in tokens.prefix(count).enumerated() {
-            guard bytes.count <= 1 << 15, steps <= MergeTable.cuttingLimit else {
-                throw Malformed(
-                    at: "token \(rank)",
-                    "has \(bytes.count) bytes, and with those before it takes too long to be cut up: at most "
-                        + "\(1 << 15) are read, and \(MergeTable.cuttingLimit) for the squares of all lengths together")
-            }
-            steps += bytes.count * bytes.count
-        }
         var table = MergeTable()
-        for (rank, bytes) in tokens.prefix(count).enumerated() where bytes.count > 1 {
-            for middle in bytes.indices.dropFirst() {
-                guard let left = words.id(of: bytes.span, from: 0, to: middle),
-                    let right = words.id(of: bytes.span, from: middle, to: bytes.count)
-                else { continue }
-                table.add(left, right, rank: Int32(rank), result: TokenID(firstID + rank))
-            }
+        try RankedTokens.forEachCut(of: tokens.prefix(count), in: words) { rank, left, right in
+            table.add(left, right, rank: Int32(rank), result: TokenID(firstID + rank))
         }
         return table
     }
