@@ -24,7 +24,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("C", ["CKernels", "CSystem", "CZlib", "COpenBLAS"]),
     ("Bytes", ["ByteIO", "JSONText", "Compression", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
-    ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat"]),
+    ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat", "FlatFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
     ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Calibration", "Training", "Sensitivity"]),
     ("Operations", ["Streaming", "Parts", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
@@ -42,7 +42,7 @@ let sideways: [String: Set<String>] = [
     "Compression": ["ByteIO"], "Quantization": ["TensorCore"], "Checkpoints": ["Architectures", "Tokenization"],
     "Adapters": ["Architectures"],
     "SafetensorsFormat": ["ContainerKit"], "TensorFlowFormat": ["ContainerKit"], "GGUFFormat": ["ContainerKit"],
-    "PyTorchFormat": ["ContainerKit"],
+    "PyTorchFormat": ["ContainerKit"], "FlatFormat": ["ContainerKit"],
     "Prompts": ["Checkpoints", "Tokenization", "Jinja"],
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Calibration": ["Transformer", "ModelLoading"],
     "Training": ["Transformer", "ModelLoading", "Records"],
@@ -119,13 +119,14 @@ let package = Package(
         library("TensorFlowFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
         library("GGUFFormat", ["ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit"]),
         library("PyTorchFormat", ["ByteIO", "JSONText", "TensorCore", "ContainerKit"]),
+        library("FlatFormat", ["ByteIO", "TensorCore", "ContainerKit"]),
         // 4
         library("Architectures", ["JSONText", "TensorCore"]),
         library(
             "Checkpoints",
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "TensorFlowFormat",
-                "GGUFFormat", "PyTorchFormat", "Architectures", "Tokenization",
+                "GGUFFormat", "PyTorchFormat", "FlatFormat", "Architectures", "Tokenization",
             ]),
         library(
             "Adapters",
@@ -288,7 +289,8 @@ let package = Package(
         tests(
             "FormatDocumentsTests",
             [
-                "ByteIO", "JSONText", "Compression", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "Checkpoints",
+                "ByteIO", "JSONText", "Compression", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "FlatFormat",
+                "Checkpoints",
                 "Adapters", "Architectures", "Streaming",
                 "Conversion", "Inspection", "Merging",
             ]),
@@ -322,10 +324,14 @@ let package = Package(
         tests("TensorFlowFormatTests", ["ByteIO", "TensorCore", "TensorFlowFormat"]),
         tests("GGUFFormatTests", ["ByteIO", "JSONText", "TensorCore", "GGUFFormat"]),
         tests("PyTorchFormatTests", ["ByteIO", "TensorCore", "SafetensorsFormat", "PyTorchFormat"]),
+        tests("FlatFormatTests", ["ByteIO", "TensorCore", "FlatFormat"]),
         tests("JSONTextTests", ["JSONText"]),
         tests(
             "CheckpointsTests",
-            ["ByteIO", "Compression", "JSONText", "TensorCore", "Quantization", "ContainerKit", "TensorFlowFormat", "Checkpoints"]),
+            [
+                "ByteIO", "Compression", "JSONText", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat",
+                "TensorFlowFormat", "Architectures", "Tokenization", "Checkpoints",
+            ]),
         tests(
             "ModelLoadingTests",
             [
@@ -370,7 +376,7 @@ if isFuzzing {
             name: "fuzz",
             dependencies: [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat",
-                "Checkpoints", "Adapters", "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
+                "FlatFormat", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
             ],
             exclude: ["run.sh"], swiftSettings: swiftSettings,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))

@@ -12,6 +12,9 @@ import Testing
     private static let zeros = [UInt8](repeating: 0, count: 60)
     private static let tableMagic: [UInt8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb]
 
+    /// Seven numbers: width 8, inner width 6, 2 layers, 2 heads, 1 of keys, 3 tokens, 5 positions.
+    private static let small: [UInt8] = [8, 6, 2, 2, 1, 3, 5].flatMap { (value: UInt8) in [value, 0, 0, 0] }
+
     static let files: [(bytes: [UInt8], name: String?)] = [
         (Array("version https://git-lfs.github.com/spec/v1\nsize 7\n".utf8), "Git LFS pointer"),
         (Array(" \n<!DOCTYPE html>".utf8), "HTML"), (Array("<HTML lang=en>".utf8), "HTML"), (Array("<?xml version".utf8), "XML"),
@@ -20,6 +23,8 @@ import Testing
         ([2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d], "safetensors"),
         // Lengths of headers that are the magics of others.
         ([0x80, 2, 0, 0, 0, 0, 0, 0, 0x7b], "safetensors"), ([0x1f, 0x8b, 0, 0, 0, 0, 0, 0, 0x7b], "safetensors"),
+        ([0xc6, 0xd7, 0x34, 0x01], "llm.c"), (Array("24ka".utf8), "llama2.c of a later version"),
+        (small, "llama2.c"), (small.dropLast(), nil), ([0x0c] + small.dropFirst(), "llama2.c"), ([0x0d] + small.dropFirst(), nil),
         (zeros + tableMagic, "TensorFlow"), (zeros.dropLast(21) + tableMagic, nil), ([0x7b] + zeros + tableMagic, "TensorFlow"),
         (Array(" \t\r\n{}".utf8), "index of shards"), (Array("[]".utf8), nil), ([], nil), ([0x80], nil), (zeros, nil),
     ]

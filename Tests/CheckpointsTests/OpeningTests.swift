@@ -79,11 +79,11 @@ import Testing
         Content("nothing", "", "is empty; hint: the download failed; fetch the file again"),
         Content(
             "notes.txt", "Dear diary, today",
-            "is no model file of a known kind; hint: known are safetensors, GGUF and PyTorch files, .qnf, Hugging Face folders and TensorFlow checkpoints"
+            "is no model file of a known kind; hint: known are safetensors, GGUF, PyTorch, llm.c and llama2.c files, .qnf, Hugging Face folders and TensorFlow checkpoints"
         ),
         Content(
             "weights", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-            "is no model file of a known kind; hint: known are safetensors, GGUF and PyTorch files, .qnf, Hugging Face folders and TensorFlow checkpoints"
+            "is no model file of a known kind; hint: known are safetensors, GGUF, PyTorch, llm.c and llama2.c files, .qnf, Hugging Face folders and TensorFlow checkpoints"
         ),
         Content(
             "other.json", "{\"a\": 1}",
@@ -233,8 +233,22 @@ import Testing
         ),
         (
             ["consolidated.00.pth", "params.json"],
-            "FOLDER: holds a model in Meta's own layout ('consolidated.00.pth'): pickled, with other names and another order of queries "
-                + "and keys; hint: take the Hugging Face files of the same model (model*.safetensors)"
+            "FOLDER/consolidated.00.pth: is empty; hint: the download failed; fetch the file again"
+        ),
+        (
+            ["consolidated.00.pth", "tokenizer.model"],
+            "FOLDER: holds a model in Meta's own layout ('consolidated.00.pth'), but no params.json, which says what the weights mean; "
+                + "hint: fetch the params.json of the same model, or take its Hugging Face files (model*.safetensors)"
+        ),
+        (
+            ["consolidated.00.pth", "consolidated.02.pth", "params.json"],
+            "FOLDER: holds 'consolidated.02.pth' where 'consolidated.01.pth' is expected of 2 files of one model; "
+                + "hint: fetch all files of the model, and nothing else, into the folder"
+        ),
+        (
+            ["consolidated-00001-of-00003.safetensors", "consolidated-00002-of-00003.safetensors", "params.json"],
+            "FOLDER: holds 'consolidated-00001-of-00003.safetensors' where 'consolidated-00001-of-00002.safetensors' is expected of 2 files "
+                + "of one model; hint: fetch all files of the model, and nothing else, into the folder"
         ),
         // Mistral's own files beside those for transformers are left alone.
         (

@@ -81,7 +81,7 @@ import Testing
         (
             "[1]",
             "FOLDER/model.safetensors.index.json: is no model file of a known kind; "
-                + "hint: known are safetensors, GGUF and PyTorch files, .qnf, Hugging Face folders and TensorFlow checkpoints"
+                + "hint: known are safetensors, GGUF, PyTorch, llm.c and llama2.c files, .qnf, Hugging Face folders and TensorFlow checkpoints"
         ),
     ]
 

@@ -16,7 +16,8 @@ import Testing
 @Suite struct TensorSourcesTests {
     enum Kind: String, CaseIterable, Codable {
         case safetensors, manyTypes, shards, quantizedFolder, qnf, bundle, partitionedBundle, bundleOfManyTypes, shardedBundle, gpt2, peft,
-            lora, gguf, ggufParts, ggufBigEndian, pickles, oldPickles, bigEndianPickles, pickledShards
+            lora, gguf, ggufParts, ggufBigEndian, pickles, oldPickles, bigEndianPickles, pickledShards, mistral, metaPieces, nanoGPT, llmC,
+            llama2C
 
         /// One of this kind, made in a folder where it is no fixture.
         func open(in folder: TemporaryFolder) throws -> any TensorSource {
@@ -53,6 +54,11 @@ import Testing
             case .oldPickles: return try PyTorchFile(path: Fixture.path("pickle/legacy.bin"))
             case .bigEndianPickles: return try PyTorchFile(path: Fixture.path("pickle/zip-big-endian.bin"))
             case .pickledShards: return try Checkpoint.open(Fixture.path("pickle/mistral")).source
+            case .mistral: return try Checkpoint.open(Fixture.path("layouts/mistral")).source
+            case .metaPieces: return try Checkpoint.open(Fixture.path("layouts/meta-llama")).source
+            case .nanoGPT: return try Checkpoint.open(Fixture.path("layouts/nanogpt")).source
+            case .llmC: return try Checkpoint.open(Fixture.path("layouts/llm.c")).source
+            case .llama2C: return try Checkpoint.open(Fixture.path("layouts/llama2.c")).source
             case .ggufBigEndian:
                 var image = GGUFImage(isBigEndian: true)
                 for (name, type, byteCount) in [("i8", 24, 33), ("f16", 1, 66), ("f32", 0, 132), ("f64", 28, 264)] {

@@ -120,8 +120,8 @@ import Testing
             ),
             (
                 ["to-nf4", "SAMPLES/README.md", "-o", "OUT/a.qnf"], .failed,
-                "qconvert: error: SAMPLES/README.md: is no model file of a known kind\nhint: known are safetensors, GGUF and PyTorch files, .qnf, "
-                    + "Hugging Face folders and TensorFlow checkpoints\n"
+                "qconvert: error: SAMPLES/README.md: is no model file of a known kind\nhint: known are safetensors, GGUF, PyTorch, llm.c and "
+                    + "llama2.c files, .qnf, Hugging Face folders and TensorFlow checkpoints\n"
             ),
             (
                 ["to-hf", "SAMPLES/llama-bnb4", "-o", "OUT/a", "--dtype", "f32"], .usage,

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import struct
@@ -31,6 +32,8 @@ FOLDERS = {
     "tensorflow": ("TensorFlow checkpoints", "Fetch index and data files again. If they are the same, save the checkpoint anew."),
     "gguf": ("GGUF files", "Fetch the file again. If it is the same, convert and quantize the model again."),
     "pytorch": ("PyTorch files", "Fetch the file again. If it is the same, load it in Python where you trust it, and save its state_dict."),
+    "flat": ("Files of llm.c and llama2.c", "Fetch the file again. If it is the same, export the model anew."),
+    "layouts": ("Folders of models in their makers' own layouts", "Fetch all files of the model again, and params.json with them."),
     "strangers": ("Files and folders that are something else", "Look into the file, and fetch the model that was meant."),
 }
 
@@ -548,6 +551,69 @@ def add_pytorch(gallery):
     add("plain.pkl", "a pickle that is none of PyTorch's", sound)
 
 
+# llm.c, llama2.c, and models in their makers' own layouts
+
+def numbers(*values):
+    return struct.pack(f"<{len(values)}i", *values)
+
+
+def llm_c(**changes):
+    """A GPT-2 of one layer, one head, two tokens, one position and width 2: 84 elements, all 0."""
+    values = {"magic": 20240326, "version": 3, "positions": 1, "tokens": 2, "layers": 1, "heads": 1, "width": 2, "rows": 2, **changes}
+    return numbers(*values.values(), *[0] * 248) + f32(*[0] * 84)
+
+
+def llama2_c(**changes):
+    """The smallest Llama there can be: 32 elements."""
+    values = {"width": 2, "inner": 1, "layers": 1, "heads": 1, "keys": 1, "tokens": 1, "positions": 1, **changes}
+    return numbers(*values.values()) + f32(*range(1, 33))
+
+
+def add_flat(gallery):
+    def add(name, trick, content):
+        gallery.add(f"flat/{name}", trick, content)
+
+    gallery.add("legal/llm-c.bin", "a GPT-2 of llm.c", llm_c())
+    gallery.add("legal/llama2-c.bin", "a Llama of llama2.c, which no word tells from other files", llama2_c())
+    add("llm-c-version.bin", "a version that is not known", llm_c(version=1))
+    add("llm-c-no-layers.bin", "no layers", llm_c(layers=0))
+    add("llm-c-many-layers.bin", "more layers than a table is made of", llm_c(layers=2**31 - 1))
+    add("llm-c-overflow.bin", "sizes whose product is beyond 2^63", llm_c(width=2**24, layers=1024))
+    add("llm-c-heads.bin", "three heads in a width of two", llm_c(heads=3))
+    add("llm-c-rows.bin", "fewer rows of the embedding than tokens", llm_c(rows=1))
+    add("llm-c-cut.bin", "the end is missing", llm_c()[:-4])
+    add("llm-c-header.bin", "a part of the header", llm_c()[:100])
+    add("llama2-c-cut.bin", "the end is missing", llama2_c()[:-4])
+    add("llama2-c-more.bin", "something follows", llama2_c() + b"\x00")
+    add("llama2-c-head.bin", "a head of its own that is not there", llama2_c(tokens=-1))
+    add("llama2-c-large.bin", "sizes of a large model in a small file", llama2_c(width=2**20, inner=2**20, layers=1024, tokens=2**24))
+    add("llama2-c-version-2.bin", "a later version", b"24ka" + numbers(2) + llama2_c())
+
+    sizes = {"tok_embeddings": [2, 2], "norm": [2], "output": [2, 2]}
+    sizes |= {f"layers.0.attention.w{part}": [2, 2] for part in "qkvo"} | {"layers.0.attention_norm": [2], "layers.0.ffn_norm": [2]}
+    sizes |= {"layers.0.feed_forward.w1": [3, 2], "layers.0.feed_forward.w2": [2, 3], "layers.0.feed_forward.w3": [3, 2]}
+
+    def consolidated(without=(), **more):
+        tensors = [(name + ".weight", shape) for name, shape in ({**sizes, **more}).items() if name not in without]
+        return packed([(name, "F32", shape, bytes(4 * math.prod(shape))) for name, shape in tensors])
+
+    def model(weights, **parameters):
+        values = {"dim": 2, "n_layers": 1, "n_heads": 1, "hidden_dim": 3, "norm_eps": 1e-5, "vocab_size": 2, **parameters}
+        return {"consolidated.safetensors": weights, "params.json": json.dumps(values).encode()}
+
+    def add_model(name, trick, content):
+        gallery.add(f"layouts/{name}", trick, content)
+
+    gallery.add("legal/mistral", "a model in Mistral's own layout", model(consolidated()))
+    add_model("missing", "a tensor is missing", model(consolidated(without=["layers.0.attention.wo"])))
+    add_model("stranger", "a tensor that such a model does not have", model(consolidated(**{"layers.1.attention.wq": [2, 2]})))
+    add_model("other-shape", "queries for more heads than params.json says", model(consolidated(**{"layers.0.attention.wq": [4, 2]})))
+    add_model("other-width", "params.json of another model", model(consolidated(), dim=4))
+    add_model("many-layers", "params.json asks for a table of a billion layers", model(consolidated(), n_layers=10**9))
+    add_model("odd-heads", "heads of an odd width, whose elements are no pairs", model(consolidated(), head_dim=3))
+    add_model("no-json", "params.json is no JSON", {"consolidated.safetensors": consolidated(), "params.json": b"<html>"})
+
+
 # GGUF
 
 def text(value, order="<"):
@@ -699,7 +765,7 @@ def add_strangers(gallery):
 
 def make():
     gallery = Gallery()
-    for step in (add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_gguf, add_pytorch, add_strangers):
+    for step in (add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_gguf, add_pytorch, add_flat, add_strangers):
         step(gallery)
     return gallery
 

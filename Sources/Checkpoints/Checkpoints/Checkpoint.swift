@@ -30,7 +30,7 @@ package struct Checkpoint: Sendable {
     /// Why the tensors are no weights to compute with, where that is so.
     package private(set) var foreignWeights: ForeignWeights?
     /// Files that say how to read the others: an index of shards, hparams.json, quantize_config.json.
-    package let guides: [InputFile]
+    package private(set) var guides: [InputFile]
     /// What config.json and files of their own say of how the weights are quantized.
     package let quantization: StatedQuantization
 
@@ -80,6 +80,13 @@ package struct Checkpoint: Sendable {
     func adding(warnings more: [String]) -> Checkpoint {
         var copy = self
         copy.warnings += more
+        return copy
+    }
+
+    /// The same with another file that says how to read the others.
+    func guided(by file: InputFile) -> Checkpoint {
+        var copy = self
+        copy.guides.append(file)
         return copy
     }
 

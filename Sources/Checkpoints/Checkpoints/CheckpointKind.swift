@@ -11,6 +11,8 @@ extension Checkpoint {
             case qnf
             /// OpenAI's GPT-2.
             case openAI
+            /// Under names and in orders of whoever made it: `Mistral`.
+            case own(String)
         }
 
         /// Name of its `ContainerFormat`.
@@ -30,13 +32,15 @@ extension Checkpoint {
         /// What is said of it.
         package var title: String {
             switch layout {
-            case .plain where container == "safetensors" || container == "GGUF": container
+            case .plain where ["safetensors", "GGUF"].contains(container): container
+            case .plain where ["llm.c", "llama2.c"].contains(container): "\(container) file"
             case .plain: "\(container) checkpoint"
             case .huggingFace where container == "PyTorch": "Hugging Face folder of pickled files"
             case .huggingFace: "Hugging Face folder"
             case .bitsandbytes: "bitsandbytes 4-bit checkpoint"
             case .qnf: "qnf"
             case .openAI: "OpenAI GPT-2 \(container) checkpoint"
+            case .own(let maker): "\(container) checkpoint in \(maker)'s layout"
             }
         }
     }

@@ -1,5 +1,6 @@
 package import ByteIO
 import ContainerKit
+import FlatFormat
 import GGUFFormat
 import JSONText
 import PyTorchFormat
@@ -40,6 +41,7 @@ extension Checkpoint {
         case let bundle as TensorBundle: return try openTensorFlow(bundle, folder: FilePath.folder(of: path), path: path)
         case let file as GGUFSource: return try openGGUF(file)
         case let file as PyTorchFile: return try openPyTorch(file)
+        case let file as FlatFile: return try openFlat(file)
         default:
             let companions = try CompanionFile.all(inFolder: FilePath.folder(of: path))
             return try Checkpoint(path: path, kind: Kind(container: format.name, layout: .plain), source: source, files: companions)
@@ -54,7 +56,9 @@ extension Checkpoint {
         let folder = FilePath.folder(of: file.path)
         let companions = try CompanionFile.all(inFolder: folder)
         // A lone shard is opened as itself: the config beside it describes more than it holds.
-        let isShard = try FilePath.entries(of: folder).contains { $0.hasSuffix(".safetensors.index.json") }
+        let hasIndex = try FilePath.entries(of: folder).contains { $0.hasSuffix(".safetensors.index.json") }
+        let isShard = isOwnShard(file.name) || hasIndex && !isOwnFile(file.name)
+        if !isShard, let own = try openOwn([source], path: file.path, folder: folder, container: Kind.safetensors.container) { return own }
         let hasModel = companions.contains { $0.name == "config.json" } && !isShard
         return try Checkpoint(
             path: file.path, kind: .safetensors, source: source, files: hasModel ? companions : [],
@@ -81,8 +85,10 @@ extension Checkpoint {
     }
 
     private static func openShards(_ source: ShardedSource) throws(FileError) -> Checkpoint {
-        let path = source.path
-        let companions = try CompanionFile.all(inFolder: FilePath.folder(of: path))
+        let path = source.path, folder = FilePath.folder(of: path)
+        let container = (source.isPickled ? Kind.pyTorch : .safetensors).container
+        if let own = try openOwn([source], path: path, folder: folder, container: container) { return own.guided(by: source.indexFile) }
+        let companions = try CompanionFile.all(inFolder: folder)
         let byteCount = source.tensors.reduce(0) { $0 + $1.byteCount }
         var warnings: [String] = []
         if let stated = source.statedByteCount, stated != byteCount {
@@ -97,9 +103,11 @@ extension Checkpoint {
         let file = source.files[0]
         let isLoRA = source.tensors.contains { $0.name.hasPrefix("base_model.model.") && $0.name.contains(".lora_") }
         if isLoRA || file.name == ModelFolder.pickledAdapterName { throw adapterError(file.path) }
+        if let own = try openOwnPickle(source) { return own }
         let folder = FilePath.folder(of: file.path)
         let companions = try CompanionFile.all(inFolder: folder)
-        let isShard = try FilePath.entries(of: folder).contains(ModelFolder.pickledIndexName)
+        let hasIndex = try FilePath.entries(of: folder).contains(ModelFolder.pickledIndexName), isPiece = try pieceCount(of: source) > 1
+        let isShard = hasIndex || isPiece
         let hasModel = companions.contains { $0.name == "config.json" } && !isShard
         return try Checkpoint(
             path: file.path, kind: .pyTorch, source: source, files: hasModel ? companions : [],
@@ -132,6 +140,7 @@ extension Checkpoint {
                 path: path, kind: .huggingFace, source: source, files: try CompanionFile.all(inFolder: path), warnings: strays,
                 defects: ModelFolder.hiddenShards(names).map { [$0] } ?? [])
         }
+        if let shards = try openOwnShards(path, names) { return shards.adding(warnings: strays) }
         for suffix in [".safetensors.index.json", ".safetensors", ".qnf"] {
             let found = ModelFolder.withoutOwnLayout(names.filter { $0.hasSuffix(suffix) && !adapterFiles.contains($0) })
             if found.count == 1 { return try openFile(inside(found[0])).adding(warnings: strays) }
@@ -147,13 +156,12 @@ extension Checkpoint {
         if names.contains("checkpoint") || names.contains(where: { $0.hasSuffix(".index") }) || hasVariables {
             return try openTensorFlow(folder: path)
         }
-        if let name = names.first(where: { $0.hasPrefix("consolidated") && $0.hasSuffix(".pth") }) {
-            throw FileError(
-                path, "holds a model in Meta's own layout ('\(name)'): pickled, with other names and another order of queries and keys",
-                hint: "take the Hugging Face files of the same model (model*.safetensors)")
-        }
+        if let pieces = try openPieces(path, names) { return pieces.adding(warnings: strays) }
         for suffix in [".bin", ".pth", ".pt", ".ckpt", ".h5"] {
-            let found = names.filter { $0.hasSuffix(suffix) && !ModelFolder.isTrainingState($0) && !adapterFiles.contains($0) }
+            let found = names.filter { name in
+                name.hasSuffix(suffix) && !ModelFolder.isTrainingState(name) && !ModelFolder.isTokenizer(name)
+                    && !adapterFiles.contains(name)
+            }
             if found.count == 1 { return try openFile(inside(found[0])).adding(warnings: strays) }
             if found.count > 1 { throw severalError(path, found, suffix: suffix) }
         }

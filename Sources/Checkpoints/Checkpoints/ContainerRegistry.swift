@@ -1,5 +1,6 @@
 import ByteIO
 import ContainerKit
+import FlatFormat
 import GGUFFormat
 import PyTorchFormat
 import SafetensorsFormat
@@ -11,7 +12,7 @@ enum ContainerRegistry {
     /// Those that hold their tensors themselves, and so may be shards, and all that is not read.
     static let files: [ContainerFormat] = [.safetensors, .pyTorch] + ContainerFormat.strangers
 
-    static let all: [ContainerFormat] = files + [.gguf, .tensorFlow, shardIndex]
+    static let all: [ContainerFormat] = files + [.gguf, .tensorFlow, .llmC, .llama2C, shardIndex]
 
     /// `*.safetensors.index.json`: told by the brace that an object begins with.
     private static let shardIndex = ContainerFormat(
@@ -38,6 +39,6 @@ enum ContainerRegistry {
         if file.byteCount == 0 { return FileError(file.path, "is empty", hint: "the download failed; fetch the file again") }
         return FileError(
             file.path, "is no model file of a known kind",
-            hint: "known are safetensors, GGUF and PyTorch files, .qnf, Hugging Face folders and TensorFlow checkpoints")
+            hint: "known are safetensors, GGUF, PyTorch, llm.c and llama2.c files, .qnf, Hugging Face folders and TensorFlow checkpoints")
     }
 }

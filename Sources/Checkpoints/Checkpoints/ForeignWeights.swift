@@ -70,7 +70,7 @@ extension ForeignWeights {
         return ForeignWeights(
             kind: .layout, name: "the layout of Meta's and Mistral's own files", place: tensorPlace(query.name),
             message: "is named as in Meta's and Mistral's own files (consolidated), where queries and keys lie in another order",
-            hint: "take the Hugging Face files of the same model (model*.safetensors)")
+            hint: "put the params.json of the model beside it, or take its Hugging Face files (model*.safetensors)")
     }
 
     /// `layers.3.` and the ending, with nothing in front.

@@ -26,6 +26,9 @@ package enum ModelFolder {
             || name.hasPrefix("rng_state_")
     }
 
+    /// Files of tokens, which end like models.
+    package static func isTokenizer(_ name: String) -> Bool { ["tokenizer.bin", "gpt2_tokenizer.bin"].contains(name) }
+
     /// Without Mistral's own files, where those of the same model for transformers lie beside them.
     package static func withoutOwnLayout(_ names: [String]) -> [String] {
         let others = names.filter { !$0.hasPrefix("consolidated") }

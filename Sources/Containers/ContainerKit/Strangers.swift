@@ -22,6 +22,10 @@ extension ContainerFormat {
         stranger("NumPy", is: "a NumPy array", hint: "save the arrays as safetensors (safetensors.numpy.save_file)") {
             $0.begins(with: [0x93, 0x4e, 0x55, 0x4d])
         },
+        stranger(
+            "llama2.c of a later version", is: "a file of llama2.c of version 1 or 2, where version 0 is read",
+            hint: "export the model with --version 0"
+        ) { $0.begins(with: "24ka") },
     ]
 
     private static func stranger(

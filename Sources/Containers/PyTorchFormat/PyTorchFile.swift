@@ -8,6 +8,8 @@ package final class PyTorchFile: TensorSource {
     package let tensors: [TensorInfo]
     package let unreadableTensors: [UnreadableTensor]
     package let files: [InputFile]
+    /// Sizes of the model that the program which trained it saved beside the tensors, under `model_args`.
+    package let settings: [String: PickledSetting]
     private let places: [Place]
     private let isBigEndian: Bool
 
@@ -53,6 +55,7 @@ package final class PyTorchFile: TensorSource {
         self.places = places
         unreadableTensors = dictionary.unreadable
         files = [file]
+        settings = dictionary.settings
         isBigEndian = table.isBigEndian
     }
 
@@ -66,6 +69,9 @@ package final class PyTorchFile: TensorSource {
         }
         return true
     }
+
+    /// Whether two tensors are one, under two names.
+    package func areSame(_ first: Int, _ second: Int) -> Bool { places[first].tensor == places[second].tensor }
 
     package func fileIndex(ofTensor index: Int) -> Int { 0 }
 

@@ -13,6 +13,8 @@ struct StateDict {
 
     private(set) var entries: [Entry] = []
     private(set) var unreadable: [UnreadableTensor] = []
+    /// What stands under `model_args` beside the tensors, where training programs save the sizes of a model.
+    private(set) var settings: [String: PickledSetting] = [:]
 
     private let heap: PickleHeap
     private let reader: TensorReader
@@ -27,7 +29,11 @@ struct StateDict {
         self.path = path
         reader = TensorReader(heap: heap)
         guard let items = heap.items(root) else { throw notADict(root) }
-        let (dictionary, place) = try model(in: Self.byName(items))
+        let root = Self.byName(items)
+        let (dictionary, place) = try model(in: root)
+        if let arguments = root.first(where: { $0.name == "model_args" }).flatMap({ heap.items($0.value) }) {
+            for (name, value) in Self.byName(arguments) { settings[name] = PickledSetting(value) }
+        }
         var found: [Entry] = []
         for (name, value) in dictionary {
             switch reader.read(value) {

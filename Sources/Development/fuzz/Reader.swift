@@ -25,7 +25,8 @@ struct Reader: Sendable {
 
     static let all: [Reader] = [
         .json, .header, .safetensors, .shards, .quantState, .bitsandbytes, .qnf, .snappy, .sliceKey, .protobuf, .checkpointState,
-        .table, .bundle, .gpt2, .anyFile, .gguf, .pyTorch, .tokenizer, .merges, .sentencePiece, .tekken, .peft, .lora, .ggufAdapter, .jinja,
+        .table, .bundle, .gpt2, .anyFile, .gguf, .pyTorch, .flat, .tokenizer, .merges, .sentencePiece, .tekken, .peft, .lora, .ggufAdapter,
+        .jinja,
     ]
 }
 

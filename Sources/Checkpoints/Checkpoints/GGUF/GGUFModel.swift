@@ -155,33 +155,13 @@ struct GGUFModel: TensorSource {
         }
     }
 
-    /// Row j of a head is row 2j of the file's, row j + D / 2 its row 2j + 1.
     private func readUnpaired(
         _ index: Int, headWidth: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
-        let info = tensors[index], rowByteCount = info.byteCount / info.shape.dimensions[0]
-        guard rowByteCount > 0 else { return }
-        let headByteCount = headWidth * rowByteCount
-        // As whole heads as possible: their rows lie together in the file.
-        var head: [UInt8] = []
-        var headStart = -1
-        var position = offset
-        let end = offset + buffer.count
-        while position < end {
-            let row = position / rowByteCount, inRow = position % rowByteCount
-            let start = position / headByteCount * headByteCount
-            if start != headStart {
-                head = try file.bytes(ofTensor: places[index], start..<start + headByteCount)
-                headStart = start
-            }
-            let stored = GGUFSpelling.pairedRow(row % headWidth, headWidth: headWidth)
-            let count = min(rowByteCount - inRow, end - position)
-            head.withUnsafeBytes { bytes in
-                let source = UnsafeRawBufferPointer(rebasing: bytes[stored * rowByteCount + inRow..<stored * rowByteCount + inRow + count])
-                UnsafeMutableRawBufferPointer(rebasing: buffer[position - offset..<position - offset + count]).copyMemory(from: source)
-            }
-            position += count
-        }
+        let info = tensors[index]
+        try PairedRows.read(
+            atByteOffset: offset, into: buffer, rowByteCount: info.byteCount / info.shape.dimensions[0], headWidth: headWidth
+        ) { range throws(FileError) in try file.bytes(ofTensor: places[index], range) }
     }
 }
 
