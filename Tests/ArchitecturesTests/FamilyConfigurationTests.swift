@@ -56,6 +56,20 @@ import Testing
             "olmo3", #""rope_parameters": {"rope_theta": 10000.0}"#,
             "config.json: 'rope_parameters' has 'rope_theta', but settings of this model are those of 'full_attention' and 'sliding_attention'"
         ),
+        (
+            "llama4_text", #""num_experts_per_tok": 1, "num_local_experts": 2, "moe_layers": [4]"#,
+            "config.json: 'moe_layers' has 4, but layers go from 0 to 3"
+        ),
+        ("llama4_text", #""attention_chunk_size": null"#, "config.json: 'attention_chunk_size' is null, but layers look at chunks"),
+        (
+            "llama4_text", #""layer_types": ["sliding_attention", "full_attention", "full_attention", "full_attention"]"#,
+            #"config.json: layer type "sliding_attention" is unknown"#
+        ),
+        (
+            "llama4_text", #""rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}"#,
+            "config.json: the rotation multiplies heads by 1.138629436111989, which norms behind it would take away again; "
+                + "that is not built here"
+        ),
         ("smollm3", #""no_rope_layers": [1, 0]"#, "config.json: 'no_rope_layers' has 2 entries; 0 or 1 is expected for each of 4 layers"),
         (
             "smollm3", #""layer_types": ["sliding_attention", "full_attention", "full_attention", "full_attention"]"#,

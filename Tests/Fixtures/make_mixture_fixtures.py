@@ -5,7 +5,7 @@
 Beside each `config.json` and `model.safetensors` lies `reference.safetensors`: `ids` [T], `logits` [T, V], the states `hidden_0` ...
 [T, C] as in `transformer/`, `loss` of the ids, and its gradients as `grad.NAME`, by the names of `model.safetensors`; all in float32.
 `config-4.json` is the same configuration as transformers 4 wrote it. `nf4` is the model in 4 bits as transformers and bitsandbytes
-write it, with its logits. `gpt_oss-mxfp4` has its experts in MXFP4; its reference is that of the dense values.
+write it, with its logits; of `llama4` it has the 4-bit layers alone. `gpt_oss-mxfp4` has its experts in MXFP4; its reference is that of the dense values.
 """
 import copy
 import json
@@ -79,10 +79,10 @@ def gradients_as_stored(model):
         return load_file(folder + "/model.safetensors")
 
 
-def write_reference(model, path, gradients=True):
+def write_reference(model, path, gradients=True, states=True):
     ids = torch.randint(0, model.config.vocab_size, (20,), generator=torch.Generator().manual_seed(5))
     result = model(ids[None], labels=ids[None], output_hidden_states=True)
-    tensors = {f"hidden_{index}": hidden[0].detach() for index, hidden in enumerate(result.hidden_states)}
+    tensors = {f"hidden_{index}": hidden[0].detach() for index, hidden in enumerate(result.hidden_states) if states}
     tensors |= {"ids": ids, "logits": result.logits[0].detach()}
     if gradients:
         result.loss.backward()
@@ -116,12 +116,22 @@ def write_models():
         model.save_pretrained(folder)
         write_reference(model, folder + "/reference.safetensors")
         write_config(folder)
-        if name in ("mixtral", "qwen2_moe", "granitemoe"):
+        if name in ("mixtral", "qwen2_moe", "granitemoe", "llama4"):
             quantized(folder, folder + "/nf4", torch.float32)
-            write_reference(twin(folder, model_class), folder + "/nf4/reference.safetensors", gradients=False)
+            write_reference(twin(folder, model_class), folder + "/nf4/reference.safetensors", gradients=False, states=name != "llama4")
+        if name == "llama4":
+            keep_quantized(folder + "/nf4/model.safetensors")
         for path in (folder, folder + "/nf4"):
             if os.path.exists(path + "/generation_config.json"):
                 os.remove(path + "/generation_config.json")
+
+
+def keep_quantized(path):
+    """Without what the model itself has."""
+    tensors = load_file(path)
+    weights = {name.removesuffix(".absmax") for name in tensors if name.endswith(".absmax")}
+    kept = {name: tensor for name, tensor in tensors.items() if any((name + ".").startswith(weight + ".") for weight in weights)}
+    save_file(kept, path, {"format": "pt"})
 
 
 def twin(folder, model_class):

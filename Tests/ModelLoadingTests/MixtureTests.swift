@@ -15,7 +15,7 @@ import Transformer
 /// Models with experts, against transformers and against themselves.
 @Suite struct MixtureTests {
     private static let tolerance: Float = 2e-5
-    private static let families = ["mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "granitemoehybrid", "gpt_oss"]
+    private static let families = ["mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "granitemoehybrid", "gpt_oss", "llama4"]
 
     private static func reference(_ name: String) throws -> Reference {
         try Reference(file: Fixture.mixture(name) + "/reference.safetensors")
@@ -84,6 +84,10 @@ import Transformer
         ("qwen2_moe", "norm_topk_prob", .bool(true)), ("qwen2_moe", "max_window_layers", .integer(0)),
         ("mixtral", "sliding_window", .null), ("olmoe", "clip_qkv", .null), ("granitemoehybrid", "position_embedding_type", .null),
         ("granitemoe", "residual_multiplier", .null), ("gpt_oss", "swiglu_limit", .null), ("gpt_oss", "swiglu_alpha", .double(1.6)),
+        ("llama4", "attention_chunk_size", .integer(7)), ("llama4", "attention_chunk_size", .integer(64)),
+        ("llama4", "use_qk_norm", .bool(false)), ("llama4", "attn_temperature_tuning", .integer(0)), ("llama4", "floor_scale", .null),
+        ("llama4", "attn_scale", .null), ("llama4", "layer_types", .array(Array(repeating: .string("full_attention"), count: 4))),
+        ("llama4", "no_rope_layers", .array([.integer(1), .integer(0), .integer(1), .integer(0)])),
     ])
     func everyMemberCounts(name: String, member: String, value: JSONValue) throws {
         let folder = try TemporaryFolder()
@@ -95,6 +99,70 @@ import Transformer
         let reference = try Self.reference(name)
         let logits = try LoadedModel.open(folder.path).exactSession().allLogits(reference.ids)
         #expect(relativeDifference(logits, reference.logits) > 1e-4)
+    }
+
+    /// Layers of chunks keep a chunk and one pass, here of five positions: every sum is the same.
+    @Test func chunksKeepThemselvesAlone() throws {
+        let ids = try Self.reference("llama4").ids, model = try LoadedModel.open(Fixture.mixture("llama4"))
+        let engine = model.exactSession().engine
+        func session(_ passLength: Int?) -> InferenceSession {
+            InferenceSession(model.configuration, model.weights, engine: engine, contextLength: 32, passLength: passLength)
+        }
+        let expected = try session(nil).allLogits(ids)
+        let short = session(5)
+        #expect(try short.allLogits(ids).map(\.bitPattern) == expected.map(\.bitPattern))
+        // What is lost of a chunk is read again.
+        for count in [18, 4, 0] {
+            short.truncate(to: count)
+            let last = try short.append(Array(ids[count..<20]))
+            #expect(relativeDifference(last, Array(expected.suffix(last.count))) < Self.tolerance)
+        }
+        let held = model.configuration.layers.map { KeyValueCache.heldCount($0.attention, capacity: 32, passLength: 5) }
+        #expect(held == [15, 15, 15, 32])
+    }
+
+    /// A list without entries, and a number for true: as the first released configurations have it.
+    @Test func releasedConfigurationsOfLlama4MeanTheSame() throws {
+        let folder = try TemporaryFolder()
+        try folder.copy(Fixture.mixture("llama4/model.safetensors"))
+        var config = try #require(try JSONValue(parsing: Fixture.bytes(Fixture.mixture("llama4/config.json"))).object)
+        for key in ["layer_types", "moe_layers"] { config[key] = nil }
+        config["no_rope_layers"] = .array([])
+        config["attn_temperature_tuning"] = .integer(4)
+        try folder.write(JSONValue.object(config).text(.compact), to: "config.json")
+        let reference = try Self.reference("llama4"), model = try LoadedModel.open(folder.path)
+        #expect(relativeDifference(try model.exactSession().allLogits(reference.ids), reference.logits) < Self.tolerance)
+        #expect(model.warnings.isEmpty)
+    }
+
+    /// With a model of images around it: a head of its own inside of the larger one.
+    @Test func theTextPartOfLlama4Runs() throws {
+        let folder = try TemporaryFolder()
+        let text = try JSONValue(parsing: Fixture.bytes(Fixture.mixture("llama4/config.json")))
+        let config = JSONValue.object([
+            "model_type": .string("llama4"), "text_config": text, "vision_config": .object(["hidden_size": .integer(8)]),
+            "image_token_index": .integer(5),
+        ])
+        try folder.write(config.text(.compact), to: "config.json")
+        var tensors = try storedTensors(at: Fixture.mixture("llama4/model.safetensors")).values.sorted { $0.name < $1.name }
+        for index in tensors.indices { tensors[index].name = "language_model." + tensors[index].name }
+        tensors.append(StoredTensor("vision_model.class_embedding", [2], [1, 2]))
+        try folder.write(tensors.safetensors(metadata: ["format": "pt"]), to: "model.safetensors")
+        let model = try LoadedModel.open(folder.path), reference = try Self.reference("llama4")
+        #expect(model.warnings == ["1 tensors are not used by the model: vision_model.class_embedding"])
+        #expect(model.weights.layers[1].linearLayers[0].name == "language_model.model.layers.1.self_attn.q_proj")
+        #expect(relativeDifference(try model.exactSession().allLogits(reference.ids), reference.logits) < Self.tolerance)
+    }
+
+    /// The layers that transformers and bitsandbytes make 4-bit, beside the dense rest: its library does not load such a folder again.
+    @Test func theFourBitTwinOfLlama4HasItsLogits() throws {
+        let folder = try TemporaryFolder(), twin = try storedTensors(at: Fixture.mixture("llama4/nf4/model.safetensors"))
+        let dense = try storedTensors(at: Fixture.mixture("llama4/model.safetensors")).values.filter { twin[$0.name] == nil }
+        try folder.write((dense + twin.values).safetensors(metadata: ["format": "pt"]), to: "model.safetensors")
+        try folder.copy(Fixture.mixture("llama4/nf4/config.json"))
+        let reference = try Self.reference("llama4/nf4"), model = try LoadedModel.open(folder.path)
+        #expect(model.weights.layers[0].linearLayers.allSatisfy { !$0.matrix.isDense })
+        #expect(relativeDifference(try model.exactSession().allLogits(reference.ids), reference.logits) < Self.tolerance)
     }
 
     // MARK: - Forms
@@ -135,7 +203,7 @@ import Transformer
     }
 
     /// Experts that lie in one tensor are multiplied by where they lie, each by its own codes and constants.
-    @Test(arguments: ["granitemoe", "granitemoehybrid", "gpt_oss", "gpt_oss-mxfp4", "qwen2_moe"])
+    @Test(arguments: ["granitemoe", "granitemoehybrid", "gpt_oss", "gpt_oss-mxfp4", "qwen2_moe", "llama4"])
     func fourBitExpertsComputeTheirValues(_ name: String) throws {
         let folder = try TemporaryFolder(), source = try Checkpoint.open(Fixture.mixture(name)), path = folder.path("model.qnf")
         // In blocks of 32 every matrix of these is whole blocks.

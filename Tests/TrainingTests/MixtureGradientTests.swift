@@ -12,7 +12,7 @@ import Testing
 @Suite struct MixtureGradientTests {
     @Test(
         "has PyTorch's loss and gradients",
-        arguments: ["mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "granitemoehybrid", "gpt_oss"], [false, true])
+        arguments: ["mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "granitemoehybrid", "gpt_oss", "llama4"], [false, true])
     func gradients(name: String, recomputes: Bool) throws {
         let path = Fixture.mixture(name)
         let reference = try storedTensors(at: path + "/reference.safetensors")

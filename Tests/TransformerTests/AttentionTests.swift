@@ -7,8 +7,11 @@ import Transformer
 struct AttentionTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let headCount: Int, kvHeadCount: Int, headSize: Int, window: Int?, isHalf: Bool
+        var chunk: Int?
 
-        var testDescription: String { "\(headCount)/\(kvHeadCount) heads of \(headSize), window \(window ?? 0), f16 \(isHalf)" }
+        var testDescription: String {
+            "\(headCount)/\(kvHeadCount) heads of \(headSize), window \(window ?? 0), chunk \(chunk ?? 0), f16 \(isHalf)"
+        }
     }
 
     static let cases = [
@@ -16,6 +19,8 @@ struct AttentionTests {
         Case(headCount: 6, kvHeadCount: 2, headSize: 20, window: nil, isHalf: true),
         Case(headCount: 4, kvHeadCount: 1, headSize: 16, window: 5, isHalf: true),
         Case(headCount: 2, kvHeadCount: 2, headSize: 7, window: 1, isHalf: false),
+        Case(headCount: 4, kvHeadCount: 2, headSize: 16, window: nil, isHalf: true, chunk: 11),
+        Case(headCount: 2, kvHeadCount: 1, headSize: 24, window: nil, isHalf: false, chunk: 1),
     ]
 
     /// Plain attention in double precision.
@@ -24,7 +29,7 @@ struct AttentionTests {
         var y = [Double](repeating: 0, count: count * c.headCount * size)
         for t in 0..<count {
             for head in 0..<c.headCount {
-                let seen = max(0, t + 1 - (c.window ?? count))...t
+                let seen = (c.chunk.map { t - t % $0 } ?? max(0, t + 1 - (c.window ?? count)))...t
                 let key = { (s: Int) in (s * c.kvHeadCount + head / groupSize) * size }
                 let query = (t * c.headCount + head) * size
                 let scores = seen.map { s in
@@ -68,7 +73,7 @@ struct AttentionTests {
                     guard let keyStart = keys.baseAddress, let valueStart = values.baseAddress else { return }
                     let cache = MatrixEngine.AttentionCache(
                         type: c.isHalf ? QK_F16 : QK_F32, keys: keyStart, values: valueStart, kvHeadCount: c.kvHeadCount,
-                        headSize: c.headSize, stride: width, headStride: c.headSize, window: c.window)
+                        headSize: c.headSize, stride: width, headStride: c.headSize, window: c.window, chunk: c.chunk)
                     for start in stride(from: 0, to: count, by: atOnce) {
                         let end = min(count, start + atOnce), row = c.headCount * c.headSize
                         q.withUnsafeBufferPointer { q in

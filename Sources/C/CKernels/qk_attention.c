@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "qk_bytes.h"
 #include "qk_levels.h"
 #include "qk_softmax.h"
 
@@ -21,6 +22,7 @@ float qk_attention_bias(const qk_attention *attention, float slope, size_t posit
 
 /// First position that the query at `position` sees.
 QK_INLINE size_t firstSeen(const qk_attention *a, size_t position) {
+    if (a->chunk) return position - position % a->chunk;
     return a->window > position ? 0 : position + 1 - a->window;
 }
 
@@ -142,8 +144,13 @@ static QK_FOR_LEVELS(
     mixValuesAt, mixValues, (a, c, start, keyCount), const qk_attention *a, attentionCall c, size_t start, size_t keyCount)
 
 static void widenRows(
-    qk_simd level, const qk_attention *a, const void *rows, size_t start, size_t keyCount, float *widened
+    qk_simd level, const qk_attention *a, const void *rows, const float *scales, size_t start, size_t keyCount, float *widened
 ) {
+    if (scales) {
+        const int8_t *codes = (const int8_t *)rows + start * a->stride;
+        qk_bytes_decode_at(level, codes, a->stride, scales + start, keyCount, a->headSize, widened);
+        return;
+    }
     const size_t width = qk_float_byteCount(a->type);
     if (a->stride == a->headSize) {
         qk_widen_at(level, a->type, (const uint8_t *)rows + start * a->stride * width, keyCount * a->headSize, widened);
@@ -169,7 +176,7 @@ void qk_attend_at(
     memset(c.widened, 0, KEYS * a->headSize * sizeof(float));
     for (size_t start = firstKey; start < end; start += KEYS) {
         const size_t keyCount = end - start < KEYS ? end - start : KEYS;
-        widenRows(level, a, a->keys, start, keyCount, c.widened);
+        widenRows(level, a, a->keys, a->keyScales, start, keyCount, c.widened);
         scoreKeysAt(level, a, c, start, keyCount);
     }
     for (size_t query = 0; query < queryCount; query++) {
@@ -187,7 +194,7 @@ void qk_attend_at(
     }
     for (size_t start = firstKey; start < end; start += KEYS) {
         const size_t keyCount = end - start < KEYS ? end - start : KEYS;
-        widenRows(level, a, a->values, start, keyCount, c.widened);
+        widenRows(level, a, a->values, a->valueScales, start, keyCount, c.widened);
         mixValuesAt(level, a, c, start, keyCount);
     }
 }

@@ -57,7 +57,7 @@ package struct Architecture: Sendable, Hashable {
         + GLM.architectures + Cohere.architectures + StableLM.architectures + Starcoder2.architectures + SeedOSS.architectures
         + Nemotron.architectures + GPTNeoX.architectures + GPTJ.architectures + OPT.architectures + BLOOM.architectures
         + Falcon.architectures + TextParts.architectures + Mixtral.architectures + QwenMixture.architectures
-        + OLMoE.architectures + GPTOSS.architectures
+        + OLMoE.architectures + GPTOSS.architectures + Llama4.architectures
 
     private static let byModelType = Dictionary(uniqueKeysWithValues: all.map { ($0.modelType, $0) })
 

@@ -41,6 +41,8 @@ package struct Attention: Sendable, Hashable {
     package let scoreCap: Float?
     /// Keys that a query sees at most, itself included; nil for all.
     package let window: Int?
+    /// c, where a query sees the keys of its own chunk alone: those from position p - p % c on (Llama 4); nil for no chunks.
+    package let chunk: Int?
     /// Nil where nothing is rotated.
     package let rotary: RotaryEmbedding?
     /// Of queries and keys before they are rotated; nil for none.
@@ -59,12 +61,13 @@ package struct Attention: Sendable, Hashable {
 
     package init(
         _ projections: Projections, headCount: Int, keyValueHeadCount: Int, headWidth: Int, scale: Float? = nil, scoreCap: Float? = nil,
-        window: Int? = nil, rotary: RotaryEmbedding? = nil, headNorm: Norm? = nil, headNormScope: HeadNormScope = .head,
+        window: Int? = nil, chunk: Int? = nil, rotary: RotaryEmbedding? = nil, headNorm: Norm? = nil, headNormScope: HeadNormScope = .head,
         clip: Float? = nil, positionBias: PositionBias? = nil, temperature: QueryTemperature? = nil, hasInputBias: Bool = false,
         hasOutputBias: Bool = false, hasSinks: Bool = false
     ) {
         precondition(projections == .separate || headNorm == nil && clip == nil, "no family has both")
         precondition(positionBias == nil || scoreCap == nil, "no family has both")
+        precondition(window == nil || chunk == nil, "no family has both")
         self.projections = projections
         self.headCount = headCount
         self.keyValueHeadCount = keyValueHeadCount
@@ -72,6 +75,7 @@ package struct Attention: Sendable, Hashable {
         self.scale = scale ?? 1 / Float(headWidth).squareRoot()
         self.scoreCap = scoreCap
         self.window = window
+        self.chunk = chunk
         self.rotary = rotary
         self.headNorm = headNorm
         self.headNormScope = headNormScope
@@ -83,6 +87,8 @@ package struct Attention: Sendable, Hashable {
         self.hasSinks = hasSinks
     }
 
+    /// Keys that any query sees at most, itself included; nil for all.
+    package var reach: Int? { window ?? chunk }
     /// H * D, the width of all queries together.
     package var queryWidth: Int { headCount * headWidth }
     /// K * D, the width of all keys, and of all values.

@@ -95,7 +95,7 @@ package struct ModelDescription: Sendable, Hashable {
     func nested(in architecture: Architecture) -> ModelDescription {
         var description = self
         description.architecture = architecture
-        description.spelling = spelling.asPart
+        description.spelling = architecture.spelling
         return description
     }
 

@@ -34,13 +34,8 @@ struct FamilyTensors {
     }
 
     init?(modelType: String) {
-        if let architecture = Architecture.named(modelType) {
-            self.init(architecture)
-        } else if let family = Self.others(modelType) {
-            self = family
-        } else {
-            return nil
-        }
+        guard let architecture = Architecture.named(modelType) else { return nil }
+        self.init(architecture)
     }
 
     /// Of one that can be run: all that it has a name for.
@@ -63,17 +58,6 @@ struct FamilyTensors {
         guard spelling.has(.router) else { return true }
         return !role.isOfMixture && ![.fusedGateUp, .gate, .up, .down].contains(role)
     }
-
-    private static func others(_ modelType: String) -> FamilyTensors? {
-        switch modelType {
-        case "granitemoe", "llama4_text":
-            FamilyTensors(layer: attention + twoNorms)
-        default: nil
-        }
-    }
-
-    private static let attention = ["q", "k", "v", "o"].map { "self_attn.\($0)_proj.weight" }
-    private static let twoNorms = ["input_layernorm.weight", "post_attention_layernorm.weight"]
 
     /// Weight and bias.
     private static func norm(_ module: String) -> [String] { [module + ".weight", module + ".bias"] }

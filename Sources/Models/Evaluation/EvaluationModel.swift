@@ -1,5 +1,4 @@
 package import Architectures
-import TensorCore
 package import Transformer
 
 /// A model as it is measured: what it computes with which weights, adapters included.
@@ -8,11 +7,14 @@ package struct EvaluationModel: Sendable {
     package let name: String
     package let configuration: ModelDescription
     package let weights: ModelWeights
+    /// In float32 where the weights are to be measured and nothing else.
+    package let cacheType: CacheType
 
-    package init(name: String, configuration: ModelDescription, weights: ModelWeights) {
+    package init(name: String, configuration: ModelDescription, weights: ModelWeights, cacheType: CacheType = .f32) {
         self.name = name
         self.configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
         self.weights = weights
+        self.cacheType = cacheType
     }
 
     /// Refuses a text with tokens that the model does not know.
@@ -23,8 +25,8 @@ package struct EvaluationModel: Sendable {
             hint: "tokenizer and weights are not of the same model")
     }
 
-    /// A session for windows of `context` tokens. Keys and values stay in float32: what is measured is the weights.
+    /// A session for windows of `context` tokens.
     func session(context: Int, engine: MatrixEngine) -> InferenceSession {
-        InferenceSession(configuration, weights, engine: engine, contextLength: context, cacheType: .f32)
+        InferenceSession(configuration, weights, engine: engine, contextLength: context, cacheType: cacheType)
     }
 }

@@ -1,7 +1,7 @@
 package import Architectures
 package import Checkpoints
 import TensorCore
-import Transformer
+package import Transformer
 
 /// What running a model takes, before any of it is taken.
 package struct MemoryEstimate: Sendable, Hashable {
@@ -14,6 +14,9 @@ package struct MemoryEstimate: Sendable, Hashable {
     package let active: Int
     /// Keys and values of all positions, or in layers that slide of their window and one pass.
     package let cache: Int
+    package let cacheType: CacheType
+    /// Of each layer; empty where no machine could count them.
+    package let cacheLayers: [KeyValueCache.LayerSize]
     /// Compact head, buffers of a pass, the program itself: an upper bound.
     package let work: Int
 
@@ -27,8 +30,11 @@ package struct MemoryEstimate: Sendable, Hashable {
 
     /// - Parameters:
     ///   - positions: of the context that is set up.
-    ///   - isExact: float32 throughout; else keys and values are in 16 bits, and the head is kept in 8 bits as well.
-    package init(_ checkpoint: Checkpoint, _ model: ModelDescription, positions: Int, isExact: Bool) {
+    ///   - isExact: float32 throughout; else the head is kept in 8 bits as well.
+    ///   - cacheType: nil for F32 where it is exact, else F16.
+    package init(
+        _ checkpoint: Checkpoint, _ model: ModelDescription, positions: Int, isExact: Bool, cacheType: CacheType? = nil
+    ) {
         let head = isExact ? 0 : model.vocabularySize * model.width * 17 / 16
         self.positions = positions
         // What has no kernels is decoded into memory of its own.
@@ -37,7 +43,9 @@ package struct MemoryEstimate: Sendable, Hashable {
                 + tensor.elementCount * (tensor.scalarType.isNarrowable ? tensor.scalarType.bitCount / 8 : 4)
         }
         active = weights - Self.idleByteCount(checkpoint, model)
-        cache = min(KeyValueCache.byteCount(model, capacity: positions, scalarType: isExact ? .f32 : .f16) ?? .max, Self.largest)
+        self.cacheType = cacheType ?? (isExact ? .f32 : .f16)
+        cacheLayers = KeyValueCache.layerSizes(model, capacity: positions, type: self.cacheType) ?? []
+        cache = min(cacheLayers.isEmpty ? .max : cacheLayers.reduce(0) { $0 + $1.byteCount }, Self.largest)
         work = Self.fixedWork + head
     }
 

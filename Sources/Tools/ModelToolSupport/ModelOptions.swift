@@ -1,5 +1,6 @@
 package import CommandLineKit
 package import ToolSupport
+package import Transformer
 
 /// Which model a command line names, and how it is to be opened.
 package struct ModelOptions: Sendable {
@@ -12,6 +13,8 @@ package struct ModelOptions: Sendable {
     package var verifies = false
     /// Nil for all processors.
     package var threadCount: Int?
+    /// How keys and values are kept; nil for F32 where everything is exact, else F16.
+    package var cacheType: CacheType?
 
     package init(path: String, adapters: [String] = [], tokenizer: String? = nil, threadCount: Int? = nil) {
         self.path = path
@@ -25,5 +28,10 @@ extension Option {
     /// `--tokenizer` of tools that put adapters on a model.
     package static func tokenizer(help: String) -> Option {
         .choice("tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens", help: help)
+    }
+
+    /// `--cache`, or one for each of several models.
+    package static func cache(_ name: String = "cache", defaultText: String, help: String) -> Option {
+        .choice(name, CacheType.allCases.map(\.rawValue), defaultText: defaultText, help: help)
     }
 }

@@ -78,7 +78,8 @@ package struct OpenedModel: Sendable {
     ///
     /// - Parameter others: bytes of another model that is held at the same time.
     package func checkMemory(positions: Int, isExact: Bool, besides others: Int = 0) throws {
-        try MemoryEstimate(checkpoint, configuration, positions: positions, isExact: isExact).check(path, besides: others)
+        try MemoryEstimate(checkpoint, configuration, positions: positions, isExact: isExact, cacheType: options.cacheType)
+            .check(path, besides: others)
     }
 }
 
@@ -98,7 +99,7 @@ extension Console {
         // Before anything is mapped.
         let configuration = try checkpoint.describedModel()
         let memory = try positions(configuration).map {
-            MemoryEstimate(checkpoint, configuration, positions: $0, isExact: isExact)
+            MemoryEstimate(checkpoint, configuration, positions: $0, isExact: isExact, cacheType: options.cacheType)
         }
         try memory?.check(options.path, besides: others)
         if options.verifies { try verify(checkpoint, threadCount: options.threadCount) }

@@ -33,6 +33,7 @@ private let modelOptions: [Option] =
         .integer("seed", default: 0, help: "same seed, same text"),
         .text("stop", "TEXT", help: "end the answer before TEXT").repeatable(),
         .flag("exact", help: "compute in float32 throughout, more slowly"),
+        .cache(defaultText: "f16; f32 with --exact", help: "how keys and values are kept: q8 halves what f16 takes"),
         .choice("head", ["8bit", "exact"], default: "8bit", help: "output head: in 8 bits made at load, or as stored"),
         .flag("verify", help: "compare the weights with their checksums first"),
         .threads,
@@ -51,6 +52,7 @@ private let runCommand = Command(
         .text("prompt-ids", "N,N,...", help: "token ids to continue, instead of text; @FILE reads them from a file"),
         .flag("print-prompt", help: "write the prompt as the model is given it, and stop"),
         .path("dump-logits", help: "write logits [T, V] of the prompt as .safetensors, and stop"),
+        .flag("estimate", help: "write what a run with this context would take of memory, and stop"),
     ] + modelOptions + [.force, .json],
     example: "qrun tinyllama.qnf --prompt 'Why is the sky blue?' --adapter alpaca.lora", run: run)
 

@@ -16,6 +16,7 @@ import Transformer
 func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let options = try RunOptions(arguments)
+    if arguments.flag("estimate") { return try estimate(options, asJSON: arguments.flag("json"), console) }
     let source = try PromptSource(arguments, console)
     let setup = try ModelSetup(options, console)
     let logits = arguments.string("dump-logits")
@@ -47,7 +48,7 @@ func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
         try console.flush()
         console.note(result.summary + ", \(NumberText.byteCount(measures.peakMemory)) of memory at most")
     } else {
-        try writeJSON(result, prompt, setup, measures, console)
+        try writeJSON(result, prompt, setup, session.cache, measures, console)
     }
     return .done
 }
@@ -66,7 +67,7 @@ private func printPrompt(_ prompt: Prompt, asJSON: Bool, _ console: Console) thr
 }
 
 private func writeJSON(
-    _ result: GeneratedText, _ prompt: Prompt, _ setup: ModelSetup, _ measures: RunMeasures, _ console: Console
+    _ result: GeneratedText, _ prompt: Prompt, _ setup: ModelSetup, _ cache: KeyValueCache, _ measures: RunMeasures, _ console: Console
 ) throws {
     let tokens = result.tokens.map { token -> JSONValue in
         .object([
@@ -79,7 +80,10 @@ private func writeJSON(
         "model": .string(setup.model.path), "adapters": .strings(setup.model.adapters.map(\.adapter.path)),
         "prompt_ids": .array(prompt.ids.map { .integer(Int($0)) }),
         "text": prompt.tokenizer == nil ? .null : .string(result.text), "end": .string(result.end.rawValue), "tokens": .array(tokens),
-        "exact": .bool(setup.options.isExact), "prompt_seconds": .double(result.promptSeconds),
+        "exact": .bool(setup.options.isExact),
+        "cache": .object([
+            "type": .string(cache.type.rawValue), "positions": .integer(cache.capacity), "bytes": .integer(cache.byteCount),
+        ]), "prompt_seconds": .double(result.promptSeconds),
         "generation_seconds": .double(result.generationSeconds),
         "prompt_tokens_per_second": result.promptTokensPerSecond.map { .double($0) } ?? .null,
         "tokens_per_second": result.tokensPerSecond.map { .double($0) } ?? .null, "seconds": .double(measures.seconds),

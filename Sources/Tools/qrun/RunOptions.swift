@@ -18,6 +18,8 @@ struct RunOptions {
     let stopTexts: [String]
     /// Float32 throughout.
     let isExact: Bool
+    /// Of keys and values.
+    let cacheType: CacheType
     /// An output head in 8 bits, made at load.
     let hasCompactHead: Bool
 
@@ -26,6 +28,9 @@ struct RunOptions {
             path: arguments.positional(always: "model"), adapters: arguments.strings("adapter"),
             tokenizer: arguments.string("tokenizer"), threadCount: arguments.integer("threads"))
         model.verifies = arguments.flag("verify")
+        isExact = arguments.flag("exact")
+        cacheType = arguments.string("cache").flatMap(CacheType.init) ?? (isExact ? .f32 : .f16)
+        model.cacheType = cacheType
         self.model = model
         var prompts = try PromptOptions(arguments)
         prompts.isThinkingOff = arguments.flag("no-thinking")
@@ -43,7 +48,6 @@ struct RunOptions {
             repeatPenalty: Float(arguments.number(always: "repeat-penalty")), seed: UInt64(arguments.integer(always: "seed")))
         stopTexts = arguments.strings("stop")
         guard !stopTexts.contains("") else { throw UsageError("--stop needs a text, not an empty one") }
-        isExact = arguments.flag("exact")
         hasCompactHead = arguments.string(always: "head") == "8bit" && !isExact
     }
 

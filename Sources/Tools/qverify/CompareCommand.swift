@@ -12,10 +12,12 @@ func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     if let source = arguments.string("fresh") { return try compareCandidates(source, arguments, console) }
     let limits = ComparisonLimits(arguments)
     let tokenizer = arguments.string("tokenizer")
+    var a = ModelOptions(path: arguments.positional(always: "a"), adapters: arguments.strings("adapter-a"), tokenizer: tokenizer)
+    var b = ModelOptions(path: arguments.positional(always: "b"), adapters: arguments.strings("adapter-b"), tokenizer: tokenizer)
+    a.cacheType = arguments.string("cache-a").flatMap(CacheType.init)
+    b.cacheType = arguments.string("cache-b").flatMap(CacheType.init)
     let comparison = try TextComparison(
-        ModelOptions(path: arguments.positional(always: "a"), adapters: arguments.strings("adapter-a"), tokenizer: tokenizer),
-        ModelOptions(path: arguments.positional(always: "b"), adapters: arguments.strings("adapter-b"), tokenizer: tokenizer),
-        ReadingOptions(arguments, needsText: true), limits, largestCount: arguments.integer(always: "largest"), console)
+        a, b, ReadingOptions(arguments, needsText: true), limits, largestCount: arguments.integer(always: "largest"), console)
     if arguments.flag("json") {
         try console.writeJSON([
             "ok": .bool(comparison.failures.isEmpty), "failures": .strings(comparison.failures),

@@ -32,7 +32,8 @@ let perplexityCommand = Command(
         records every one is read by itself, written by the template as in training, and what would be learned counts.
         """,
     arguments: [Argument("model", help: "any model that qrun runs")],
-    options: texts + [adapter("adapter", short: "a", "beside the base"), tokenizer] + textOptions + [.threads, .json],
+    options: texts + [adapter("adapter", short: "a", "beside the base"), tokenizer] + textOptions
+        + [.cache(defaultText: "f32", help: "how keys and values are kept"), .threads, .json],
     example: "qverify perplexity model.qnf --text heldout.txt", run: perplexity)
 
 let compareCommand = Command(
@@ -48,6 +49,8 @@ let compareCommand = Command(
     ],
     options: texts + [adapter("adapter-a", "on A"), adapter("adapter-b", "on B"), tokenizer] + limits + textOptions
         + [
+            .cache("cache-a", defaultText: "f32", help: "how keys and values of A are kept"),
+            .cache("cache-b", defaultText: "f32", help: "how keys and values of B are kept"),
             .integer("largest", in: 0...1000, default: 5, help: "places to show where the models differ most"),
             .path("fresh", "SOURCE", help: "judge A and B against the model that both are made of"), .threads, .json,
         ],

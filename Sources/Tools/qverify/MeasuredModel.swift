@@ -6,7 +6,7 @@ import ModelToolSupport
 import Tokenization
 import Transformer
 
-/// A model as it is measured: with its adapters and its tokenizer, in float32.
+/// A model as it is measured: with its adapters and its tokenizer, in float32 but for keys and values where that is asked for.
 struct MeasuredModel {
     let opened: OpenedModel
     let weights: ModelWeights
@@ -30,7 +30,9 @@ struct MeasuredModel {
     var adapters: [String] { opened.options.adapters }
     var title: String { opened.title }
     var configuration: ModelDescription { opened.configuration }
-    var evaluated: EvaluationModel { EvaluationModel(name: path, configuration: configuration, weights: weights) }
+    var evaluated: EvaluationModel {
+        EvaluationModel(name: path, configuration: configuration, weights: weights, cacheType: opened.options.cacheType ?? .f32)
+    }
 
     /// Refuses ids of a text that have no row in the embedding.
     func check(_ ids: [TokenID]) throws { try opened.check(ids, of: tokenizer) }

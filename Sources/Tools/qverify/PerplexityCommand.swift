@@ -11,8 +11,9 @@ import Transformer
 func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let reading = try ReadingOptions(arguments, needsText: true)
     let engine = MatrixEngine(pool: WorkerPool(threadCount: reading.threadCount))
-    let options = ModelOptions(
+    var options = ModelOptions(
         path: arguments.positional(always: "model"), adapters: arguments.strings("adapter"), tokenizer: arguments.string("tokenizer"))
+    options.cacheType = arguments.string("cache").flatMap(CacheType.init)
     let model = try MeasuredModel(options, context: reading.context, engine: engine, console)
     let text = try TextInput(reading, for: [model], console)
     let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))

@@ -19,6 +19,8 @@ typedef struct {
     /// Of position 0, for one head of keys and values; `stride` elements from position to position.
     const void *keys, *values;
     size_t stride;
+    /// Of each position from 0 on: keys and values are signed bytes then, and `type` says nothing; NULL for floats.
+    const float *keyScales, *valueScales;
     size_t headSize;
     /// Query heads that share them: they lie beside each other.
     size_t groupSize;
@@ -28,6 +30,8 @@ typedef struct {
     float cap;
     /// Positions that a query sees, its own included; SIZE_MAX for all before it.
     size_t window;
+    /// Positions of a chunk: a query sees those of its own alone, from position - position % chunk on; 0 for no chunks.
+    size_t chunk;
     /// What is added to scores after they are multiplied: slope * position of the key, of each head (ALiBi); null for nothing.
     const float *slopes;
     /// Whether slope * position is rounded to bfloat16, and what it is multiplied by then.

@@ -12,13 +12,15 @@ extension ConfigurationFields {
         let contextLength: Int
 
         func attention(
-            _ projections: Attention.Projections = .separate, scale: Float? = nil, window: Int? = nil, rotary: RotaryEmbedding? = nil,
+            _ projections: Attention.Projections = .separate, scale: Float? = nil, window: Int? = nil, chunk: Int? = nil,
+            rotary: RotaryEmbedding? = nil,
             headNorm: Norm? = nil, headNormScope: Attention.HeadNormScope = .head, clip: Float? = nil, positionBias: PositionBias? = nil,
             temperature: QueryTemperature? = nil, hasInputBias: Bool = false, hasOutputBias: Bool = false, hasSinks: Bool = false
         ) -> Attention {
             Attention(
                 projections, headCount: headCount, keyValueHeadCount: keyValueHeadCount, headWidth: headWidth, scale: scale,
-                window: window, rotary: rotary, headNorm: headNorm, headNormScope: headNormScope, clip: clip, positionBias: positionBias,
+                window: window, chunk: chunk, rotary: rotary, headNorm: headNorm, headNormScope: headNormScope, clip: clip,
+                positionBias: positionBias,
                 temperature: temperature, hasInputBias: hasInputBias, hasOutputBias: hasOutputBias, hasSinks: hasSinks)
         }
     }
@@ -102,6 +104,11 @@ extension ConfigurationFields {
 
     /// For each layer whether it slides, by `layer_types`; nil where there are none.
     func slidingLayers(layerCount: Int) throws(ModelError) -> [Bool]? {
+        try layers(ofType: "sliding_attention", layerCount: layerCount)
+    }
+
+    /// For each layer whether it is of this type and not of full attention, by `layer_types`; nil where there are none.
+    func layers(ofType other: String, layerCount: Int) throws(ModelError) -> [Bool]? {
         guard let value = present("layer_types") else { return nil }
         guard let types = value.array else {
             throw ModelError("config.json: layer_types is \(JSONError.excerpt(value.text(.compact))), but a list is expected")
@@ -113,11 +120,29 @@ extension ConfigurationFields {
         for type in types {
             switch type.string {
             case "full_attention": result.append(false)
-            case "sliding_attention": result.append(true)
+            case other: result.append(true)
             default: throw ModelError("config.json: layer type \(JSONError.excerpt(type.text(.compact))) is unknown")
             }
         }
         return result
+    }
+
+    /// For each layer whether it rotates: by `no_rope_layers`, where 0 says that nothing turns, or else all but every
+    /// `no_rope_layer_interval`th.
+    ///
+    /// - Parameter emptyIsUnstated: whether a list without entries is none.
+    func turningLayers(layerCount: Int, emptyIsUnstated: Bool = false) throws(ModelError) -> [Bool] {
+        let stated = present("no_rope_layers")
+        guard let stated, !(emptyIsUnstated && stated.array?.isEmpty == true) else {
+            let interval = try optionalCount("no_rope_layer_interval") ?? 4
+            return (1...layerCount).map { !$0.isMultiple(of: interval) }
+        }
+        let flags = (stated.array ?? []).map(\.integer)
+        guard flags.count >= layerCount, flags.allSatisfy({ $0 == 0 || $0 == 1 }) else {
+            throw ModelError(
+                "config.json: 'no_rope_layers' has \(flags.count) entries; 0 or 1 is expected for each of \(layerCount) layers")
+        }
+        return flags.prefix(layerCount).map { $0 == 1 }
     }
 
     /// `sliding_window`; nil where it is null.

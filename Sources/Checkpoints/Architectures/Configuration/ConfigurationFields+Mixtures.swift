@@ -24,16 +24,22 @@ extension ConfigurationFields {
     /// For each layer whether it has experts: every `decoder_sparse_step`th, but those of `mlp_only_layers`.
     func sparseLayers(layerCount: Int) throws(ModelError) -> [Bool] {
         let step = try optionalCount("decoder_sparse_step") ?? 1
-        var dense = Set<Int>()
-        for value in try list("mlp_only_layers") {
+        let dense = try numberedLayers("mlp_only_layers", layerCount: layerCount) ?? []
+        return (0..<layerCount).map { !dense.contains($0) && ($0 + 1).isMultiple(of: step) }
+    }
+
+    /// The layers that a member lists by their numbers; nil where it is not there.
+    func numberedLayers(_ key: String, layerCount: Int) throws(ModelError) -> Set<Int>? {
+        guard present(key) != nil else { return nil }
+        var layers = Set<Int>()
+        for value in try list(key) {
             guard let layer = value.integer, (0..<layerCount).contains(layer) else {
                 throw ModelError(
-                    "config.json: 'mlp_only_layers' has \(JSONError.excerpt(value.text(.compact))), but layers go from 0 to "
-                        + "\(layerCount - 1)")
+                    "config.json: '\(key)' has \(JSONError.excerpt(value.text(.compact))), but layers go from 0 to \(layerCount - 1)")
             }
-            dense.insert(layer)
+            layers.insert(layer)
         }
-        return (0..<layerCount).map { !dense.contains($0) && ($0 + 1).isMultiple(of: step) }
+        return layers
     }
 
     private func list(_ key: String) throws(ModelError) -> [JSONValue] {

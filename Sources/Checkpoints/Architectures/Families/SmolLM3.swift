@@ -1,5 +1,3 @@
-import JSONText
-
 /// SmolLM3: Llama where every fourth layer rotates nothing.
 enum SmolLM3 {
     static let architectures = [
@@ -14,7 +12,7 @@ enum SmolLM3 {
     private static func describe(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {
         let sizes = try fields.sizes(.init(keyValueHeadCount: 4, contextLength: 32_768), of: architecture)
         let rotary = try fields.rotary(sizes, .init(theta: 2_000_000))
-        let turns = try turningLayers(fields, layerCount: sizes.layerCount)
+        let turns = try fields.turningLayers(layerCount: sizes.layerCount)
         let hasBias = try fields.flag("attention_bias", default: false)
         var windows = [Int?](repeating: nil, count: sizes.layerCount)
         let window = try fields.optionalCount("sliding_window", limit: ConfigurationFields.limit << 6)
@@ -28,19 +26,5 @@ enum SmolLM3 {
             [windows] layer in
             sizes.attention(window: windows[layer], rotary: turns[layer] ? rotary : nil, hasInputBias: hasBias, hasOutputBias: hasBias)
         }
-    }
-
-    /// By `no_rope_layers`, where 0 says that nothing turns, or else all but every `no_rope_layer_interval`th.
-    private static func turningLayers(_ fields: ConfigurationFields, layerCount: Int) throws(ModelError) -> [Bool] {
-        guard let stated = fields.present("no_rope_layers") else {
-            let interval = try fields.optionalCount("no_rope_layer_interval") ?? 4
-            return (1...layerCount).map { !$0.isMultiple(of: interval) }
-        }
-        let flags = (stated.array ?? []).map(\.integer)
-        guard flags.count >= layerCount, flags.allSatisfy({ $0 == 0 || $0 == 1 }) else {
-            throw ModelError(
-                "config.json: 'no_rope_layers' has \(flags.count) entries; 0 or 1 is expected for each of \(layerCount) layers")
-        }
-        return flags.prefix(layerCount).map { $0 == 1 }
     }
 }

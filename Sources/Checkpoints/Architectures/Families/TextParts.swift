@@ -19,10 +19,10 @@ enum TextParts {
         ) { fields, architecture throws(ModelError) in try describe(fields, architecture, types: ["mistral", "ministral3"]) },
     ]
 
-    private static let members: Set<String> = ["text_config", "vision_config", "image_token_index", "image_token_id"]
+    static let members: Set<String> = ["text_config", "vision_config", "image_token_index", "image_token_id"]
 
     /// - Parameter types: of text models that it may have, the first where none is stated.
-    private static func describe(
+    static func describe(
         _ fields: ConfigurationFields, _ architecture: Architecture, types: [String]
     ) throws(ModelError) -> ModelDescription {
         guard var text = fields.present("text_config")?.object else {

@@ -26,6 +26,8 @@ struct CausalAttention {
     private let cap: Float
     /// Keys that a query sees at most, itself included.
     private let window: Int?
+    /// Positions of a chunk, of which a query sees its own alone; nil for no chunks.
+    private let chunk: Int?
     /// [H]: scores of no position, which take their shares and give nothing.
     private let sinks: VectorParameter?
     private let bias: PositionBias?
@@ -38,6 +40,7 @@ struct CausalAttention {
         scale = attention.scale
         cap = attention.scoreCap ?? 0
         window = attention.window
+        chunk = attention.chunk
         bias = attention.positionBias
     }
 
@@ -61,8 +64,8 @@ struct CausalAttention {
             let group = head * keyValueHeadCount / headCount
             let start = starts[sample], count = starts[sample + 1] - start
             let scores = scratch.pointer(worker)
-            for first in stride(from: 0, to: count, by: Self.tile) {
-                let rows = min(Self.tile, count - first), keys = keyRange(first, rows)
+            forEachTile(of: count) { first, rows in
+                let keys = keyRange(first, rows)
                 score(q, k, head: head, group: group, start: start, first: first, rows: rows, keys: keys, into: scores)
                 qk_softmax_at(
                     qk_simd_best(), scores, rows, keys.count, first + 1 - keys.lowerBound, window ?? 0, scale, cap,
@@ -126,8 +129,8 @@ struct CausalAttention {
             clear(dv, head: group, positions: start..<start + count)
             let scores = scratch.pointer(worker), dscores = scores + Self.tile * count
             for head in group * groupSize..<(group + 1) * groupSize {
-                for first in stride(from: 0, to: count, by: Self.tile) {
-                    let rows = min(Self.tile, count - first), keys = keyRange(first, rows)
+                forEachTile(of: count) { first, rows in
+                    let keys = keyRange(first, rows)
                     let row = start + first, key = start + keys.lowerBound
                     let dout = doutput.head(head, width: headWidth, position: row)
                     score(q, k, head: head, group: group, start: start, first: first, rows: rows, keys: keys, into: scores)
@@ -153,9 +156,19 @@ struct CausalAttention {
         }
     }
 
-    /// Keys that some query of `first` and the rows behind it sees.
+    /// Queries that are dealt with together: none of them lie in two chunks.
+    private func forEachTile(of count: Int, _ body: (_ first: Int, _ rows: Int) -> Void) {
+        var first = 0
+        while first < count {
+            let rows = min(Self.tile, count - first, chunk.map { $0 - first % $0 } ?? count)
+            body(first, rows)
+            first += rows
+        }
+    }
+
+    /// Keys that some query of `first` and the rows behind it sees; with chunks each of them all up to its own.
     private func keyRange(_ first: Int, _ rows: Int) -> Range<Int> {
-        (window.map { max(0, first + 1 - $0) } ?? 0)..<first + rows
+        (chunk.map { first - first % $0 } ?? window.map { max(0, first + 1 - $0) } ?? 0)..<first + rows
     }
 
     private func score(

@@ -8,7 +8,10 @@ extension TransformerBlock {
         _ input: UnsafePointer<Float>, _ memory: BlockMemory, _ pass: Pass
     ) -> AttentionRows where Pass.Linear == Linear {
         let n = pass.positionCount, rows = AttentionRows(memory.projections, of: attention, positions: n)
-        let queries = memory.rawQueries ?? rows.q.pointer, keys = memory.rawKeys ?? rows.k.pointer
+        // Memory may be that of a layer with norms, where this one has none.
+        let changesHeads = headNorms != nil || attention.clip != nil
+        let queries = (changesHeads ? memory.rawQueries : nil) ?? rows.q.pointer
+        let keys = (changesHeads ? memory.rawKeys : nil) ?? rows.k.pointer
         pass.multiply(
             input, by: projectionLayers, of: self, into: attention.isFused ? [rows.q.pointer] : [queries, keys, rows.v.pointer])
         if attention.projections == .grouped { order(memory.projections, isBackward: false, positions: n, pass.engine) }

@@ -56,7 +56,7 @@ struct InferencePass: BlockPass {
             UnsafeBufferPointer(start: rows.q.pointer, count: queryCount), queryCount: positionCount, firstPosition: cache.count,
             headCount: attention.headCount, scale: attention.scale, cap: attention.scoreCap, bias: attention.positionBias,
             sinks: sinks?.values,
-            queryStride: rows.q.stride, cache: cache.view(layer: layer, window: attention.window),
+            queryStride: rows.q.stride, cache: cache.view(layer: layer, attention),
             into: UnsafeMutableBufferPointer(start: attended, count: positionCount * attention.queryWidth))
     }
 

@@ -1,6 +1,5 @@
 package import Architectures
 import CKernels
-package import TensorCore
 
 /// One sequence being read and continued: weights, a cache of keys and values, and the buffers of a pass.
 ///
@@ -44,11 +43,11 @@ package final class InferenceSession {
     /// - Parameters:
     ///   - contextLength: positions at most; of a model with learned positions not more than it has.
     ///   - precision: `fast` computes with 4-bit and 8-bit weights in integers.
-    ///   - cacheType: F16, or F32 for exact results.
+    ///   - cacheType: how keys and values are kept; F32 for exact results.
     ///   - passLength: positions that are computed together at most; nil for as many as is good.
     package init(
         _ configuration: ModelDescription, _ weights: ModelWeights, engine: MatrixEngine, contextLength: Int,
-        precision: MatrixEngine.Precision = .exact, cacheType: ScalarType = .f32, passLength: Int? = nil
+        precision: MatrixEngine.Precision = .exact, cacheType: CacheType = .f32, passLength: Int? = nil
     ) {
         precondition(weights.positions == nil || contextLength <= configuration.contextLength, "there are no more learned positions")
         self.configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
@@ -57,7 +56,7 @@ package final class InferenceSession {
         self.precision = precision
         self.passLength = passLength
         let buffers = PassBuffers(self.configuration, rowLimit: passLength)
-        cache = KeyValueCache(configuration, capacity: contextLength, scalarType: cacheType, passLength: buffers.rowLimit)
+        cache = KeyValueCache(configuration, capacity: contextLength, type: cacheType, passLength: buffers.rowLimit)
         self.buffers = buffers
         (blocks, finalNorm) = Self.layers(self.configuration, weights)
         embeddingNorm = Self.embeddingNorm(self.configuration, weights)

@@ -5,8 +5,25 @@ import Parallelism
 extension MatrixEngine {
     /// Keys and values of a layer for positions from 0 on, and how queries look at them.
     package struct AttentionCache {
+        /// Where the scales of signed bytes lie, one for each head of a position.
+        package struct Scales {
+            /// Of position 0 in the first head.
+            package let keys: UnsafePointer<Float>
+            package let values: UnsafePointer<Float>
+            /// From a head to the next.
+            package let headStride: Int
+
+            package init(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, headStride: Int) {
+                self.keys = keys
+                self.values = values
+                self.headStride = headStride
+            }
+        }
+
         /// Of keys and values: QK_F32, QK_F16 or QK_BF16.
         package let type: qk_float
+        /// Keys and values are signed bytes where there are some, whatever the type.
+        package let scales: Scales?
         /// Of position 0 in the first head; headSize elements of that type lie together.
         package let keys: UnsafeRawPointer
         package let values: UnsafeRawPointer
@@ -17,12 +34,15 @@ extension MatrixEngine {
         package let headStride: Int
         /// Positions that a query sees, its own included; nil for all before it.
         package let window: Int?
+        /// Positions of a chunk, of which a query sees its own alone; nil for no chunks.
+        package let chunk: Int?
 
         package init(
-            type: qk_float, keys: UnsafeRawPointer, values: UnsafeRawPointer, kvHeadCount: Int, headSize: Int, stride: Int,
-            headStride: Int, window: Int? = nil
+            type: qk_float, scales: Scales? = nil, keys: UnsafeRawPointer, values: UnsafeRawPointer, kvHeadCount: Int, headSize: Int,
+            stride: Int, headStride: Int, window: Int? = nil, chunk: Int? = nil
         ) {
             self.type = type
+            self.scales = scales
             self.keys = keys
             self.values = values
             self.kvHeadCount = kvHeadCount
@@ -30,6 +50,7 @@ extension MatrixEngine {
             self.stride = stride
             self.headStride = headStride
             self.window = window
+            self.chunk = chunk
         }
     }
 
@@ -64,10 +85,13 @@ extension MatrixEngine {
             // The last positions see most: they come first, so that threads finish together.
             let tile = tileCount - 1 - index / cache.kvHeadCount, head = index % cache.kvHeadCount
             let positions = tile * queriesAtOnce..<min(queryCount, (tile + 1) * queriesAtOnce)
-            let byteOffset = head * cache.headStride * qk_float_byteCount(cache.type)
+            let byteOffset = head * cache.headStride * (cache.scales == nil ? qk_float_byteCount(cache.type) : 1)
             var attention = qk_attention(
                 type: cache.type, keys: cache.keys + byteOffset, values: cache.values + byteOffset, stride: cache.stride,
+                keyScales: cache.scales.map { $0.keys + head * $0.headStride },
+                valueScales: cache.scales.map { $0.values + head * $0.headStride },
                 headSize: cache.headSize, groupSize: groupSize, scale: scale, cap: cap ?? 0, window: cache.window ?? .max,
+                chunk: cache.chunk ?? 0,
                 slopes: slopes.map { $0.values + head * groupSize }, roundsBiases: bias?.isRounded ?? false, biasScale: bias?.factor ?? 1,
                 sinks: sinks.map { $0 + head * groupSize })
             let first = firstPosition + positions.lowerBound, last = firstPosition + positions.upperBound - 1
