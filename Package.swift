@@ -222,7 +222,11 @@ let package = Package(
                 "Calibration", "Training", "Sensitivity", "ModelToolSupport", "CalibrationSupport",
             ]),
         tool(
-            "qinspect", ["ContainerKit", "GGUFFormat", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts", "PromptSupport"]),
+            "qinspect",
+            [
+                "ContainerKit", "GGUFFormat", "Architectures", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts",
+                "PromptSupport",
+            ]),
         tool("qmerge", ["Parallelism", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "CalibrationSupport"]),
         library(
             "CalibrationSupport",

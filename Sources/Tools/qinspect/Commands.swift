@@ -6,9 +6,8 @@ import ToolSupport
 package let qinspect = Tool(
     "qinspect", summary: "show what is inside a model file or folder", version: toolVersion,
     commands: [
-        layersCommand, statsCommand, tensorCommand, diffCommand, reportCommand, adapterCommand, templateCommand, metadataCommand,
-        filesCommand,
-        checkCommand,
+        layersCommand, architectureCommand, statsCommand, tensorCommand, diffCommand, reportCommand, adapterCommand, templateCommand,
+        metadataCommand, filesCommand, checkCommand,
     ])
 
 private let fileArgument = Argument(
@@ -22,6 +21,16 @@ private let layersCommand = Command(
         """,
     arguments: [fileArgument], options: [.match, .diffable, .json],
     example: "qinspect layers model.qnf --match 'layers\\.0\\.'", run: layers)
+
+private let architectureCommand = Command(
+    "architecture", summary: "show what a model computes: layers, heads, experts",
+    discussion: """
+        What qrun would compute, by config.json and the tensors that are stored: widths, heads, rotation, windows, norms, experts; how \
+        many parameters there are, and take part in a token; what keys and values take in F16. Layers that are alike are told once. Of a \
+        model that qrun cannot run, it says why. No tensor data is read.
+        """,
+    arguments: [fileArgument], options: [.json],
+    example: "qinspect architecture model.qnf", run: architecture)
 
 private let statsCommand = Command(
     "stats", summary: "show range, mean, deviation, zeros and outliers of every tensor",
