@@ -192,10 +192,8 @@ let package = Package(
         library(
             "Calibration",
             [
-                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "Architectures",
-                "Checkpoints",
-                "Tokenization",
-                "Transformer", "ModelLoading",
+                "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat",
+                "Architectures", "Checkpoints", "Tokenization", "Transformer", "ModelLoading",
             ]),
         // Apart from Calibration, as it differentiates, and links BLAS with that.
         library(
@@ -246,7 +244,8 @@ let package = Package(
             "qverify",
             [
                 "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Prompts", "Transformer",
-                "Evaluation", "Records", "ModelLoading", "Calibration", "PromptSupport", "ModelToolSupport", "CalibrationSupport",
+                "Evaluation", "Records", "ModelLoading", "GGUFFormat", "Calibration", "PromptSupport", "ModelToolSupport",
+                "CalibrationSupport",
                 "Reports",
             ]),
         tool(

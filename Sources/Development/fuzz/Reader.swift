@@ -26,7 +26,7 @@ struct Reader: Sendable {
     static let all: [Reader] = [
         .json, .header, .safetensors, .shards, .quantState, .bitsandbytes, .qnf, .snappy, .sliceKey, .protobuf, .checkpointState,
         .table, .bundle, .gpt2, .anyFile, .gguf, .pyTorch, .flat, .tokenizer, .merges, .sentencePiece, .tekken, .peft, .lora, .ggufAdapter,
-        .jinja,
+        .jinja, .imatrix,
     ]
 }
 

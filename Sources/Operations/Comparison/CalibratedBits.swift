@@ -3,13 +3,24 @@ package import Calibration
 package import Checkpoints
 import JSONText
 import ModelLoading
-import Quantization
+package import Quantization
 import Streaming
 import TensorCore
 
 extension Checkpoint {
-    /// Whether a .qnf says that its codes were chosen by calibration.
-    package var isCalibrated: Bool { metadata?.quantizer == CalibratedQuantizer.name }
+    /// Whether a .qnf says that its codes were chosen for all of a weight at once: single ones may be far from their elements.
+    package var isCalibrated: Bool { metadata?.quantizer == CalibratedQuantizer.name || isSearched }
+
+    /// Whether it says that they were chosen by an imatrix.
+    package var isSearched: Bool { metadata?.quantizer == ImportanceSearch.name }
+
+    /// The imatrix that they were chosen by, by the last step of its lineage that did so: its name and its CRC-32C; nil where there is none.
+    package var statedImportance: (name: String, checksum: String)? {
+        metadata?.lineage.array?.reversed().lazy.compactMap { step in
+            guard let name = step["imatrix"]?["name"]?.string, let checksum = step["imatrix"]?["crc32c"]?.string else { return nil }
+            return (name, checksum)
+        }.first
+    }
 
     /// How it was calibrated, by the last step of its lineage that did so; nil where there is none.
     package var calibrationNote: CalibrationNote? {
@@ -19,14 +30,26 @@ extension Checkpoint {
 
 /// Chooses the codes of a calibrated model again and compares every byte.
 package struct CalibratedBits {
-    private let calibration: ModelCalibration
+    private let choose:
+        (_ wanted: (String) -> Bool, _ progress: () -> Void, _ body: (ModelCalibration.Outcome) throws -> Void) throws -> Void
+    private let settings: QuantizationSettings
     private let model: Checkpoint
 
     /// - Parameters:
     ///   - calibration: of the source, as the model's lineage says.
     ///   - model: to judge.
     package init(_ calibration: ModelCalibration, model: Checkpoint) {
-        self.calibration = calibration
+        choose = { _ = try calibration.run(wanted: $0, progress: $1, $2) }
+        settings = calibration.quantizer.settings
+        self.model = model
+    }
+
+    /// - Parameters:
+    ///   - search: in the source, by the imatrix of the model's lineage.
+    ///   - model: to judge.
+    package init(_ search: ImportanceSearch, _ settings: QuantizationSettings, model: Checkpoint) {
+        choose = { try search.run(wanted: $0, progress: $1, $2) }
+        self.settings = settings
         self.model = model
     }
 
@@ -35,7 +58,7 @@ package struct CalibratedBits {
         var tensors: [String: QuantizedTensor] = [:]
         for tensor in model.tensors { tensors[tensor.name] = tensor.quantized }
         var result: [String: Bool] = [:]
-        _ = try calibration.run(wanted: { tensors[$0] != nil }, progress: progress) { outcome in
+        try choose({ tensors[$0] != nil }, progress) { outcome in
             guard let tensor = tensors[outcome.tensor.name] else { return }
             result[outcome.tensor.name] = try isSame(outcome.weight, tensor)
         }
@@ -43,7 +66,6 @@ package struct CalibratedBits {
     }
 
     private func isSame(_ weight: FourBitWeight, _ tensor: QuantizedTensor) throws(FileError) -> Bool {
-        let settings = calibration.quantizer.settings
         guard tensor.state.settings == settings, try model.source.bytes(ofTensor: tensor.codes) == weight.codes else { return false }
         let constants = QuantizedConstants(weight.absmax, settings)
         for (part, bytes) in constants.parts {

@@ -42,7 +42,8 @@ package struct Conversion: Sendable {
     ///
     /// - Parameter calibration: where the plan has one; its engine runs on the pool of the resources.
     package func run(path: String, replaces: Bool, calibration: ConversionCalibration? = nil) throws -> ConversionReport {
-        precondition((calibration == nil) == (plan.calibration == nil), "what the plan says of a calibration is done")
+        precondition(
+            (calibration == nil) == (plan.calibration == nil && plan.importance == nil), "what the plan says of a calibration is done")
         let output = try AtomicOutput(destination: path, replaces: replaces, inputs: plan.checkpoint.inputFiles)
         let file = try output.file()
         let writer = try QNFWriter(
@@ -104,7 +105,7 @@ final class ConversionRun: Sendable {
 
     /// Chooses and writes the codes of all weights that calibration reaches; returns the items that are done with that.
     func calibrate(_ calibration: ConversionCalibration) throws -> (report: CalibrationReport, items: [Int]) {
-        let items = try plan.calibratedItems(calibration.model)
+        let items = plan.quantizedItems(calibration.names)
         var rows: [CalibrationReport.Row] = []
         let digest = try calibration.run { outcome in
             // What a budget keeps was chosen all the same: it is what its sensitivity is of.

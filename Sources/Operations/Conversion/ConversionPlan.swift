@@ -41,6 +41,8 @@ package struct ConversionPlan: Sendable {
     package let options: [String]
     /// Where codes are chosen by calibration.
     package let calibration: CalibrationNote?
+    /// Where scales are searched for by an imatrix.
+    package let importance: ImportanceNote?
     /// Where weights stay dense by a budget.
     package let budget: BitBudget?
 
@@ -50,11 +52,12 @@ package struct ConversionPlan: Sendable {
     ///   - type: for tensors that stay dense and are floats; nil keeps theirs.
     ///   - options: the options given, for the lineage.
     ///   - calibration: what codes of linear layers will be chosen by: `Conversion.run` has to be given it, too.
+    ///   - importance: what scales will be searched for by: likewise.
     ///   - budget: of the same plan without one.
     package init(
         _ checkpoint: Checkpoint, settings requested: QuantizationSettings?, quantizer: any WeightQuantizer = NearestQuantizer(),
         rules: ConversionRules, castingTo type: ScalarType?, toolVersion: String, options: [String], calibration: CalibrationNote? = nil,
-        budget: BitBudget? = nil
+        importance: ImportanceNote? = nil, budget: BitBudget? = nil
     ) throws {
         let settings = try Self.settings(of: checkpoint, requested: requested)
         try Self.checkConvertible(checkpoint)
@@ -81,9 +84,13 @@ package struct ConversionPlan: Sendable {
         self.layers = layers
         self.items = items
         self.settings = settings
-        let quantizer: any WeightQuantizer = calibration == nil ? quantizer : UnreachedQuantizer()
+        let quantizer: any WeightQuantizer =
+            calibration != nil
+            ? UnreachedQuantizer(name: CalibratedQuantizer.name)
+            : importance != nil ? UnreachedQuantizer(name: ImportanceSearch.name) : quantizer
         self.quantizer = quantizer
         self.calibration = calibration
+        self.importance = importance
         self.budget = budget
         self.toolVersion = toolVersion
         self.options = options
@@ -116,6 +123,7 @@ package struct ConversionPlan: Sendable {
             "step": .string("to-nf4"), "tool": .string("qconvert \(toolVersion)"), "options": .strings(options),
         ])
         if let calibration { step["calibration"] = calibration.document(moments: moments) }
+        if let importance { step["imatrix"] = importance.document }
         if let budget { step["budget"] = budget.document }
         step["source"] = SourcePass.lineage(of: checkpoint, checksums: checksums)
         return .array((checkpoint.metadata?.lineage.array ?? []) + [.object(step)])

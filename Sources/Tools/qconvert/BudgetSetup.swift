@@ -67,8 +67,9 @@ struct BudgetSetup {
         subject = JSONObject([
             "files": .array(plan.checkpoint.inputFiles.map { .array([.string($0.name), .integer($0.byteCount)]) }),
             "settings": .string(plan.settings.description),
-            "quantizer": .string(calibration == nil ? NearestQuantizer().name : CalibratedQuantizer.name),
-            "calibration": calibration?.note.document ?? .null,
+            "quantizer": .string(
+                calibration != nil ? CalibratedQuantizer.name : plan.importance != nil ? ImportanceSearch.name : NearestQuantizer().name),
+            "calibration": calibration?.note.document ?? .null, "imatrix": plan.importance?.document ?? .null,
         ])
         saved = try path.flatMap { [subject] path throws(FileError) in
             FilePath.kind(of: path) == .missing ? nil : try SensitivityFile(path: path, subject: subject).sensitivity

@@ -138,14 +138,7 @@ extension CalibrationReport {
             "held_out": .integer(note.heldOutCount), "calibrated": .integer(calibratedCount),
             "plain": .integer(rows.count - calibratedCount),
             "unreached": .integer(unreachedCount), "mean_error_ratio": meanRatio.map { .double($0) } ?? .null,
-            "moments": .string(momentsDigest),
-            "tensors": .array(
-                rows.map { row in
-                    .object([
-                        "name": .string(row.name), "calibrated": .bool(row.isCalibrated),
-                        "error": row.errors.calibrated.map { .double($0) } ?? .null, "plain_error": .double(row.errors.plain),
-                    ])
-                }),
+            "moments": momentsDigest.map { .string($0) } ?? .null, "tensors": .array(rows.map(\.document)),
         ])
     }
 }

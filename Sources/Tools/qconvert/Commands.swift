@@ -33,6 +33,9 @@ private let toNF4Command = Command(
         the model is for, or of training records, which its template writes, or 'default', a mixed text that is part of this tool. It takes a run of the model, layer by layer, and several \
         times that for the weights.
 
+        With --imatrix FILE (GGUF, or the older .dat) scales are searched for by how large each input is, and codes are the nearest ones: nothing is \
+        run, and divergence is about 0.6 of the usual one.
+
         With --budget BITS those weights of linear layers stay in 16 bits whose quantization would move the model's predictions most for their \
         size, until a weight takes so many bits at the mean. What each of them does is measured in one pass forth and back; rules of --keep \
         come first.
@@ -50,6 +53,7 @@ private let toNF4Command = Command(
         .choice("embeddings", ["keep", "nf4"], default: "keep", help: "what becomes of embedding tables"),
         .calibrate(use: "to choose codes by"),
         .calibrationTokens(CalibrationText.defaultTokenLimit),
+        .path("imatrix", "FILE", help: "search for scales by what llama-imatrix saw, instead"),
         .path("write-imatrix", "FILE", help: "write what the layers saw for llama.cpp's quantizers"),
         .number("budget", "BITS", in: 1...32, help: "mean bits of a weight: some stay in 16 bits"),
         .path("sensitivity", "FILE", help: "keep there what --budget measures, and reuse it"),

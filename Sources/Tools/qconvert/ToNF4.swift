@@ -25,11 +25,11 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     }
     let checkpoint = try console.openCheckpoint(
         arguments.positional(always: "source"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
-    let calibration = try CalibrationSetup(arguments, checkpoint, console)
+    let calibration = try CalibrationSetup(arguments, checkpoint, console), importance = try ImportanceSetup(arguments, checkpoint)
     func planned(_ budget: BitBudget?) throws -> ConversionPlan {
         try ConversionPlan(
             checkpoint, settings: try requestedSettings(arguments), rules: rules, castingTo: denseType(arguments), toolVersion: toolVersion,
-            options: effectiveOptions(arguments), calibration: calibration?.note, budget: budget)
+            options: effectiveOptions(arguments), calibration: calibration?.note, importance: importance?.note, budget: budget)
     }
     // Without a budget first: what it is chosen from.
     var plan = try planned(nil)
@@ -45,7 +45,7 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let share = part.map { plan.share(of: $0) }
     let progress = console.progress("converting", total: share?.inputByteCount ?? plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
-    var calibrated = try calibration?.calibration(of: whole, resources, console)
+    var calibrated = try calibration?.calibration(of: whole, resources, console) ?? importance?.search(of: whole, resources, console)
     if let budget, !budget.isKnown {
         calibrated = try calibrated?.choosing()
         plan = try planned(budget.measuredBudget(of: whole, calibrated?.outcomes ?? [:], resources, console))
@@ -86,6 +86,7 @@ private func report(
             "peak_memory": .integer(measures.peakMemory),
         ])
         if let calibrated = result.calibration, let note = plan.calibration { document["calibration"] = calibrated.document(note) }
+        if let searched = result.calibration, let note = plan.importance { document["imatrix"] = searched.document(note) }
         if let budget = plan.budget { document["budget"] = budget.document }
         return try console.writeJSON(document)
     }
@@ -95,6 +96,9 @@ private func report(
             + "(\(NumberText.fixed(bits, decimals: 2)) bits/weight)")
     if let calibrated = result.calibration, let note = plan.calibration {
         for line in calibrated.lines(note) { try console.writeLine(line) }
+    }
+    if let searched = result.calibration, let note = plan.importance {
+        for line in searched.lines(note) { try console.writeLine(line) }
     }
     if let budget = plan.budget { try console.writeLine(budget.line) }
     console.note(measures.summary(byteCount: plan.inputByteCount))

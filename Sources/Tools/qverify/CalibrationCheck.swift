@@ -5,6 +5,7 @@ import CalibrationSupport
 import Checkpoints
 import CommandLineKit
 import Comparison
+import GGUFFormat
 import ModelLoading
 import Parallelism
 import Quantization
@@ -16,9 +17,17 @@ import Transformer
 struct CalibrationCheck {
     private let bits: CalibratedBits
     private let layerCount: Int
+    private let label: String
 
     /// - Throws: where it cannot be told how the model was calibrated, or the text is another.
     init(_ source: Checkpoint, _ model: Checkpoint, _ arguments: ParsedArguments, pool: WorkerPool, _ console: Console) throws {
+        if model.isSearched {
+            label = "searching"
+            (bits, layerCount) = try Self.search(source, model, arguments, pool: pool)
+            return
+        }
+        label = "calibrating"
+        guard !arguments.isGiven("imatrix") else { throw UsageError("\(model.path) says nothing of an imatrix, but --imatrix is given") }
         guard let note = model.calibrationNote, let settings = model.tensors.lazy.compactMap({ $0.quantized?.state.settings }).first else {
             throw Failure("\(model.path): its codes are calibrated, but its lineage does not say how")
         }
@@ -50,9 +59,33 @@ struct CalibrationCheck {
         layerCount = layered.configuration.layers.count
     }
 
+    /// Scales that are searched for once more, and how many weights have some.
+    private static func search(
+        _ source: Checkpoint, _ model: Checkpoint, _ arguments: ParsedArguments, pool: WorkerPool
+    ) throws -> (CalibratedBits, Int) {
+        guard let stated = model.statedImportance, let settings = model.tensors.lazy.compactMap({ $0.quantized?.state.settings }).first,
+            settings.quantType == .nf4
+        else { throw Failure("\(model.path): its scales were searched for by an imatrix, but its lineage does not say which") }
+        guard let path = arguments.string("imatrix") else {
+            throw Failure(
+                "\(model.path): its scales were searched for by an imatrix: whether every byte is right can be told with that alone",
+                hint: "--imatrix gives it (\(stated.name.terminalSafe), CRC-32C \(stated.checksum.terminalSafe))")
+        }
+        let file = try ImportanceFile(path: path)
+        let found = try CRC32C(of: file.file.allBytes(limit: ImportanceFile.byteCountLimit)).description
+        guard found == stated.checksum else {
+            throw Failure(
+                "\(model.path) was made by another imatrix, with the CRC-32C \(stated.checksum.terminalSafe), but that of \(path) is \(found)"
+            )
+        }
+        let search = try ImportanceSearch(file, for: LayeredModel(source), settings, engine: MatrixEngine(pool: pool))
+        let count = model.tensors.count { $0.quantized != nil && search.importances[$0.name] != nil }
+        return (CalibratedBits(search, settings, model: model), count)
+    }
+
     /// By the names of tensors, whether every byte is what calibration gives.
     func run(_ console: Console) throws -> [String: Bool] {
-        let progress = console.progress("calibrating", total: layerCount, unit: .items("layers"))
+        let progress = console.progress(label, total: layerCount, unit: .items(label == "searching" ? "weights" : "layers"))
         let result = try bits.run { progress.advance(by: 1) }
         progress.finish()
         return result

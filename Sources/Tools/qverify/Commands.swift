@@ -24,6 +24,7 @@ private let roundtripCommand = Command(
         .number("max-rel-rmse", in: 0...1, help: "largest relative RMSE that a quantized tensor may have"),
         .flag("bit-exact", help: "quantize the source again and compare every byte"),
         .calibrate(use: "that codes were chosen by, for --bit-exact"),
+        .path("imatrix", "FILE", help: "that scales were searched for by, for --bit-exact"),
         .flag("all", help: "list all tensors, not only the worst ten"),
         .threads, .maxMemory, .json,
     ],

@@ -15,7 +15,12 @@ func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitC
     let progress = console.progress("comparing", total: source.storedByteCount)
     let resources = try arguments.resources(for: [source, model], progress: progress)
     let checksBits = arguments.flag("bit-exact")
-    guard checksBits || !arguments.isGiven("calibrate") else { throw UsageError("--calibrate is for --bit-exact, which is not given") }
+    for name in ["calibrate", "imatrix"] where arguments.isGiven(name) {
+        guard checksBits else { throw UsageError("--\(name) is for --bit-exact, which is not given") }
+        guard model.isCalibrated else {
+            throw UsageError("--\(name) is for codes that were chosen by it, but \(model.path) has the nearest ones")
+        }
+    }
     let calibration =
         checksBits && model.isCalibrated ? try CalibrationCheck(source, model, arguments, pool: resources.pool, console) : nil
     var report = try Roundtrip(source: source, model: model, checksBits: checksBits, resources: resources).run()

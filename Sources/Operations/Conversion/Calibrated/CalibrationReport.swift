@@ -24,8 +24,8 @@ package struct CalibrationReport: Sendable {
 
     /// In the order of the forward pass.
     package let rows: [Row]
-    /// Of all moments.
-    package let momentsDigest: String
+    /// Of all moments; nil where none were made.
+    package let momentsDigest: String?
     /// Weights that were quantized as they always are: not of linear layers that are run.
     package let unreachedCount: Int
 
@@ -41,29 +41,44 @@ package struct CalibrationReport: Sendable {
     package var calibratedCount: Int { rows.count { $0.isCalibrated } }
 }
 
-/// A conversion's calibration: how it is done, and whom to tell.
+/// How codes are chosen for all of a weight at once: by calibration, or by an imatrix.
 package struct ConversionCalibration {
-    package let model: ModelCalibration
+    /// Hands out what becomes of the weights of these names, always in the same order; returns the digest of all moments.
+    private let choose: (_ names: Set<String>, _ body: (ModelCalibration.Outcome) throws -> Void) throws -> String?
     /// Where finished layers are kept, and found; its folder goes when the file is complete.
     package let journal: CalibrationJournal?
-    /// Takes what layers see; nil where nobody asks for it.
-    package let importance: ImportanceMatrix?
-    /// Told of each layer that is done.
-    package let progress: () -> Void
     /// Weights that are chosen, by name; more than the plan quantizes, where a budget keeps some of them.
     package let names: Set<String>
     /// What was chosen before the plan was made; nil where that is still to be done.
-    private var chosen: (outcomes: [ModelCalibration.Outcome], digest: String)?
+    private var chosen: (outcomes: [ModelCalibration.Outcome], digest: String?)?
 
+    /// By calibration.
+    ///
+    /// - Parameters:
+    ///   - importance: takes what layers see; nil where nobody asks for it.
+    ///   - progress: told of each layer that is done.
     package init(
         _ model: ModelCalibration, of names: Set<String>, journal: CalibrationJournal? = nil, importance: ImportanceMatrix? = nil,
         progress: @escaping () -> Void = {}
     ) {
-        self.model = model
         self.names = names
-        self.importance = importance
         self.journal = journal
-        self.progress = progress
+        choose = { names, body in
+            try model.run(
+                wanted: { names.contains($0) }, journal: journal, observer: { importance?.add($0) }, progress: progress, body)
+        }
+    }
+
+    /// By an imatrix.
+    ///
+    /// - Parameter progress: told of each weight that is done.
+    package init(_ search: ImportanceSearch, of names: Set<String>, progress: @escaping () -> Void = {}) {
+        self.names = names
+        journal = nil
+        choose = { names, body in
+            try search.run(wanted: { names.contains($0) }, progress: progress, body)
+            return nil
+        }
     }
 
     /// Chooses all codes and holds on to them, some 0.6 bytes for each weight.
@@ -81,27 +96,32 @@ package struct ConversionCalibration {
     }
 
     /// Hands out what becomes of each weight, in the order of the forward pass; returns the digest of all moments.
-    func run(_ body: (ModelCalibration.Outcome) throws -> Void) throws -> String {
+    func run(_ body: (ModelCalibration.Outcome) throws -> Void) throws -> String? {
         if let chosen {
             for outcome in chosen.outcomes { try body(outcome) }
             return chosen.digest
         }
-        return try model.run(
-            wanted: { names.contains($0) }, journal: journal, observer: { importance?.add($0) }, progress: progress, body)
+        return try choose(names, body)
     }
 }
 
 extension ConversionPlan {
+    /// Items that are to be quantized, of tensors of these names.
+    func quantizedItems(_ names: Set<String>) -> [String: Int] {
+        var result: [String: Int] = [:]
+        for (index, item) in items.enumerated() where names.contains(item.tensor.name) {
+            if case .quantize = item.step { result[item.tensor.name] = index }
+        }
+        return result
+    }
+
     /// Weights of linear layers that a calibration would choose the codes of: items by the names of their tensors.
     ///
     /// - Throws: where there are none.
     package func calibratedItems(_ calibration: ModelCalibration) throws(OperationError) -> [String: Int] {
         let model = calibration.pass.model
         let reached = Set(model.configuration.linearWeights.map { model.weight(ofModule: $0.module).name })
-        var result: [String: Int] = [:]
-        for (index, item) in items.enumerated() where reached.contains(item.tensor.name) {
-            if case .quantize = item.step { result[item.tensor.name] = index }
-        }
+        let result = quantizedItems(reached)
         guard !result.isEmpty else {
             throw OperationError(
                 "\(checkpoint.path): there is nothing to calibrate: no weight of a linear layer is to be quantized",

@@ -1,12 +1,13 @@
-import Calibration
 import Quantization
 import TensorCore
 
-/// In a file whose codes are calibrated, weights that calibration does not reach: each element by itself.
+/// In a file whose codes are chosen for all of a weight at once, weights that this does not reach: each element by itself.
 struct UnreachedQuantizer: WeightQuantizer {
     private let nearest = NearestQuantizer()
+    /// Of how the others are chosen.
+    let name: String
 
-    var name: String { CalibratedQuantizer.name }
+    init(name: String) { self.name = name }
 
     func granularity(for shape: Shape, _ settings: QuantizationSettings) -> Int { nearest.granularity(for: shape, settings) }
 
