@@ -6,6 +6,7 @@ import Checkpoints
 import CommandLineKit
 import Conversion
 import GGUFFormat
+import Glibc
 import JSONText
 import ModelLoading
 import Parallelism
@@ -249,6 +250,26 @@ import Transformer
         #expect(again.status == .done && again.errors.contains("goes on after 2 of 4 layers"), "\(again.errors)")
         #expect(try folder.bytes("again.qnf") == folder.bytes("whole.qnf"))
         #expect(try !folder.names().contains("layers"))
+    }
+
+    /// Killed in the middle of the work, and gone on from with the same command, to the same bytes.
+    @Test func goesOnAfterBeingKilled() throws {
+        let folder = try TemporaryFolder(), layers = folder.path("layers")
+        let line = ["to-nf4", Self.llama, "--calibrate", "default", "--tokens", "8192", "--quiet"]
+        let run = try ToolProcess("qconvert", line + ["-o", folder.path("a.qnf"), "--checkpoints", layers])
+        // Its states are there once a layer is complete.
+        var waits = 0
+        while FilePath.kind(of: FilePath.join(layers, "states.qcal")) != .file, waits < 60_000 {
+            usleep(1000)
+            waits += 1
+        }
+        run.kill(SIGKILL)
+        #expect(run.wait() == .signal(SIGKILL))
+        #expect(try folder.names("layers").contains("layer-00000.qcal") && FilePath.kind(of: folder.path("a.qnf")) == .missing)
+        let again = ToolRunner(qconvert, line + ["-o", folder.path("a.qnf"), "--checkpoints", layers])
+        #expect(again.status == .done, "\(again.errors)")
+        #expect(ToolRunner(qconvert, line + ["-o", folder.path("b.qnf")]).status == .done)
+        #expect(try folder.bytes("a.qnf") == folder.bytes("b.qnf") && folder.names() == ["a.qnf", "b.qnf"])
     }
 
     /// Of models that cannot be run, and those without a tokenizer, by name.
