@@ -13,12 +13,23 @@
     QK_EACH_LEVEL(name, body names, body names, body names, __VA_ARGS__) \
     QK_DISPATCH(name, names, __VA_ARGS__)
 
-/// The same for a body whose first argument is the level, as a constant.
+/// The same for a body whose first argument is the level, as a constant but for the levels of NEON.
+#if !defined(__aarch64__)
 #define QK_FOR_LEVELS_OF(name, body, names, ...) \
     void name(qk_simd level, __VA_ARGS__); \
     QK_EACH_LEVEL( \
         name, body(QK_SCALAR, QK_LIST names), body(QK_AVX2, QK_LIST names), body(QK_AVX512, QK_LIST names), __VA_ARGS__) \
     QK_DISPATCH(name, names, __VA_ARGS__)
+#else
+#define QK_FOR_LEVELS_OF(name, body, names, ...) \
+    void name(qk_simd level, __VA_ARGS__); \
+    static void name##_scalar(__VA_ARGS__) { body(QK_SCALAR, QK_LIST names); } \
+    static void name##_neon(qk_simd level, __VA_ARGS__) { body(level, QK_LIST names); } \
+    void name(qk_simd level, __VA_ARGS__) { \
+        if (level == QK_SCALAR) name##_scalar names; \
+        else name##_neon(level, QK_LIST names); \
+    }
+#endif
 
 #define QK_LIST(...) __VA_ARGS__
 #if defined(__x86_64__)

@@ -58,6 +58,7 @@ QK_INLINE void quantizeRow(qk_simd level, bool areBytes, const float *x, size_t 
         for (size_t j = 0; j < 4; j++) {
             int16_t *ordered = quantized + placeOf(paired, g, j);
             for (size_t i = 0; i < 16; i++) ordered[i] = natural[elementAt(level, areBytes, j, i)];
+            if (hasPlanes(level, areBytes)) storeInPlanes(ordered);
         }
     }
 }

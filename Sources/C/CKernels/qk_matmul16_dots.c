@@ -130,6 +130,8 @@ QK_TARGET_VNNI QK_INLINE void addPieceVNNI(
 }
 #endif
 
+#include "qk_matmul16_dotsNEON.h"
+
 #define QK_DEFINE_DOTS(name, addPiece, target) \
     target static void name(bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]) { \
         if (areBytes) addPiece(true, p, x, xScales, sums); \
@@ -149,6 +151,8 @@ static void addPiece(
 #if defined(__x86_64__)
     case QK_AVX512: addAnyVNNI(areBytes, p, x, xScales, sums); return;
     case QK_AVX2: addAnyAVX2(areBytes, p, x, xScales, sums); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: addAnyNEON(level, areBytes, p, x, xScales, sums); return;
 #endif
     default: addAnyScalar(areBytes, p, x, xScales, sums);
     }

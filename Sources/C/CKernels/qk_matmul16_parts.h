@@ -77,7 +77,35 @@ QK_INLINE float quantizeGroup(const float *x, size_t count, float limit, int16_t
 
 // Order of elements. Scalar and bytes: as they are. AVX2 takes the high nibbles of 32 bytes, then the low ones, and pairs lower
 // and upper bytes within each half of the register. AVX-512 looks up 16-bit lanes of 4 codes, one of them at a time, in two
-// groups at once: code j of each lane of the first, then of the second.
+// groups at once: code j of each lane of the first, then of the second. NEON takes the high nibbles of 16 bytes, then the low ones.
+//
+// Where NEON multiplies bytes, integers are in two planes, n = 128 upper + lower: of each 8 elements the bytes of the upper plane,
+// then those of the lower one. The sum is 2^14 (sum of both upper) + 2^7 (sums of upper and lower) + (sum of both lower).
+
+enum { PLANE_BITS = 7 };
+
+/// Whether integers of x are in planes.
+QK_INLINE bool hasPlanes(qk_simd level, bool areBytes) { return level >= (areBytes ? QK_NEON_DOT : QK_NEON_I8MM); }
+
+/// Of an integer of at most 8192 in magnitude, planes of at most 64.
+QK_INLINE void splitPlanes(int16_t value, int8_t *upper, int8_t *lower) {
+    *upper = (int8_t)((value + 64) >> PLANE_BITS);
+    *lower = (int8_t)(value - *upper * (1 << PLANE_BITS));
+}
+
+/// 16 integers in place.
+QK_INLINE void storeInPlanes(int16_t integers[16]) {
+    int8_t planes[32];
+    for (size_t i = 0; i < 16; i++) splitPlanes(integers[i], &planes[i / 8 * 16 + i % 8], &planes[i / 8 * 16 + 8 + i % 8]);
+    memcpy(integers, planes, sizeof planes);
+}
+
+QK_INLINE void restoreFromPlanes(const int16_t *stored, int16_t integers[16]) {
+    int8_t planes[32];
+    memcpy(planes, stored, sizeof planes);
+    for (size_t i = 0; i < 16; i++)
+        integers[i] = (int16_t)(planes[i / 8 * 16 + i % 8] * (1 << PLANE_BITS) + planes[i / 8 * 16 + 8 + i % 8]);
+}
 
 /// Whether group `group` of `groupCount` is unpacked together with its neighbour.
 QK_INLINE bool isPaired(qk_simd level, bool areBytes, size_t group, size_t groupCount) {
@@ -93,6 +121,7 @@ QK_INLINE size_t placeOf(bool isPaired, size_t group, size_t part) {
 QK_INLINE size_t elementAt(qk_simd level, bool areBytes, size_t part, size_t i) {
     if (areBytes || level == QK_SCALAR) return 16 * part + i;
     if (level == QK_AVX512) return 4 * i + part;
+    if (level >= QK_NEON) return 2 * (part / 2 * 16 + i) + part % 2;
     return 2 * (i / 8 * 16 + part % 2 * 8 + i % 8) + part / 2;
 }
 

@@ -39,6 +39,8 @@ QK_TARGET_VNNI static void expandVNNI(
 }
 #endif
 
+#include "qk_matmul16_tilesNEON.h"
+
 static void expandRow(
     qk_simd level, bool areBytes, const int16_t *values, const uint8_t *bytes, size_t count, int16_t *tile
 ) {
@@ -46,6 +48,8 @@ static void expandRow(
 #if defined(__x86_64__)
     case QK_AVX512: expandVNNI(areBytes, values, bytes, count, tile); return;
     case QK_AVX2: expandAVX2(areBytes, values, bytes, count, tile); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: expandNEON(level, areBytes, values, bytes, count, tile); return;
 #endif
     default: expandScalar(areBytes, values, bytes, count, tile);
     }
@@ -93,6 +97,32 @@ static QK_FOR_LEVELS(
     fillPanelAt, fillPanel, (width, quantized, stride, rows, groupCount, pairs, panel), size_t width,
     const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, bool pairs, int16_t *panel)
 
+/// From planes, of bytes.
+QK_INLINE void fillFromPlanes(
+    size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, int16_t *panel
+) {
+    for (size_t g = 0; g < groupCount; g++) {
+        int16_t ordered[QK_MATMUL_WIDTH * GROUP];
+        for (size_t row = 0; row < rows; row++)
+            for (size_t part = 0; part < 4; part++)
+                restoreFromPlanes(quantized + row * stride + GROUP * g + 16 * part, ordered + GROUP * row + 16 * part);
+        for (size_t part = 0; part < 4; part++)
+            fillGroup(width, ordered + 16 * part, GROUP, rows, panel + width * (GROUP * g + 16 * part));
+    }
+}
+
+/// Planes of codes stay together: those of a group of each column, one column after the other.
+QK_INLINE void copyPlanes(
+    size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, int16_t *panel
+) {
+    for (size_t g = 0; g < groupCount; g++) {
+        for (size_t column = 0; column < width; column++, panel += GROUP) {
+            if (column < rows) memcpy(panel, quantized + column * stride + GROUP * g, GROUP * sizeof *panel);
+            else memset(panel, 0, GROUP * sizeof *panel);
+        }
+    }
+}
+
 /// For blocks of 32 nibbles, which alternate in a row of x.
 QK_INLINE void fillInOrderOfTiles(
     size_t width, const int16_t *quantized, size_t stride, size_t rows, size_t groupCount, int16_t *panel
@@ -119,6 +149,10 @@ void qk_matmul16_panel_at(
     const bool pairs = isPaired(level, matrix->storage != QK_MATRIX_PACKED4, 0, 2);
     if (matrix->storage == QK_MATRIX_BLOCKS && hasNibbleBlocks((blockKind)matrix->blockFormat->identifier))
         fillInOrderOfTilesAt(level, width, quantized, depth, rows, groupCount, panel);
+    else if (matrix->storage == QK_MATRIX_BYTES && hasPlanes(level, true))
+        fillFromPlanes(width, quantized, depth, rows, groupCount, panel);
+    else if (matrix->storage == QK_MATRIX_PACKED4 && hasPlanes(level, false))
+        copyPlanes(width, quantized, depth, rows, groupCount, panel);
     else
         fillPanelAt(level, width, quantized, depth, rows, groupCount, pairs, panel);
     for (size_t g = 0; g < groupCount; g++)
@@ -225,6 +259,52 @@ QK_TARGET_VNNI static void tileVNNI(tileProduct p, size_t rows) {
 }
 #endif
 
+#if defined(__aarch64__)
+/// `rows`, a constant, is at most 4: 16 sums.
+QK_INLINE void rowsNEON(size_t rows, tileProduct p) {
+    for (size_t g = 0; g < p.depth / GROUP; g++) {
+        int32x4_t sums[4][4];
+        sumPairs(rows, p.tile, p.panel, 16, GROUP * g, GROUP * (g + 1), sums);
+        UNROLL for (size_t i = 0; i < rows; i++)
+            UNROLL for (size_t j = 0; j < 4; j++)
+                addToTile(
+                    sums[i][j], floatsAt(p.panelScales + 16 * g + 4 * j), p.tileScales[i * TILE_GROUPS + g], g > 0 || p.adds,
+                    p.c + i * p.cStride + 4 * j);
+    }
+}
+
+/// Planes of `rows`, a constant of at most 4, by those of columns.
+QK_TARGET_I8MM QK_INLINE void rowsI8MM(size_t rows, tileProduct p) {
+    for (size_t g = 0; g < p.depth / GROUP; g++) {
+        for (size_t column = 0; column < 16; column += 4) {
+            int32x4_t sums[4][4];
+            sumPlanes(rows, p.tile + GROUP * g, p.panel + GROUP * (16 * g + column), sums);
+            UNROLL for (size_t i = 0; i < rows; i++)
+                addToTile(
+                    sumsOfFour(sums[i]), floatsAt(p.panelScales + 16 * g + column), p.tileScales[i * TILE_GROUPS + g],
+                    g > 0 || p.adds, p.c + i * p.cStride + column);
+        }
+    }
+}
+
+QK_INLINE tileProduct below(tileProduct p, size_t rows) {
+    p.tile += rows * QK_MATMUL16_STRIDE;
+    p.tileScales += rows * TILE_GROUPS;
+    p.c += rows * p.cStride;
+    return p;
+}
+
+static void tileNEON(tileProduct p, size_t rows) {
+    for (; rows >= 4; rows -= 4, p = below(p, 4)) rowsNEON(4, p);
+    for (; rows > 0; rows--, p = below(p, 1)) rowsNEON(1, p);
+}
+
+QK_TARGET_I8MM static void tileI8MM(tileProduct p, size_t rows) {
+    for (; rows >= 4; rows -= 4, p = below(p, 4)) rowsI8MM(4, p);
+    for (; rows > 0; rows--, p = below(p, 1)) rowsI8MM(1, p);
+}
+#endif
+
 void qk_matmul16_tile_at(
     qk_simd level, const qk_matrix *matrix, const int16_t *tile, const float *tileScales, size_t rows, size_t depth,
     const int16_t *panel, const float *panelScales, float *c, size_t cStride, bool adds
@@ -238,6 +318,11 @@ void qk_matmul16_tile_at(
 #if defined(__x86_64__)
     case QK_AVX512: tileVNNI(p, rows); return;
     case QK_AVX2: tileAVX2(p, rows); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON:
+        if (matrix->storage == QK_MATRIX_PACKED4 && hasPlanes(level, false)) tileI8MM(p, rows);
+        else tileNEON(p, rows);
+        return;
 #endif
     default: tileScalar(p, rows);
     }
