@@ -1,5 +1,6 @@
 #include "qk_crc32c.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define POLYNOMIAL 0x82F63B78u
@@ -58,10 +59,34 @@ uint32_t qk_crc32c_combine(uint32_t crcA, uint32_t crcB, uint64_t byteCountB) {
     return multiply(shiftFactor(byteCountB), crcA) ^ crcB;
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #define TARGET __attribute__((target("sse4.2")))
+#define NEXT_WORD(crc, word) _mm_crc32_u64(crc, word)
+#define NEXT_BYTE(crc, byte) _mm_crc32_u8(crc, byte)
+
+static bool hasInstruction(void) { return __builtin_cpu_supports("sse4.2"); }
+#else
+#include <arm_acle.h>
+
+#define TARGET __attribute__((target("crc")))
+#define NEXT_WORD(crc, word) __crc32cd((uint32_t)(crc), word)
+#define NEXT_BYTE(crc, byte) __crc32cb(crc, byte)
+
+#if defined(__linux__)
+#include <sys/auxv.h>
+
+// As in the kernel's asm/hwcap.h.
+enum { HAS_CRC32 = 1 << 7 };
+static bool hasInstruction(void) { return getauxval(AT_HWCAP) & HAS_CRC32; }
+#elif defined(__ARM_FEATURE_CRC32)
+static bool hasInstruction(void) { return true; }
+#else
+static bool hasInstruction(void) { return false; }
+#endif
+#endif
 
 /// Streams of this many bytes are run three at a time: the crc32 instruction takes 3 cycles but starts every cycle. Long
 /// ones come first, because memory is prefetched along a stream and not past the next page: 22 GB/s of data in memory
@@ -86,10 +111,10 @@ TARGET static uint32_t oneStream(uint32_t crc, const uint8_t *p, size_t byteCoun
     for (; byteCount >= 8; byteCount -= 8, p += 8) {
         uint64_t word;
         memcpy(&word, p, 8);
-        state = _mm_crc32_u64(state, word);
+        state = NEXT_WORD(state, word);
     }
     crc = (uint32_t)state;
-    for (; byteCount != 0; byteCount--) crc = _mm_crc32_u8(crc, *p++);
+    for (; byteCount != 0; byteCount--) crc = NEXT_BYTE(crc, *p++);
     return crc;
 }
 
@@ -102,14 +127,14 @@ TARGET static uint32_t threeStreams(uint32_t crc, const uint8_t *p, const stream
         memcpy(&x, p + i, 8);
         memcpy(&y, p + stride + i, 8);
         memcpy(&z, p + 2 * stride + i, 8);
-        a = _mm_crc32_u64(a, x);
-        b = _mm_crc32_u64(b, y);
-        c = _mm_crc32_u64(c, z);
+        a = NEXT_WORD(a, x);
+        b = NEXT_WORD(b, y);
+        c = NEXT_WORD(c, z);
     }
     return multiply(shift->two, (uint32_t)a) ^ multiply(shift->one, (uint32_t)b) ^ (uint32_t)c;
 }
 
-TARGET static uint32_t crc32c_sse42(uint32_t crc, const uint8_t *p, size_t byteCount) {
+TARGET static uint32_t crc32c_fast(uint32_t crc, const uint8_t *p, size_t byteCount) {
     crc = ~crc;
     for (int i = 0; i < 2; i++) {
         const size_t taken = 3 * shifts[i].byteCount;
@@ -119,7 +144,7 @@ TARGET static uint32_t crc32c_sse42(uint32_t crc, const uint8_t *p, size_t byteC
 }
 
 uint32_t qk_crc32c(uint32_t crc, const void *bytes, size_t byteCount) {
-    if (__builtin_cpu_supports("sse4.2")) return crc32c_sse42(crc, bytes, byteCount);
+    if (hasInstruction()) return crc32c_fast(crc, bytes, byteCount);
     return qk_crc32c_scalar(crc, bytes, byteCount);
 }
 
