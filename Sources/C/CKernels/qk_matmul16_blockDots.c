@@ -59,6 +59,8 @@ static void addAnyPiece(qk_simd level, const qk_matrix *m, const blockPiece *p, 
     switch (level) {
 #if defined(__x86_64__)
     case QK_AVX512: case QK_AVX2: qk_matmul16_addPieceAVX2(m, p, x, sums); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: qk_matmul16_addPieceNEON(m, p, x, sums); return;
 #endif
     default: addAnyPieceScalar(m, p, x, sums);
     }

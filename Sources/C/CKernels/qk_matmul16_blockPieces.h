@@ -23,6 +23,9 @@ typedef struct {
 #if defined(__x86_64__)
 /// sums += rows . x
 void qk_matmul16_addPieceAVX2(const qk_matrix *matrix, const blockPiece *piece, xPiece x, float sums[ROWS]);
+#elif defined(__aarch64__)
+/// sums += rows . x
+void qk_matmul16_addPieceNEON(const qk_matrix *matrix, const blockPiece *piece, xPiece x, float sums[ROWS]);
 #endif
 
 #endif

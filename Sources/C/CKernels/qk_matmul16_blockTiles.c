@@ -1,4 +1,5 @@
 #include "qk_matmul16_blocks.h"
+#include "qk_matmul16_tilesNEON.h"
 
 // Tiles of blocks against panels of many rows of x: 16 columns at a time, on processors with AVX-512 too.
 
@@ -131,10 +132,52 @@ QK_TARGET_AVX2 QK_INLINE void rowsAVX2(blockKind kind, tileProduct p, size_t row
 QK_TARGET_AVX2 static void anyRowsAVX2(const qk_matrix *m, tileProduct p, size_t rows) { QK_FOR_KINDS(rowsAVX2, m, p, rows) }
 #endif
 
+#if defined(__aarch64__)
+/// `rows`, a constant, is at most 4.
+QK_INLINE void fewRowsNEON(blockKind kind, size_t rows, tileProduct p) {
+    const size_t span = spanOf(kind);
+    for (size_t s = 0; s < p.depth / span; s++) {
+        int32x4_t sums[4][4];
+        sumPairs(rows, p.tile, p.panel, p.width, s * span, (s + 1) * span, sums);
+        UNROLL for (size_t i = 0; i < rows; i++) {
+            const chunkTail tail = readTail(&p, i);
+            UNROLL for (size_t j = 0; j < 4; j++) {
+                float *place = p.c + i * p.cStride + 4 * j;
+                const float32x4_t xScales = floatsAt(p.panelScales + p.width * (s * span / GROUP) + 4 * j);
+                addToTile(sums[i][j], xScales, tail.scales[scaleOf(kind, s)], s > 0 || p.adds, place);
+                if (hasOffsets(kind)) addToTile(vld1q_s32(p.sums + COLUMNS * s + 4 * j), xScales, tail.offsets[s], true, place);
+                if (hasMinimums(kind) && s == p.depth / span - 1) {
+                    int32x4_t sum = vdupq_n_s32(0);
+                    UNROLL for (size_t g = 0; g < 8; g++)
+                        sum = vmlaq_n_s32(sum, vld1q_s32(p.sums + COLUMNS * g + 4 * j), tail.minimums[g]);
+                    const float32x4_t dmin = vmulq_n_f32(xScales, tail.scales[1]);
+                    storeFloats(place, vfmsq_f32(floatsAt(place), vcvtq_f32_s32(sum), dmin));
+                }
+            }
+        }
+    }
+}
+
+QK_INLINE void rowsNEON(blockKind kind, tileProduct p, size_t rows) {
+    while (rows > 0) {
+        const size_t now = rows >= 4 ? 4 : 1;
+        if (now == 4) fewRowsNEON(kind, 4, p);
+        else fewRowsNEON(kind, 1, p);
+        p.tile += now * QK_MATMUL16_STRIDE;
+        p.c += now * p.cStride;
+        rows -= now;
+    }
+}
+
+static void anyRowsNEON(const qk_matrix *m, tileProduct p, size_t rows) { QK_FOR_KINDS(rowsNEON, m, p, rows) }
+#endif
+
 static void anyRows(qk_simd level, const qk_matrix *m, tileProduct p, size_t rows) {
     switch (level) {
 #if defined(__x86_64__)
     case QK_AVX512: case QK_AVX2: anyRowsAVX2(m, p, rows); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: anyRowsNEON(m, p, rows); return;
 #endif
     default: anyRowsScalar(m, p, rows);
     }
