@@ -99,6 +99,31 @@ QK_TARGET_AVX2 static void wholeBlocksAnyAVX2(qk_float type, dequantization d) {
 QK_TARGET_AVX512 static void wholeBlocksAnyAVX512(qk_float type, dequantization d) {
     QK_RETURN_FOR_OUTPUT(wholeBlocksAVX512, type, d);
 }
+#elif defined(__aarch64__)
+QK_INLINE void wholeBlocksNEON(qk_float type, dequantization d) {
+    for (size_t start = 0; start + d.blockSize <= d.count; start += d.blockSize) {
+        const float absmax = *d.absmax++;
+        uint8_t values[16 * 4];
+        for (size_t code = 0; code < 16; code++) storeOne(type, values, code, d.quantMap[code] * absmax);
+        if (type == QK_F32) {
+            const valuePlanes planes = planesOfValues((const float *)(const void *)values);
+            for (size_t i = start; i < start + d.blockSize; i += 16) {
+                float32x4_t sixteen[4];
+                lookUpSixteen(&planes, codesOfSixteen(d.packed + i / 2, false), sixteen);
+                UNROLL for (size_t j = 0; j < 4; j++) storeFloats(d.destination + 4 * i + 16 * j, sixteen[j]);
+            }
+        } else {
+            const uint8x16x2_t planes = vld2q_u8(values);
+            for (size_t i = start; i < start + d.blockSize; i += 16) {
+                const uint8x16_t codes = codesOfSixteen(d.packed + i / 2, false);
+                const uint8x16x2_t sixteen = {{vqtbl1q_u8(planes.val[0], codes), vqtbl1q_u8(planes.val[1], codes)}};
+                vst2q_u8(d.destination + 2 * i, sixteen);
+            }
+        }
+    }
+}
+
+static void wholeBlocksAnyNEON(qk_float type, dequantization d) { QK_RETURN_FOR_OUTPUT(wholeBlocksNEON, type, d); }
 #endif
 
 QK_INLINE void dequantize(qk_float type, dequantization d, size_t start) {
@@ -118,6 +143,8 @@ void qk_dequantize4_at(
 #if defined(__x86_64__)
     case QK_AVX512: wholeBlocksAnyAVX512(type, d); break;
     case QK_AVX2: wholeBlocksAnyAVX2(type, d); break;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: wholeBlocksAnyNEON(type, d); break;
 #endif
     default: wholeCount = 0;
     }

@@ -1,6 +1,6 @@
 #include "qk_float.h"
 
-#include "qk_lanes.h"
+#include "qk_lanesNEON.h"
 
 size_t qk_float_byteCount(qk_float type) {
     switch (type) {
@@ -60,6 +60,18 @@ QK_TARGET_AVX2 static void narrowAnyAVX2(qk_float type, const float *source, siz
 QK_TARGET_AVX512 static void narrowAnyAVX512(qk_float type, const float *source, size_t count, uint8_t *destination) {
     QK_RETURN_FOR_OUTPUT(narrowAVX512, type, source, count, destination);
 }
+#elif defined(__aarch64__)
+QK_INLINE void widenNEON(qk_float type, const uint8_t *source, size_t count, float *destination) {
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) storeFloats(destination + i, loadFour(type, source, i));
+    widenScalar(type, source, i, count, destination);
+}
+
+QK_INLINE void narrowNEON(qk_float type, const float *source, size_t count, uint8_t *destination) {
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) storeFour(type, destination, i, floatsAt(source + i));
+    narrowScalar(type, source, i, count, destination);
+}
 #endif
 
 void qk_widen_at(qk_simd level, qk_float type, const void *source, size_t count, float *destination) {
@@ -67,6 +79,8 @@ void qk_widen_at(qk_simd level, qk_float type, const void *source, size_t count,
 #if defined(__x86_64__)
     case QK_AVX512: widenAnyAVX512(type, source, count, destination); return;
     case QK_AVX2: widenAnyAVX2(type, source, count, destination); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: QK_RETURN_FOR_STORED(widenNEON, type, source, count, destination);
 #endif
     default: QK_RETURN_FOR_STORED(widenScalar, type, source, 0, count, destination);
     }
@@ -77,6 +91,8 @@ void qk_narrow_at(qk_simd level, qk_float type, const float *source, size_t coun
 #if defined(__x86_64__)
     case QK_AVX512: narrowAnyAVX512(type, source, count, destination); return;
     case QK_AVX2: narrowAnyAVX2(type, source, count, destination); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: QK_RETURN_FOR_OUTPUT(narrowNEON, type, source, count, destination);
 #endif
     default: QK_RETURN_FOR_OUTPUT(narrowScalar, type, source, 0, count, destination);
     }

@@ -1,6 +1,7 @@
 #include "qk_matdot.h"
 
 #include "qk_encodings.h"
+#include "qk_lanesNEON.h"
 #include "qk_levels.h"
 #include "qk_matmul.h"
 
@@ -33,6 +34,25 @@ QK_INLINE void rowScalar(qk_products p, size_t row, size_t vectorCount) {
 static void productsScalar(qk_products p, size_t vectorCount) {
     for (size_t row = p.firstRow; row < p.firstRow + p.rowCount; row++) rowScalar(p, row, vectorCount);
 }
+
+#if defined(__x86_64__) || defined(__aarch64__)
+/// With the number of vectors as a constant.
+#define FOR_COUNTS(rows, expands, type, p, vectorCount) \
+    switch (vectorCount) { \
+    case 1: rows(expands, type, p, 1); break; \
+    case 2: rows(expands, type, p, 2); break; \
+    case 3: rows(expands, type, p, 3); break; \
+    case 4: rows(expands, type, p, 4); break; \
+    }
+
+#define FOR_TYPES(rows, type, p, vectorCount) \
+    switch (type) { \
+    case QK_F32: FOR_COUNTS(rows, false, QK_F32, p, vectorCount) return true; \
+    case QK_F16: FOR_COUNTS(rows, false, QK_F16, p, vectorCount) return true; \
+    case QK_BF16: FOR_COUNTS(rows, false, QK_BF16, p, vectorCount) return true; \
+    default: return false; \
+    }
+#endif
 
 #if defined(__x86_64__)
 /// Adds the products of `count` elements, a multiple of LANES.
@@ -119,23 +139,6 @@ QK_TARGET_AVX512 QK_INLINE void rowsAVX512(bool expands, qk_float type, qk_produ
     }
 }
 
-/// With the number of vectors as a constant.
-#define FOR_COUNTS(rows, expands, type, p, vectorCount) \
-    switch (vectorCount) { \
-    case 1: rows(expands, type, p, 1); break; \
-    case 2: rows(expands, type, p, 2); break; \
-    case 3: rows(expands, type, p, 3); break; \
-    case 4: rows(expands, type, p, 4); break; \
-    }
-
-#define FOR_TYPES(rows, type, p, vectorCount) \
-    switch (type) { \
-    case QK_F32: FOR_COUNTS(rows, false, QK_F32, p, vectorCount) return true; \
-    case QK_F16: FOR_COUNTS(rows, false, QK_F16, p, vectorCount) return true; \
-    case QK_BF16: FOR_COUNTS(rows, false, QK_BF16, p, vectorCount) return true; \
-    default: return false; \
-    }
-
 QK_TARGET_AVX2 static bool denseAVX2(qk_products p, size_t vectorCount) {
     FOR_TYPES(rowsAVX2, p.matrix->type, p, vectorCount)
 }
@@ -151,6 +154,53 @@ QK_TARGET_AVX2 static void expandedAVX2(qk_products p, size_t vectorCount) {
 QK_TARGET_AVX512 static void expandedAVX512(qk_products p, size_t vectorCount) {
     FOR_COUNTS(rowsAVX512, true, QK_F32, p, vectorCount)
 }
+#elif defined(__aarch64__)
+/// Adds the products of `count` elements, a multiple of LANES.
+QK_INLINE void addNEON(
+    qk_float type, size_t vectorCount, const uint8_t *row, const float *x, size_t xStride, size_t count, float32x4_t sums[][8]
+) {
+    for (size_t i = 0; i < count; i += LANES) {
+        UNROLL for (size_t j = 0; j < 8; j++) {
+            const float32x4_t weights = loadFour(type, row, i + 4 * j);
+            UNROLL for (size_t t = 0; t < vectorCount; t++)
+                sums[t][j] = vfmaq_f32(sums[t][j], weights, floatsAt(x + t * xStride + i + 4 * j));
+        }
+    }
+}
+
+/// Rows of elements of `type`, or of any weight, which are expanded a piece at a time. 16 registers hold the sums of two vectors;
+/// those of more are moved to and fro.
+QK_INLINE void rowsNEON(bool expands, qk_float type, qk_products p, size_t vectorCount) {
+    const qk_matrix *m = p.matrix;
+    const size_t whole = m->columnCount - m->columnCount % LANES, width = type == QK_F32 ? 4 : 2;
+    for (size_t row = p.firstRow; row < p.firstRow + p.rowCount; row++) {
+        float32x4_t sums[QK_MATDOT_VECTORS][8];
+        UNROLL for (size_t t = 0; t < vectorCount; t++)
+            UNROLL for (size_t j = 0; j < 8; j++) sums[t][j] = vdupq_n_f32(0);
+        if (expands) {
+            float piece[PIECE];
+            for (size_t start = 0; start < whole; start += PIECE) {
+                const size_t count = whole - start < PIECE ? whole - start : PIECE;
+                qk_matrix_expand_at(QK_NEON, m, row, start, count, piece);
+                addNEON(QK_F32, vectorCount, (const uint8_t *)piece, p.x + start, p.xStride, count, sums);
+            }
+        } else {
+            addNEON(type, vectorCount, m->values + row * m->columnCount * width, p.x, p.xStride, whole, sums);
+        }
+        float last[LANES];
+        if (whole < m->columnCount) qk_matrix_expand_at(QK_NEON, m, row, whole, m->columnCount - whole, last);
+        UNROLL for (size_t t = 0; t < vectorCount; t++) {
+            float lanes[LANES];
+            UNROLL for (size_t j = 0; j < 8; j++) storeFloats(lanes + 4 * j, sums[t][j]);
+            addLast(p.x + t * p.xStride + whole, last, m->columnCount - whole, lanes);
+            p.y[t * p.yStride + row - p.firstRow] = totalOf(lanes);
+        }
+    }
+}
+
+static bool denseNEON(qk_products p, size_t vectorCount) { FOR_TYPES(rowsNEON, p.matrix->type, p, vectorCount) }
+
+static void expandedNEON(qk_products p, size_t vectorCount) { FOR_COUNTS(rowsNEON, true, QK_F32, p, vectorCount) }
 #endif
 
 bool qk_matdot_dense(qk_simd level, qk_products products, size_t vectorCount) {
@@ -158,6 +208,8 @@ bool qk_matdot_dense(qk_simd level, qk_products products, size_t vectorCount) {
 #if defined(__x86_64__)
     case QK_AVX512: return denseAVX512(products, vectorCount);
     case QK_AVX2: return denseAVX2(products, vectorCount);
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: return denseNEON(products, vectorCount);
 #endif
     default: (void)products, (void)vectorCount; return false;
     }
@@ -174,6 +226,8 @@ void qk_matdot_at(
 #if defined(__x86_64__)
     case QK_AVX512: expandedAVX512(p, vectorCount); return;
     case QK_AVX2: expandedAVX2(p, vectorCount); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: expandedNEON(p, vectorCount); return;
 #endif
     default: productsScalar(p, vectorCount);
     }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "qk_lanesNEON.h"
 #include "qk_transpose.h"
 
 size_t qk_matmul_width(qk_simd level) { return level == QK_AVX512 ? 32 : 16; }
@@ -94,6 +95,43 @@ QK_TARGET_AVX512 static void tileAVX512(
 }
 #endif
 
+#if defined(__aarch64__)
+/// `rows`, a constant, is at most 6: 24 sums, 4 pieces of the panel and as many elements of the tile fill the 32 registers.
+QK_INLINE void rowsNEON(
+    size_t rows, const float *tile, size_t depth, const float *panel, float *c, size_t cStride, bool adds
+) {
+    float32x4_t sums[6][4];
+    UNROLL for (size_t i = 0; i < rows; i++)
+        UNROLL for (size_t j = 0; j < 4; j++) sums[i][j] = vdupq_n_f32(0);
+    for (size_t k = 0; k < depth; k++) {
+        float32x4_t columns[4];
+        UNROLL for (size_t j = 0; j < 4; j++) columns[j] = floatsAt(panel + 16 * k + 4 * j);
+        UNROLL for (size_t i = 0; i < rows; i++) {
+            const float element = tile[i * QK_MATMUL_STRIDE + k];
+            UNROLL for (size_t j = 0; j < 4; j++) sums[i][j] = vfmaq_n_f32(sums[i][j], columns[j], element);
+        }
+    }
+    UNROLL for (size_t i = 0; i < rows; i++) {
+        UNROLL for (size_t j = 0; j < 4; j++) {
+            float *place = c + i * cStride + 4 * j;
+            storeFloats(place, adds ? vaddq_f32(floatsAt(place), sums[i][j]) : sums[i][j]);
+        }
+    }
+}
+
+static void tileNEON(
+    const float *tile, size_t rows, size_t depth, const float *panel, float *c, size_t cStride, bool adds
+) {
+    for (; rows >= 6; rows -= 6, tile += 6 * QK_MATMUL_STRIDE, c += 6 * cStride)
+        rowsNEON(6, tile, depth, panel, c, cStride, adds);
+    if (rows >= 3) {
+        rowsNEON(3, tile, depth, panel, c, cStride, adds);
+        rows -= 3, tile += 3 * QK_MATMUL_STRIDE, c += 3 * cStride;
+    }
+    for (; rows > 0; rows--, tile += QK_MATMUL_STRIDE, c += cStride) rowsNEON(1, tile, depth, panel, c, cStride, adds);
+}
+#endif
+
 void qk_matmul_tile_at(
     qk_simd level, const float *tile, size_t rows, size_t depth, const float *panel, float *c, size_t cStride, bool adds
 ) {
@@ -101,6 +139,8 @@ void qk_matmul_tile_at(
 #if defined(__x86_64__)
     case QK_AVX512: tileAVX512(tile, rows, depth, panel, c, cStride, adds); return;
     case QK_AVX2: tileAVX2(tile, rows, depth, panel, c, cStride, adds); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: tileNEON(tile, rows, depth, panel, c, cStride, adds); return;
 #endif
     default: tileScalar(tile, rows, depth, panel, c, cStride, adds);
     }

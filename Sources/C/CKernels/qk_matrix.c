@@ -1,5 +1,5 @@
 #include "qk_encodings.h"
-#include "qk_lanes.h"
+#include "qk_codes.h"
 
 QK_INLINE float floatAt(const uint8_t *values, size_t i) {
     float value;
@@ -123,12 +123,41 @@ QK_TARGET_AVX512 static void expandPackedAVX512(const qk_matrix *m, size_t start
 }
 #endif
 
+#if defined(__aarch64__)
+QK_INLINE void scaleMap(const float map[16], float scale, float scaled[16]) {
+    for (size_t code = 0; code < 16; code++) scaled[code] = map[code] * scale;
+}
+
+QK_INLINE void storeSixteen(const valuePlanes *values, uint8x16_t codes, float *destination) {
+    float32x4_t sixteen[4];
+    lookUpSixteen(values, codes, sixteen);
+    UNROLL for (size_t j = 0; j < 4; j++) storeFloats(destination + 4 * j, sixteen[j]);
+}
+
+static void expandPackedNEON(const qk_matrix *m, size_t start, size_t count, float *destination) {
+    for (expansion e = expansionOf(m, start, count, destination); e.count > 0;) {
+        const segment s = nextSegment(&e);
+        float scaled[16];
+        scaleMap(m->quantMap, s.scale, scaled);
+        const valuePlanes values = planesOfValues(scaled);
+        size_t i = s.start & 1;
+        lookUp(m, s, 0, i);
+        const uint8_t *packed = m->values + (s.start + i) / 2;
+        for (; i + 16 <= s.count; i += 16, packed += 8)
+            storeSixteen(&values, codesOfSixteen(packed, false), s.destination + i);
+        lookUp(m, s, i, s.count);
+    }
+}
+#endif
+
 static void expandPacked(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
     const size_t start = row * m->columnCount + column;
     switch (level) {
 #if defined(__x86_64__)
     case QK_AVX512: expandPackedAVX512(m, start, count, destination); return;
     case QK_AVX2: expandPackedAVX2(m, start, count, destination); return;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: expandPackedNEON(m, start, count, destination); return;
 #endif
     default: expandPackedScalar(m, start, count, destination);
     }
@@ -204,12 +233,25 @@ QK_TARGET_AVX2 static void expandMXBlockAVX2(const float map[16], const uint8_t 
 }
 #endif
 
+#if defined(__aarch64__)
+/// 32 elements, as the product of each code: rounded as that of each element.
+static void expandMXBlockNEON(const float map[16], const uint8_t *codes, float scale, float *destination) {
+    float scaled[16];
+    scaleMap(map, scale, scaled);
+    const valuePlanes values = planesOfValues(scaled);
+    for (size_t i = 0; i < MX_BLOCK; i += 16) storeSixteen(&values, codesOfSixteen(codes + i / 2, true), destination + i);
+}
+#endif
+
 static void expandMX(qk_simd level, const qk_matrix *m, size_t row, size_t column, size_t count, float *destination) {
     for (size_t start = row * m->columnCount + column, end = start + count; start < end;) {
         const size_t left = MX_BLOCK - start % MX_BLOCK, now = end - start < left ? end - start : left;
         const float scale = powerOfTwo(m->absmax[start / MX_BLOCK]);
 #if defined(__x86_64__)
         if (level >= QK_AVX2 && now == MX_BLOCK) expandMXBlockAVX2(m->quantMap, m->values + start / 2, scale, destination);
+        else expandPart(m, start, now, scale, destination);
+#elif defined(__aarch64__)
+        if (level >= QK_NEON && now == MX_BLOCK) expandMXBlockNEON(m->quantMap, m->values + start / 2, scale, destination);
         else expandPart(m, start, now, scale, destination);
 #else
         (void)level;
