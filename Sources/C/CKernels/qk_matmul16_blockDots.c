@@ -60,7 +60,8 @@ static void addAnyPiece(qk_simd level, const qk_matrix *m, const blockPiece *p, 
 #if defined(__x86_64__)
     case QK_AVX512: case QK_AVX2: qk_matmul16_addPieceAVX2(m, p, x, sums); return;
 #elif defined(__aarch64__)
-    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: qk_matmul16_addPieceNEON(m, p, x, sums); return;
+    case QK_NEON_I8MM: case QK_NEON_DOT: qk_matmul16_addPieceDOT(m, p, x, sums); return;
+    case QK_NEON: qk_matmul16_addPieceNEON(m, p, x, sums); return;
 #endif
     default: addAnyPieceScalar(m, p, x, sums);
     }
@@ -77,6 +78,9 @@ void qk_matmul16_blockDots(
         const size_t vectors = vectorCount - vector < VECTORS ? vectorCount - vector : VECTORS;
         for (size_t first = 0; first < width; first += PIECE) {
             int32_t sums[VECTORS][PIECE / 32];
+#if defined(__aarch64__)
+            int16_t planes[VECTORS][PIECE];
+#endif
             xPiece x[VECTORS];
             blockPiece piece = {{0}, 0, width - first < PIECE ? width - first : PIECE};
             for (size_t t = 0; t < vectors; t++) {
@@ -84,6 +88,11 @@ void qk_matmul16_blockDots(
                     quantized + (vector + t) * width + first, scales + ((vector + t) * width + first) / GROUP, sums[t]};
                 if (hasNibbleBlocks(kind)) sumBlocks(x[t].values, piece.count, sums[t]);
                 if (hasMinimums(kind)) sumGroups(x[t].values, piece.count, sums[t]);
+#if defined(__aarch64__)
+                if (level < QK_NEON_DOT) continue;
+                qk_matmul16_fillPlanes(matrix, x[t].values, piece.count, (int8_t *)planes[t]);
+                x[t].values = planes[t];
+#endif
             }
             for (size_t start = 0; start < rowCount; start += ROWS) {
                 const size_t count = rowCount - start < ROWS ? rowCount - start : ROWS;

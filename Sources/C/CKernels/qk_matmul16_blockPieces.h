@@ -26,6 +26,10 @@ void qk_matmul16_addPieceAVX2(const qk_matrix *matrix, const blockPiece *piece, 
 #elif defined(__aarch64__)
 /// sums += rows . x
 void qk_matmul16_addPieceNEON(const qk_matrix *matrix, const blockPiece *piece, xPiece x, float sums[ROWS]);
+/// The same with what `qk_matmul16_fillPlanes` has made of the values of x.
+void qk_matmul16_addPieceDOT(const qk_matrix *matrix, const blockPiece *piece, xPiece x, float sums[ROWS]);
+/// 2 `count` bytes: `count` integers of x in planes, see `qk_matmul16_blockDotsDOT.c`.
+void qk_matmul16_fillPlanes(const qk_matrix *matrix, const int16_t *x, size_t count, int8_t *planes);
 #endif
 
 #endif
