@@ -15,6 +15,9 @@ FUZZ_READERS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?=
 FUZZ = .build/fuzz
+# Of `make test-arm64`: the clang beside swift, and whether it is no failure that arm64 cannot be built for or emulated here.
+CLANG ?= $(firstword $(wildcard $(dir $(realpath $(shell command -v $(SWIFT))))clang) clang)
+ARM64_OPTIONAL ?=
 # Of `make interop`: random Unicode characters for each family of tokenizers; ten million take some minutes a family.
 CHARACTERS ?= 10000000
 
@@ -22,11 +25,12 @@ CHARACTERS ?= 10000000
 APT_ZLIB = /usr/include/zlib.h
 APT_OPENBLAS = $(firstword $(wildcard /usr/include/*/cblas-openblas.h /usr/include/openblas/cblas.h))
 
-.PHONY: help build test lint fuzz sanitize interop bench demo install clean dependencies
+.PHONY: help build test test-arm64 lint fuzz sanitize interop bench demo install clean dependencies
 
 help:
 	@echo "make build      release binaries in $(BIN)"
 	@echo "make test       build and run the whole test suite"
+	@echo "make test-arm64 the kernels for arm64, emulated, against plain C on this processor"
 	@echo "make lint       import layering, warnings as errors, formatting"
 	@echo "make interop    our files in the real Python libraries, reports in a browser (PYTHON=...)"
 	@echo "make fuzz       hostile input for every reader, FUZZ_SECONDS ($(FUZZ_SECONDS)) each or FUZZ_RUNS executions"
@@ -53,6 +57,21 @@ build: dependencies
 
 test: dependencies
 	$(SWIFT) test
+
+# Installs cross libraries and an emulator where it can. What is left out is a failure, but for ARM64_OPTIONAL=1.
+test-arm64: dependencies
+	@missing=""; \
+	command -v qemu-aarch64 >/dev/null || missing="$$missing qemu-user"; \
+	test -e /usr/aarch64-linux-gnu/lib/libc.a || missing="$$missing libc6-dev-arm64-cross"; \
+	command -v aarch64-linux-gnu-gcc >/dev/null || missing="$$missing gcc-aarch64-linux-gnu"; \
+	if [ -n "$$missing" ]; then \
+		as_root=""; [ "$$(id -u)" -eq 0 ] || as_root=sudo; \
+		echo "installing$$missing"; \
+		$$as_root apt-get update -q >/dev/null && $$as_root env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qy --no-install-recommends $$missing >/dev/null || echo "could not install$$missing"; \
+	fi
+	@status=0; sh Tests/Conformance/run.sh "$(CLANG)" .build/conformance || status=$$?; \
+	if [ $$status -eq 77 ] && [ -n "$(ARM64_OPTIONAL)" ]; then status=0; fi; exit $$status
 
 lint: dependencies
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -2,10 +2,10 @@ import CKernels
 import TestSupport
 
 /// The levels this machine can run.
-let levels: [qk_simd] = [QK_SCALAR, QK_AVX2, QK_AVX512].filter { $0.rawValue <= qk_simd_best().rawValue }
+let levels: [qk_simd] = (0..<UInt32(QK_SIMD_COUNT)).map { qk_simd(rawValue: $0) }.filter { qk_simd_supports($0) }
 
 extension qk_simd {
-    var name: String { ["scalar", "AVX2", "AVX-512"][Int(rawValue)] }
+    var name: String { String(cString: qk_simd_name(self)) }
 }
 
 /// Equal bits; any two NaNs are equal.

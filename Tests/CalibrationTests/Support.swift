@@ -14,7 +14,7 @@ extension MatrixEngine {
 }
 
 /// Every level that this processor has.
-let levels = [QK_SCALAR, QK_AVX2, QK_AVX512].filter { $0.rawValue <= qk_simd_best().rawValue }
+let levels = (0..<UInt32(QK_SIMD_COUNT)).map { qk_simd(rawValue: $0) }.filter { qk_simd_supports($0) }
 
 func layeredModel(_ path: String) throws -> LayeredModel { try LayeredModel(try Checkpoint.open(path)) }
 

@@ -6,7 +6,7 @@ import TestSupport
 import Transformer
 
 /// The levels this machine can run.
-let levels: [qk_simd] = [QK_SCALAR, QK_AVX2, QK_AVX512].filter { $0.rawValue <= qk_simd_best().rawValue }
+let levels: [qk_simd] = (0..<UInt32(QK_SIMD_COUNT)).map { qk_simd(rawValue: $0) }.filter { qk_simd_supports($0) }
 
 /// A weight of random numbers and what its elements are.
 struct TestWeight {

@@ -47,18 +47,6 @@ typedef struct {
     double *largestError;
 } comparison4;
 
-/// Where in its block, of `count` elements, an error is that is known to be there; the block begins at element `start`.
-QK_INLINE size_t placeOfError(qk_float type, comparison4 c, size_t start, size_t count, double error) {
-    const float absmax = c.blocks.absmax[start / c.blocks.blockSize];
-    for (size_t i = start; i < start + count; i++) {
-        const uint8_t pair = c.blocks.packed[i / 2];
-        const float actual = c.blocks.quantMap[i & 1 ? pair & 15 : pair >> 4] * absmax;
-        const double found = (double)actual - (double)loadOne(type, c.reference, i);
-        if (found == error || found == -error) return i - start;
-    }
-    __builtin_trap();
-}
-
 /// Blocks from the one that begins at `start` on.
 QK_INLINE void addBlocksScalar(qk_float type, qk_error_sums *sums, comparison4 c, size_t start) {
     const qk_blocks4 b = c.blocks;
@@ -81,6 +69,46 @@ QK_INLINE void addBlocksScalar(qk_float type, qk_error_sums *sums, comparison4 c
         c.largestError[block] = largestError;
     }
 }
+
+#if defined(__x86_64__)
+// What levels with vectors share.
+
+/// Where in its block, of `count` elements, an error is that is known to be there; the block begins at element `start`.
+QK_INLINE size_t placeOfError(qk_float type, comparison4 c, size_t start, size_t count, double error) {
+    const float absmax = c.blocks.absmax[start / c.blocks.blockSize];
+    for (size_t i = start; i < start + count; i++) {
+        const uint8_t pair = c.blocks.packed[i / 2];
+        const float actual = c.blocks.quantMap[i & 1 ? pair & 15 : pair >> 4] * absmax;
+        const double found = (double)actual - (double)loadOne(type, c.reference, i);
+        if (found == error || found == -error) return i - start;
+    }
+    __builtin_trap();
+}
+
+/// After `count` elements that are in the sums already: where the largest of their errors is, if it is the largest of all.
+QK_INLINE void noteStretch(qk_error_sums *sums, const float *reference, const float *actual, size_t count, double error) {
+    for (size_t i = 0; error > sums->largestError && i < count; i++) {
+        const double found = (double)actual[i] - (double)reference[i];
+        if (found == error || found == -error) noteError(sums, error, sums->count + i);
+    }
+    sums->count += count;
+}
+
+QK_INLINE void noteBlock(qk_float type, qk_error_sums *sums, comparison4 c, size_t start, uint32_t absmax, double error) {
+    const size_t block = start / c.blocks.blockSize;
+    c.absmax[block] = floatOf(absmax);
+    c.largestError[block] = error;
+    if (error > sums->largestError)
+        noteError(sums, error, sums->count + placeOfError(type, c, start, c.blocks.blockSize, error));
+    sums->count += c.blocks.blockSize;
+}
+
+/// Elements before the next one of lane 0, at most `count`.
+QK_INLINE size_t untilLaneZero(const qk_error_sums *sums, size_t count) {
+    const size_t missing = (QK_ERROR_LANES - sums->count % QK_ERROR_LANES) % QK_ERROR_LANES;
+    return missing < count ? missing : count;
+}
+#endif
 
 #if defined(__x86_64__)
 /// Four of the eight lanes.
@@ -177,15 +205,6 @@ QK_TARGET_AVX512 QK_INLINE double takeLargestAVX512(sums_avx512 *v) {
     return largest;
 }
 
-/// After `count` elements that are in the sums already: where the largest of their errors is, if it is the largest of all.
-QK_INLINE void noteStretch(qk_error_sums *sums, const float *reference, const float *actual, size_t count, double error) {
-    for (size_t i = 0; error > sums->largestError && i < count; i++) {
-        const double found = (double)actual[i] - (double)reference[i];
-        if (found == error || found == -error) noteError(sums, error, sums->count + i);
-    }
-    sums->count += count;
-}
-
 /// `count`, a multiple of 8, elements from lane 0 on.
 QK_TARGET_AVX2 static void addVectorsAVX2(qk_error_sums *sums, const float *reference, const float *actual, size_t count) {
     sums_avx2 low = loadSumsAVX2(sums, 0), high = loadSumsAVX2(sums, 4);
@@ -228,15 +247,6 @@ QK_TARGET_AVX512 QK_INLINE void addSameAVX512(qk_float type, qk_error_sums *sums
     }
     storeSumsAVX512(sums, v);
     sums->count += end - start;
-}
-
-QK_INLINE void noteBlock(qk_float type, qk_error_sums *sums, comparison4 c, size_t start, uint32_t absmax, double error) {
-    const size_t block = start / c.blocks.blockSize;
-    c.absmax[block] = floatOf(absmax);
-    c.largestError[block] = error;
-    if (error > sums->largestError)
-        noteError(sums, error, sums->count + placeOfError(type, c, start, c.blocks.blockSize, error));
-    sums->count += c.blocks.blockSize;
 }
 
 QK_TARGET_AVX2 QK_INLINE void addBlocksAVX2(qk_float type, qk_error_sums *sums, comparison4 c) {
@@ -295,12 +305,6 @@ QK_TARGET_AVX512 static void addBlocksAnyAVX512(qk_float type, qk_error_sums *su
 
 static void addSameAnyScalar(qk_float type, qk_error_sums *sums, const uint8_t *values, size_t start, size_t end) {
     QK_RETURN_FOR_STORED(addSameScalar, type, sums, values, start, end);
-}
-
-/// Elements before the next one of lane 0, at most `count`.
-QK_INLINE size_t untilLaneZero(const qk_error_sums *sums, size_t count) {
-    const size_t missing = (QK_ERROR_LANES - sums->count % QK_ERROR_LANES) % QK_ERROR_LANES;
-    return missing < count ? missing : count;
 }
 
 void qk_error_add_at(qk_simd level, qk_error_sums *sums, const float *reference, const float *actual, size_t count) {

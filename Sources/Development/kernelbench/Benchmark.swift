@@ -34,7 +34,7 @@ struct Benchmark {
     func run() {
         let copySeconds = Measurement { copy() }.seconds
         let report = Report(copyBytesPerSecond: Double(8 * count) / copySeconds)
-        let level = ["scalar", "AVX2", "AVX-512"][Int(qk_simd_best().rawValue)]
+        let level = String(cString: qk_simd_name(qk_simd_best()))
         print("\(level), \(count) elements, blocks of \(blockSize), one thread, medians of 9 runs")
         report.line("", "G values/s", "target", "GB/s", "% of copy")
         report.print("copy (memcpy)", valueCount: count, bytesPerValue: 8) { copy() }

@@ -14,7 +14,7 @@ package final class MatrixEngine {
     let scratch: [ScratchBuffer]
 
     package init(pool: WorkerPool, level: qk_simd = qk_simd_best()) {
-        precondition(level.rawValue <= qk_simd_best().rawValue, "this processor has no such instructions")
+        precondition(qk_simd_supports(level), "this processor has no such instructions")
         self.pool = pool
         self.level = level
         scratch = (0..<pool.threadCount).map { _ in ScratchBuffer() }
