@@ -17,11 +17,9 @@ import Testing
 
     /// Every format as its own library writes it, reduced to one layer.
     static let formats: [(name: String, tensors: [(String, ScalarType, [Int])])] = [
-        ("GPTQ or AWQ", [(".qweight", .i32, [8, 64]), (".qzeros", .i32, [1, 8]), (".scales", .f16, [1, 64]), (".g_idx", .i32, [64])]),
-        ("FP8", [(".weight", .f8e4m3, [64, 64]), (".weight_scale_inv", .f32, [1, 1])]),
-        ("FP8", [(".weight", .f8e4m3, [64, 64]), (".weight_scale", .bf16, [64, 1])]),
-        ("FP8", [(".weight", .f8e4m3, [64, 64]), (".scale", .f32, [])]),
-        ("bitsandbytes 8-bit", [(".weight", .i8, [64, 64]), (".SCB", .f32, [64]), (".weight_format", .u8, [])]),
+        ("GPTQ in other words", [(".qweight", .i64, [4, 64]), (".qzeros", .i32, [1, 8]), (".scales", .f16, [1, 64])]),
+        ("FP8", [(".weight", .f8e4m3fnuz, [64, 64]), (".weight_scale", .bf16, [64, 1])]),
+        ("FP8 of experts", [("_proj", .f8e4m3, [2, 64, 64]), ("_proj_scale_inv", .f32, [2, 1, 1])]),
         ("MXFP4", [("_blocks", .u8, [2, 64, 2, 16]), ("_scales", .u8, [2, 64, 2])]),
         ("AQLM", [(".codes", .i8, [8, 8, 1]), (".codebooks", .f16, [1, 256, 1, 8]), (".scales", .f16, [64, 1, 1, 1])]),
     ]

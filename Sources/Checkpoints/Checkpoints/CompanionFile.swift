@@ -68,7 +68,7 @@ package struct CompanionFile: Sendable {
     /// `additional_chat_templates/NAME.jinja`, and files that say how the weights are quantized.
     package static func all(inFolder folder: String) throws(FileError) -> [CompanionFile] {
         var files: [CompanionFile] = []
-        for name in try TemplateFolder.files(ofModel: folder) 
+        for name in try TemplateFolder.files(ofModel: folder)
         where knownNames.contains(name) || TemplateFolder.holds(name) || StatedQuantization.isFile(name) {
             let path = FilePath.join(folder, name)
             guard FilePath.kind(of: path) == .file else { continue }

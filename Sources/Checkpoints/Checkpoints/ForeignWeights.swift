@@ -128,12 +128,14 @@ private struct PackedEncoding {
 
     /// Sources: the formats' own libraries. The first row that fits names the format.
     private static let rows: [PackedEncoding] = [
-        .init(name: "GPTQ or AWQ", codes: ".qweight", types: words, companions: [".scales", ".qzeros"]),
+        // In words of 32 bits they are read (`GPTQLayout`).
+        .init(name: "GPTQ in other words", codes: ".qweight", types: [.u32, .i64, .u64, .i16, .u16], companions: [".qzeros", ".scales"]),
         .init(name: "FP-Quant", codes: ".qweight", types: bytes, companions: [".scales"]),
+        // Matrices of E4M3 and E5M2 are read (`FP8Layout`); stacks of experts have a scale beside the name of the weight.
         .init(
             name: "FP8", codes: ".weight", types: float8,
             companions: [".weight_scale_inv", ".weight_scale", ".scale", ".qscale_weight", ".scale_weight", ".scales"]),
-        .init(name: "bitsandbytes 8-bit", codes: ".weight", types: bytes, companions: [".SCB", ".weight_format"]),
+        .init(name: "FP8 of experts", codes: "_proj", types: float8, companions: ["_proj_scale_inv", "_proj_scale", "_proj_weight_scale"]),
         .init(
             name: "8-bit integers with scales", codes: ".weight", types: bytes, companions: [".weight_scale", ".weight_scales", ".scales"]),
         // Of whole families of names; those of experts are read (`MXFP4Layout`).

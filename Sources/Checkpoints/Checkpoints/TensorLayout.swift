@@ -57,7 +57,7 @@ extension [any TensorLayout] {
     /// All that are known; the first that claims a stored tensor has it.
     package static var known: [any TensorLayout] {
         [
-            BitsandbytesLayout(), GGUFLayout(), MXFP4Layout(),
+            BitsandbytesLayout(), GGUFLayout(), MXFP4Layout(), EightBitLayout(), FP8Layout(), GPTQLayout(),
             MLXLayout(), CompressedTensorsLayout(), ModelOptLayout(), HQQLayout(), TorchAOLayout(),
         ]
     }

@@ -25,7 +25,7 @@ extension ConversionPlan {
 
     /// What to say at `to-nf4` already, since `to-hf` will do otherwise or transformers will not load it.
     package var remarks: [Remark] {
-        var remarks: [Remark] = []
+        var remarks = secondLoss.map { [$0] } ?? []
         for reason in FourBitLayers.Reason.allCases {
             let found = onlyHere.filter { layers.choice(for: $0.tensor) == .onlyHere(reason) }
             if let remark = remark(on: found, because: reason) { remarks.append(remark) }
@@ -54,6 +54,21 @@ extension ConversionPlan {
                     hint: "this .qnf serves here; for transformers, `DenseExport` writes a folder that it loads"))
         }
         return remarks
+    }
+
+    /// Weights that are quantized already lose twice.
+    private var secondLoss: Remark? {
+        guard checkpoint.hasPackedWeights else { return nil }
+        var words: [String] = []
+        for item in items {
+            guard case .quantize = item.step, case .encoded(let encoded) = item.tensor.storage else { continue }
+            if !words.contains(encoded.encoding.words) { words.append(encoded.encoding.words) }
+        }
+        guard !words.isEmpty else { return nil }
+        return Remark(
+            text:
+                "these weights are \(words.joined(separator: " and ")); \(settings.quantType.rawValue.uppercased()) rounds them a second time",
+            hint: "weights from before they were quantized lose less, where there are any")
     }
 
     private func remark(on found: [Item], because reason: FourBitLayers.Reason) -> Remark? {

@@ -27,15 +27,20 @@ package struct LayerListing: Sendable {
     }
 
     package let rows: [Row]
+    /// Beside quantized weights, what means nothing once these are dense.
+    package let leftovers: [Row]
     /// Entries that are no tensors of numbers.
     package let unreadable: [UnreadableTensor]
 
     /// - Parameter pattern: only tensors whose names match.
     package init(_ checkpoint: some NamedTensors, matching pattern: NamePattern?) {
-        rows = checkpoint.tensors
-            .filter { pattern?.matches($0.name) ?? true }
-            .sorted { NaturalOrder.precedes($0.name, $1.name) }
-            .map { Self.row(of: $0, in: checkpoint) }
+        func list(_ tensors: [LogicalTensor]) -> [Row] {
+            tensors.filter { pattern?.matches($0.name) ?? true }
+                .sorted { NaturalOrder.precedes($0.name, $1.name) }
+                .map { Self.row(of: $0, in: checkpoint) }
+        }
+        rows = list(checkpoint.tensors)
+        leftovers = list(checkpoint.leftovers)
         unreadable = checkpoint.source.unreadableTensors.filter { pattern?.matches($0.name) ?? true }
     }
 

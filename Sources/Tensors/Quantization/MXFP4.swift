@@ -25,6 +25,7 @@ package struct MXFP4: WeightEncoding {
     }
 
     package var name: String { "MXFP4" }
+    package var words: String { "MXFP4, 4 bits" }
     /// Every value is a bfloat16.
     package var scalarType: ScalarType { .bf16 }
     package var granularity: Int { Self.blockSize }

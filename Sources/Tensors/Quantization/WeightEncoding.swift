@@ -9,6 +9,9 @@ package protocol WeightEncoding: Sendable {
     /// What listings call it, parameters included: `Q4_K`, `GPTQ/4/128`.
     var name: String { get }
 
+    /// What it is called where a person is told of it: `GPTQ, 4 bits`.
+    var words: String { get }
+
     /// The type that the weight is taken to have had; decoded elements are rounded to it where a model computes with them.
     var scalarType: ScalarType { get }
 
@@ -23,6 +26,10 @@ package protocol WeightEncoding: Sendable {
     func decode(
         _ range: Range<Int>, of parts: StoredParts, into values: UnsafeMutableBufferPointer<Float>
     ) throws(FileError)
+}
+
+extension WeightEncoding {
+    package var words: String { name }
 }
 
 /// The stored tensors that an encoded weight consists of, in the order that its encoding gives them.

@@ -23,12 +23,31 @@ func layers(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     } else {
         try console.writeLine("\(path): \(checkpoint.title)\(modelType(checkpoint))")
         try console.write(table(listing))
+        if let note = leftoverNote(listing) { try console.writeLine(note) }
     }
     return .done
 }
 
 func modelType(_ checkpoint: any NamedTensors) -> String {
     checkpoint.modelType.map { ", \($0.terminalSafe)" } ?? ""
+}
+
+/// What lies beside the weights and is left behind where these are written dense, by kind.
+private func leftoverNote(_ listing: LayerListing) -> String? {
+    guard !listing.leftovers.isEmpty else { return nil }
+    var kinds: [(end: String, count: Int)] = []
+    for row in listing.leftovers {
+        let end = String(row.name[(row.name.lastIndex(of: ".") ?? row.name.startIndex)...])
+        if let place = kinds.firstIndex(where: { $0.end == end }) { kinds[place].count += 1 } else { kinds.append((end, 1)) }
+    }
+    let listed = kinds.map { "\($0.end.terminalSafe) (\($0.count), \(types(listing, $0.end)))" }.joined(separator: ", ")
+    return "left out of exports and of .qnf: \(listed)"
+}
+
+private func types(_ listing: LayerListing, _ end: String) -> String {
+    var names: [String] = []
+    for row in listing.leftovers where row.name.hasSuffix(end) && !names.contains(row.typeName) { names.append(row.typeName) }
+    return names.joined(separator: "/")
 }
 
 private func table(_ listing: LayerListing) -> Table {
@@ -97,6 +116,7 @@ private func writeJSON(_ listing: LayerListing, _ checkpoint: any NamedTensors, 
             "path": .string(checkpoint.path), "kind": .string(checkpoint.title), "model_type": modelType,
             "weights": .integer(listing.elementCount), "bytes": .integer(listing.byteCount),
             "tensors": .array(listing.rows.map(document)), "unreadable": .array(unreadable),
+            "left_out": .array(listing.leftovers.map(document)),
         ])
     }
 }

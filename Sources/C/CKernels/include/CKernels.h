@@ -28,6 +28,7 @@
 #include "qk_merge.h"
 #include "qk_norm.h"
 #include "qk_optimizer.h"
+#include "qk_packed.h"
 #include "qk_quantize4.h"
 #include "qk_quantize8.h"
 #include "qk_scan.h"
