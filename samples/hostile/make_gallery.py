@@ -34,6 +34,8 @@ FOLDERS = {
     "pytorch": ("PyTorch files", "Fetch the file again. If it is the same, load it in Python where you trust it, and save its state_dict."),
     "flat": ("Files of llm.c and llama2.c", "Fetch the file again. If it is the same, export the model anew."),
     "layouts": ("Folders of models in their makers' own layouts", "Fetch all files of the model again, and params.json with them."),
+    "packed": ("Weights of other quantizers: GPTQ, AWQ, FP8, 8-bit integers",
+               "Fetch all files again, of the same revision. If they are the same, start from the dense model."),
     "strangers": ("Files and folders that are something else", "Look into the file, and fetch the model that was meant."),
 }
 
@@ -738,6 +740,41 @@ def add_gguf(gallery):
     split("part-number-too-great", "part 2 of 2, counted from 0", "", second=(2, 2, 2))
 
 
+def i32(*values):
+    return struct.pack(f"<{len(values)}I", *(value & 0xffffffff for value in values))
+
+
+def gptq(groups=(0,) * 8 + (1,) * 8, zeros=(2, 1), scales=(2, 8), without=""):
+    """A module of 16 inputs and 8 outputs, of 4 bits in two groups."""
+    parts = {"qweight": ("I32", (2, 8), i32(*range(16))),
+             "qzeros": ("I32", zeros, i32(*[0x77777777] * (zeros[0] * zeros[1]))),
+             "scales": ("F16", scales, bytes([0, 0x3c]) * (scales[0] * scales[1])),
+             "g_idx": ("I32", (len(groups),), i32(*groups))}
+    return packed([(f"layers.0.q_proj.{name}", *part) for name, part in parts.items() if name != without])
+
+
+def add_packed(gallery):
+    def add(name, trick, content):
+        gallery.add(f"packed/{name}.safetensors", trick, content)
+
+    weight = ("q_proj.weight", "F8_E4M3", (3, 4), bytes(range(12)))
+    int8 = ("q_proj.weight", "I8", (3, 4), bytes(range(12)))
+    gallery.add("legal/gptq.safetensors", "a weight of GPTQ: 4 bits, two groups", gptq())
+    gallery.add("legal/fp8.safetensors", "a weight of FP8 with one scale for all",
+                packed([weight, ("q_proj.weight_scale", "F32", (), f32(0.5))]))
+    add("group-not-there", "an input of group 2, of two groups", gptq(groups=(0,) * 8 + (1,) * 7 + (2,)))
+    add("group-below-zero", "an input of group -1", gptq(groups=(-1,) + (0,) * 7 + (1,) * 8))
+    add("groups-of-fewer-inputs", "15 groups for 16 inputs", gptq(groups=(0,) * 15))
+    add("zeros-of-more-groups", "zeros of three groups, scales of two", gptq(zeros=(3, 1)))
+    add("scales-of-more-outputs", "scales of 9 outputs, codes of 8", gptq(scales=(2, 9)))
+    add("without-scales", "codes and zeros without scales", gptq(without="scales"))
+    add("fp8-scales-of-other-blocks", "two scales for three rows", packed([weight, ("q_proj.weight_scale_inv", "F32", (2, 1), f32(1, 1))]))
+    add("fp8-two-scales", "a scale under either name",
+        packed([weight, ("q_proj.weight_scale", "F32", (), f32(1)), ("q_proj.weight_scale_inv", "F32", (), f32(2))]))
+    add("int8-short-scales", "two scales for three rows", packed([int8, ("q_proj.SCB", "F32", (2,), f32(1, 1))]))
+    add("int8-format-of-floats", "the order is a float", packed([int8, ("q_proj.SCB", "F32", (3,), f32(1, 1, 1)), ("q_proj.weight_format", "F32", (), f32(0))]))
+
+
 def add_strangers(gallery):
     def add(name, trick, content):
         gallery.add(f"strangers/{name}", trick, content)
@@ -765,7 +802,9 @@ def add_strangers(gallery):
 
 def make():
     gallery = Gallery()
-    for step in (add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_gguf, add_pytorch, add_flat, add_strangers):
+    for step in (
+        add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_gguf, add_pytorch, add_flat, add_packed, add_strangers
+    ):
         step(gallery)
     return gallery
 
