@@ -5,7 +5,9 @@ DESTDIR ?=
 TOOLS = qconvert qinspect qmerge qrun qtrain qverify
 SWIFT ?= swift
 PYTHON ?= python3
-BUILD = $(SWIFT) build -c release --static-swift-stdlib
+# What `--version` and `qinspect doctor` tell; a tree with changes says so.
+QNF_COMMIT ?= $(shell git describe --always --dirty --abbrev=10 --match=- 2>/dev/null)
+BUILD = QNF_COMMIT="$(QNF_COMMIT)" $(SWIFT) build -c release --static-swift-stdlib
 BIN = .build/release
 OUT = out
 # Scratch for the benchmarks: about 9 GB.
@@ -25,7 +27,7 @@ CHARACTERS ?= 10000000
 APT_ZLIB = /usr/include/zlib.h
 APT_OPENBLAS = $(firstword $(wildcard /usr/include/*/cblas-openblas.h /usr/include/openblas/cblas.h))
 
-.PHONY: help build test test-arm64 lint fuzz sanitize interop bench demo install clean dependencies
+.PHONY: help build test test-arm64 lint fuzz sanitize interop bench demo install dist deb release-check cluster-test clean dependencies
 
 help:
 	@echo "make build      release binaries in $(BIN)"
@@ -38,6 +40,10 @@ help:
 	@echo "make demo       the main job on the samples, results in $(OUT)/"
 	@echo "make bench      timed figures beside their targets"
 	@echo "make install    binaries, completions and man pages under PREFIX ($(PREFIX))"
+	@echo "make dist       a tarball of binaries, man pages and completions in $(OUT)/"
+	@echo "make deb        a Debian package in $(OUT)/"
+	@echo "make release-check  both made again to the same bytes, installed, run and removed"
+	@echo "make cluster-test   samples/cluster under a Slurm of one node, and GNU parallel"
 	@echo "make clean      remove everything that was built"
 
 # Installs what is missing, and only then needs to be root.
@@ -110,6 +116,7 @@ interop: build
 	$(PYTHON) Tests/Interop/gguf_files.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/llama_cpp_models.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/engine_loaders.py --bin $(BIN)
+	$(PYTHON) Tests/Interop/killed_parts.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/random_unicode.py --bin $(BIN) --characters $(CHARACTERS)
 
 install: build
@@ -123,6 +130,28 @@ install: build
 		$(BIN)/$$tool --generate-completions zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$tool" && \
 		$(BIN)/$$tool --generate-completions fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$tool.fish" || exit 1; \
 	done
+
+dist: build
+	sh packaging/dist.sh $(BIN) $(OUT)
+
+deb: build
+	sh packaging/deb.sh $(BIN) $(OUT)
+
+release-check: dist deb
+	sh packaging/check.sh $(BIN) $(OUT)
+
+cluster-test: build
+	@missing=""; \
+	command -v sbatch >/dev/null || missing="$$missing slurm-wlm"; \
+	command -v munged >/dev/null || missing="$$missing munge"; \
+	command -v parallel >/dev/null || missing="$$missing parallel"; \
+	$(PYTHON) -c "import yaml" 2>/dev/null || missing="$$missing python3-yaml"; \
+	if [ -n "$$missing" ]; then \
+		as_root=""; [ "$$(id -u)" -eq 0 ] || as_root=sudo; \
+		echo "installing$$missing"; \
+		$$as_root apt-get update -q && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
+	fi
+	PYTHON=$(PYTHON) sh Tests/Interop/cluster.sh $(BIN)
 
 clean:
 	rm -rf .build $(OUT)
