@@ -9,6 +9,8 @@ if words.first == "ids", words.count == 3 {
     print()
     BlockBenchmark().run()
     print()
+    PackedBenchmark().run()
+    print()
     MatrixBenchmark().run()
     print()
     try TokenizationBenchmark().run()
