@@ -744,13 +744,13 @@ def i32(*values):
     return struct.pack(f"<{len(values)}I", *(value & 0xffffffff for value in values))
 
 
-def gptq(groups=(0,) * 8 + (1,) * 8, zeros=(2, 1), scales=(2, 8), without=""):
+def gptq(groups=(0,) * 8 + (1,) * 8, zeros=(2, 1), scales=(2, 8), without="", module="layers.0.q_proj"):
     """A module of 16 inputs and 8 outputs, of 4 bits in two groups."""
     parts = {"qweight": ("I32", (2, 8), i32(*range(16))),
              "qzeros": ("I32", zeros, i32(*[0x77777777] * (zeros[0] * zeros[1]))),
              "scales": ("F16", scales, bytes([0, 0x3c]) * (scales[0] * scales[1])),
              "g_idx": ("I32", (len(groups),), i32(*groups))}
-    return packed([(f"layers.0.q_proj.{name}", *part) for name, part in parts.items() if name != without])
+    return packed([(f"{module}.{name}", *part) for name, part in parts.items() if name != without])
 
 
 def add_packed(gallery):
@@ -759,9 +759,9 @@ def add_packed(gallery):
 
     weight = ("q_proj.weight", "F8_E4M3", (3, 4), bytes(range(12)))
     int8 = ("q_proj.weight", "I8", (3, 4), bytes(range(12)))
-    gallery.add("legal/gptq.safetensors", "a weight of GPTQ: 4 bits, two groups", gptq())
-    gallery.add("legal/fp8.safetensors", "a weight of FP8 with one scale for all",
-                packed([weight, ("q_proj.weight_scale", "F32", (), f32(0.5))]))
+    gallery.add("legal/gptq.safetensors", "an embedding of GPTQ: 4 bits, two groups", gptq(module="embed_tokens"))
+    gallery.add("legal/fp8.safetensors", "an embedding of FP8 with one scale for all",
+                packed([("embed_tokens.weight", *weight[1:]), ("embed_tokens.weight_scale", "F32", (), f32(0.5))]))
     add("group-not-there", "an input of group 2, of two groups", gptq(groups=(0,) * 8 + (1,) * 7 + (2,)))
     add("group-below-zero", "an input of group -1", gptq(groups=(-1,) + (0,) * 7 + (1,) * 8))
     add("groups-of-fewer-inputs", "15 groups for 16 inputs", gptq(groups=(0,) * 15))
