@@ -72,7 +72,7 @@ import Testing
             ("{\"r\": 8}", nil, "has no 'peft_type', so it is no configuration of a PEFT adapter", nil),
             (
                 "{\"fine_tune_type\": \"lora\", \"num_layers\": 4}", nil, "is the configuration of an MLX adapter",
-                "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX"
+                "the adapter of MLX is the file adapters.safetensors; these are weights under PEFT's name"
             ),
             ("[]", nil, "is no JSON object, but adapter_config.json is one", nil),
             (

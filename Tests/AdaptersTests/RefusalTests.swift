@@ -96,7 +96,7 @@ import Testing
                 == FileError(
                     "adapter_model.safetensors", "1 of its tensors would not be used: '\(AdapterFolder.prefix)\(names[0])'",
                     hint: isMLX
-                        ? "names in lower case are those of MLX; convert the adapter to PEFT's form with the tools of MLX"
+                        ? "names in lower case are those of MLX, which are read without PEFT's prefix and with MLX's configuration"
                         : "nothing in the configuration says what they are for"))
     }
 
@@ -141,19 +141,20 @@ import Testing
         arguments: [
             (
                 [], "holds no adapter",
-                "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors), a .lora file or a GGUF file"
+                "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors), a .lora file, a GGUF file or a folder of mlx-lm"
             ),
             (
                 ["config.json", "model.safetensors"], "is a model, not an adapter",
-                "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors), a .lora file or a GGUF file"
+                "an adapter is a PEFT folder (adapter_config.json and adapter_model.safetensors), a .lora file, a GGUF file or a folder of mlx-lm"
             ),
             (
                 ["adapter_config.json"], "has adapter_config.json, but no adapter_model.safetensors",
                 "the download is incomplete; fetch it, too"
             ),
             (
-                ["adapter_config.json", "adapters.safetensors"], "is an MLX adapter",
-                "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX"
+                ["adapter_config.json", "adapters.npz"],
+                "is an MLX adapter in NumPy's form (adapters.npz), as mlx-lm wrote it until 2024, which is not read",
+                "save it again with a present mlx-lm, as adapters.safetensors"
             ),
         ] as [([String], String, String)])
     func saysWhyAFolderIsNoAdapter(_ names: [String], _ message: String, _ hint: String) throws {

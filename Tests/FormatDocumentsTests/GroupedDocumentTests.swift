@@ -21,7 +21,7 @@ import Testing
         let config = #"{"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 4}}}}"#
         try folder.write("{\"quantization_config\": \(config)}", to: "config.json")
         let checkpoint = try Checkpoint.open(folder.path)
-        #expect(checkpoint.tensors.map(\.name) == ["w.weight"] && checkpoint.tensors[0].typeName == "INT4/row+Z")
+        #expect(checkpoint.tensors.map(\.name) == ["w.weight"] && checkpoint.tensors[0].typeName == "INT4/tensor+Z")
         let expected = (0..<32).map { Float($0 % 16 - 3) * 0.5 }
         #expect(try checkpoint.reader(of: checkpoint.tensors[0]).allElements() == expected)
     }

@@ -2,7 +2,7 @@ package import ByteIO
 import JSONText
 package import TensorCore
 
-/// A LoRA adapter: a PEFT folder, a `.lora` file or a GGUF file, opened and validated; no weight is read yet.
+/// A LoRA adapter: a PEFT folder, a `.lora` file, a GGUF file or one of MLX, opened and validated; no weight is read yet.
 ///
 /// What it says is checked against itself here, and against a base by `AdapterBinding`.
 ///
@@ -18,6 +18,8 @@ package struct Adapter: Sendable {
         case lora = ".lora file"
         /// It is written for a base, whose heads' rows it pairs.
         case gguf = "GGUF file"
+        /// Read under PEFT's names.
+        case mlx = "MLX adapter"
     }
 
     package let path: String

@@ -54,7 +54,7 @@ extension AdapterConfiguration {
             if ["fine_tune_type", "lora_parameters", "lora_layers", "num_layers"].contains(where: { object[$0] != nil }) {
                 throw FileError(
                     path, "is the configuration of an MLX adapter",
-                    hint: "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX")
+                    hint: "the adapter of MLX is the file adapters.safetensors; these are weights under PEFT's name")
             }
             throw FileError(path, "has no 'peft_type', so it is no configuration of a PEFT adapter")
         }

@@ -11,12 +11,13 @@ extension Adapter {
     package static let weightsName = "adapter_model.safetensors"
 
     /// adapter_config.json is read up to this length; real ones have a few kilobytes.
-    private static let configurationByteCountLimit = 16 << 20
+    static let configurationByteCountLimit = 16 << 20
 
     /// What a file may turn out to be.
     private static let formats: [ContainerFormat] = [.safetensors, .gguf, .pyTorch] + ContainerFormat.strangers
 
-    private static let kinds = "an adapter is a PEFT folder (\(configurationName) and \(weightsName)), a .lora file or a GGUF file"
+    private static let kinds =
+        "an adapter is a PEFT folder (\(configurationName) and \(weightsName)), a .lora file, a GGUF file or a folder of mlx-lm"
 
     /// Opens a PEFT folder, a file of such a folder, a `.lora` file, or a GGUF file.
     package static func open(_ path: String) throws(FileError) -> Adapter {
@@ -35,7 +36,10 @@ extension Adapter {
             let file = try openTensors(FilePath.join(folder, weightsName))
             return try openPEFT(file, try AdapterMetadata(of: file), folder: folder, path: path)
         }
-        guard names.contains(ModelFolder.pickledAdapterName) else { throw try missingWeights(path, folder, names) }
+        guard names.contains(ModelFolder.pickledAdapterName) else {
+            guard names.contains(mlxWeightsName) else { throw try missingWeights(path, folder, names) }
+            return try openMLX(openTensors(FilePath.join(folder, mlxWeightsName)), folder: folder, path: path)
+        }
         let probe = try FileProbe(path: FilePath.join(folder, ModelFolder.pickledAdapterName))
         guard ContainerFormat.pyTorch.recognizes(probe) else { return try openPEFT(openTensors(probe), folder: folder, path: path) }
         return try openPickled(probe.file, folder: folder, path: path)
@@ -55,7 +59,9 @@ extension Adapter {
             return try Adapter(path: path, form: .lora, stored: file, metadata: metadata, configuration: configuration)
         }
         if let foreign = ForeignAdapter(file.tensors) { throw foreign.refusal(path: path, file.tensors) }
-        return try openPEFT(file, metadata, folder: FilePath.folder(of: path), path: path)
+        let folder = FilePath.folder(of: path)
+        if MLXAdapterTensors.areFactors(file.tensors) { return try openMLX(file, folder: folder, path: path) }
+        return try openPEFT(file, metadata, folder: folder, path: path)
     }
 
     /// As PEFT wrote one until version 0.6.
@@ -104,10 +110,10 @@ extension Adapter {
 
     /// What a folder is that has no weights of an adapter under their name.
     private static func missingWeights(_ path: String, _ folder: String, _ names: [String]) throws(FileError) -> FileError {
-        if names.contains("adapters.safetensors") || names.contains("adapters.npz") {
+        if names.contains("adapters.npz") {
             return FileError(
-                path, "is an MLX adapter",
-                hint: "its tensors are named and turned otherwise; convert it to PEFT's form with the tools of MLX")
+                path, "is an MLX adapter in NumPy's form (adapters.npz), as mlx-lm wrote it until 2024, which is not read",
+                hint: "save it again with a present mlx-lm, as \(mlxWeightsName)")
         }
         if names.contains(configurationName) {
             return FileError(path, "has \(configurationName), but no \(weightsName)", hint: "the download is incomplete; fetch it, too")

@@ -33,7 +33,7 @@ extension Adapter {
             let names = (try? FilePath.entries(of: path)) ?? []
             return ModelFolder.adapterNames.contains(where: names.contains) && !ModelFolder.holdsModel(names)
         case .file:
-            if [configurationName, weightsName].contains(FilePath.name(of: path)) { return true }
+            if [configurationName, weightsName, mlxWeightsName].contains(FilePath.name(of: path)) { return true }
             guard let file = try? InputFile(path: path), let head = try? file.bytes(atOffset: 0, count: min(file.byteCount, 1 << 16)) else {
                 return false
             }

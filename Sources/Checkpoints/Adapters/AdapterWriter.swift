@@ -23,7 +23,7 @@ package struct AdapterWriter: Sendable {
 
     /// - Parameter output: a file for a `.lora`, a folder for PEFT.
     package init(_ form: Adapter.Form, of plan: AdapterPlan, to output: borrowing AtomicOutput) throws(FileError) {
-        precondition(form != .gguf, "a GGUF adapter is written for a base")
+        precondition(form == .peft || form == .lora, "adapters of other programs are exported")
         self.plan = plan
         self.form = form
         checksums = TensorChecksums(count: plan.tensors.count)

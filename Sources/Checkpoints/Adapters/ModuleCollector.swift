@@ -270,7 +270,7 @@ struct ModuleCollector {
         throw FileError(
             path, "\(names.count) of its tensors would not be used: \(listed)",
             hint: names.contains { $0.contains("lora_a") || $0.contains("lora_b") }
-                ? "names in lower case are those of MLX; convert the adapter to PEFT's form with the tools of MLX"
+                ? "names in lower case are those of MLX, which are read without PEFT's prefix and with MLX's configuration"
                 : "nothing in the configuration says what they are for")
     }
 

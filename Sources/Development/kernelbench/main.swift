@@ -11,6 +11,8 @@ if words.first == "ids", words.count == 3 {
     print()
     PackedBenchmark().run()
     print()
+    GroupedBenchmark().run()
+    print()
     MatrixBenchmark().run()
     print()
     try TokenizationBenchmark().run()

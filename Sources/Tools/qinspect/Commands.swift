@@ -81,7 +81,7 @@ private let adapterCommand = Command(
 
         All other commands but 'report', 'files' and 'metadata' take adapters as well, as the tensors that they store.
         """,
-    arguments: [Argument("adapter", help: "LoRA adapter: PEFT folder, .lora file or GGUF file")], options: [.threads, .json],
+    arguments: [Argument("adapter", help: "LoRA adapter: folder of PEFT or MLX, .lora file or GGUF file")], options: [.threads, .json],
     example: "qinspect adapter my.lora", run: adapter)
 
 private let metadataCommand = Command(

@@ -122,35 +122,13 @@ struct GGUFAdapterTensors: TensorSource {
 
     // MARK: - As PEFT has them
 
-    /// Stored bytes that are turned at once.
-    private static let turnedByteCount = 1 << 20
-
-    /// [r, V] of the file's [V, r]: where several rows are asked for, all of the file is read once for them.
+    /// [r, V] of the file's [V, r].
     private func readTransposed(
         _ factor: Factor, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer
     ) throws(FileError) {
-        let rank = factor.info.shape.dimensions[0], tokenCount = factor.info.shape.dimensions[1], width = factor.elementByteCount
-        let elements = offset / width..<(offset + buffer.count + width - 1) / width
-        let rows = elements.lowerBound / tokenCount...(elements.upperBound - 1) / tokenCount
-        let tokens =
-            rows.count == 1
-            ? elements.lowerBound % tokenCount..<(elements.upperBound - 1) % tokenCount + 1 : 0..<tokenCount
-        var turned = [UInt8](repeating: 0, count: elements.count * width)
-        let step = max(1, Self.turnedByteCount / (rank * width))
-        for first in stride(from: tokens.lowerBound, to: tokens.upperBound, by: step) {
-            let block = first..<min(first + step, tokens.upperBound)
-            let stored = try storedBytes(factor, block.lowerBound * rank * width..<block.upperBound * rank * width)
-            for row in rows {
-                for token in block {
-                    let element = row * tokenCount + token
-                    guard elements.contains(element) else { continue }
-                    let source = ((token - first) * rank + row) * width, target = (element - elements.lowerBound) * width
-                    for byte in 0..<width { turned[target + byte] = stored[source + byte] }
-                }
-            }
-        }
-        let start = offset - elements.lowerBound * width
-        turned.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[start..<start + buffer.count])) }
+        let dimensions = factor.info.shape.dimensions
+        try TurnedFactor(rows: dimensions[0], columns: dimensions[1], elementByteCount: factor.elementByteCount)
+            .read(atByteOffset: offset, into: buffer) { (range) throws(FileError) in try storedBytes(factor, range) }
     }
 
     private func readUnpaired(
