@@ -28,6 +28,8 @@ FOLDERS = {
                "Fetch index and shards again, all of the same revision. Never use an index that leads out of its folder."),
     "bitsandbytes": ("4-bit weights in the layout of bitsandbytes",
                      "Fetch the file again. If it is the same, quantize the dense model again, with transformers or `qconvert to-nf4`."),
+    "grouped": ("Codes that share scales in groups: MLX, compressed-tensors, HQQ",
+                "Fetch the folder again, whole. If it is the same, start from the dense model."),
     "qnf": (".qnf files", "Fetch the file again, or convert the model again. A program that does not know .qnf may have changed it."),
     "tensorflow": ("TensorFlow checkpoints", "Fetch index and data files again. If they are the same, save the checkpoint anew."),
     "gguf": ("GGUF files", "Fetch the file again. If it is the same, convert and quantize the model again."),
@@ -240,6 +242,46 @@ def four_bit(name="a.weight", nested=False, state=None, replace=None, drop=(), e
         parts[".nested_quant_map"] = ("F32", (256,), f32(*((i - 127) / 128 for i in range(256))))
     parts |= replace or {}
     return packed([(name + suffix, *part) for suffix, part in parts.items() if suffix not in drop] + list(extra))
+
+
+MODULE = "model.layers.0.mlp.up_proj"
+
+
+def grouped(parts, config, replace=None):
+    """A folder of one weight of (dtype, shape, bytes) by what follows its module, some of them replaced or left out."""
+    parts = {end: part for end, part in (parts | (replace or {})).items() if part}
+    return {"model.safetensors": packed([(MODULE + end, *part) for end, part in parts.items()]), "config.json": json.dumps(config).encode()}
+
+
+def add_grouped(gallery):
+    scales = ("BF16", (2, 1), b"\x00\x3f\x80\x3f")
+    mlx = {".weight": ("U32", (2, 8), bytes(range(64))), ".scales": scales, ".biases": scales}
+    mlx_config = {"quantization": {"group_size": 64, "bits": 4}}
+    integers = {".weight_packed": ("I32", (2, 8), bytes(range(64))), ".weight_scale": scales,
+                ".weight_shape": ("I64", (2,), struct.pack("<2q", 2, 64))}
+    config = {"quantization_config": {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 4}}}}}
+    floats = {".weight_packed": ("U8", (2, 8), bytes(range(16))), ".weight_scale": ("F8_E4M3", (2, 1), b"\x38\x3c"),
+              ".weight_global_scale": ("F32", (1,), f32(2))}
+    hqq = {".W_q": ("U8", (1, 4), bytes(range(4))), ".scale": scales, ".zero": scales, ".shape": ("I64", (2,), struct.pack("<2q", 2, 4)),
+           ".nbits": ("I32", (), struct.pack("<i", 4)), ".axis": ("I32", (), struct.pack("<i", 1))}
+
+    def add(name, trick, parts, config, **replace):
+        gallery.add(f"grouped/{name}", trick, grouped(parts, config, {"." + end: part for end, part in replace.items()}))
+
+    gallery.add("legal/mlx-4-bit", "a weight of MLX", grouped(mlx, mlx_config))
+    gallery.add("legal/packed-int4", "a weight of compressed-tensors", grouped(integers, config))
+    gallery.add("legal/hqq-4-bit", "a weight of HQQ", grouped(hqq, {}))
+    add("mlx-no-biases", "scales without biases", mlx, mlx_config, biases=None)
+    add("mlx-other-bits", "bits that the scales do not fit", mlx, {"quantization": {"group_size": 64, "bits": 8}})
+    add("mlx-7-bits", "a width that MLX does not have", mlx, {"quantization": {"group_size": 64, "bits": 7}})
+    add("shape-2-to-40", "a stated shape of 2^80 elements", integers, config, weight_shape=("I64", (2,), struct.pack("<2q", 1 << 40, 1 << 40)))
+    add("shape-of-more-codes", "more columns than words hold", integers, config, weight_shape=("I64", (2,), struct.pack("<2q", 2, 1 << 61)))
+    add("group-out-of-range", "a column of a group that is not there", integers, config, weight_g_idx=("I32", (64,), struct.pack("<64i", *[0] * 63, 1)))
+    add("zero-points-too-short", "zero points of fewer words than rows need", integers, config, weight_zero_point=("I32", (0, 1), b""))
+    add("global-scale-zero", "scales divided by 0", floats, config, weight_global_scale=("F32", (1,), f32(0)))
+    add("float-scales-too-few", "a scale for 32 codes instead of 16", floats, config, weight_scale=("F8_E4M3", (1, 1), b"\x38"))
+    add("hqq-axis-2", "an axis that a matrix does not have", hqq, {}, axis=("I32", (), struct.pack("<i", 2)))
+    add("hqq-odd-groups", "a number of groups that does not divide the elements", hqq, {}, scale=("BF16", (3, 1), bytes(6)))
 
 
 def add_bitsandbytes(gallery):
@@ -803,7 +845,8 @@ def add_strangers(gallery):
 def make():
     gallery = Gallery()
     for step in (
-        add_safetensors, add_shards, add_bitsandbytes, add_qnf, add_tensorflow, add_gguf, add_pytorch, add_flat, add_packed, add_strangers
+        add_safetensors, add_shards, add_bitsandbytes, add_grouped, add_qnf, add_tensorflow, add_gguf, add_pytorch, add_flat, add_packed,
+        add_strangers,
     ):
         step(gallery)
     return gallery
