@@ -6,7 +6,8 @@ import ToolSupport
 package let qconvert = Tool(
     "qconvert", summary: "convert models to 4-bit .qnf files and back", version: toolVersion,
     commands: [
-        toNF4Command, toHFCommand, toSafetensorsCommand, toGGUFCommand, joinCommand, toPEFTCommand, toLoRACommand, toGGUFLoRACommand,
+        toNF4Command, toHFCommand, toSafetensorsCommand, toGGUFCommand, toMLXCommand, joinCommand, toPEFTCommand, toLoRACommand,
+        toGGUFLoRACommand, toMLXAdapterCommand,
     ])
 
 private let sourceHelp =
@@ -137,7 +138,25 @@ private let toGGUFCommand = Command(
     ] + common,
     example: "qconvert to-gguf tinyllama.qnf -o tinyllama.gguf --type q4_k_m", run: toGGUF)
 
-private let adapterArgument = Argument("adapter", help: "LoRA adapter: PEFT folder, .lora file or GGUF file")
+private let toMLXCommand = Command(
+    "to-mlx", summary: "write a folder that MLX loads",
+    discussion: """
+        Dense, or with --bits as codes with a scale and a bias for each group, the bits that mlx's own quantizer gives on a CPU. \
+        Linear layers, embeddings and the output head become codes where their rows are whole groups. The folder loads in mlx-lm \
+        for families whose tensors are called there as in transformers: Llama, Mistral, Qwen and their like.
+        """,
+    arguments: [Argument("model", help: sourceHelp)],
+    options: [
+        .output.required(),
+        .choice("bits", ["4", "8"], placeholder: "N", defaultText: "dense", help: "bits of a code"),
+        .choice("group-size", ["32", "64", "128"], placeholder: "N", defaultText: "64", help: "codes that share scale and bias"),
+        .choice("dtype", denseTypes, default: "keep", help: "type of floats, scales and biases"),
+        .byteCount("max-shard-size", default: 5_000_000_000, defaultText: "5GB", help: "data bytes in one file"),
+        .dryRun,
+    ] + common,
+    example: "qconvert to-mlx TinyLlama-1.1B -o tinyllama-mlx --bits 4", run: toMLX)
+
+private let adapterArgument = Argument("adapter", help: "LoRA adapter: folder of PEFT or MLX, .lora file or GGUF file")
 private let adapterBase = Option.path("base", "MODEL", help: "its base, of which a GGUF adapter needs the width of heads")
 
 private let toPEFTCommand = Command(
@@ -168,3 +187,13 @@ private let toGGUFLoRACommand = Command(
         adapterArgument, Argument("base", help: "the model that it was trained on, in any form with a config.json, or a GGUF file"),
     ], options: [.output.required(), .force, .json],
     example: "qconvert to-gguf-lora my.lora TinyLlama-1.1B -o my.gguf", run: toGGUFLoRA)
+
+private let toMLXAdapterCommand = Command(
+    "to-mlx-adapter", summary: "write a LoRA adapter as a folder that mlx-lm loads",
+    discussion: """
+        adapters.safetensors and adapter_config.json, for 'mlx_lm.generate --adapter-path'. mlx-lm knows one rank and one scale: where modules \
+        differ, their factors hold the difference, and compute the same. DoRA stays DoRA; embeddings, biases and modules_to_save have no place \
+        there: merge these.
+        """,
+    arguments: [adapterArgument], options: [.output.required(), adapterBase, .force, .json],
+    example: "qconvert to-mlx-adapter my.lora -o my-mlx-adapter", run: toMLXAdapter)
