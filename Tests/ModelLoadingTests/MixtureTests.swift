@@ -230,7 +230,7 @@ import Transformer
         func logits(_ pieces: [Int], threadCount: Int) throws -> [UInt32] {
             let session = InferenceSession(
                 model.configuration, model.weights, engine: MatrixEngine(pool: WorkerPool(threadCount: threadCount)), contextLength: 40,
-                precision: .fast, cacheType: .f32)
+                precision: .balanced, cacheType: .f32)
             var start = 0, last: [Float] = []
             for piece in pieces {
                 last = try session.append(Array(ids[start..<start + piece]))

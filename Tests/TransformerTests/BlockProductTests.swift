@@ -73,7 +73,7 @@ struct BlockProductTests {
         for level in levels {
             for (threadCount, rowsAtOnce) in [(1, 21), (3, 21), (2, 1), (1, 8)] {
                 let results = Self.product(
-                    x, rowCount: 21, by: tests.map(\.weight), .fast, threadCount: threadCount, level: level, rowsAtOnce: rowsAtOnce)
+                    x, rowCount: 21, by: tests.map(\.weight), .balanced, threadCount: threadCount, level: level, rowsAtOnce: rowsAtOnce)
                 if first.isEmpty { first = results }
                 #expect(results == first, "\(level), \(threadCount) threads, \(rowsAtOnce) rows at once")
             }

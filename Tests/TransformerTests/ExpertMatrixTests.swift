@@ -33,7 +33,7 @@ import Transformer
                             let expert = WeightMatrix(codes: codes, constants: parts, quantMap: quantMap, state: stacked, number: number)
                             #expect(expert.outputCount == rows && expert.inputCount == columns)
                             #expect(Self.rows(0..<rows, of: expert) == Self.rows(number * rows..<(number + 1) * rows, of: whole))
-                            for precision in [MatrixEngine.Precision.exact, .fast] {
+                            for precision in MatrixEngine.Precision.allCases {
                                 let part = Self.product(x, expert, engine, precision), all = Self.product(x, whole, engine, precision)
                                 for row in 0..<3 {
                                     let start = row * count * rows + number * rows

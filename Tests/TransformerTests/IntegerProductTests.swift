@@ -17,7 +17,7 @@ struct IntegerProductTests {
             x.withUnsafeBufferPointer { x in
                 engine.multiply(
                     UnsafeBufferPointer(rebasing: x[start * inputCount..<end * inputCount]), rowCount: end - start, by: weights,
-                    precision: .fast, into: buffers)
+                    precision: .balanced, into: buffers)
             }
             for (i, buffer) in buffers.enumerated() {
                 results[i].replaceSubrange(start * weights[i].outputCount..<end * weights[i].outputCount, with: buffer)

@@ -62,6 +62,14 @@ struct TestWeight {
         self.init(packed: state, values: &values)
     }
 
+    /// Codes with a constant of 1, in blocks of 64.
+    init(codes: [UInt8], _ quantType: QuantType, outputCount: Int, inputCount: Int) throws {
+        var values = SeededGenerator(seed: 0)
+        let state = try QuantState(
+            quantType: quantType, blockSize: 64, scalarType: .f32, shape: [outputCount, inputCount], nested: nil)
+        self.init(packed: state, codes: codes, constants: [Float](repeating: 1, count: state.blockCount), values: &values)
+    }
+
     private init(dense values: [Float], _ type: ScalarType, outputCount: Int, inputCount: Int, orientation: Orientation) {
         var bytes = [UInt8](repeating: 0, count: values.count * type.bitCount / 8), stored = values
         bytes.withUnsafeMutableBytes { bytes in
@@ -79,8 +87,8 @@ struct TestWeight {
             ? (0..<outputCount * inputCount).map { stored[$0 % inputCount * outputCount + $0 / inputCount] } : stored
     }
 
-    private init(packed state: QuantState, values: inout SeededGenerator) {
-        let codes = values.bytes(state.packedByteCount)
+    private init(packed state: QuantState, codes: [UInt8]? = nil, constants: [Float]? = nil, values: inout SeededGenerator) {
+        let codes = codes ?? values.bytes(state.packedByteCount)
         let map = state.quantType.quantMap.decodingMap(for: state.quantType)
         let bits = { (floats: [Float]) in floats.withUnsafeBytes { [UInt8]($0) } }
         let absmax: [Float]
@@ -94,7 +102,7 @@ struct TestWeight {
                 constants: .nested(codes: memory[1], absmax: memory[2], map: memory[3], nested), quantMap: map,
                 state: state, owner: memory)
         } else {
-            absmax = values.floats(state.blockCount, 0.5...1)
+            absmax = constants ?? values.floats(state.blockCount, 0.5...1)
             let memory = Memory(codes, bits(absmax))
             weight = WeightMatrix(codes: memory[0], constants: .plain(memory[1]), quantMap: map, state: state, owner: memory)
         }

@@ -24,6 +24,7 @@
 #include "qk_matdot.h"
 #include "qk_matmul.h"
 #include "qk_matmul16.h"
+#include "qk_matmul8.h"
 #include "qk_matrix.h"
 #include "qk_merge.h"
 #include "qk_norm.h"

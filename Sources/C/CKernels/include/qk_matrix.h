@@ -48,6 +48,9 @@ typedef struct {
     float offset;
     /// Values of the 16 codes.
     float quantMap[16];
+    /// The same as bytes, each times `codeUnit`, which is 0 where there are none: `qk_matmul8_prepare`.
+    int8_t codeBytes[16];
+    float codeUnit;
 } qk_matrix;
 
 /// The constants of blocks `first` to `first + count`.

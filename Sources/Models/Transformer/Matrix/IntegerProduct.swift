@@ -20,7 +20,7 @@ struct IntegerProduct {
     }
 
     /// From this many rows of x on, panels are worth their making: a panel has 16 or 32 columns, used or not.
-    private static let panelRowCount = 9
+    private static let panelRowCount = MatrixEngine.fewRows + 1
     /// Rows of weights in one task.
     private static let dotRows = 128, tileRows = 96
     private let width: Int
@@ -70,10 +70,16 @@ struct IntegerProduct {
         if rowCount == 1 { quantizeRow(0) } else { engine.pool.forKernels(count: rowCount) { row, _ in quantizeRow(row) } }
     }
 
-    /// Cuts the rows of all weights into tiles and runs `body` for each.
     private func forEachTile(of tileRows: Int, _ body: (_ target: Target, _ rows: Range<Int>, _ worker: Int) -> Void) {
+        Self.forEachTile(of: tileRows, targets, engine.pool, body)
+    }
+
+    /// Cuts the rows of all weights into tiles and runs `body` for each.
+    static func forEachTile(
+        of tileRows: Int, _ targets: [Target], _ pool: WorkerPool, _ body: (_ target: Target, _ rows: Range<Int>, _ worker: Int) -> Void
+    ) {
         let counts = targets.map { ($0.matrix.rowCount + tileRows - 1) / tileRows }
-        engine.pool.forKernels(count: counts.reduce(0, +)) { index, worker in
+        pool.forKernels(count: counts.reduce(0, +)) { index, worker in
             var target = 0, tile = index
             while tile >= counts[target] {
                 tile -= counts[target]

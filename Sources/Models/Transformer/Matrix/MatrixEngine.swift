@@ -20,13 +20,19 @@ package final class MatrixEngine {
         scratch = (0..<pool.threadCount).map { _ in ScratchBuffer() }
     }
 
-    /// How products are computed.
-    package enum Precision: Sendable {
+    /// How products are computed, by the names that options give them. Dense weights are multiplied as in `exact` by all.
+    package enum Precision: String, CaseIterable, Sendable {
         /// In float32.
         case exact
-        /// 4-bit and 8-bit weights in integers, with activations of 13 bits: see `qk_matmul16`. Dense weights as `exact`.
+        /// 4-bit and 8-bit weights in integers, with activations of 13 bits: see `qk_matmul16`.
+        case balanced
+        /// Of at most `fewRows` rows of x 4-bit codes as bytes, with activations of 8 bits: see `qk_matmul8`. More rows, and weights that
+        /// have no such product, as in `balanced`.
         case fast
     }
+
+    /// Rows of x that are multiplied by rows of weights in place.
+    package static let fewRows = 8
 
     /// y = x W^T, or y += x W^T where `adds`.
     ///
@@ -39,8 +45,9 @@ package final class MatrixEngine {
     ) {
         check(x, y, rowCount: rowCount, weight)
         let result = DenseResult(y, rowCount: rowCount, columnCount: weight.outputCount, beta: adds ? 1 : 0)
-        if precision == .fast, weight.hasIntegerProducts {
-            multiplyIntegers(x, rowCount: rowCount, [.init(matrix: weight.stored, result: result)], inputCount: weight.inputCount)
+        if let kernels = IntegerKernels(precision, for: weight, rowCount: rowCount) {
+            let target = IntegerProduct.Target(matrix: weight.stored, result: result)
+            multiplyIntegers(x, rowCount: rowCount, [target], inputCount: weight.inputCount, kernels)
         } else {
             let left = DenseOperand(x, rowCount: rowCount, columnCount: weight.inputCount)
             run(left, weight.stored, isContractedAlongRows: weight.orientation == .outputsByInputs, into: result)
@@ -55,14 +62,13 @@ package final class MatrixEngine {
     ) {
         precondition(weights.count == results.count, "\(weights.count) weights and \(results.count) results")
         guard let first = weights.first else { return }
-        let isShared =
-            precision == .fast
-            && weights.allSatisfy {
-                // Rows of x are quantized for one storage, and for one format of blocks.
-                $0.hasIntegerProducts && $0.inputCount == first.inputCount && $0.stored.storage == first.stored.storage
-                    && $0.stored.blockFormat == first.stored.blockFormat
-            }
-        guard isShared else {
+        let kernels = IntegerKernels(precision, for: first, rowCount: rowCount)
+        let isShared = weights.allSatisfy {
+            // Rows of x are quantized for one storage, and for one format of blocks.
+            IntegerKernels(precision, for: $0, rowCount: rowCount) == kernels && $0.inputCount == first.inputCount
+                && $0.stored.storage == first.stored.storage && $0.stored.blockFormat == first.stored.blockFormat
+        }
+        guard isShared, let kernels else {
             for (weight, y) in zip(weights, results) { multiply(x, rowCount: rowCount, by: weight, precision: precision, into: y) }
             return
         }
@@ -71,7 +77,7 @@ package final class MatrixEngine {
             let result = DenseResult(y, rowCount: rowCount, columnCount: weight.outputCount, beta: 0)
             return IntegerProduct.Target(matrix: weight.stored, result: result)
         }
-        multiplyIntegers(x, rowCount: rowCount, targets, inputCount: first.inputCount)
+        multiplyIntegers(x, rowCount: rowCount, targets, inputCount: first.inputCount, kernels)
     }
 
     /// y = x W^T in float32 for a weight of few outputs: the same bits for a row of x whatever other rows there are.
@@ -107,14 +113,18 @@ package final class MatrixEngine {
     }
 
     private func multiplyIntegers(
-        _ x: UnsafeBufferPointer<Float>, rowCount: Int, _ targets: [IntegerProduct.Target], inputCount: Int
+        _ x: UnsafeBufferPointer<Float>, rowCount: Int, _ targets: [IntegerProduct.Target], inputCount: Int, _ kernels: IntegerKernels
     ) {
         guard let start = x.baseAddress else { return }
         forEachSlice(of: rowCount) { rows in
             let slices = targets.map { IntegerProduct.Target(matrix: $0.matrix, result: $0.result.slice(rows)) }
-            IntegerProduct(
-                engine: self, x: start + rows.lowerBound * inputCount, rowCount: rows.count, columnCount: inputCount, targets: slices
-            ).run()
+            let x = start + rows.lowerBound * inputCount
+            switch kernels {
+            case .sixteenBits:
+                IntegerProduct(engine: self, x: x, rowCount: rows.count, columnCount: inputCount, targets: slices).run()
+            case .eightBits:
+                ByteProduct(engine: self, x: x, rowCount: rows.count, columnCount: inputCount, targets: slices).run()
+            }
         }
     }
 

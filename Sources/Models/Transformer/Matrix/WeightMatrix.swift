@@ -16,9 +16,12 @@ package struct WeightMatrix: @unchecked Sendable {
     package var outputCount: Int { orientation == .outputsByInputs ? stored.rowCount : stored.columnCount }
     package var inputCount: Int { orientation == .outputsByInputs ? stored.columnCount : stored.rowCount }
 
-    /// Whether `MatrixEngine.Precision.fast` differs from `exact`: rows of 4-bit codes must be whole groups of 64 elements in
+    /// Whether `MatrixEngine.Precision.balanced` differs from `exact`: rows of 4-bit codes must be whole groups of 64 elements in
     /// blocks of at least as many, blocks of GGUF files of Q4_0 to Q5_1, Q8_0, or Q4_K to Q6_K.
     package var hasIntegerProducts: Bool { withUnsafePointer(to: stored) { qk_matmul16_supports($0) } }
+
+    /// Whether `fast` differs from `balanced` for few rows of x: the same of 4-bit codes, not of blocks of GGUF files.
+    package var hasByteProducts: Bool { withUnsafePointer(to: stored) { qk_matmul8_supports($0) } }
 
     init(stored: qk_matrix, orientation: Orientation, owner: AnyObject?) {
         self.stored = stored
@@ -96,6 +99,7 @@ package struct WeightMatrix: @unchecked Sendable {
             matrix.nestedBlockSize = nested.blockSize
             matrix.offset = nested.offset
         }
+        qk_matmul8_prepare(&matrix)
         self.init(stored: matrix, orientation: .outputsByInputs, owner: owner)
     }
 
