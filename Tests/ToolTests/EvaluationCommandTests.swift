@@ -92,6 +92,26 @@ import Testing
         #expect(document["predictions"]?["largest"]?.array?.count == 5)
     }
 
+    /// What rounding costs beside what 4 bits cost, which is some 5e-3 nats here.
+    @Test(arguments: [("balanced", 1e-5), ("fast", 1e-4)])
+    func comparesPrecisions(_ precision: String, _ limit: Double) throws {
+        let run = Self.run("compare", Self.llama, Self.fourBit, "--precision", precision)
+        #expect(run.output.contains("B: \(Self.fourBit), \(precision) precision\n"))
+        #expect(run.output.contains("KL divergence of \(precision) from exact"))
+        let document = try Self.run("compare", Self.llama, Self.fourBit, "--precision", precision, "--json").document()
+        let predictions = try #require(document["predictions"])
+        #expect(predictions["precision"]?.string == precision)
+        let rounding = try #require(predictions["kl_from_exact"]?.double)
+        #expect(rounding > 0 && rounding < limit)
+        let alone = try Self.run("perplexity", Self.fourBit, "--precision", precision, "--json").document()
+        #expect(alone["precision"]?.string == precision)
+        let loss = try #require(alone["perplexity"]?["loss"]?.double)
+        let beside = try #require(predictions["perplexity_b"]?["loss"]?.double)
+        #expect(abs(loss - beside) < 1e-9)
+        let exact = try Self.run("perplexity", Self.fourBit, "--json").document()
+        #expect(exact["precision"] == nil && exact["perplexity"]?["loss"]?.double != loss)
+    }
+
     /// The base beside itself with an adapter: felt on B, gone with weight 0, and the same on both sides.
     @Test func measuresAdapters() throws {
         let adapter = Fixture.sample("adapters/llama-instructions")

@@ -19,8 +19,8 @@ import Testing
 
     private static func run(_ line: [String]) -> ToolRunner { ToolRunner(qrun, line) }
 
-    /// Dense weights and 4-bit ones, fast and exact.
-    @Test(arguments: ["llama-hf", "llama-bnb4"], [[], ["--exact"]])
+    /// Dense weights and 4-bit ones, in each precision.
+    @Test(arguments: ["llama-hf", "llama-bnb4"], [[], ["--exact"], ["--precision", "fast"]])
     func theSameTextForAnyNumberOfThreads(name: String, options: [String]) {
         let line = [Fixture.sample(name), "--prompt", "Once", "--max-tokens", "12"] + options
         let runs = ["1", "2", "3"].map { ToolRunner(qrun, line + ["--threads", $0]) }
@@ -47,6 +47,18 @@ import Testing
         let fast = Self.run(Fixture.sample("llama-bnb4"), "--prompt", "Once", "--max-tokens", "20", "--temperature", "0")
         let exact = Self.run(Fixture.sample("llama-bnb4"), "--prompt", "Once", "--max-tokens", "20", "--temperature", "0", "--exact")
         #expect(fast.status == .done && fast.output == exact.output)
+    }
+
+    @Test func precisionsAreNamed() throws {
+        let line = [Fixture.sample("llama-bnb4"), "--prompt", "Once", "--max-tokens", "4", "--temperature", "0"]
+        for precision in ["exact", "balanced", "fast"] {
+            let document = try Self.run(line + ["--precision", precision, "--json"]).document()
+            #expect(document["precision"]?.string == precision && document["exact"]?.bool == (precision == "exact"))
+            #expect(Self.run(line + ["--precision", precision]).errors.contains(", \(precision) precision"))
+        }
+        #expect(try Self.run(line + ["--exact", "--precision", "exact", "--json"]).document()["precision"]?.string == "exact")
+        let refused = Self.run(line + ["--exact", "--precision", "fast"])
+        #expect(refused.status == .usage && refused.errors.contains("--exact and --precision fast exclude each other"))
     }
 
     @Test func dumpsLogitsOfThePrompt() throws {

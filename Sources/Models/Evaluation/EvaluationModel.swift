@@ -9,12 +9,18 @@ package struct EvaluationModel: Sendable {
     package let weights: ModelWeights
     /// In float32 where the weights are to be measured and nothing else.
     package let cacheType: CacheType
+    /// Of products with its weights.
+    package let precision: MatrixEngine.Precision
 
-    package init(name: String, configuration: ModelDescription, weights: ModelWeights, cacheType: CacheType = .f32) {
+    package init(
+        name: String, configuration: ModelDescription, weights: ModelWeights, cacheType: CacheType = .f32,
+        precision: MatrixEngine.Precision = .exact
+    ) {
         self.name = name
         self.configuration = configuration.fitted(vocabularySize: weights.head.matrix.outputCount)
         self.weights = weights
         self.cacheType = cacheType
+        self.precision = precision
     }
 
     /// Refuses a text with tokens that the model does not know.
@@ -25,8 +31,10 @@ package struct EvaluationModel: Sendable {
             hint: "tokenizer and weights are not of the same model")
     }
 
-    /// A session for windows of `context` tokens.
+    /// A session for windows of `context` tokens. Fast products differ for few positions alone: they are measured as tokens are decoded.
     func session(context: Int, engine: MatrixEngine) -> InferenceSession {
-        InferenceSession(configuration, weights, engine: engine, contextLength: context, cacheType: cacheType)
+        InferenceSession(
+            configuration, weights, engine: engine, contextLength: context, precision: precision, cacheType: cacheType,
+            passLength: precision == .fast ? MatrixEngine.fewRows : nil)
     }
 }

@@ -32,6 +32,7 @@ private let modelOptions: [Option] =
         .number("repeat-penalty", in: 0.01...100, default: 1, help: "divide logits of tokens that occurred"),
         .integer("seed", default: 0, help: "same seed, same text"),
         .text("stop", "TEXT", help: "end the answer before TEXT").repeatable(),
+        .precision(default: RunOptions.defaultPrecision, help: "rounding of products: none, of 13 bits, or of 8, which is the fastest"),
         .flag("exact", help: "compute in float32 throughout, more slowly"),
         .cache(defaultText: "f16; f32 with --exact", help: "how keys and values are kept: q8 halves what f16 takes"),
         .choice("head", ["8bit", "exact"], default: "8bit", help: "output head: in 8 bits made at load, or as stored"),

@@ -39,7 +39,7 @@ struct ModelSetup {
         try model.checkMemory(positions: contextLength, isExact: options.isExact)
         return InferenceSession(
             configuration, try model.weights(on: base, engine: engine), engine: engine, contextLength: contextLength,
-            precision: options.isExact ? .exact : .balanced, cacheType: options.cacheType)
+            precision: options.precision, cacheType: options.cacheType)
     }
 
     /// The tokenizer for a run that needs none; nil, with a warning where there is something like one, if it cannot be used.

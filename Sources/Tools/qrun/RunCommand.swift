@@ -46,7 +46,8 @@ func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
         if prompt.tokenizer == nil { try console.write(result.tokens.map { String($0.id) }.joined(separator: " ")) }
         try console.writeLine()
         try console.flush()
-        console.note(result.summary + ", \(NumberText.byteCount(measures.peakMemory)) of memory at most")
+        let memory = NumberText.byteCount(measures.peakMemory)
+        console.note("\(result.summary), \(memory) of memory at most, \(options.precision.rawValue) precision")
     } else {
         try writeJSON(result, prompt, setup, session.cache, measures, console)
     }
@@ -80,7 +81,7 @@ private func writeJSON(
         "model": .string(setup.model.path), "adapters": .strings(setup.model.adapters.map(\.adapter.path)),
         "prompt_ids": .array(prompt.ids.map { .integer(Int($0)) }),
         "text": prompt.tokenizer == nil ? .null : .string(result.text), "end": .string(result.end.rawValue), "tokens": .array(tokens),
-        "exact": .bool(setup.options.isExact),
+        "exact": .bool(setup.options.isExact), "precision": .string(setup.options.precision.rawValue),
         "cache": .object([
             "type": .string(cache.type.rawValue), "positions": .integer(cache.capacity), "bytes": .integer(cache.byteCount),
         ]), "prompt_seconds": .double(result.promptSeconds),

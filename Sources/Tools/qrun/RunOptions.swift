@@ -16,8 +16,8 @@ struct RunOptions {
     let tokenLimit: Int
     let sampling: SamplingSettings
     let stopTexts: [String]
-    /// Float32 throughout.
-    let isExact: Bool
+    /// Of products with weights; float32 throughout where it is exact.
+    let precision: MatrixEngine.Precision
     /// Of keys and values.
     let cacheType: CacheType
     /// An output head in 8 bits, made at load.
@@ -28,8 +28,13 @@ struct RunOptions {
             path: arguments.positional(always: "model"), adapters: arguments.strings("adapter"),
             tokenizer: arguments.string("tokenizer"), threadCount: arguments.integer("threads"))
         model.verifies = arguments.flag("verify")
-        isExact = arguments.flag("exact")
-        cacheType = arguments.string("cache").flatMap(CacheType.init) ?? (isExact ? .f32 : .f16)
+        let stated = arguments.precision
+        if arguments.flag("exact"), let stated, stated != .exact {
+            throw UsageError("--exact and --precision \(stated.rawValue) exclude each other")
+        }
+        let precision = arguments.flag("exact") ? .exact : stated ?? Self.defaultPrecision
+        self.precision = precision
+        cacheType = arguments.string("cache").flatMap(CacheType.init) ?? (precision == .exact ? .f32 : .f16)
         model.cacheType = cacheType
         self.model = model
         var prompts = try PromptOptions(arguments)
@@ -48,8 +53,12 @@ struct RunOptions {
             repeatPenalty: Float(arguments.number(always: "repeat-penalty")), seed: UInt64(arguments.integer(always: "seed")))
         stopTexts = arguments.strings("stop")
         guard !stopTexts.contains("") else { throw UsageError("--stop needs a text, not an empty one") }
-        hasCompactHead = arguments.string(always: "head") == "8bit" && !isExact
+        hasCompactHead = arguments.string(always: "head") == "8bit" && precision != .exact
     }
+
+    static let defaultPrecision = MatrixEngine.Precision.balanced
+
+    var isExact: Bool { precision == .exact }
 
     /// What stands before a person's first words.
     var opening: Conversation {

@@ -17,7 +17,8 @@ func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
     a.cacheType = arguments.string("cache-a").flatMap(CacheType.init)
     b.cacheType = arguments.string("cache-b").flatMap(CacheType.init)
     let comparison = try TextComparison(
-        a, b, ReadingOptions(arguments, needsText: true), limits, largestCount: arguments.integer(always: "largest"), console)
+        a, b, ReadingOptions(arguments, needsText: true), limits, precision: arguments.precision ?? .exact,
+        largestCount: arguments.integer(always: "largest"), console)
     if arguments.flag("json") {
         try console.writeJSON([
             "ok": .bool(comparison.failures.isEmpty), "failures": .strings(comparison.failures),
@@ -37,6 +38,8 @@ func compare(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCod
 /// Two models on a text, and what is said of it.
 struct TextComparison {
     let report: ComparisonReport
+    /// Of B from itself in exact precision; nil where it is computed so.
+    let rounding: ComparisonReport?
     let text: TextInput
     let measures = RunMeasures()
     let tokensPerSecond: Double
@@ -48,19 +51,26 @@ struct TextComparison {
     /// - Parameters:
     ///   - first: the reference.
     ///   - second: the model to judge.
+    ///   - precision: of the second.
     init(
-        _ first: ModelOptions, _ second: ModelOptions, _ reading: ReadingOptions, _ limits: ComparisonLimits, largestCount: Int,
-        _ console: Console
+        _ first: ModelOptions, _ second: ModelOptions, _ reading: ReadingOptions, _ limits: ComparisonLimits,
+        precision: MatrixEngine.Precision = .exact, largestCount: Int, _ console: Console
     ) throws {
         let engine = MatrixEngine(pool: WorkerPool(threadCount: reading.threadCount))
         a = try MeasuredModel(first, context: reading.context, engine: engine, console)
-        b = try MeasuredModel(second, context: reading.context, beside: [a], engine: engine, console)
+        b = try MeasuredModel(second, context: reading.context, precision: precision, beside: [a], engine: engine, console)
         text = try TextInput(reading, for: [a, b], console)
-        let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
+        let passes = precision == .exact ? 1 : 2
+        let progress = console.progress("reading", total: passes * text.windows.predictedCount, unit: .items("tokens"))
         let comparison = try ModelComparison(a.evaluated, b.evaluated, on: text.windows, engine: engine, largestCount: largestCount)
         report = try comparison.run { progress.advance(by: $0) }
+        rounding =
+            precision == .exact
+            ? nil
+            : try ModelComparison(b.evaluated(in: .exact), b.evaluated, on: text.windows, engine: engine, largestCount: 0)
+                .run { progress.advance(by: $0) }
         progress.finish()
-        tokensPerSecond = Double(2 * text.windows.ids.count) / measures.seconds
+        tokensPerSecond = Double(2 * passes * text.windows.ids.count) / measures.seconds
         var failures: [String] = []
         if let limit = limits.divergence, report.divergence.mean > limit {
             let mean = NumberText.significant(report.divergence.mean, digits: 4)
@@ -86,7 +96,20 @@ struct TextComparison {
     }
 
     /// What was measured, in words and numbers.
-    var measuredRows: [(name: String, value: String)] {
+    var measuredRows: [(name: String, value: String)] { predictionRows + roundingRows }
+
+    /// What the precision of B costs.
+    private var roundingRows: [(name: String, value: String)] {
+        guard let rounding else { return [] }
+        return [
+            (
+                "KL divergence of \(b.precision.rawValue) from exact",
+                plusMinus(rounding.divergence.mean, rounding.divergence.standardError) + " nats"
+            )
+        ]
+    }
+
+    private var predictionRows: [(name: String, value: String)] {
         [
             ("perplexity of A", plusMinus(report.a.value, report.a.standardError)),
             ("perplexity of B", plusMinus(report.b.value, report.b.standardError)),
@@ -149,7 +172,7 @@ struct TextComparison {
                 "top_a": .string(token(place.topA)), "top_b": .string(token(place.topB)),
             ])
         }
-        return JSONObject([
+        var document = JSONObject([
             "a": .string(a.path), "adapters_a": .strings(a.adapters), "b": .string(b.path), "adapters_b": .strings(b.adapters),
             "text": .object(text.document), "perplexity_a": .object(report.a.document(text)),
             "perplexity_b": .object(report.b.document(text)), "perplexity_ratio": .double(report.perplexityRatio),
@@ -159,5 +182,11 @@ struct TextComparison {
             "tokens_per_second": .double(tokensPerSecond), "seconds": .double(measures.seconds),
             "peak_memory": .integer(measures.peakMemory),
         ])
+        if let rounding {
+            document["precision"] = .string(b.precision.rawValue)
+            document["kl_from_exact"] = .double(rounding.divergence.mean)
+            document["kl_from_exact_error"] = .double(rounding.divergence.standardError)
+        }
+        return document
     }
 }

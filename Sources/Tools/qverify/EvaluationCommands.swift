@@ -1,6 +1,7 @@
 import CommandLineKit
 import ModelToolSupport
 import PromptSupport
+import Transformer
 
 /// Options of every command that reads a text with a model.
 private let textOptions: [Option] =
@@ -33,16 +34,21 @@ let perplexityCommand = Command(
         """,
     arguments: [Argument("model", help: "any model that qrun runs")],
     options: texts + [adapter("adapter", short: "a", "beside the base"), tokenizer] + textOptions
-        + [.cache(defaultText: "f32", help: "how keys and values are kept"), .threads, .json],
+        + [
+            .cache(defaultText: "f32", help: "how keys and values are kept"),
+            .precision(default: .exact, help: "rounding of products, as qrun has it"), .threads, .json,
+        ],
     example: "qverify perplexity model.qnf --text heldout.txt", run: perplexity)
 
 let compareCommand = Command(
     "compare", summary: "compare what two models make of a text",
     discussion: """
         Both models read the text side by side, as 'perplexity' does. KL divergence is that of B from A, in nats per token: what it \
-        costs to take B's probabilities for A's. Exit status 1 where a limit is exceeded. With --fresh SOURCE, A and B are two candidates for \
-        the same model: all three read the text in one pass, and what is told is which of the two is nearer to it, with an error of their \
-        difference token by token (or of windows, where those spread more), and whether it is more than chance.
+        costs to take B's probabilities for A's. With --precision B is computed as qrun computes it, but for output head and cache, and what \
+        that alone costs is measured as well: the divergence from B in exact precision. A is always exact. Exit status 1 where a limit is \
+        exceeded. With --fresh SOURCE, A and B are two candidates for the same model: all three read the text in one pass, and what is told \
+        is which of the two is nearer to it, with an error of their difference token by token (or of windows, where those spread more), and \
+        whether it is more than chance.
         """,
     arguments: [
         Argument("a", help: "the reference, any model that qrun runs"), Argument("b", help: "the model to judge, of the same vocabulary"),
@@ -52,7 +58,8 @@ let compareCommand = Command(
             .cache("cache-a", defaultText: "f32", help: "how keys and values of A are kept"),
             .cache("cache-b", defaultText: "f32", help: "how keys and values of B are kept"),
             .integer("largest", in: 0...1000, default: 5, help: "places to show where the models differ most"),
-            .path("fresh", "SOURCE", help: "judge A and B against the model that both are made of"), .threads, .json,
+            .path("fresh", "SOURCE", help: "judge A and B against the model that both are made of"),
+            .precision(default: .exact, help: "rounding of B's products"), .threads, .json,
         ],
     example: "qverify compare model-hf model.qnf --text heldout.txt --max-kl 0.05", run: compare)
 

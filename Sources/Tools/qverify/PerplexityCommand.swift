@@ -14,7 +14,8 @@ func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> Exit
     var options = ModelOptions(
         path: arguments.positional(always: "model"), adapters: arguments.strings("adapter"), tokenizer: arguments.string("tokenizer"))
     options.cacheType = arguments.string("cache").flatMap(CacheType.init)
-    let model = try MeasuredModel(options, context: reading.context, engine: engine, console)
+    let model = try MeasuredModel(
+        options, context: reading.context, precision: arguments.precision ?? .exact, engine: engine, console)
     let text = try TextInput(reading, for: [model], console)
     let progress = console.progress("reading", total: text.windows.predictedCount, unit: .items("tokens"))
     let measures = RunMeasures()
@@ -22,11 +23,13 @@ func perplexity(_ arguments: ParsedArguments, _ console: Console) throws -> Exit
     progress.finish()
     let speed = Double(text.windows.ids.count) / measures.seconds
     if arguments.flag("json") {
-        try console.writeJSON([
+        var document = JSONObject([
             "model": .string(model.path), "adapters": .strings(model.adapters), "text": .object(text.document),
             "perplexity": .object(measured.document(text)),
             "tokens_per_second": .double(speed), "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
         ])
+        if model.precision != .exact { document["precision"] = .string(model.precision.rawValue) }
+        try console.writeJSON(document)
     } else {
         try console.writeLine("\(model.title): \(text.summary)".terminalSafe)
         try console.writeLine("perplexity \(plusMinus(measured.value, measured.standardError)) per token")
