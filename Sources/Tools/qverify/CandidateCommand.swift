@@ -8,7 +8,7 @@ import Transformer
 
 /// `qverify compare A B --fresh SOURCE`: which of the two is nearer to the model that both stand for.
 func compareCandidates(_ source: String, _ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    for name in ["max-kl", "max-ppl-ratio", "largest"] where arguments.isGiven(name) {
+    for name in ["max-kl", "max-ppl-ratio", "largest", "cache-a", "cache-b", "precision"] where arguments.isGiven(name) {
         throw UsageError("--\(name) is for A and B beside each other, but with --fresh both are measured against \(source)")
     }
     let measures = RunMeasures()

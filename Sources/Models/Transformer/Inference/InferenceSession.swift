@@ -42,7 +42,7 @@ package final class InferenceSession {
 
     /// - Parameters:
     ///   - contextLength: positions at most; of a model with learned positions not more than it has.
-    ///   - precision: `fast` computes with 4-bit and 8-bit weights in integers.
+    ///   - precision: of products with 4-bit and 8-bit weights.
     ///   - cacheType: how keys and values are kept; F32 for exact results.
     ///   - passLength: positions that are computed together at most; nil for as many as is good.
     package init(
