@@ -1,5 +1,6 @@
 #include "qk_blocks_parts.h"
 #include "qk_blocks_tables.h"
+#include "qk_lanesNEON.h"
 
 // Codes that stand for values of a table, and ternary ones.
 
@@ -21,6 +22,14 @@ QK_INLINE void lookUpNibbles(qk_simd level, const int8_t table[16], const uint8_
 #if defined(__x86_64__)
     if (level != QK_SCALAR) {
         lookUpNibblesAVX2(table, bytes, values);
+        return;
+    }
+#elif defined(__aarch64__)
+    if (level != QK_SCALAR) {
+        const int8x16_t map = vld1q_s8(table);
+        const uint8x16_t pairs = vld1q_u8(bytes);
+        vst1q_s8(values, vqtbl1q_s8(map, vandq_u8(pairs, vdupq_n_u8(15))));
+        vst1q_s8(values + 16, vqtbl1q_s8(map, vshrq_n_u8(pairs, 4)));
         return;
     }
 #endif

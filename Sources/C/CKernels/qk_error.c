@@ -70,7 +70,7 @@ QK_INLINE void addBlocksScalar(qk_float type, qk_error_sums *sums, comparison4 c
     }
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 // What levels with vectors share.
 
 /// Where in its block, of `count` elements, an error is that is known to be there; the block begins at element `start`.
@@ -109,6 +109,8 @@ QK_INLINE size_t untilLaneZero(const qk_error_sums *sums, size_t count) {
     return missing < count ? missing : count;
 }
 #endif
+
+#include "qk_errorNEON.h"
 
 #if defined(__x86_64__)
 /// Four of the eight lanes.
@@ -309,13 +311,17 @@ static void addSameAnyScalar(qk_float type, qk_error_sums *sums, const uint8_t *
 
 void qk_error_add_at(qk_simd level, qk_error_sums *sums, const float *reference, const float *actual, size_t count) {
     size_t i = 0;
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
     i = untilLaneZero(sums, count);
     addScalar(sums, reference, actual, i);
     size_t vectorized = (count - i) / QK_ERROR_LANES * QK_ERROR_LANES;
     if (level == QK_SCALAR) vectorized = 0;
+#if defined(__aarch64__)
+    else addVectorsNEON(sums, reference + i, actual + i, vectorized);
+#else
     else if (level == QK_AVX512) addVectorsAVX512(sums, reference + i, actual + i, vectorized);
     else addVectorsAVX2(sums, reference + i, actual + i, vectorized);
+#endif
     i += vectorized;
 #endif
     (void)level;
@@ -328,12 +334,16 @@ void qk_error_add(qk_error_sums *sums, const float *reference, const float *actu
 
 void qk_error_add_same_at(qk_simd level, qk_error_sums *sums, qk_float type, const void *values, size_t count) {
     size_t i = 0;
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
     i = untilLaneZero(sums, count);
     addSameAnyScalar(type, sums, values, 0, i);
     size_t end = level == QK_SCALAR ? i : i + (count - i) / QK_ERROR_LANES * QK_ERROR_LANES;
+#if defined(__aarch64__)
+    if (level >= QK_NEON) addSameAnyNEON(type, sums, values, i, end);
+#else
     if (level == QK_AVX512) addSameAnyAVX512(type, sums, values, i, end);
     else if (level == QK_AVX2) addSameAnyAVX2(type, sums, values, i, end);
+#endif
     i = end;
 #endif
     (void)level;
@@ -354,6 +364,8 @@ void qk_error_add4_at(
 #if defined(__x86_64__)
     case QK_AVX512: addBlocksAnyAVX512(type, sums, c); break;
     case QK_AVX2: addBlocksAnyAVX2(type, sums, c); break;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: addBlocksAnyNEON(type, sums, c); break;
 #endif
     default: wholeCount = 0;
     }

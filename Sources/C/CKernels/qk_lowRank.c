@@ -1,6 +1,6 @@
 #include "qk_lowRank.h"
 
-#include "qk_lanes.h"
+#include "qk_lanesNEON.h"
 
 /// Floats of the panel of `right` that is copied together: half of the smallest first-level cache.
 enum { PANEL_CAPACITY = 4096, ROWS = 6 };
@@ -119,11 +119,59 @@ QK_TARGET_AVX512 static void tileAVX512(
 }
 #endif
 
+#if defined(__aarch64__)
+/// `rows` and `vectors`, at most 4, are constants, so that the sums stay in registers.
+QK_INLINE void blockNEON(
+    const float *left, const float *right, size_t rank, size_t stride, float scale, size_t columns, int adds, float *out,
+    const size_t rows, const size_t vectors) {
+    float32x4_t sums[ROWS][4];
+    UNROLL for (size_t i = 0; i < rows; i++)
+        UNROLL for (size_t v = 0; v < vectors; v++) sums[i][v] = vdupq_n_f32(0);
+    for (size_t k = 0; k < rank; k++) {
+        float32x4_t line[4];
+        UNROLL for (size_t v = 0; v < vectors; v++) line[v] = floatsAt(right + k * stride + 4 * v);
+        UNROLL for (size_t i = 0; i < rows; i++)
+            UNROLL for (size_t v = 0; v < vectors; v++) sums[i][v] = vfmaq_n_f32(sums[i][v], line[v], left[i * rank + k]);
+    }
+    UNROLL for (size_t i = 0; i < rows; i++) {
+        UNROLL for (size_t v = 0; v < vectors; v++) {
+            float *place = out + i * columns + 4 * v;
+            const float32x4_t value = vmulq_n_f32(sums[i][v], scale);
+            storeFloats(place, adds ? vaddq_f32(floatsAt(place), value) : value);
+        }
+    }
+}
+
+static void tileNEON(
+    const float *left, const float *right, size_t rank, size_t stride, float scale, size_t rows, size_t width, size_t columns, int adds,
+    float *out) {
+    for (size_t i = 0; i < rows;) {
+        const size_t step = rows - i >= ROWS ? ROWS : 1;
+        const float *a = left + i * rank;
+        float *place = out + i * columns;
+        size_t j = 0;
+        for (; j + 16 <= width; j += 16) {
+            if (step == ROWS) blockNEON(a, right + j, rank, stride, scale, columns, adds, place + j, ROWS, 4);
+            else blockNEON(a, right + j, rank, stride, scale, columns, adds, place + j, 1, 4);
+        }
+        for (; j + 4 <= width; j += 4) {
+            if (step == ROWS) blockNEON(a, right + j, rank, stride, scale, columns, adds, place + j, ROWS, 1);
+            else blockNEON(a, right + j, rank, stride, scale, columns, adds, place + j, 1, 1);
+        }
+        for (size_t row = 0; row < step; row++)
+            rowOneByOne(a + row * rank, right + j, rank, stride, scale, width - j, adds, place + row * columns + j);
+        i += step;
+    }
+}
+#endif
+
 static tile_function *tileFor(qk_simd level) {
     switch (level) {
 #if defined(__x86_64__)
     case QK_AVX512: return tileAVX512;
     case QK_AVX2: return tileAVX2;
+#elif defined(__aarch64__)
+    case QK_NEON_I8MM: case QK_NEON_DOT: case QK_NEON: return tileNEON;
 #endif
     default: return tileScalar;
     }

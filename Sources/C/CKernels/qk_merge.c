@@ -1,5 +1,6 @@
 #include "qk_merge.h"
 
+#include "qk_lanesNEON.h"
 #include "qk_levels.h"
 
 QK_INLINE void add(const float *a, const float *b, size_t count, float *out) {
@@ -80,6 +81,44 @@ QK_TARGET_AVX512 static void addVectorsAVX512(
 }
 #endif
 
+#if defined(__aarch64__)
+/// sum += a b of two lanes, the product rounded.
+QK_INLINE void addProduct(float64x2_t *sum, float64x2_t a, float64x2_t b) { *sum = vaddq_f64(*sum, vmulq_f64(a, b)); }
+
+/// Lanes `lane` and the next of `count` elements, whole eights.
+static void addLanesNEON(
+    qk_merge_sums *sums, size_t lane, const float *base, const float *delta, const float *merged, size_t count
+) {
+    double *const places[6] = {sums->base, sums->delta, sums->change, sums->changeTimesDelta, sums->error, sums->target};
+    float64x2_t v[6];
+    UNROLL for (size_t i = 0; i < 6; i++) v[i] = vld1q_f64(places[i] + lane);
+    for (size_t i = lane; i < count; i += QK_MERGE_LANES) {
+        const float64x2_t w = vcvt_f64_f32(vld1_f32(base + i)), d = vcvt_f64_f32(vld1_f32(delta + i));
+        const float64x2_t m = vcvt_f64_f32(vld1_f32(merged + i));
+        const float64x2_t change = vsubq_f64(m, w), target = vaddq_f64(w, d), error = vsubq_f64(m, target);
+        addProduct(&v[0], w, w);
+        addProduct(&v[1], d, d);
+        addProduct(&v[2], change, change);
+        addProduct(&v[3], change, d);
+        addProduct(&v[4], error, error);
+        addProduct(&v[5], target, target);
+    }
+    UNROLL for (size_t i = 0; i < 6; i++) vst1q_f64(places[i] + lane, v[i]);
+}
+
+/// Elements that are added two lanes at a time: a piece stays in the first-level cache.
+static size_t addVectorsNEON(qk_merge_sums *sums, const float *base, const float *delta, const float *merged, size_t count) {
+    enum { PIECE = 1024 };
+    const size_t whole = count / QK_MERGE_LANES * QK_MERGE_LANES;
+    for (size_t start = 0; start < whole; start += PIECE) {
+        const size_t now = whole - start < PIECE ? whole - start : PIECE;
+        for (size_t lane = 0; lane < QK_MERGE_LANES; lane += 2)
+            addLanesNEON(sums, lane, base + start, delta + start, merged + start, now);
+    }
+    return whole;
+}
+#endif
+
 void qk_merge_add_at(qk_simd level, qk_merge_sums *sums, const float *base, const float *delta, const float *merged, size_t count) {
     size_t i = 0;
 #if defined(__x86_64__)
@@ -92,6 +131,8 @@ void qk_merge_add_at(qk_simd level, qk_merge_sums *sums, const float *base, cons
         addVectorsAVX2(sums, 4, base, delta, merged, vectorized);
         i = vectorized;
     }
+#elif defined(__aarch64__)
+    if (level >= QK_NEON) i = addVectorsNEON(sums, base, delta, merged, count);
 #endif
     (void)level;
     for (; i < count; i++) addOne(sums, i % QK_MERGE_LANES, base[i], delta[i], merged[i]);

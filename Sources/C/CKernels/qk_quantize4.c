@@ -1,5 +1,7 @@
 #include "qk_quantize4.h"
 
+#include <stdbool.h>
+
 #include "qk_lanes.h"
 
 typedef struct {
@@ -252,11 +254,16 @@ QK_TARGET_AVX512 static size_t finiteBlocksAnyAVX512(qk_float type, quantization
 }
 #endif
 
+#include "qk_quantize4NEON.h"
+
 /// As many whole blocks from `firstBlock` on as vector code can do, which is up to the first with a non-finite value.
 static size_t finiteBlocks(qk_simd level, qk_float type, quantization q, size_t firstBlock) {
 #if defined(__x86_64__)
     if (level == QK_AVX512) return finiteBlocksAnyAVX512(type, q, firstBlock);
     if (level == QK_AVX2) return finiteBlocksAnyAVX2(type, q, firstBlock);
+#elif defined(__aarch64__)
+    // FP4's thresholds are too close to one another.
+    if (level >= QK_NEON && q.table == &tables[QK_NF4]) return finiteBlocksAnyNEON(type, q, firstBlock);
 #endif
     (void)level, (void)type, (void)q, (void)firstBlock;
     return 0;

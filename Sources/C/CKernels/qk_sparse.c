@@ -1,6 +1,6 @@
 #include "qk_sparse.h"
 
-#include "qk_lanes.h"
+#include "qk_lanesNEON.h"
 
 enum { LONG_GAP = 255 };
 
@@ -19,6 +19,17 @@ QK_TARGET_AVX2 QK_INLINE uint64_t placesAVX2(const uint8_t *a, const uint8_t *b,
     const __m256i low = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)a), _mm256_loadu_si256((const __m256i *)b));
     const __m256i high = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(a + 32)), _mm256_loadu_si256((const __m256i *)(b + 32)));
     return ~((uint64_t)(uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32);
+}
+
+#elif defined(__aarch64__)
+QK_INLINE uint64_t placesNEON(const uint8_t *a, const uint8_t *b, size_t length) {
+    if (length < 64) return placesScalar(a, b, length);
+    const uint8x16_t places = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint8x16_t differ[4];
+    UNROLL for (size_t i = 0; i < 4; i++)
+        differ[i] = vbicq_u8(places, vceqq_u8(vld1q_u8(a + 16 * i), vld1q_u8(b + 16 * i)));
+    const uint8x16_t pairs = vpaddq_u8(vpaddq_u8(differ[0], differ[1]), vpaddq_u8(differ[2], differ[3]));
+    return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(pairs, pairs)), 0);
 }
 
 #endif
@@ -89,6 +100,8 @@ qk_sparse_counts qk_sparse_encode_at(
 #if defined(__x86_64__)
     if (level == QK_AVX512) return encodeAVX512(a, b, count, gaps, values);
     if (level == QK_AVX2) return encodeAVX2(a, b, count, gaps, values);
+#elif defined(__aarch64__)
+    if (level >= QK_NEON) return encode(a, b, count, gaps, values, placesNEON);
 #endif
     (void)level;
     return encode(a, b, count, gaps, values, placesScalar);
