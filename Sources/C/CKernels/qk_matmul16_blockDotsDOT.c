@@ -1,5 +1,4 @@
 #include "qk_matmul16_blockPieces.h"
-#include "qk_matmul16_neon.h"
 
 // Rows of blocks against few rows of x by dot products of bytes. x is in planes and in the order of elements: of each 16 the bytes of
 // the upper plane, then those of the lower one. Sums over both planes are scaled alike, and put together at the end.
@@ -26,21 +25,6 @@ QK_INLINE void addScaledSums(planeSums *s, planeSums sums, int32_t scale) {
 }
 
 QK_INLINE planeSums noSums(void) { return (planeSums){vdupq_n_s32(0), vdupq_n_s32(0)}; }
-
-/// Float16 numbers of 4 rows.
-QK_INLINE float32x4_t halvesOfFour(const uint8_t *const rows[4], size_t offset) {
-    const uint16x4_t halves = {
-        shortAt(rows[0] + offset), shortAt(rows[1] + offset), shortAt(rows[2] + offset), shortAt(rows[3] + offset)};
-    return widenFourHalves(halves);
-}
-
-/// Adds sums of a span of each row: `fma(float(sums), d * xScale, total)`, d being at `offset`.
-QK_INLINE void addSpan(
-    const blockPiece *p, const int32x4_t products[ROWS], size_t offset, float xScale, float32x4_t totals[2]
-) {
-    UNROLL for (size_t i = 0; i < 2; i++)
-        totals[i] = addScaled(sumsOfFour(products + 4 * i), halvesOfFour(p->rows + 4 * i, offset), xScale, totals[i]);
-}
 
 /// 16 where a bit is set, of 16 bits from bit 0 or 16 on.
 QK_INLINE uint8x16_t sixteens(uint32_t bits, int half) {

@@ -1,24 +1,8 @@
 #include "qk_matmul16_blockPieces.h"
-#include "qk_matmul16_neon.h"
 
 // Rows of blocks against few rows of x with NEON. The order of x that AVX2 needs suits it as well: lanes of four nibbles.
 
 #if defined(__aarch64__)
-/// Float16 numbers of 4 rows.
-QK_INLINE float32x4_t halvesOfFour(const uint8_t *const rows[4], size_t offset) {
-    const uint16x4_t halves = {
-        shortAt(rows[0] + offset), shortAt(rows[1] + offset), shortAt(rows[2] + offset), shortAt(rows[3] + offset)};
-    return widenFourHalves(halves);
-}
-
-/// Adds sums of a span of each row: `fma(float(sums), d * xScale, total)`, d being at `offset`.
-QK_INLINE void addSpan(
-    const blockPiece *p, const int32x4_t products[ROWS], size_t offset, float xScale, float32x4_t totals[2]
-) {
-    UNROLL for (size_t i = 0; i < 2; i++)
-        totals[i] = addScaled(sumsOfFour(products + 4 * i), halvesOfFour(p->rows + 4 * i, offset), xScale, totals[i]);
-}
-
 /// Nibbles of 16-bit lanes of four: number 0, 1, 2 and 3 of each lane.
 QK_INLINE void nibblesOf(const uint8_t *bytes, int16x8_t nibbles[4]) {
     const uint16x8_t fours = vreinterpretq_u16_u8(vld1q_u8(bytes)), mask = vdupq_n_u16(15);

@@ -3,6 +3,7 @@
 #define QK_MATMUL16_BLOCKPIECES_H
 
 #include "qk_matmul16_blocks.h"
+#include "qk_matmul16_neon.h"
 
 /// Rows that are multiplied together, and one piece of their columns.
 typedef struct {
@@ -24,6 +25,21 @@ typedef struct {
 /// sums += rows . x
 void qk_matmul16_addPieceAVX2(const qk_matrix *matrix, const blockPiece *piece, xPiece x, float sums[ROWS]);
 #elif defined(__aarch64__)
+/// Float16 numbers of 4 rows.
+QK_INLINE float32x4_t halvesOfFour(const uint8_t *const rows[4], size_t offset) {
+    const uint16x4_t halves = {
+        shortAt(rows[0] + offset), shortAt(rows[1] + offset), shortAt(rows[2] + offset), shortAt(rows[3] + offset)};
+    return widenFourHalves(halves);
+}
+
+/// Adds sums of a span of each row: `fma(float(sums), d * xScale, total)`, d being at `offset`.
+QK_INLINE void addSpan(
+    const blockPiece *p, const int32x4_t products[ROWS], size_t offset, float xScale, float32x4_t totals[2]
+) {
+    UNROLL for (size_t i = 0; i < 2; i++)
+        totals[i] = addScaled(sumsOfFour(products + 4 * i), halvesOfFour(p->rows + 4 * i, offset), xScale, totals[i]);
+}
+
 /// sums += rows . x
 void qk_matmul16_addPieceNEON(const qk_matrix *matrix, const blockPiece *piece, xPiece x, float sums[ROWS]);
 /// The same with what `qk_matmul16_fillPlanes` has made of the values of x.
