@@ -79,7 +79,7 @@ extension ConversionPlan {
             throw OperationError(
                 "a budget of \(Self.text(bits)) bits for each weight leaves nothing to quantize: in 16 bits there are \(Self.text(most))")
         }
-        let all = divergences.values.reduce(0, +)
+        let all = candidates.reduce(0) { $0 + $1.divergence }
         var kept: [BitBudget.Kept] = []
         for candidate in candidates.sorted(by: { (-$0.divergence / $0.bits, $0.name) < (-$1.divergence / $1.bits, $1.name) })
         where candidate.bits > 0 && (used + candidate.bits) / elements <= bits {
