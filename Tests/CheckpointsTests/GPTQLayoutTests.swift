@@ -87,7 +87,7 @@ import Testing
 
     /// A weight that is decoded in two panels of 32 and 16 outputs.
     @Test func panelsAreTheWhole() throws {
-        let (inputs, outputs) = (1 << 15, 48)
+        let (inputs, outputs) = (1 << 16, 48)
         var random = SeededGenerator(seed: 1)
         let words = (0..<inputs / 16 * outputs).map { _ in UInt32.random(in: 0...UInt32.max, using: &random) }
         let tensors = [

@@ -11,6 +11,7 @@ import Testing
 @testable import Comparison
 @testable import Conversion
 @testable import Inspection
+@testable import Merging
 @testable import Streaming
 
 /// Models as GPTQModel, AutoAWQ, bitsandbytes and transformers wrote them, beside what their own programs make of them.
@@ -106,6 +107,16 @@ import Testing
         let values = try checkpoint.reader(of: tensor, rounding: .none).allElements()
         guard case .real(let shown) = slice.values else { throw SupportError("no numbers") }
         #expect(shown == (3..<5).flatMap { row in (250..<256).map { Double(values[row * 256 + $0]) } })
+    }
+
+    /// Of one type with the decoded weights, and yet no files of the same form.
+    @Test func whatIsMergedOfItIsAnExport() throws {
+        let folder = try TemporaryFolder(), checkpoint = try Checkpoint.open(Self.path("fp8-block"))
+        let plan = try ExportPlan(checkpoint, form: .dense(.bf16))
+        _ = try Export(plan, resources: Self.resources()).run(folder: folder.path("out"), maximumShardByteCount: .max, replaces: false)
+        guard case .export(.bf16)? = MergeVerification.form(of: try Checkpoint.open(folder.path("out")), base: checkpoint) else {
+            throw SupportError("another form")
+        }
     }
 
     /// What lies beside the weights is shown, and stays behind.

@@ -244,7 +244,7 @@ import Testing
         try folder.write("{\"quantization_config\": {\"quant_method\": \"fp8\"}}", to: "config.json")
         #expect(
             try Self.refusal("", in: folder)
-                == "FOLDER: config.json: says that the weights are quantized with 'fp8', which is not read; "
+                == "FOLDER: config.json: says that the weights are quantized with 'fp8', but no tensor shows it; "
                 + "hint: start from the dense model; if these weights are dense, take what says so out of config.json")
     }
 

@@ -16,8 +16,10 @@ package struct MissingTensors {
     private let names: Set<ByteKey>
     private let shapes: [ByteKey: Shape]
     private let stacks: [LayerStack]
-    /// Weights of 8-bit floats.
+    /// Weights of 8-bit floats, with and without scales.
     private let smallFloats: [String]
+    /// By module, the last part of the name of its scale.
+    private let scales: [String: String]
     private let config: JSONValue
     private let architecture: ModelIdentity
     /// By name; several rules may miss the same tensor.
@@ -39,9 +41,9 @@ package struct MissingTensors {
         names = Set(checkpoint.tensors.map { ByteKey($0.name) })
         shapes = Dictionary(checkpoint.tensors.map { (ByteKey($0.name), $0.shape) }, uniquingKeysWith: { first, _ in first })
         stacks = LayerStack.all(in: checkpoint.tensors.lazy.map(\.name)).filter(\.isTransformer)
-        smallFloats = checkpoint.tensors.filter { tensor in
-            [.f8e4m3, .f8e5m2].contains(tensor.scalarType) && tensor.quantized == nil && tensor.name.hasSuffix(".weight")
-        }.map(\.name)
+        smallFloats = checkpoint.source.tensors.filter { [.f8e4m3, .f8e5m2].contains($0.scalarType) && $0.name.hasSuffix(".weight") }
+            .map(\.name)
+        scales = smallFloats.isEmpty ? [:] : Self.scales(checkpoint.source.tensors)
         self.config = config
         architecture = checkpoint.architecture
     }
@@ -160,15 +162,18 @@ package struct MissingTensors {
         }
     }
 
-    /// Where some 8-bit floats have scales, others mean nothing without theirs. (Where none have, `ForeignWeights` says so.)
-    private mutating func findLostScales() {
-        guard !smallFloats.isEmpty else { return }
+    private static func scales(_ infos: [TensorInfo]) -> [String: String] {
         var scales: [String: String] = [:]
-        for key in names {
-            let parts = key.text.split(separator: ".", omittingEmptySubsequences: false)
+        for info in infos {
+            let parts = info.name.split(separator: ".", omittingEmptySubsequences: false)
             guard let last = parts.last, last.contains("scale"), !last.hasPrefix("input") else { continue }
             scales[parts.dropLast().joined(separator: ".")] = String(last)
         }
+        return scales
+    }
+
+    /// Where some 8-bit floats have scales, others mean nothing without theirs. (Where none have, `ForeignWeights` says so.)
+    private mutating func findLostScales() {
         let modules = smallFloats.map { String($0.dropLast(".weight".count)) }
         guard let scale = modules.compactMap({ scales[$0] }).min() else { return }
         for module in modules where scales[module] == nil {

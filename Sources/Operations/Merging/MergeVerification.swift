@@ -47,7 +47,7 @@ package struct MergeVerification: Sendable {
         let isSame =
             (base.kind == .safetensors || base.kind == .huggingFace)
             && base.tensors.allSatisfy { tensor in
-                tensor.quantized == nil && merged.tensors.contains { $0.name == tensor.name && $0.scalarType == tensor.scalarType }
+                tensor.plainIndex != nil && merged.tensors.contains { $0.name == tensor.name && $0.scalarType == tensor.scalarType }
             }
         if isSame { return .sameFiles }
         guard types.count == 1, let type = types.first, type.isNarrowable else { return nil }

@@ -24,7 +24,7 @@ struct GPTQLayout: TensorLayout {
             findings.refusal = ForeignWeights(
                 kind: .packed, name: variant, place: ForeignWeights.tensorPlace(source.tensors[first].name),
                 message: "holds codes of \(variant), which are not read",
-                hint: "start from the dense model, or save this one as GPTQ (`checkpoint_format` gptq) with the program that made it")
+                hint: "start from the dense model, or save this one as GPTQ (checkpoint_format gptq) with the program that made it")
             return findings
         }
         var carries: [String] = []

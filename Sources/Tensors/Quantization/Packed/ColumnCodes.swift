@@ -32,8 +32,8 @@ package struct ColumnCodes: WeightEncoding {
     private let zeros: ZeroPoints
     private let scaleType: ScalarType
 
-    /// Elements of a panel, unless one has more that are needed to fill a word.
-    private static let panelElementCount = 1 << 20
+    /// Elements of a panel, unless 32 columns have more: segments of 11008 rows are 640 bytes of GPTQ then, and 8 MB of floats.
+    private static let panelElementCount = 1 << 21
 
     /// - Parameters:
     ///   - bits: 2, 3, 4 or 8; of AWQ 4.
@@ -150,15 +150,38 @@ package struct ColumnCodes: WeightEncoding {
 }
 
 extension StoredParts {
+    /// Bytes that are copied in the time that a read of its own takes (0.5 microseconds).
+    private static let smallRowByteCount = 4096
+    /// Bytes of whole rows that are read at a time.
+    private static let runByteCount = 1 << 18
+
     /// The same bytes of every row of a part, one row after the other.
+    ///
+    /// Short rows are read whole: that is faster than a read for each.
     ///
     /// - Parameter range: of each row of `rowByteCount` bytes.
     func segments(ofPart part: Int, rowCount: Int, rowByteCount: Int, _ range: Range<Int>) throws(FileError) -> [UInt8] {
         if range.count == rowByteCount { return try bytes(ofPart: part, 0..<rowCount * rowByteCount) }
-        return try [UInt8](count: rowCount * range.count) { buffer throws(FileError) in
-            for row in 0..<rowCount {
-                let segment = UnsafeMutableRawBufferPointer(rebasing: buffer[row * range.count..<(row + 1) * range.count])
-                try source.read(tensor: tensors[part], atByteOffset: row * rowByteCount + range.lowerBound, into: segment)
+        let width = range.count, index = tensors[part]
+        return try [UInt8](count: rowCount * width) { buffer throws(FileError) in
+            guard rowByteCount <= Self.smallRowByteCount else {
+                for row in 0..<rowCount {
+                    let segment = UnsafeMutableRawBufferPointer(rebasing: buffer[row * width..<(row + 1) * width])
+                    try source.read(tensor: index, atByteOffset: row * rowByteCount + range.lowerBound, into: segment)
+                }
+                return
+            }
+            let step = Self.runByteCount / rowByteCount
+            for first in stride(from: 0, to: rowCount, by: step) {
+                let end = min(first + step, rowCount)
+                let rows = try bytes(ofPart: part, first * rowByteCount..<end * rowByteCount)
+                rows.withUnsafeBytes { rows in
+                    for row in first..<end {
+                        let start = (row - first) * rowByteCount + range.lowerBound
+                        UnsafeMutableRawBufferPointer(rebasing: buffer[row * width..<(row + 1) * width])
+                            .copyMemory(from: UnsafeRawBufferPointer(rebasing: rows[start..<start + width]))
+                    }
+                }
             }
         }
     }
