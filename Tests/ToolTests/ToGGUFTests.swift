@@ -30,6 +30,69 @@ import Testing
         }
     }
 
+    /// An importance matrix of the older form, for the matrices of the layers of `wide`: every number is a multiple of 1/16 of a congruence.
+    private static func importance(_ names: [String]) -> [UInt8] {
+        func number(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
+        var bytes = number(UInt32(names.count))
+        for name in names {
+            bytes += number(UInt32(name.utf8.count))
+            bytes += Array(name.utf8)
+            bytes += number(1)
+            bytes += number(256)
+            var state = name.utf8.reduce(UInt32(0)) { $0 + UInt32($1) }
+            for _ in 0..<256 {
+                state = state &* 1_664_525 &+ 1_013_904_223
+                bytes += number((Float(1 + (state >> 24)) / 16).bitPattern)
+            }
+        }
+        return bytes
+    }
+
+    private static let matrices = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"].map {
+        "blk.0.\($0).weight"
+    }
+
+    @Test(arguments: types.filter { !["F16", "BF16", "Q8_0"].contains($0) })
+    func blocksAreThoseOfLlamaQuantizeWithAnImportanceMatrix(type: String) throws {
+        let folder = try TemporaryFolder(), path = folder.path("wide.gguf")
+        let file = try folder.write(Self.importance(Self.matrices), to: "wide.dat")
+        let line = ["to-gguf", Fixture.path("gguf/models/wide/hf"), "-o", path, "--type", type.lowercased(), "--imatrix", file, "-q"]
+        let run = ToolRunner(qconvert, line)
+        #expect(run.status == .done && run.errors.isEmpty, "\(run.errors)")
+        let source = try GGUFSource(path: path)
+        let expected = try Fixture.table("gguf/models/wide/blocks-imatrix.tsv").filter { $0[0] == type }
+        #expect(expected.count == source.tensors.count && !expected.isEmpty)
+        for row in expected {
+            let index = try #require(source.tensors.firstIndex { $0.name == row[1] })
+            #expect(source.info(ofTensor: index).type.name == row[2])
+            var digest = SHA256()
+            digest.append(try source.bytes(ofTensor: index, 0..<source.tensors[index].byteCount))
+            #expect(digest.finish() == row[3], "\(row[1])")
+        }
+        #expect(try source.metadata.string("quantize.imatrix.file") == "wide.dat")
+        #expect(try source.metadata.integer("quantize.imatrix.entries_count") == 7)
+    }
+
+    @Test func importanceOfOtherModelsIsRefused() throws {
+        let folder = try TemporaryFolder(), wide = Fixture.path("gguf/models/wide/hf")
+        let part = try folder.write(Self.importance([Self.matrices[1]]), to: "part.dat")
+        let other = try folder.write(Self.importance(["blk.7.attn_q.weight"]), to: "other.dat")
+        let line = ["to-gguf", wide, "-o", folder.path("a.gguf"), "--imatrix"]
+        let some = ToolRunner(qconvert, line + [part, "--type", "q4_k"])
+        #expect(some.status == .done && some.errors.contains("says nothing of 6 weights like 'blk.0.attn_output.weight'"), "\(some.errors)")
+        for (file, type, message) in [
+            (other, "q4_k", "says nothing of the weights of"), (part, "q8_0", "--imatrix is of no use for Q8_0"),
+            (part, "bf16", "--imatrix is of no use for BF16"),
+        ] {
+            let run = ToolRunner(qconvert, line + [file, "--type", type, "--force"])
+            #expect(run.status == .failed && run.errors.contains(message), "\(run.errors)")
+        }
+        let narrow = ToolRunner(
+            qconvert, ["to-gguf", Fixture.sample("llama-hf"), "-o", folder.path("b.gguf"), "--type", "q4_0", "--imatrix", part])
+        #expect(narrow.status == .failed && narrow.errors.contains("has 256 values, but"), "\(narrow.errors)")
+        #expect(try !folder.names().contains("b.gguf"))
+    }
+
     /// What the converter wrote is read as a Hugging Face model and written again: the same tensors, and keys that say the same. Keys
     /// that only confirm what readers take for granted may come in addition; scores of pieces are made of the order of merges.
     @Test(arguments: [

@@ -1,4 +1,4 @@
-#include "qk_blocks_lanes.h"
+#include "qk_blocks_searches.h"
 
 // Blocks of 32 with one scale, and perhaps an offset: no search. Drawings: qk_blocks_simple.c.
 
@@ -83,17 +83,6 @@ QK_INLINE void truncatedCodes(
         const int32_t code = (int32_t)((x[j] - offset) * inverse + rounding);
         codes[j] = (uint8_t)(code < largest ? code : largest);
     }
-}
-
-/// The lower half of the first 16 codes and of the others.
-QK_INLINE void joinNibbles(const uint8_t *restrict codes, uint8_t *restrict bytes) {
-    for (size_t j = 0; j < 16; j++) bytes[j] = (uint8_t)((codes[j] & 15) | (codes[16 + j] & 15) << 4);
-}
-
-QK_INLINE void joinFifthBits(const uint8_t *restrict codes, uint8_t *restrict bytes) {
-    uint32_t bits = 0;
-    for (size_t j = 0; j < BLOCK; j++) bits |= (uint32_t)(codes[j] >> 4) << j;
-    memcpy(bytes, &bits, 4);
 }
 
 QK_INLINE bool encode_Q4_0(const float *restrict x, uint8_t *restrict block) {

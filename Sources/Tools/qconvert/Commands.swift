@@ -106,8 +106,8 @@ private let toSafetensorsCommand = Command(
 private let toGGUFCommand = Command(
     "to-gguf", summary: "write a GGUF file for llama.cpp, Ollama and LM Studio",
     discussion: """
-        Names, order and keys are those of llama.cpp's converter, types and blocks those of its llama-quantize without importance matrix, bit for \
-        bit. Small tensors stay f32; of the quantized kinds the output head, or the embedding where it is the head, is Q6_K, and _S and _M \
+        Names, order and keys are those of llama.cpp's converter, types and blocks those of its llama-quantize, bit for bit, with --imatrix FILE \
+        as with its importance matrix. Small tensors stay f32; of the quantized kinds the output head, or the embedding where it is the head, is Q6_K, and _S and _M \
         give some layers more bits. Rows that are no multiple of a block get the next type that fits.
 
           type                bits/weight  error, of normally distributed weights
@@ -130,6 +130,7 @@ private let toGGUFCommand = Command(
                 "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k", "q4_k_m", "q4_k_s", "q4_1",
                 "q4_0", "iq4_nl", "iq4_xs",
             ], placeholder: "TYPE", default: "q8_0", help: "type of the matrices, or mixture; q4_k and q5_k are the _m"),
+        .path("imatrix", "FILE", help: "what llama-imatrix saw: errors count by it"),
         .flag("pure", help: "one type for all matrices, head and embedding too"),
         .text("name", "NAME", help: "name of the model in the file (default: that of the source)"),
         .byteCount("max-shard-size", help: "bytes of one file; a longer model becomes a folder of parts"),

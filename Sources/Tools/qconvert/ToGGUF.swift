@@ -15,10 +15,12 @@ private struct GGUFOptions {
     let output: String
     let mixture: GGUFMixture
     let name: String?
+    /// What llama-imatrix saw.
+    let importance: ImportanceFile?
     let byteCountLimit: Int?
     let replaces: Bool
 
-    init(_ arguments: ParsedArguments) throws(UsageError) {
+    init(_ arguments: ParsedArguments) throws {
         let type = arguments.string(always: "type")
         guard var mixture = GGUFMixture(named: type) else {
             throw UsageError(
@@ -28,6 +30,7 @@ private struct GGUFOptions {
         self.mixture = mixture
         output = arguments.string(always: "output")
         name = arguments.string("name")
+        importance = try arguments.string("imatrix").map { try ImportanceFile(path: $0) }
         byteCountLimit = arguments.isGiven("max-shard-size") ? arguments.byteCount(always: "max-shard-size") : nil
         replaces = arguments.flag("force")
     }
@@ -37,23 +40,32 @@ private struct GGUFOptions {
 func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let options = try GGUFOptions(arguments)
+    let part = try arguments.part()
+    guard part == nil || options.importance == nil else {
+        throw UsageError(
+            "--part and --imatrix exclude each other: parts do not say which imatrix they were made with",
+            hint: "write the file in one go, with --resume if it may be interrupted")
+    }
     let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .computing)
     let model = try checkpoint.describedModel()
     let keys = try GGUFKeys(
         of: checkpoint, model, name: try options.name ?? name(of: checkpoint), fileType: options.mixture.fileType)
     for remark in keys.remarks { console.warning(remark) }
-    let plan = try GGUFExportPlan(checkpoint, model, options.mixture, frequencyFactors: keys.frequencyFactors)
+    let plan = try GGUFExportPlan(
+        checkpoint, model, options.mixture, frequencyFactors: keys.frequencyFactors, importance: options.importance)
+    if let file = options.importance { try tell(plan, file, console) }
     if plan.quantizesAgain {
         console.note(
             "the weights were rounded to few bits before and are rounded again to \(options.mixture.name): what that loses comes on top; "
                 + "--type bf16\(options.mixture.name == "Q8_0" ? "" : " or q8_0") loses less, and a file made of the original weights least"
         )
     }
-    if let part = try arguments.part() { return try exportPart(part, plan, keys, options, measures, arguments, console) }
+    if let part { return try exportPart(part, plan, keys, options, measures, arguments, console) }
     if arguments.flag("dry-run") { return try describe(plan, options, arguments, console) }
     let progress = console.progress("writing", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
-    let result = try GGUFExport(plan, metadata: keys.entries, resources: resources)
+    let metadata = keys.entries + (options.importance.map { entries(of: $0) } ?? [])
+    let result = try GGUFExport(plan, metadata: metadata, resources: resources)
         .run(path: options.output, byteCountLimit: options.byteCountLimit, replaces: options.replaces)
     progress.finish()
     if result.underflows > 0 {
@@ -81,6 +93,29 @@ private func exportPart(
             "\(NumberText.grouped(made.results.narrowing.underflows)) values were too small for the 16-bit type and became zero")
     }
     return try report(made, share: share, measures, arguments, console)
+}
+
+/// What an imatrix says nothing of, or where it is of no use.
+private func tell(_ plan: GGUFExportPlan, _ file: ImportanceFile, _ console: Console) throws {
+    let (with, without) = plan.weighed
+    guard !with.isEmpty else {
+        throw Failure(
+            without.isEmpty
+                ? "--imatrix is of no use for \(plan.mixture.name), whose blocks are not searched for"
+                : "\(file.path) says nothing of the weights of \(plan.checkpoint.path): it is of another model",
+            hint: without.first.map { "names are those of GGUF files: '\($0)'" })
+    }
+    let missing = without.filter { $0 != "output.weight" && $0 != "token_embd.weight" }
+    if let first = missing.first {
+        console.warning("\(file.path) says nothing of \(missing.count) weights like '\(first)': these are stored as without it")
+    }
+}
+
+/// As llama-quantize tells of it.
+private func entries(of file: ImportanceFile) -> [GGUFMetadata.Entry] {
+    [.init("quantize.imatrix.file", .string(FilePath.name(of: file.path)))]
+        + (file.texts.first.map { [.init("quantize.imatrix.dataset", .string($0))] } ?? [])
+        + [.init("quantize.imatrix.entries_count", .i32(Int32(clamping: file.entries.count)))]
 }
 
 /// The name that the source gives itself, else that of its file or folder.

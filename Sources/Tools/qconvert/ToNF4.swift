@@ -18,6 +18,11 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
             "--part and --calibrate exclude each other: a calibration goes through the whole model, layer after layer",
             hint: "--calibrate with --checkpoints FOLDER goes on where it was interrupted; parts take the nearest codes")
     }
+    guard part == nil || arguments.string("imatrix") == nil else {
+        throw UsageError(
+            "--part and --imatrix exclude each other: parts do not say which imatrix they were made with",
+            hint: "convert in one go; parts take the nearest codes")
+    }
     guard part == nil || arguments.number("budget") == nil else {
         throw UsageError(
             "--part and --budget exclude each other: a budget is divided among the weights of the whole model",

@@ -10,6 +10,7 @@
 #include "qk_block64.h"
 #include "qk_blocks.h"
 #include "qk_bytes.h"
+#include "qk_blocksWeighted.h"
 #include "qk_calibrate.h"
 #include "qk_crc32c.h"
 #include "qk_deflate.h"

@@ -166,7 +166,7 @@ final class GGUFExportRun: Sendable {
         let size = output.storage.byteCount(elementCount: range.count)
         let target = UnsafeMutableRawBufferPointer(rebasing: bytes[..<size])
         let room = UnsafeMutableRawBufferPointer(rebasing: bytes[size...])
-        let errors = try store(values, output, range, into: target, room: room)
+        let errors = try store(values, output, part: job.part, range, into: target, room: room)
         try sink.write(
             UnsafeRawBufferPointer(target), stored: job.output,
             atByteOffset: output.storage.byteCount(elementCount: job.part * output.partElementCount + range.lowerBound))
@@ -199,7 +199,7 @@ final class GGUFExportRun: Sendable {
     }
 
     private func store(
-        _ values: UnsafeMutableBufferPointer<Float>, _ output: GGUFExportPlan.Output, _ range: Range<Int>,
+        _ values: UnsafeMutableBufferPointer<Float>, _ output: GGUFExportPlan.Output, part: Int, _ range: Range<Int>,
         into bytes: UnsafeMutableRawBufferPointer, room: UnsafeMutableRawBufferPointer
     ) throws -> ErrorStatistics {
         var errors = ErrorStatistics()
@@ -211,12 +211,23 @@ final class GGUFExportRun: Sendable {
             }
             underflows.withLock { $0 += counts.underflows }
         case .blocks(let format):
-            let decoded = room.bindMemory(to: Float.self)
-            for start in stride(from: 0, to: values.count, by: Self.pieceElementCount) {
-                let piece = Span(_unsafeElements: UnsafeBufferPointer(rebasing: values[start...].prefix(Self.pieceElementCount)))
+            let decoded = room.bindMemory(to: Float.self), row = rowElementCount(output)
+            // Whole rows, where columns count differently; a chunk is of one matrix, or of whole ones.
+            let step = output.importance == nil ? Self.pieceElementCount : row
+            for start in stride(from: 0, to: values.count, by: step) {
+                let piece = Span(_unsafeElements: UnsafeBufferPointer(rebasing: values[start...].prefix(step)))
                 let places = output.storage.byteCount(elementCount: start)..<output.storage.byteCount(elementCount: start + piece.count)
                 var blocks = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[places]))
-                do throws(BlockFault) { try format.quantize(piece, into: &blocks) } catch { throw failure(error, output, format) }
+                do throws(BlockFault) {
+                    if let importance = output.importance {
+                        let first = matrix(ofElement: range.lowerBound + start, output, part: part) * row
+                        try format.quantize(piece, importance: importance.span.extracting(first..<first + row), into: &blocks)
+                    } else {
+                        try format.quantize(piece, into: &blocks)
+                    }
+                } catch {
+                    throw failure(error, output, format)
+                }
                 let back = UnsafeMutableBufferPointer(rebasing: decoded[..<piece.count])
                 var span = MutableSpan(_unsafeElements: back)
                 format.decode(blocks.bytes, into: &span)
@@ -224,6 +235,12 @@ final class GGUFExportRun: Sendable {
             }
         }
         return errors
+    }
+
+    /// Which of the experts of an output has this element of one of its tensors: one each, or all of them.
+    private func matrix(ofElement element: Int, _ output: GGUFExportPlan.Output, part: Int) -> Int {
+        guard output.tensors.count == 1, output.shape.dimensions.count == 3 else { return part }
+        return element / (output.shape.dimensions[1] * output.shape.dimensions[2])
     }
 
     private func failure(_ output: GGUFExportPlan.Output, _ message: String, hint: String?) -> FileError {

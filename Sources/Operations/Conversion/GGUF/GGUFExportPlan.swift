@@ -27,6 +27,8 @@ package struct GGUFExportPlan: Sendable {
         /// One; of the experts of a layer one for each, all of one shape; none of factors of frequencies, which no tensor of the source holds.
         let tensors: [LogicalTensor]
         let values: [Float]
+        /// How much errors of each column count, a row for each of the tensors; nil where nothing is known of that.
+        let importance: [Float]?
 
         /// Elements of each of the tensors.
         var partElementCount: Int { shape.elementCount / max(1, tensors.count) }
@@ -43,11 +45,15 @@ package struct GGUFExportPlan: Sendable {
     /// - Parameters:
     ///   - description: what `describedModel` gives.
     ///   - frequencyFactors: by which the frequencies of rotation are divided, where config.json says so in another way.
+    ///   - importance: how large the inputs of weights are.
     /// - Throws: where the model is of no family that GGUF files have, where its tensors are not those of config.json, and where it holds
     ///   others, which would be lost.
     package init(
-        _ checkpoint: Checkpoint, _ description: ModelDescription, _ mixture: GGUFMixture, frequencyFactors: [Float]?
+        _ checkpoint: Checkpoint, _ description: ModelDescription, _ mixture: GGUFMixture, frequencyFactors: [Float]?,
+        importance: ImportanceFile? = nil
     ) throws(FileError) {
+        var mixture = mixture
+        mixture.hasImportance = importance != nil
         guard let spelling = description.architecture.gguf else {
             throw FileError(
                 checkpoint.path, "is a \(description.modelType), for which no GGUF file is written yet",
@@ -68,7 +74,7 @@ package struct GGUFExportPlan: Sendable {
             outputs.append(
                 Output(
                     name: GGUFSpelling.frequencyFactors, shape: shape, storage: .scalar(.f32), change: .none, tensors: [],
-                    values: frequencyFactors))
+                    values: frequencyFactors, importance: nil))
         }
         let names = expected.map { GGUFSpelling.name($0[0].key, $0[0].part) }
         let shapes = expected.map { Self.shape($0) }
@@ -86,7 +92,10 @@ package struct GGUFExportPlan: Sendable {
             outputs.append(
                 Output(
                     name: names[position], shape: shapes[position], storage: storages[position],
-                    change: Self.change(group[0], description, pairsRows: spelling.pairsRows), tensors: sources, values: []))
+                    change: Self.change(group[0], description, pairsRows: spelling.pairsRows), tensors: sources, values: [],
+                    importance: try importance.flatMap { file throws(FileError) in
+                        try Self.importance(in: file, of: names[position], shapes[position], storages[position], parts: group.count)
+                    }))
         }
         self.checkpoint = checkpoint
         self.mixture = mixture
@@ -100,6 +109,33 @@ package struct GGUFExportPlan: Sendable {
             guard case .blocks = output.storage else { return false }
             return output.tensors.contains { $0.plainIndex == nil }
         }
+    }
+
+    /// Names of the tensors that are stored with what an imatrix says of their inputs, and of those that could be, but it says nothing of.
+    package var weighed: (with: [String], without: [String]) {
+        let possible = outputs.filter { output in
+            if case .blocks(let format) = output.storage { format.takesImportance } else { false }
+        }
+        return (possible.filter { $0.importance != nil }.map(\.name), possible.filter { $0.importance == nil }.map(\.name))
+    }
+
+    /// What a file says of the inputs of a tensor; nil where it says nothing, or the type has no use for it.
+    ///
+    /// - Throws: where it tells of other numbers of inputs.
+    private static func importance(
+        in file: ImportanceFile, of name: String, _ shape: Shape, _ storage: GGUFStorage, parts: Int
+    ) throws(FileError) -> [Float]? {
+        guard case .blocks(let format) = storage, format.takesImportance, let entry = file.entries[name] else { return nil }
+        let columns = shape.dimensions.last ?? 0
+        // Experts in one tensor are as many as its first dimension says.
+        let matrices = shape.dimensions.count == 3 ? shape.dimensions[0] : parts
+        guard entry.means.count == columns * matrices else {
+            throw FileError(
+                file.path, at: "'\(name)'",
+                "has \(entry.means.count) values, but \(matrices == 1 ? "" : "\(matrices) experts of ")\(columns) inputs are expected: it is of "
+                    + "another model")
+        }
+        return entry.means
     }
 
     /// Of the elements of all tensors.

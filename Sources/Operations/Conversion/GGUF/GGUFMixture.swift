@@ -10,7 +10,7 @@ package enum GGUFStorage: Sendable, Hashable {
 /// A kind of GGUF file, by the name that llama.cpp gives it: which tensor gets which type.
 ///
 /// A file has one type for most of its matrices and better ones for those that matter most; tensors that are small stay F32. The
-/// choices are llama-quantize's without importance matrix.
+/// choices are llama-quantize's.
 package struct GGUFMixture: Sendable, Hashable {
     /// What the choice depends on besides names and shapes.
     package struct Model: Sendable {
@@ -37,6 +37,8 @@ package struct GGUFMixture: Sendable, Hashable {
     private let grade: Grade
     /// Whether every matrix gets the one type.
     package var isPure = false
+    /// Whether it is known how large the inputs of the weights are.
+    package var hasImportance = false
 
     /// Whether such files are made of others by llama-quantize, and not by a converter.
     var isQuantizedLater: Bool {
@@ -119,7 +121,10 @@ package struct GGUFMixture: Sendable, Hashable {
             switch grade {
             case .medium where Self.isMoreBits(down): return .q6K
             case .small where format == .q4K && down.index < down.count / 8: return .q5K
-            case .nonlinear where down.index < down.count / 8: return .q5K
+            case .nonlinear where !hasImportance && down.index < down.count / 8: return .q5K
+            case .plain where hasImportance && down.index < down.count / 8:
+                // The first ones of a kind without offset can go wrong with an importance matrix.
+                return format == .q40 ? .q41 : format == .q50 ? .q51 : format
             default: return format
             }
         }

@@ -31,6 +31,39 @@ extension BlockFormat {
                 qk_blocks_encode(kernel, values.baseAddress, count, blocks.baseAddress?.assumingMemoryBound(to: UInt8.self))
             }
         }
+        try check(block, of: count, values)
+    }
+
+    /// Whether `quantize(_:importance:into:)` has a search of its own for it.
+    package var takesImportance: Bool { qk_blocks_areWeighted(kernel) }
+
+    /// Stores whole rows, to the bytes that llama-quantize writes on x86-64 with an importance matrix.
+    ///
+    /// - Parameters:
+    ///   - values: n * `importance.count` elements.
+    ///   - importance: of each column, not negative; whole blocks.
+    ///   - blocks: likewise.
+    package func quantize(_ values: Span<Float>, importance: Span<Float>, into blocks: inout MutableRawSpan) throws(BlockFault) {
+        let columns = importance.count
+        precondition(takesImportance && columns > 0 && columns % elementsPerBlock == 0, "\(columns) columns for blocks of \(name)")
+        precondition(values.count % columns == 0, "\(values.count) elements are no whole rows of \(columns)")
+        let count = values.count / elementsPerBlock
+        precondition(blocks.byteCount == count * bytesPerBlock, "\(blocks.byteCount) bytes for \(count) blocks of \(name)")
+        guard count > 0 else { return }
+        let block = values.withUnsafeBufferPointer { values in
+            importance.withUnsafeBufferPointer { importance in
+                blocks.withUnsafeMutableBytes { blocks in
+                    qk_blocks_encodeWeighted(
+                        qk_simd_best(), kernel, values.baseAddress, values.count / columns, columns, importance.baseAddress,
+                        blocks.baseAddress?.assumingMemoryBound(to: UInt8.self))
+                }
+            }
+        }
+        try check(block, of: count, values)
+    }
+
+    /// - Parameter block: the first one that could not be stored; `count` for none.
+    private func check(_ block: Int, of count: Int, _ values: Span<Float>) throws(BlockFault) {
         guard block < count else { return }
         let elements = block * elementsPerBlock..<(block + 1) * elementsPerBlock
         if let element = elements.first(where: { !values[$0].isFinite }) { throw .nonFinite(element: element) }
