@@ -24,7 +24,7 @@ extension ContainerFormat {
         },
         stranger(
             "llama2.c of a later version", is: "a file of llama2.c of version 1 or 2, where version 0 is read",
-            hint: "export the model with --version 0"
+            hint: "export the model anew, as version 0"
         ) { $0.begins(with: "24ka") },
     ]
 
