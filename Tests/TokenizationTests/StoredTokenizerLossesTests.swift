@@ -183,10 +183,6 @@ import Testing
             bytes(), 2,
             "tokenizer.json: token 'ab': has the id 2, but the embedding has 2 rows\nhint: tokenizer and weights belong to different models"
         ),
-        (
-            TokenizerFile(name: "tekken.json", bytes: []), 8,
-            "tekken.json: is not written into a GGUF file\nhint: the tokenizer.json of the same model can be; transformers makes one of tekken.json"
-        ),
     ]
 
     @Test(arguments: refusals) func refuses(_ file: TokenizerFile, _ rows: Int, _ message: String) {

@@ -33,6 +33,19 @@ import Testing
         for (own, other) in zip(try again.files(path: "m.gguf"), files) { #expect(own.bytes == other.bytes, "\(own.name)") }
     }
 
+    /// Mistral's own file states what a tokenizer.json of the same would: texts have the ids that Mistral's library gives them.
+    @Test func filesOfTekkenHaveItsIDs() throws {
+        let folder = "\(TokenizerFolder.fixtureRoot)/tekken-json"
+        let file = TokenizerFile(name: "tekken.json", bytes: try Fixture.bytes("\(folder)/tekken.json"))
+        let (stored, remarks) = try Self.read([file], rows: 570)
+        #expect(stored.splitting == "tekken" && stored.tokens.count == 570 && stored.tokens[569] == "[PAD569]")
+        #expect(stored.roles["bos_token"] == 1 && stored.types[3] == 3 && stored.types[12] == 1 && remarks.isEmpty, "\(remarks)")
+        let tokenizer = try Tokenizer.open(stored.files(path: "m"), path: "m")
+        let cases = try TokenizerFolder.vectors(in: folder).cases
+        #expect(cases.count > 20)
+        for vector in cases { #expect(tokenizer.encode(vector.text) == vector.ids, "\(vector.text.debugDescription)") }
+    }
+
     private static func family(_ name: String) throws -> (files: [TokenizerFile], rows: Int) {
         let folder = Fixture.path(name)
         var files: [TokenizerFile] = []

@@ -39,4 +39,33 @@ import Testing
         #expect(roundTrip.status == .done, "\(roundTrip.output)\(roundTrip.errors)")
         #expect(try Checkpoint.open(made).tensors.contains { $0.quantized != nil })
     }
+
+    /// tekken.json beside a model becomes the tokenizer of a GGUF file.
+    @Test func aTokenizerBesideItGoesAlong() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(
+            #"{"dim": 4, "n_layers": 1, "n_heads": 1, "head_dim": 4, "hidden_dim": 8, "norm_eps": 1e-5, "vocab_size": 564}"#,
+            to: "params.json")
+        try folder.copy(Fixture.path("tokenizers/tekken-json/tekken.json"))
+        let shapes: [(String, [Int])] =
+            [
+                ("tok_embeddings", [564, 4]), ("norm", [4]), ("output", [564, 4]), ("layers.0.attention_norm", [4]),
+                ("layers.0.ffn_norm", [4]),
+            ]
+            + ["wq", "wk", "wv", "wo"].map { ("layers.0.attention.\($0)", [4, 4]) }
+            + [("layers.0.feed_forward.w1", [8, 4]), ("layers.0.feed_forward.w2", [4, 8]), ("layers.0.feed_forward.w3", [8, 4])]
+        let tensors = shapes.map { name, dimensions in
+            StoredTensor(name + ".weight", dimensions, (0..<dimensions.reduce(1, *)).map { Float($0 % 7) / 8 })
+        }
+        try folder.write(tensors.safetensors(), to: "consolidated.safetensors")
+        let path = folder.path("m.gguf")
+        let run = ToolRunner(qconvert, ["to-gguf", folder.path, "-o", path, "--type", "f32", "-q"])
+        #expect(run.status == .done, "\(run.errors)")
+        let own = try Checkpoint.open(folder.path), file = try Checkpoint.open(path)
+        #expect(file.files.contains { $0.name == "tokenizer.json" } && file.tensors.count == own.tensors.count)
+        for tensor in own.tensors {
+            let same = try #require(file.tensors.first { $0.name == tensor.name })
+            #expect(try file.reader(of: same).allElements() == own.reader(of: tensor).allElements(), "\(tensor.name)")
+        }
+    }
 }

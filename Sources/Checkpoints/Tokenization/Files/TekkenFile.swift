@@ -131,6 +131,14 @@ struct TekkenFile {
         return parts
     }
 
+    /// What a tokenizer.json lists as merges.
+    func merges() throws(Malformed) -> [(left: String, right: String)] {
+        let specialCount = try allSpecialTokens().count, count = try ordinaryTokenCount(besides: specialCount)
+        var words = Vocabulary()
+        for (rank, bytes) in tokens.prefix(count).enumerated() { try words.add(bytes, id: specialCount + rank) }
+        return try RankedTokens.merges(of: tokens.prefix(count), in: words)
+    }
+
     private func allSpecialTokens() throws(Malformed) -> [AddedToken] {
         guard let count = specialTokenCount, (0...Self.specialTokenLimit).contains(count) else {
             throw Malformed(

@@ -27,4 +27,22 @@ enum RankedTokens {
             }
         }
     }
+
+    /// The same as merges of a tokenizer.json, in GPT-2's alphabet of bytes: by rank, and of one token by the ids of its parts.
+    static func merges(
+        of tokens: ArraySlice<[UInt8]>, in words: Vocabulary
+    ) throws(Malformed) -> [(left: String, right: String)] {
+        var cuts: [(rank: Int, left: TokenID, right: TokenID)] = []
+        try forEachCut(of: tokens, in: words) { rank, left, right in cuts.append((rank, left, right)) }
+        cuts.sort { ($0.rank, $0.left, $0.right) < ($1.rank, $1.left, $1.right) }
+        return cuts.map { cut in
+            func spelling(_ id: TokenID) -> String { self.spelling(of: words.spelling(of: id) ?? []) }
+            return (spelling(cut.left), spelling(cut.right))
+        }
+    }
+
+    /// Bytes in GPT-2's alphabet.
+    static func spelling(of bytes: some Sequence<UInt8>) -> String {
+        String(decoding: bytes.flatMap(ByteAlphabet.spelling(of:)), as: UTF8.self)
+    }
 }

@@ -22,9 +22,11 @@ package enum RankFile {
             let tokens = try self.tokens(bytes)
             let special = specialTokens(isLater: isLater)
             var stored = StoredTokenizer(
-                model: "gpt2", splitting: "llama-bpe", tokens: tokens.map(spelling) + special,
+                model: "gpt2", splitting: "llama-bpe", tokens: tokens.map(RankedTokens.spelling(of:)) + special,
                 types: tokens.map { _ in 1 } + special.map { _ in 3 })
-            stored.merges = try merges(tokens)
+            var words = Vocabulary()
+            for (rank, token) in tokens.enumerated() { try words.add(token, id: rank) }
+            stored.merges = try RankedTokens.merges(of: tokens[...], in: words).map { "\($0.left) \($0.right)" }
             stored.roles = ["bos_token": tokens.count, "eos_token": tokens.count + 1]
             stored.otherEnds = ["<|eom_id|>", "<|eot_id|>"].compactMap { special.firstIndex(of: $0) }.map { tokens.count + $0 }
             return stored
@@ -55,19 +57,6 @@ package enum RankFile {
                 "has no token for the byte \(missing): text that has it would be lost", hint: "the file is damaged; fetch it again")
         }
         return tokens
-    }
-
-    private static func spelling(_ token: [UInt8]) -> String {
-        String(decoding: token.flatMap(ByteAlphabet.spelling(of:)), as: UTF8.self)
-    }
-
-    private static func merges(_ tokens: [[UInt8]]) throws(Malformed) -> [String] {
-        var words = Vocabulary()
-        for (rank, token) in tokens.enumerated() { try words.add(token, id: rank) }
-        var cuts: [(rank: Int, left: TokenID, right: TokenID)] = []
-        try RankedTokens.forEachCut(of: tokens[...], in: words) { rank, left, right in cuts.append((rank, left, right)) }
-        cuts.sort { ($0.rank, $0.left, $0.right) < ($1.rank, $1.left, $1.right) }
-        return cuts.map { "\(spelling(tokens[Int($0.left)])) \(spelling(tokens[Int($0.right)]))" }
     }
 
     /// By id behind the other tokens.

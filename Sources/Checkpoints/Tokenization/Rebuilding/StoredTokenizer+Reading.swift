@@ -7,8 +7,8 @@ extension StoredTokenizer {
 
     /// What the metadata of a GGUF file has to state of the tokenizer of a Hugging Face model.
     ///
-    /// Read from tokenizer.json, with the scores of a tokenizer.model beside it, if there is one; else from tokenizer.model; else from
-    /// vocab.json and merges.txt or their older names.
+    /// Read from tokenizer.json, with the scores of a tokenizer.model beside it, if there is one; else from tekken.json; else from
+    /// tokenizer.model; else from vocab.json and merges.txt or their older names.
     ///
     /// - Parameters:
     ///   - rowCount: rows of the embedding, for each of which there is to be a token; those that no token needs are filled up.
@@ -49,9 +49,12 @@ extension StoredTokenizer {
             return (file.name, source)
         }
         if let file = opening.file("tekken.json") {
-            throw FileError(
-                opening.path, at: file.name, "is not written into a GGUF file",
-                hint: "the tokenizer.json of the same model can be; transformers makes one of tekken.json")
+            let source = try opening.reading(file) { bytes throws(Malformed) in
+                let model = try TekkenFile(bytes)
+                let roles = model.completed(roles)
+                return Source(parts: try model.parts(roles), roles: roles, merges: try model.merges())
+            }
+            return (file.name, source)
         }
         if let pieces {
             let source = try opening.reading(pieces) { bytes throws(Malformed) in
