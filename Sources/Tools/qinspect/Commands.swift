@@ -7,7 +7,7 @@ package let qinspect = Tool(
     "qinspect", summary: "show what is inside a model file or folder", version: toolVersion,
     commands: [
         layersCommand, architectureCommand, statsCommand, tensorCommand, diffCommand, reportCommand, adapterCommand, templateCommand,
-        metadataCommand, filesCommand, checkCommand,
+        metadataCommand, filesCommand, checkCommand, digestCommand,
     ])
 
 private let fileArgument = Argument(
@@ -108,6 +108,17 @@ private let checkCommand = Command(
         """,
     arguments: [fileArgument], options: [.threads, .maxMemory, .json],
     example: "qinspect check model.qnf", run: check)
+
+private let digestCommand = Command(
+    "digest", summary: "list the SHA-256 of every tensor",
+    discussion: """
+        A line for each tensor: the digest, type, shape and name. Without an option it is that of the bytes that are stored. With --dequantized it is         that of the dense values that the model means, little-endian and row-major, in the type that quantized weights are recorded to         have had: what another library makes of the same file can be compared with it.
+        """,
+    arguments: [fileArgument],
+    options: [
+        .match, .flag("dequantized", help: "decode what is quantized, and take the digest of the values"), .threads, .maxMemory, .json,
+    ],
+    example: "qinspect digest model.qnf --dequantized", run: digest)
 
 private let diffCommand = Command(
     "diff", summary: "compare two models, in any formats, tensor by tensor",
