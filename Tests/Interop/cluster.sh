@@ -99,7 +99,7 @@ release() { scontrol update "JobId=${array}_1" StartTime=now 2>/dev/null || true
 await 240 release || fail "the array does not end: $(squeue -h)"
 rm "$work/jobs/model.qnf.part-4-of-6"
 if "$QCONVERT" join "$work"/jobs/model.qnf.part-* -o "$work/jobs/model.qnf" 2>"$work/join.log"; then fail "a part was missing"; fi
-missing=$(sed -n "s/.*--array=\([0-9,-]*\)'.*/\1/p" "$work/join.log")
+missing=$(sed -n "s/.* array of \([0-9,-]*\) .*/\1/p" "$work/join.log")
 [ "$missing" = 4 ] || fail "the range of what is missing is '$missing'"
 rest=$(sbatch --parsable "--array=$missing" --export=ALL,PARTS=6 "$samples/cluster/slurm.sh" "$samples/llama-hf" "$work/jobs/model.qnf")
 join=$(sbatch --parsable "--dependency=afterok:$rest" "$samples/cluster/join.sh" "$work/jobs/model.qnf")

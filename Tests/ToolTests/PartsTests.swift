@@ -68,6 +68,17 @@ import Testing
         #expect(try folder.names() == ["whole"])
     }
 
+    @Test(arguments: jobs) func resumesToTheBytesOfOneRun(_ job: Job) throws {
+        let folder = try TemporaryFolder()
+        for output in ["whole", "resumed"] {
+            let options = output == "resumed" ? ["--resume"] : []
+            let run = ToolRunner(qconvert, job.line + [Fixture.path(job.source), "-o", folder.path(output), "--quiet"] + options)
+            try #require(run.status == .done, "\(run.errors)")
+        }
+        #expect(try Self.contents(folder.path("resumed")) == Self.contents(folder.path("whole")))
+        #expect(try folder.names() == ["resumed", "whole"])
+    }
+
     @Test(arguments: jobs) func joinsToTheBytesOfOneRun(_ job: Job) throws {
         try Self.check(job, Fixture.path(job.source), counts: [1, 2, 7, 100])
     }
@@ -121,6 +132,42 @@ import Testing
         #expect(stranger.status == .failed && stranger.errors.contains("exists already, and is no part that could be kept: "))
     }
 
+    /// Killed again and again, it comes to the bytes of a run that was not.
+    @Test func goesOnAfterKills() throws {
+        let inputs = try TemporaryFolder(), folder = try TemporaryFolder()
+        // 768 MiB of zeros: three parts.
+        try LargeModel.write(to: inputs.path("large.safetensors"), tensorCount: 12)
+        let line = ["to-nf4", inputs.path("large.safetensors"), "-o", folder.path("out"), "--resume"]
+        func parts() throws -> [String] { try folder.names().filter { $0.hasPrefix(".out.resume.part-") } }
+        for count in [1, 2] {
+            let run = try ToolProcess("qconvert", line)
+            for _ in 0..<60_000 where try parts().count < count { usleep(1000) }
+            run.kill(SIGKILL)
+            #expect(run.wait() == .signal(SIGKILL))
+            #expect(FilePath.kind(of: folder.path("out")) == .missing)
+        }
+        // One that was damaged is made again.
+        try folder.write("no part", to: try #require(parts().first))
+        let run = try ToolProcess("qconvert", line)
+        #expect(run.wait() == .exit(0))
+        #expect(run.errors.contains("1 of 3 parts were there already\n") && run.output.contains(" in 3 parts, "))
+        #expect(try folder.names() == ["out"])
+        let again = ToolRunner(qconvert, line)
+        #expect(again.errors == "qconvert: error: \(folder.path("out")): exists already\nhint: --force replaces it\n")
+        let whole = ToolRunner(qconvert, ["to-nf4", inputs.path("large.safetensors"), "-o", folder.path("whole"), "--quiet"])
+        #expect(whole.status == .done)
+        #expect(try Self.checksum(folder.path("out")) == Self.checksum(folder.path("whole")))
+    }
+
+    private static func checksum(_ path: String) throws -> CRC32C {
+        let file = try InputFile(path: path)
+        var checksum = CRC32C()
+        for start in stride(from: 0, to: file.byteCount, by: 1 << 22) {
+            checksum.append(try file.bytes(atOffset: start, count: min(1 << 22, file.byteCount - start)))
+        }
+        return checksum
+    }
+
     // MARK: - What does not belong together
 
     @Test func namesWhatIsMissing() throws {
@@ -130,7 +177,7 @@ import Testing
         let run = ToolRunner(qconvert, ["join", paths[0], paths[2], paths[3], "-o", folder.path("x")])
         #expect(
             run.errors == "qconvert: error: 4 of 7 parts are missing: 2,5-7\n"
-                + "hint: make them as before, under Slurm with '--array=2,5-7' and --part auto/7\n")
+                + "hint: make them as before, under Slurm as an array of 2,5-7 with --part auto/7\n")
         let twice = ToolRunner(qconvert, ["join", "-o", folder.path("x")] + paths + [paths[1]])
         #expect(
             twice.errors == "qconvert: error: \(paths[1]): is part 2/7, and so is \(paths[1])\nhint: name each part once\n")
@@ -170,6 +217,14 @@ import Testing
         let parts = (1...2).map { folder.path("a.qnf.part-\($0)-of-2") }
         let run = ToolRunner(qconvert, ["join", "-o", folder.path("x")] + parts)
         #expect(run.errors.contains("it was made of another source, or the source has changed since"))
+    }
+
+    @Test func refusesPartsThatAreResumed() {
+        let run = ToolRunner(qconvert, ["to-hf", Fixture.sample("llama-hf"), "-o", "/tmp/x", "--part", "1/2", "--resume"])
+        #expect(
+            run.errors.hasPrefix(
+                "qconvert: error: --part and --resume exclude each other: a part that was interrupted is simply made again\n"))
+        #expect(run.status == .usage)
     }
 
     @Test func refusesACalibration() throws {

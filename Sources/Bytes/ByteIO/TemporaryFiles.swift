@@ -111,6 +111,9 @@ package enum TemporaryFiles {
         rmdir(path)
     }
 
+    /// Removes a file that is needed no more; one that cannot be removed stays.
+    package static func removeFile(_ path: String) { unlink(path) }
+
     private static let digitCount = 8
 
     private static func randomPath(beside path: String) -> String {

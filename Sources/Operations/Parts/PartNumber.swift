@@ -92,7 +92,7 @@ package struct PartNumber: Sendable, Hashable, CustomStringConvertible {
                 isSlurm
                     ? "`part` auto/\(count): \(slurmTask) is \(task), but parts are counted from 1 to \(count)"
                     : "`part` auto/\(count): \(indexedJob) is \(task), but 0 to \(count - 1) are expected",
-                hint: isSlurm ? "sbatch --array=1-\(count)" : "set 'completions' of the job to \(count)")
+                hint: isSlurm ? "let the array be 1-\(count)" : "set 'completions' of the job to \(count)")
         }
         return part
     }
@@ -102,7 +102,7 @@ package struct PartNumber: Sendable, Hashable, CustomStringConvertible {
         case (false, false):
             throw OperationError(
                 "`part` auto: neither \(slurmTask) nor \(indexedJob) is set",
-                hint: "these are set in tasks of 'sbatch --array' and of indexed jobs of Kubernetes; elsewhere write K/N")
+                hint: "these are set in tasks of an array of Slurm and of indexed jobs of Kubernetes; elsewhere write K/N")
         case (true, true):
             throw OperationError("`part` auto: both \(slurmTask) and \(indexedJob) are set", hint: "write K/N")
         default: return

@@ -36,7 +36,8 @@ package struct PartSet: Sendable {
             let ranges = PartNumber.ranges(missing)
             throw OperationError(
                 "\(missing.count) of \(count) parts \(missing.count == 1 ? "is" : "are") missing: \(ranges)",
-                hint: "make \(missing.count == 1 ? "it" : "them") as before, under Slurm with '--array=\(ranges)' and `part` auto/\(count)")
+                hint: "make \(missing.count == 1 ? "it" : "them") as before, under Slurm as an array of \(ranges) with `part` auto/\(count)"
+            )
         }
         let parts = (1...count).compactMap { byNumber[$0] }
         self.parts = parts

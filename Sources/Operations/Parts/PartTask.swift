@@ -15,6 +15,16 @@ package struct PartReport: Sendable {
     package let results: PartResults
 }
 
+/// What becomes of a part that is there already.
+package enum ExistingPart: Sendable {
+    /// It is left as it is where it is the same: tasks are run again by schedulers, and two may run at once. Anything else is refused.
+    case keep
+    /// Likewise, but anything else is written again.
+    case keepOrReplace
+    /// It is written again, whatever it is.
+    case replace
+}
+
 /// One part of a conversion, to be made.
 package struct PartTask: Sendable {
     package let part: PartNumber
@@ -42,18 +52,20 @@ package struct PartTask: Sendable {
 
     /// Writes the part beside where `output` will be, complete or not at all.
     ///
-    /// A part that is there already is left as it is: tasks are run again by schedulers, and two may run at once.
-    ///
     /// - Parameters:
-    ///   - replaces: also what is there is written again, whatever it is.
+    ///   - existing: what becomes of what is there already.
     ///   - pieces: whole pieces of the output; asked for of the first part alone.
     ///   - body: writes the tensors; returns what it found, and the checksums of the share's tensors of the source.
     package func run(
-        output path: String, replaces: Bool, pieces: () throws -> [(piece: PartWriter.Piece, bytes: [UInt8])],
+        output path: String, existing: ExistingPart, pieces: () throws -> [(piece: PartWriter.Piece, bytes: [UInt8])],
         _ body: (PartWriter) throws -> (results: PartResults, checksums: [CRC32C])
     ) throws -> PartReport {
         let place = part.path(ofOutput: path)
-        if !replaces, let report = try present(at: place) { return report }
+        switch existing {
+        case .keep: if let report = try present(at: place) { return report }
+        case .keepOrReplace: if let report = try? present(at: place) { return report }
+        case .replace: break
+        }
         let output = try AtomicOutput(destination: place, replaces: true, inputs: checkpoint.inputFiles)
         let file = try output.file()
         let writer = try PartWriter(

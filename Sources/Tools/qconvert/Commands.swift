@@ -64,6 +64,7 @@ private let toNF4Command = Command(
         .flag("allow-nonfinite", help: "quantize NaN and infinities (with --no-double-quant)"),
         plainFloat8,
         .part,
+        .resume,
         .dryRun,
     ] + common,
     example: "qconvert to-nf4 TinyLlama-1.1B -o tinyllama.qnf", run: toNF4)
@@ -82,6 +83,7 @@ private let toHFCommand = Command(
         .byteCount("max-shard-size", default: 5_000_000_000, defaultText: "5GB", help: "data bytes in one file"),
         allowNonfinite,
         .part,
+        .resume,
         .dryRun,
     ] + common,
     example: "qconvert to-hf tinyllama.qnf -o tinyllama-bnb4", run: toHF)
@@ -99,6 +101,7 @@ private let toSafetensorsCommand = Command(
         plainFloat8,
         allowNonfinite,
         .part,
+        .resume,
         .dryRun,
     ] + common,
     example: "qconvert to-safetensors tinyllama.qnf -o tinyllama.safetensors --dtype bf16", run: toSafetensors)
@@ -135,6 +138,7 @@ private let toGGUFCommand = Command(
         .text("name", "NAME", help: "name of the model in the file (default: that of the source)"),
         .byteCount("max-shard-size", help: "bytes of one file; a longer model becomes a folder of parts"),
         .part,
+        .resume,
         .dryRun,
     ] + common,
     example: "qconvert to-gguf tinyllama.qnf -o tinyllama.gguf --type q4_k_m", run: toGGUF)

@@ -34,6 +34,39 @@ private func join(_ arguments: ParsedArguments, _ console: Console) throws -> Ex
     let report = try PartJoin(set, resources: resources)
         .run(path: path, replaces: arguments.flag("force"), verifies: arguments.flag("verify"))
     progress.finish()
+    try tell(report, of: set.frame, partCount: set.parts.count, path: path, measures, arguments, console)
+    console.note(measures.summary(byteCount: byteCount))
+    return .done
+}
+
+/// Makes an output of parts that are kept where the run is killed.
+///
+/// - Parameters:
+///   - inputByteCount: of the source.
+///   - make: a part, beside the path that it is given; its progress is told to the first of its arguments.
+func resume(
+    inputByteCount: Int, _ measures: RunMeasures, _ arguments: ParsedArguments, _ console: Console,
+    make: (Progress, PartNumber, String) throws -> PartReport
+) throws -> ExitCode {
+    let path = arguments.string(always: "output")
+    let progress = console.progress("converting", total: inputByteCount)
+    let (report, frame, keptCount, partCount) = try Resumption(output: path, inputByteCount: inputByteCount).run(
+        replaces: arguments.flag("force"), make: { try make(progress, $0, $1) },
+        resources: { _ in
+            progress.finish()
+            return try Resources(threadCount: arguments.integer("threads"))
+        })
+    try tell(report, of: frame, partCount: partCount, path: path, measures, arguments, console)
+    if keptCount > 0 { console.note("\(keptCount) of \(partCount) parts were there already") }
+    console.note(measures.summary(byteCount: inputByteCount))
+    return .done
+}
+
+/// What is said of a joined output.
+private func tell(
+    _ report: JoinReport, of frame: PartFrame, partCount: Int, path: String, _ measures: RunMeasures, _ arguments: ParsedArguments,
+    _ console: Console
+) throws {
     let results = report.results
     warn(ofNonfinite: results, console)
     for warning in results.warnings { console.warning(warning) }
@@ -45,22 +78,19 @@ private func join(_ arguments: ParsedArguments, _ console: Console) throws -> Ex
     }
     let total = report.files.reduce(0) { $0 + $1.byteCount }
     guard !arguments.flag("json") else {
-        try console.writeJSON([
-            "output": .string(path), "command": .string(set.frame.command), "parts": .integer(set.parts.count),
-            "tensors": .integer(set.frame.tensors.count), "bytes": .integer(total),
+        return try console.writeJSON([
+            "output": .string(path), "command": .string(frame.command), "parts": .integer(partCount),
+            "tensors": .integer(frame.tensors.count), "bytes": .integer(total),
             "files": .array(report.files.map { .object(["name": .string($0.name), "bytes": .integer($0.byteCount)]) }),
             "fingerprint": report.fingerprint.map { .string($0.description) } ?? .null,
             "overflows": .integer(results.narrowing.overflows), "underflows": .integer(results.narrowing.underflows),
             "relative_error": results.relativeError.map { .double($0) } ?? .null, "seconds": .double(measures.seconds),
             "peak_memory": .integer(measures.peakMemory),
         ])
-        return .done
     }
     let loss = results.relativeError.map { ", error \(NumberText.fixed(100 * $0, decimals: 2)) % of the weights (RMS)" } ?? ""
     let files = report.files.count == 1 ? "" : " in \(report.files.count) files"
     try console.writeLine(
-        "\(path): \(set.frame.command) in \(set.parts.count) part\(set.parts.count == 1 ? "" : "s"), "
-            + "\(NumberText.grouped(set.frame.tensors.count)) tensors\(files), \(NumberText.byteCount(total))\(loss)")
-    console.note(measures.summary(byteCount: byteCount))
-    return .done
+        "\(path): \(frame.command) in \(partCount) part\(partCount == 1 ? "" : "s"), "
+            + "\(NumberText.grouped(frame.tensors.count)) tensors\(files), \(NumberText.byteCount(total))\(loss)")
 }

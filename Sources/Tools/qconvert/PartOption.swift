@@ -9,6 +9,7 @@ import ToolSupport
 extension Option {
     /// Of every conversion of a model.
     static let part = Option.text("part", "K/N", help: "do part K of N alone; auto or auto/N of a scheduler's task")
+    static let resume = Option.flag("resume", help: "keep what is finished, and go on from it after a kill")
 }
 
 /// Variables of schedulers that say which task of an array this is.
@@ -26,6 +27,18 @@ extension ParsedArguments {
         }
         do { return try PartNumber(text, environment: environment) } catch { throw UsageError(error.message, hint: error.hint) }
     }
+
+    /// Whether the work is to go on where it was interrupted.
+    func resumes() throws(UsageError) -> Bool {
+        guard flag("resume") else { return false }
+        guard string("part") == nil else {
+            throw UsageError("--part and --resume exclude each other: a part that was interrupted is simply made again")
+        }
+        return true
+    }
+
+    /// What becomes of a part that is there already.
+    var existingPart: ExistingPart { flag("resume") ? .keepOrReplace : flag("force") ? .replace : .keep }
 
     /// The options that shape a result, as they would be typed.
     func typed(texts: [String], byteCounts: [String] = [], flags: [String]) -> [String] {

@@ -40,11 +40,11 @@ private struct GGUFOptions {
 func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let options = try GGUFOptions(arguments)
-    let part = try arguments.part()
-    guard part == nil || options.importance == nil else {
+    let part = try arguments.part(), resumes = try arguments.resumes()
+    guard options.importance == nil || part == nil && !resumes else {
         throw UsageError(
-            "--part and --imatrix exclude each other: parts do not say which imatrix they were made with",
-            hint: "write the file in one go, with --resume if it may be interrupted")
+            "--\(resumes ? "resume" : "part") and --imatrix exclude each other: parts do not say which imatrix they were made with",
+            hint: "write the file in one go")
     }
     let checkpoint = try console.openCheckpoint(arguments.positional(always: "model"), for: .computing)
     let model = try checkpoint.describedModel()
@@ -60,8 +60,8 @@ func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
                 + "--type bf16\(options.mixture.name == "Q8_0" ? "" : " or q8_0") loses less, and a file made of the original weights least"
         )
     }
-    if let part { return try exportPart(part, plan, keys, options, measures, arguments, console) }
-    if arguments.flag("dry-run") { return try describe(plan, options, arguments, console) }
+    if part == nil, arguments.flag("dry-run") { return try describe(plan, options, arguments, console) }
+    if resumes || part != nil { return try exportParts(part, plan, keys, options, measures, arguments, console) }
     let progress = console.progress("writing", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
     let metadata = keys.entries + (options.importance.map { entries(of: $0) } ?? [])
@@ -75,18 +75,25 @@ func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     return .done
 }
 
-private func exportPart(
-    _ part: PartNumber, _ plan: GGUFExportPlan, _ keys: GGUFKeys, _ options: GGUFOptions, _ measures: RunMeasures,
+/// One part, or all of them.
+private func exportParts(
+    _ part: PartNumber?, _ plan: GGUFExportPlan, _ keys: GGUFKeys, _ options: GGUFOptions, _ measures: RunMeasures,
     _ arguments: ParsedArguments, _ console: Console
 ) throws -> ExitCode {
+    let typed = arguments.typed(texts: ["type", "name"], byteCounts: ["max-shard-size"], flags: ["pure"])
+    func export(_ part: PartNumber, _ path: String, _ progress: Progress) throws -> PartReport {
+        let resources = try arguments.resources(for: [plan.checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
+        return try GGUFExport(plan, metadata: keys.entries, resources: resources).run(
+            part, path: path, tool: "qconvert \(toolVersion)", options: typed, byteCountLimit: options.byteCountLimit,
+            existing: arguments.existingPart)
+    }
+    guard let part else {
+        return try resume(inputByteCount: plan.inputByteCount, measures, arguments, console) { try export($1, $2, $0) }
+    }
     let share = plan.share(of: part)
     if arguments.flag("dry-run") { return try describe(part, share, arguments, console) }
     let progress = console.progress("writing", total: plan.inputByteCount(of: share))
-    let resources = try arguments.resources(for: [plan.checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
-    let typed = arguments.typed(texts: ["type", "name"], byteCounts: ["max-shard-size"], flags: ["pure"])
-    let made = try GGUFExport(plan, metadata: keys.entries, resources: resources).run(
-        part, path: options.output, tool: "qconvert \(toolVersion)", options: typed, byteCountLimit: options.byteCountLimit,
-        replaces: options.replaces)
+    let made = try export(part, options.output, progress)
     progress.finish()
     if made.results.narrowing.underflows > 0 {
         console.warning(

@@ -26,11 +26,11 @@ func toHF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     }
     if let obstacle = plan.loadingObstacle { console.warning(obstacle, hint: "--dequantize writes a folder that it loads") }
     let limit = arguments.byteCount(always: "max-shard-size")
-    if let part = try arguments.part() {
+    if try arguments.resumes() || arguments.part() != nil {
         let options = arguments.typed(texts: ["dtype"], byteCounts: ["max-shard-size"], flags: ["dequantize", "allow-nonfinite"])
         let settings = Export.PartSettings(
             tool: "qconvert \(toolVersion)", command: "to-hf", options: options, maximumShardByteCount: limit)
-        return try exportPart(part, plan, limit: limit, settings, arguments, console)
+        return try exportParts(plan, limit: limit, settings, arguments, console)
     }
     return try export(plan, limit: limit, arguments, console) { export, path in
         try export.run(folder: path, maximumShardByteCount: limit, replaces: arguments.flag("force"))
@@ -42,11 +42,11 @@ func toSafetensors(_ arguments: ParsedArguments, _ console: Console) throws -> E
     let checkpoint = try console.openCheckpoint(
         arguments.positional(always: "model"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
     let plan = try ExportPlan(checkpoint, form: .dense(denseType(arguments)))
-    if let part = try arguments.part() {
+    if try arguments.resumes() || arguments.part() != nil {
         let options = arguments.typed(texts: ["dtype"], flags: ["plain-float8", "allow-nonfinite"])
         let settings = Export.PartSettings(
             tool: "qconvert \(toolVersion)", command: "to-safetensors", options: options, maximumShardByteCount: nil)
-        return try exportPart(part, plan, limit: .max, settings, arguments, console)
+        return try exportParts(plan, limit: .max, settings, arguments, console)
     }
     return try export(plan, limit: .max, arguments, console) { export, path in
         try export.run(file: path, replaces: arguments.flag("force"))
@@ -69,16 +69,26 @@ private func export(
     return .done
 }
 
-private func exportPart(
-    _ part: PartNumber, _ plan: ExportPlan, limit: Int, _ settings: Export.PartSettings, _ arguments: ParsedArguments, _ console: Console
+/// One part, or all of them.
+private func exportParts(
+    _ plan: ExportPlan, limit: Int, _ settings: Export.PartSettings, _ arguments: ParsedArguments, _ console: Console
 ) throws -> ExitCode {
     let measures = RunMeasures()
+    func export(_ part: PartNumber, _ path: String, _ progress: Progress) throws -> PartReport {
+        let resources = try arguments.resources(for: [plan.checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
+        return try Export(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
+            .run(part, path: path, settings, existing: arguments.existingPart)
+    }
+    guard let part = try arguments.part() else {
+        if arguments.flag("dry-run") {
+            return try describe(plan, limit: limit, path: arguments.string(always: "output"), arguments, console)
+        }
+        return try resume(inputByteCount: plan.inputByteCount, measures, arguments, console) { try export($1, $2, $0) }
+    }
     let share = plan.share(of: part, maximumShardByteCount: limit)
     if arguments.flag("dry-run") { return try describe(part, share, arguments, console) }
     let progress = console.progress("exporting", total: share.inputByteCount)
-    let resources = try arguments.resources(for: [plan.checkpoint], plannedTensorCount: plan.outputs.count, progress: progress)
-    let made = try Export(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
-        .run(part, path: arguments.string(always: "output"), settings, replaces: arguments.flag("force"))
+    let made = try export(part, arguments.string(always: "output"), progress)
     progress.finish()
     warn(of: made.results.narrowing, arguments, console)
     return try report(made, share: share, measures, arguments, console)

@@ -13,20 +13,21 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let measures = RunMeasures()
     let rules = try conversionRules(arguments)
     let part = try arguments.part()
-    guard part == nil || arguments.strings("calibrate").isEmpty else {
+    let resumes = try arguments.resumes()
+    guard part == nil && !resumes || arguments.strings("calibrate").isEmpty else {
         throw UsageError(
-            "--part and --calibrate exclude each other: a calibration goes through the whole model, layer after layer",
+            "--\(resumes ? "resume" : "part") and --calibrate exclude each other: a calibration goes through the whole model, layer after layer",
             hint: "--calibrate with --checkpoints FOLDER goes on where it was interrupted; parts take the nearest codes")
     }
-    guard part == nil || arguments.string("imatrix") == nil else {
+    guard part == nil && !resumes || arguments.string("imatrix") == nil else {
         throw UsageError(
-            "--part and --imatrix exclude each other: parts do not say which imatrix they were made with",
+            "--\(resumes ? "resume" : "part") and --imatrix exclude each other: parts do not say which imatrix they were made with",
             hint: "convert in one go; parts take the nearest codes")
     }
-    guard part == nil || arguments.number("budget") == nil else {
+    guard part == nil && !resumes || arguments.number("budget") == nil else {
         throw UsageError(
-            "--part and --budget exclude each other: a budget is divided among the weights of the whole model",
-            hint: "leave out --part, or name the weights that stay in 16 bits with --keep")
+            "--\(resumes ? "resume" : "part") and --budget exclude each other: a budget is divided among the weights of the whole model",
+            hint: "convert in one go, or name the weights that stay in 16 bits with --keep")
     }
     let checkpoint = try console.openCheckpoint(
         arguments.positional(always: "source"), for: .computing, takesPlainFloat8: arguments.flag("plain-float8"))
@@ -47,6 +48,13 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
         guard let part else { return try describe(plan, arguments, console) }
         return try describe(part, plan.share(of: part), arguments, console)
     }
+    if resumes {
+        return try resume(inputByteCount: plan.inputByteCount, measures, arguments, console) { progress, part, path in
+            let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
+            return try Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
+                .run(part, path: path, existing: arguments.existingPart)
+        }
+    }
     let share = part.map { plan.share(of: $0) }
     let progress = console.progress("converting", total: share?.inputByteCount ?? plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
@@ -57,7 +65,7 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     }
     let conversion = Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
     if let part, let share {
-        let made = try conversion.run(part, path: arguments.string(always: "output"), replaces: arguments.flag("force"))
+        let made = try conversion.run(part, path: arguments.string(always: "output"), existing: arguments.existingPart)
         progress.finish()
         warn(of: made.results.narrowing, arguments, console)
         return try report(made, share: share, measures, arguments, console)

@@ -33,13 +33,13 @@ extension ConversionPlan {
 
 extension Conversion {
     /// Writes one part, beside where the .qnf at `path` will be. Companion files are in the first.
-    package func run(_ part: PartNumber, path: String, replaces: Bool) throws -> PartReport {
+    package func run(_ part: PartNumber, path: String, existing: ExistingPart) throws -> PartReport {
         precondition(plan.calibration == nil, "a calibration goes through the whole model, layer after layer")
         let share = plan.share(of: part)
         let own = share.units.flatMap { plan.stored(ofItem: $0) }
         let task = PartTask(
             part, share, of: try plan.frame(), tensors: own + (part.isFirst ? plan.layout.filePlaces : []), plan.checkpoint)
-        return try task.run(output: path, replaces: replaces, pieces: { [] }) { writer in
+        return try task.run(output: path, existing: existing, pieces: { [] }) { writer in
             let run = ConversionRun(plan, writer: writer, resources: resources, allowsNonfinite: allowsNonfinite)
             let jobs = try plan.jobs(resources, leavingOut: Set(plan.items.indices).subtracting(share.units))
             try resources.pool.forEach(count: jobs.count) { index, worker in try run.perform(jobs[index], worker: worker) }

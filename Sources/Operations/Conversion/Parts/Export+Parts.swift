@@ -45,7 +45,7 @@ extension Export {
     }
 
     /// Writes one part, beside where the file or folder at `path` will be. Files that ride along are in the first.
-    package func run(_ part: PartNumber, path: String, _ settings: PartSettings, replaces: Bool) throws -> PartReport {
+    package func run(_ part: PartNumber, path: String, _ settings: PartSettings, existing: ExistingPart) throws -> PartReport {
         let outputs = plan.shards(maximumByteCount: settings.maximumShardByteCount ?? .max)
         let all = Array(outputs.joined()), shards = Self.shards(outputs)
         let share = plan.share(of: part, all)
@@ -57,7 +57,7 @@ extension Export {
             tensors: outputs.enumerated().flatMap { file, outputs in outputs.map { PartFrame.Tensor($0.info, file: file) } })
         var warnings: [String] = []
         let task = PartTask(part, share, of: frame, tensors: share.units, plan.checkpoint)
-        return try task.run(output: path, replaces: replaces) {
+        return try task.run(output: path, existing: existing) {
             guard isFolder else { return [] }
             return try companions(beside: shards, warnings: &warnings).map { (.file($0.name), $0.bytes) }
         } _: { writer in

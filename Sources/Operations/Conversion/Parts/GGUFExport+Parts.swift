@@ -28,7 +28,7 @@ extension GGUFExport {
     ///   - options: as they would be typed.
     ///   - byteCountLimit: of one file of the output; nil for none.
     package func run(
-        _ part: PartNumber, path: String, tool: String, options: [String], byteCountLimit: Int?, replaces: Bool
+        _ part: PartNumber, path: String, tool: String, options: [String], byteCountLimit: Int?, existing: ExistingPart
     ) throws -> PartReport {
         let prefix = Self.prefix(of: path), share = plan.share(of: part)
         let split = try split(prefix: prefix, byteCountLimit: byteCountLimit)
@@ -45,7 +45,7 @@ extension GGUFExport {
         let frame = PartFrame(
             tool: tool, command: "to-gguf", options: options, source: try SourceDigest.text(of: plan.checkpoint),
             output: isFolder ? .ggufFolder : .file, files: files, tensors: tensors)
-        return try PartTask(part, share, of: frame, tensors: share.units, plan.checkpoint).run(output: path, replaces: replaces) {
+        return try PartTask(part, share, of: frame, tensors: share.units, plan.checkpoint).run(output: path, existing: existing) {
             try split.parts.enumerated().map { (.head(file: $0), try $1.head()) }
         } _: { writer in
             let findings = try GGUFExportRun(plan, writer, resources).perform(only: share.units, sources: share.sources)
