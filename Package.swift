@@ -21,7 +21,7 @@ let kernelFlags =
 /// Layers from the bottom up: folders of Sources, and the rooms in each. A room depends on lower layers, and within its own layer
 /// only on what `sideways` names; anything else fails the build. `make lint` checks that nothing else is imported.
 let layers: [(name: String, rooms: Set<String>)] = [
-    ("C", ["CKernels", "CSystem", "CZlib", "COpenBLAS"]),
+    ("C", ["CKernels", "CBuild", "CSystem", "CZlib", "COpenBLAS"]),
     ("Bytes", ["ByteIO", "JSONText", "Compression", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat", "FlatFormat"]),
@@ -101,6 +101,8 @@ let package = Package(
         // 0: C
         // Kernels are compiled optimised also in debug builds: tests compare millions of values.
         .target(name: "CKernels", cSettings: [.unsafeFlags(kernelFlags)]),
+        // What `--version` tells; `make build` sets it.
+        .target(name: "CBuild", cSettings: Context.environment["QNF_COMMIT"].map { [.define("QNF_COMMIT", to: "\"\($0)\"")] } ?? []),
         .systemLibrary(name: "CSystem"),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -212,7 +214,10 @@ let package = Package(
         // 6: tools
         library(
             "ToolSupport",
-            ["ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "Inspection", "CommandLineKit"]),
+            [
+                "CBuild", "CKernels", "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming",
+                "Inspection", "CommandLineKit",
+            ]),
         tool(
             "qconvert",
             [
@@ -222,7 +227,8 @@ let package = Package(
         tool(
             "qinspect",
             [
-                "ContainerKit", "GGUFFormat", "Architectures", "Inspection", "Comparison", "Reports", "Tokenization", "Prompts",
+                "CKernels", "Parallelism", "ContainerKit", "GGUFFormat", "Architectures", "Inspection", "Comparison", "Reports",
+                "Tokenization", "Prompts",
                 "PromptSupport",
             ]),
         tool("qmerge", ["Parallelism", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "CalibrationSupport"]),

@@ -8,6 +8,8 @@ package struct Tool: Sendable {
     package let summary: String
     package let version: String
     package let commands: [Command]
+    /// What `--version` tells besides, in brackets.
+    private var buildNote: String?
 
     /// A tool with commands: `qinspect layers ...`, `qinspect check ...`.
     package init(_ name: String, summary: String, version: String, commands: [Command]) {
@@ -43,10 +45,14 @@ package struct Tool: Sendable {
     }
 
     /// Is the whole program: runs the tool and ends the process.
-    package func main() -> Never {
+    ///
+    /// - Parameter buildNote: what `--version` tells besides.
+    package func main(buildNote: String) -> Never {
+        var tool = self
+        tool.buildNote = buildNote
         // All is written then, and nothing is left to do for what runs at an exit: OpenBLAS would wait there for its threads,
         // which where memory is short wait for memory, for ever.
-        _exit(run(CommandLine.arguments, malformedArgument: Self.malformedArgument()))
+        _exit(tool.run(CommandLine.arguments, malformedArgument: Self.malformedArgument()))
     }
 
     /// The first argument of this process that is not UTF-8, counted from 1. `CommandLine.arguments` has it repaired, and the
@@ -178,7 +184,7 @@ package struct Tool: Sendable {
     }
 
     private func printVersion(_ console: Console) throws -> ExitCode {
-        try console.writeLine("\(name) \(version)")
+        try console.writeLine("\(name) \(version)" + (buildNote.map { " (\($0))" } ?? ""))
         return .done
     }
 

@@ -7,7 +7,7 @@ package let qinspect = Tool(
     "qinspect", summary: "show what is inside a model file or folder", version: toolVersion,
     commands: [
         layersCommand, architectureCommand, statsCommand, tensorCommand, diffCommand, reportCommand, adapterCommand, templateCommand,
-        metadataCommand, filesCommand, checkCommand, digestCommand,
+        metadataCommand, filesCommand, checkCommand, digestCommand, doctorCommand,
     ])
 
 private let fileArgument = Argument(
