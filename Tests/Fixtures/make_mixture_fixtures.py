@@ -177,9 +177,29 @@ def write_mxfp4():
     write_reference(model, folder + "/reference.safetensors", gradients=False)
 
 
+def write_router_loss():
+    """`router-loss.tsv`: model, tensor, norm of the gradient and four of its elements, with half of the loss of the routers added to
+    that of the text; first that loss itself, as the tensor `-`."""
+    lines = []
+    for name in ("mixtral", "qwen2_moe", "qwen3_moe"):
+        model = transformers.AutoModelForCausalLM.from_pretrained("mixtures/" + name, dtype=torch.float32, attn_implementation="eager")
+        ids = load_file(f"mixtures/{name}/reference.safetensors")["ids"]
+        # The last token is only predicted: no router sees it.
+        result = model(ids[None, :-1], output_router_logits=True)
+        (torch.nn.functional.cross_entropy(result.logits[0], ids[1:]) + 0.5 * result.aux_loss).backward()
+        lines.append(f"{name}\t-\t{result.aux_loss.item()!r}")
+        for tensor, gradient in sorted(gradients_as_stored(model).items()):
+            values = gradient.flatten()
+            shown = [values[index].item() for index in (0, len(values) // 3, 2 * len(values) // 3, len(values) - 1)]
+            lines.append("\t".join([name, tensor, repr(gradient.double().norm().item())] + [repr(value) for value in shown]))
+    with open("mixtures/router-loss.tsv", "w") as file:
+        file.write("\n".join(lines) + "\n")
+
+
 if __name__ == "__main__":
     os.chdir(HERE)
     torch.manual_seed(0)
     torch.set_num_threads(1)
     write_models()
     write_mxfp4()
+    write_router_loss()

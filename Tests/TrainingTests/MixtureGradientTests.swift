@@ -59,6 +59,29 @@ import Testing
         }
     }
 
+    /// With half of the loss of the routers added.
+    @Test("has transformers' loss of routers and its gradients", arguments: ["mixtral", "qwen2_moe", "qwen3_moe"], [false, true])
+    func routerLoss(name: String, recomputes: Bool) throws {
+        let path = Fixture.mixture(name), table = try Fixture.table("mixtures/router-loss.tsv").filter { $0[0] == name }
+        let model = try Self.model(path, tuning: .full, recomputes: recomputes)
+        let batch = try Self.batch(storedTensors(at: path + "/reference.safetensors"))
+        let loss = try model.accumulate(
+            batch, lossWeight: 1 / Double(batch.learnedCount), routerWeight: 0.5, seed: 1, batchNumber: 0)
+        let expected = try #require(table.first { $0[1] == "-" }.flatMap { Double($0[2]) })
+        #expect(abs(try #require(loss.routerLoss) - expected) <= 1e-6 * expected)
+        for (index, slot) in model.parameters.slots.enumerated() {
+            let wanted = try #require(table.first { $0[1] == slot.name }).dropFirst(2).compactMap { Double($0) }
+            let actual = Array(UnsafeBufferPointer(start: model.parameters.gradient(index), count: slot.count))
+            let size = max(wanted[0], 1e-3)
+            #expect(abs(Self.norm(actual) - wanted[0]) <= 1e-5 * size, "\(slot.name)")
+            let places = [0, slot.count / 3, 2 * slot.count / 3, slot.count - 1]
+            for (place, value) in zip(places, wanted.dropFirst()) {
+                #expect(abs(Double(actual[place]) - value) <= 1e-5 * size, "element \(place) of \(slot.name)")
+            }
+        }
+        #expect(table.count == model.parameters.slots.count + 1)
+    }
+
     @Test("leaves experts alone unless they are asked for")
     func expertsAreNotTunedByDefault() throws {
         let tuning = Tuning.lowRank(LowRankSettings(rank: 2, alpha: 4), seed: 3)
@@ -78,12 +101,17 @@ import Testing
 
     /// The mean loss of the reference's ids.
     private static func accumulate(_ model: TrainableModel, _ reference: [String: StoredTensor]) throws -> Double {
+        let batch = try batch(reference)
+        let loss = try model.accumulate(batch, lossWeight: 1 / Double(batch.learnedCount), seed: 1, batchNumber: 0)
+        #expect(loss.routerLoss == nil)
+        return loss.sum / Double(loss.count)
+    }
+
+    private static func batch(_ reference: [String: StoredTensor]) throws -> Batch {
         let ids = try #require(reference["ids"]).bytes.withUnsafeBytes { bytes in
             (0..<bytes.count / 8).map { Int32(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
         }
-        let batch = Batch([Sample(tokens: ids, isLearned: ids.map { _ in true })])
-        let loss = try model.accumulate(batch, lossWeight: 1 / Double(batch.learnedCount), seed: 1, batchNumber: 0)
-        return loss.sum / Double(loss.count)
+        return Batch([Sample(tokens: ids, isLearned: ids.map { _ in true })])
     }
 
     private static func norm(_ values: [Float]) -> Double { values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }

@@ -54,7 +54,10 @@ package struct Spelling: Sendable, Hashable {
     }
 
     /// The canonical name of one row's part of a norm whose weights are stored in parts.
-    package func part(_ row: Int, of key: ModuleKey) -> String { "\(module(key)).norms.\(row)" }
+    package func part(_ row: Int, of key: ModuleKey) -> String { Self.part(row, of: module(key)) }
+
+    /// The same of a norm by its own name.
+    package static func part(_ row: Int, of module: String) -> String { "\(module).norms.\(row)" }
 
     package func has(_ role: TensorRole) -> Bool { modules[role] != nil }
 

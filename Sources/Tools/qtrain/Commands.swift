@@ -48,6 +48,9 @@ private let optimizerOptions: [Option] = [
     .integer("warmup", unit: "steps", default: 0, help: "steps in which the learning rate rises"),
     .number("weight-decay", in: 0...10, default: 0, help: "how fast parameters shrink, as a share of the learning rate"),
     .number("clip", in: 0...1e9, default: 1, help: "largest norm of the gradient; 0 for any"),
+    .number(
+        "router-loss", in: 0...1000, default: 0,
+        help: "what the loss that keeps experts equally busy counts beside that of the text; 0 for nothing"),
     .integer("epochs", in: 1...1_000_000, default: 1, help: "times that each sample is learned"),
     .integer("steps", in: 1...1_000_000_000, help: "optimizer steps, instead of --epochs"),
     .integer("accumulate", in: 1...65536, unit: "batches", default: 1, help: "batches of a step, weighted by their tokens"),

@@ -40,11 +40,13 @@ final class RunWatch {
             recentLosses.append(report.loss)
             progress.describe("loss \(NumberText.fixed(report.loss, decimals: 4))  \(speed)")
             progress.advance(by: 1)
-            writeLine([
+            var members = JSONObject([
                 "step": .integer(report.step + 1), "epoch": .integer(epoch + 1), "loss": .double(report.loss),
                 "gradient_norm": .double(report.gradientNorm), "learning_rate": .double(report.learningRate),
                 "tokens": .integer(report.positionCount), "learned_tokens": .integer(report.learnedCount), "seconds": .double(seconds),
             ])
+            if let loss = report.routerLoss { members["router_loss"] = .double(loss) }
+            writeLine(members)
         case .evaluated(let evaluation):
             let mean = recentLosses.isEmpty ? nil : recentLosses.reduce(0, +) / Double(recentLosses.count)
             recentLosses = []
@@ -58,7 +60,9 @@ final class RunWatch {
     }
 
     /// Appends one object to the log, if there is one.
-    func writeLine(_ members: KeyValuePairs<String, JSONValue>) {
+    func writeLine(_ members: KeyValuePairs<String, JSONValue>) { writeLine(JSONObject(members)) }
+
+    private func writeLine(_ members: JSONObject) {
         guard logFailure == nil else { return }
         do throws(FileError) { try log?.writeLine(JSONValue.object(members).text(.python)) } catch { logFailure = error }
     }

@@ -22,6 +22,8 @@ struct TrainOptions {
     let rateSchedule: LearningRate.Schedule
     let warmupCount: Int
     let clip: Double?
+    /// What the loss of the routers counts; 0 for nothing.
+    let routerWeight: Double
     let batchSize: Int
     let accumulation: Int
     let packs: Bool
@@ -100,6 +102,7 @@ struct TrainOptions {
         warmupCount = arguments.integer(always: "warmup")
         let clip = arguments.number(always: "clip")
         self.clip = clip > 0 ? clip : nil
+        routerWeight = arguments.number(always: "router-loss")
         batchSize = arguments.integer(always: "batch-size")
         accumulation = arguments.integer(always: "accumulate")
         packs = arguments.flag("pack")
@@ -177,6 +180,7 @@ struct TrainOptions {
         members["warmup"] = .integer(warmupCount)
         members["weight-decay"] = .double(optimizer.weightDecay)
         members["clip"] = .double(clip ?? 0)
+        if routerWeight > 0 { members["router-loss"] = .double(routerWeight) }
         members["steps"] = .integer(stepCount)
         if keepsBest { members["keep-best"] = .bool(true) }
         if let patience { members["patience"] = .integer(patience) }

@@ -1,4 +1,5 @@
 import Adapters
+import Architectures
 import ByteIO
 import Checkpoints
 import CommandLineKit
@@ -57,6 +58,9 @@ struct TrainSetup {
         let stepCount = options.stepCount ?? schedule.stepCount(epochs: options.epochCount)
         let pool = WorkerPool(threadCount: options.model.threadCount)
         resources = ComputeResources(pool: pool)
+        guard options.routerWeight == 0 || loaded.configuration.mixture != nil else {
+            throw UsageError("--router-loss is for mixtures of experts, and \(options.model.path) is none")
+        }
         let network = try Network(loaded, tuning: options.tuning)
         guard !network.parameters.slots.isEmpty else {
             throw UsageError(
@@ -85,7 +89,7 @@ struct TrainSetup {
             folder: FilePath.folder(of: options.files.output))
         trainer = Trainer(
             model, optimizer: optimizer, learningRate: try options.learningRate(stepCount: stepCount), clip: options.clip,
-            seed: options.seed, pool: pool)
+            routerWeight: options.routerWeight, seed: options.seed, pool: pool)
         let evaluationInterval = options.evaluationInterval ?? max(1, stepCount / 10)
         let identity = options.identity(
             data: data, fingerprint: fingerprint, start: try start?.checksum(), stepCount: stepCount,

@@ -14,6 +14,8 @@ package final class Trainer {
         package let learningRate: Double
         package let learnedCount: Int
         package let positionCount: Int
+        /// Mean over the batches, by their predictions; nil where it is not asked for. No part of `loss`.
+        package var routerLoss: Double?
     }
 
     package let model: TrainableModel
@@ -21,12 +23,16 @@ package final class Trainer {
     package let learningRate: LearningRate
     /// Largest gradient norm; nil for any.
     package let clip: Double?
+    /// What the loss of the routers of a mixture counts beside that of the text (`RouterBalance`); 0 for nothing.
+    package let routerWeight: Double
     private let seed: UInt64
     private let pool: WorkerPool
 
     package init(
-        _ model: TrainableModel, optimizer: Optimizer, learningRate: LearningRate, clip: Double?, seed: UInt64, pool: WorkerPool
+        _ model: TrainableModel, optimizer: Optimizer, learningRate: LearningRate, clip: Double?, routerWeight: Double = 0, seed: UInt64,
+        pool: WorkerPool
     ) {
+        self.routerWeight = routerWeight
         self.model = model
         self.optimizer = optimizer
         self.learningRate = learningRate
@@ -42,10 +48,13 @@ package final class Trainer {
         let learnedCount = batches.reduce(0) { $0 + $1.learnedCount }
         precondition(learnedCount > 0, "a step has something to learn")
         model.parameters.clearGradients()
-        var sum = 0.0
+        var sum = 0.0, routerLoss = 0.0
         for (index, batch) in batches.enumerated() {
             let number = step &* 65_536 &+ index
-            let loss = try model.accumulate(batch, lossWeight: 1 / Double(learnedCount), seed: seed, batchNumber: number)
+            let share = Double(batch.learnedCount) / Double(learnedCount)
+            let loss = try model.accumulate(
+                batch, lossWeight: 1 / Double(learnedCount), routerWeight: routerWeight * share, seed: seed, batchNumber: number)
+            routerLoss += share * (loss.routerLoss ?? 0)
             guard loss.sum.isFinite else {
                 throw TrainingError.nonfiniteLoss(step: step, batch: index, layer: model.firstNonfiniteLayer(batch), samples: [])
             }
@@ -60,6 +69,6 @@ package final class Trainer {
             model.parameters, learningRate: rate, gradientScale: GradientNorm.clipFactor(norm: norm, limit: clip), pool: pool)
         return StepReport(
             step: step, loss: sum / Double(learnedCount), gradientNorm: norm, learningRate: rate, learnedCount: learnedCount,
-            positionCount: batches.reduce(0) { $0 + $1.positionCount })
+            positionCount: batches.reduce(0) { $0 + $1.positionCount }, routerLoss: routerWeight > 0 ? routerLoss : nil)
     }
 }

@@ -30,6 +30,7 @@ struct MixtureBackward {
             }
         }
         for position in 0..<n { backwardWeights(routing, position) }
+        pass.context.balance?.addGradient(memory.scores, positions: n, mixture, to: gradients.scores)
         backward(block.linearLayers[block.routerLayer], number: block.routerLayer, gradients.scores, x: x, into: dx)
     }
 

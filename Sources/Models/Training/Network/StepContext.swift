@@ -11,6 +11,8 @@ struct StepContext {
     let seed: UInt64
     /// Batches seen before this one in the whole run: each drops other elements.
     let batchNumber: Int
+    /// Nil where experts may be as busy as they come.
+    var balance: RouterBalance?
 
     var pool: WorkerPool { resources.pool }
     var engine: MatrixEngine { resources.engine }

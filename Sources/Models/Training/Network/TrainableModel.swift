@@ -58,6 +58,8 @@ package final class TrainableModel {
     package struct Loss {
         package let sum: Double
         package let count: Int
+        /// How unequally busy experts are (`RouterBalance`); nil where it is not asked for.
+        package var routerLoss: Double?
     }
 
     /// The losses of a batch, with no gradients and nothing dropped.
@@ -73,9 +75,12 @@ package final class TrainableModel {
     /// Adds the gradient of `lossWeight` times the sum of the batch's losses to the gradients.
     ///
     /// - Parameters:
+    ///   - routerWeight: what the loss of the routers is multiplied by, which is added then; 0 for none.
     ///   - seed, batchNumber: decide what is dropped.
-    package func accumulate(_ batch: Batch, lossWeight: Double, seed: UInt64, batchNumber: Int) throws -> Loss {
-        differentiate(batch, lossWeight: lossWeight, labels: nil, seed: seed, batchNumber: batchNumber)
+    package func accumulate(
+        _ batch: Batch, lossWeight: Double, routerWeight: Double = 0, seed: UInt64, batchNumber: Int
+    ) throws -> Loss {
+        differentiate(batch, lossWeight: lossWeight, routerWeight: routerWeight, labels: nil, seed: seed, batchNumber: batchNumber)
     }
 
     /// The way back from the summed losses of labels that the model draws itself, for who observes it; nothing is dropped.
@@ -84,16 +89,20 @@ package final class TrainableModel {
     ///   - seed, batchNumber: decide what is drawn.
     package func differentiateDrawnLabels(_ batch: Batch, seed: UInt64, batchNumber: Int) -> Loss {
         let labels = DrawnLabels(count: batch.learnedCount, seed: seed, batchNumber: batchNumber)
-        return differentiate(batch, lossWeight: 1, labels: labels, seed: seed, batchNumber: batchNumber)
+        return differentiate(batch, lossWeight: 1, routerWeight: 0, labels: labels, seed: seed, batchNumber: batchNumber)
     }
 
-    private func differentiate(_ batch: Batch, lossWeight: Double, labels: DrawnLabels?, seed: UInt64, batchNumber: Int) -> Loss {
-        let step = StepContext(resources: context, isTraining: labels == nil, seed: seed, batchNumber: batchNumber)
+    private func differentiate(
+        _ batch: Batch, lossWeight: Double, routerWeight: Double, labels: DrawnLabels?, seed: UInt64, batchNumber: Int
+    ) -> Loss {
+        var step = StepContext(resources: context, isTraining: labels == nil, seed: seed, batchNumber: batchNumber)
+        step.balance = routerWeight > 0 ? RouterBalance(weight: routerWeight) : nil
         let prepared = PreparedBatch(batch, configuration, workerScratch: memory.workers)
         forward(prepared, step)
         let sum = head.loss(
             memory.hidden[blocks.count], batch, lossWeight: Float(lossWeight), gradient: memory.gradient, labels: labels,
             scratch: memory.headScratch, step)
+        step.balance?.isObserving = false
         for (index, block) in blocks.enumerated().reversed() {
             let pass = pass(index, prepared, step), x = memory.hidden[index]
             if recomputes { block.forward(x, into: nil, pass.memory, pass) }
@@ -102,7 +111,7 @@ package final class TrainableModel {
         // Nothing else needs the hidden states any more, nor what the head has used.
         embedding.backward(
             memory.gradient, prepared, scratch: [memory.hidden[0], memory.hidden[blocks.count], memory.headScratch], step)
-        return Loss(sum: sum, count: batch.learnedCount)
+        return Loss(sum: sum, count: batch.learnedCount, routerLoss: step.balance?.loss)
     }
 
     /// The first layer, counted from 1, whose output of the last pass is not finite; 0 for the embedding, nil for none.

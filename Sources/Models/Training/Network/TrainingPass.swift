@@ -42,6 +42,9 @@ struct TrainingPass: BlockPass {
         _ x: UnsafePointer<Float>, by layer: Int, of block: TransformerBlock<TunableLinear>, into scores: UnsafeMutablePointer<Float>
     ) {
         block.linearLayers[layer].score(x, rows: positionCount, u: kept.updates[layer], into: scores, scratch: scratch, context)
+        if let mixture = block.feedForward.mixture, layer == block.routerLayer {
+            context.balance?.observe(scores, positions: positionCount, mixture)
+        }
     }
 
     /// The way back needs u of a low-rank update.

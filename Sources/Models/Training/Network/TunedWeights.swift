@@ -49,7 +49,7 @@ extension TrainableModel {
         weights.forEachNorm { norm in
             if let weight = vector(norm.name, .weight) { norm.weight = weight }
             var parts: [Float] = [], row = 0
-            while let part = vector("\(norm.name).norms.\(row)", .weight) {
+            while let part = vector(Spelling.part(row, of: norm.name), .weight) {
                 parts += part
                 row += 1
             }
