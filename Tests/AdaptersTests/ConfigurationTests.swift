@@ -23,7 +23,6 @@ import Testing
         ("layer_replication", "[[0, 4], [2, 5]]", "[[0, 4], [2, 5]] is not supported: it stacks layers of the base more than once"),
         ("megatron_config", "{\"a\": 1}", "{\"a\": 1} is not supported: its layers are Megatron's, split over several machines"),
         ("monteclora_config", "{\"a\": 1}", "{\"a\": 1} is not supported: it samples its weights (MonteCLoRA)"),
-        ("target_parameters", "[\"experts\"]", "[\"experts\"] is not supported: it adapts parameters that are no weights of linear layers"),
         ("use_bdlora", "{\"nblocks\": 2}", "{\"nblocks\": 2} is not supported: its factors are block diagonal (BD-LoRA)"),
         ("use_qalora", "true", "true is not supported: its inputs are pooled in groups (QALoRA)"),
         ("use_new_idea", "true", "the field is unknown, and true may change the arithmetic"),

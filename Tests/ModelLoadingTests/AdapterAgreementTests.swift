@@ -45,12 +45,18 @@ import Transformer
                     name: name, adapter: Fixture.family("\(name)/adapter"), base: Fixture.family(name),
                     expected: Fixture.family("\(name)/adapter-reference.safetensors"))
             }
+            // Experts, which transformers has in one parameter and files one by one.
+            + ["mixtral", "qwen3_moe"].map { name in
+                Case(
+                    name: name, adapter: Fixture.path("experts/\(name)"), base: Fixture.mixture(name),
+                    expected: Fixture.path("experts/\(name)/logits.safetensors"))
+            }
     }()
 
     /// PEFT refuses to merge biases of factors into layers that have none. We do so only where the family has no place for one.
     private static let unmergeable = ["bias-head-untied"]
 
-    @Test func everyAdapterIsThere() { #expect(Self.cases.count == 26 + 11 + 3) }
+    @Test func everyAdapterIsThere() { #expect(Self.cases.count == 26 + 11 + 3 + 2) }
 
     @Test(arguments: cases) func besideTheBaseItIsPEFTs(_ adapted: Case) throws {
         let reference = try Reference(file: adapted.expected)

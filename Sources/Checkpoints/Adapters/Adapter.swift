@@ -26,7 +26,7 @@ package struct Adapter: Sendable {
     package let form: Form
     package let configuration: AdapterConfiguration
     /// Sorted by the bytes of their names; of one module the low-rank factors come first.
-    package let modules: [AdapterModule]
+    package internal(set) var modules: [AdapterModule]
     /// Of the weights of the base that it was trained on (`sha256:` and 64 digits); nil where the file does not tell.
     package let baseFingerprint: String?
     /// The program that wrote the adapter; nil where the file does not tell.

@@ -31,12 +31,21 @@ package struct AdapterBase: Sendable {
         self.model = model
     }
 
-    /// A base with all the tensors of a model under their canonical names, in the order of `expectedTensors`.
+    /// A base with all the tensors of a model under their canonical names, in the order of `expectedTensors`; behind them the
+    /// experts of tensors that have several.
     package init(_ model: ModelDescription, path: String) {
-        let parameters = model.expectedTensors.map { expected in
-            guard let shape = Shape(expected.dimensions) else { preconditionFailure("the tensors of a described model have such shapes") }
-            return BaseParameter(name: expected.name, shape: shape, orientation: expected.orientation)
+        func parameter(_ name: String, _ dimensions: [Int], _ orientation: Orientation) -> BaseParameter {
+            guard let shape = Shape(dimensions) else { preconditionFailure("the tensors of a described model have such shapes") }
+            return BaseParameter(name: name, shape: shape, orientation: orientation)
         }
+        let expected = model.expectedTensors
+        // Of experts in one tensor, each is a parameter of its own as well.
+        let experts = expected.filter { $0.isMatrix && $0.key.role.isOfExpert && $0.key.expert == nil }.flatMap { stack in
+            (0..<stack.dimensions[0]).map { number in
+                parameter("\(stack.module).\(number).weight", [stack.sizes.outputs, stack.sizes.inputs], .outputsByInputs)
+            }
+        }
+        let parameters = expected.map { parameter($0.name, $0.dimensions, $0.orientation) } + experts
         let embedding = model.name(.embedding) + ".weight"
         let tied = model.head.isTied ? parameters.firstIndex { $0.name == embedding } : nil
         self.init(path: path, parameters: parameters, tie: tied.map { Tie(embedding: $0) }, model: model)

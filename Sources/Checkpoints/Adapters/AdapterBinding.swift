@@ -123,6 +123,7 @@ package struct AdapterBinding: Sendable {
         case .replacement(_, let tensor):
             let expected = tensor.dimensions
             return resized(expected, tensor) ?? (shape == expected ? .fits(nil) : mismatch(expected, "the adapter replaces it by"))
+        case .experts: return mismatch([], "the adapter is of all its experts together, ")
         case .rows(let tensor, let indices):
             guard shape.count == 2, shape[1] == tensor.dimensions[1] else { return mismatch(tensor.dimensions, "rows for it are") }
             let table = module.table.flatMap { $0.dimensions == shape ? nil : $0 }
@@ -145,9 +146,13 @@ package struct AdapterBinding: Sendable {
                 "\(missing.count) of the parameters it changes \(missing.count == 1 ? "is" : "are") not in the base: \(listed(missing))")
         }
         if !mismatches.isEmpty { parts.append("\(mismatches.count) of another shape: \(listed(mismatches))") }
+        let isOfExperts =
+            !adapter.configuration.targetParameters.isEmpty && missing.contains { $0.contains("_proj.") || $0.contains("linear.") }
         return FileError(
             adapter.path, "does not fit \(basePath): \(parts.joined(separator: "; "))",
-            hint: adapter.configuration.baseModelName.map { "it was trained on '\(JSONError.excerpt($0))'" })
+            hint: isOfExperts
+                ? "experts that lie in one tensor take adapters beside the base ('qrun --adapter'); merging into them is not built"
+                : adapter.configuration.baseModelName.map { "it was trained on '\(JSONError.excerpt($0))'" })
     }
 
     /// Nothing fits: the base is of another family.

@@ -31,6 +31,8 @@ package struct AdapterConfiguration: Sendable {
     /// What PEFT wrote about the orientation of the weights. Only the base knows it: see `AdapterBinding`.
     package let fanInFanOut: Bool
     package let modulesToSave: [String]
+    /// Ends of names of parameters that are adapted by themselves: those of experts.
+    package let targetParameters: [String]
     package let tokenIndices: TokenIndices?
     package let ensuresWeightTying: Bool
 

@@ -22,6 +22,7 @@ extension AdapterConfiguration {
         ensuresWeightTying = try reader.bool("ensure_weight_tying")
         bias = try reader.bias()
         modulesToSave = try reader.names("modules_to_save")
+        targetParameters = try reader.names("target_parameters")
         tokenIndices = try reader.tokenIndices()
         if usesDoRA, hasLoRABias { throw FileError(path, "has both 'use_dora' and 'lora_bias', which PEFT does not allow together") }
     }

@@ -15,6 +15,8 @@ package struct AdapterModule: Sendable {
         ///
         /// They replace the rows of a tied output head, too: PEFT keeps the two in step, unlike with `embedding`.
         case rows(AdapterTensor, indices: [Int])
+        /// Of a parameter that holds all experts of a layer (`target_parameters`); `Adapter.placed` takes them apart.
+        case experts(ExpertUpdate)
     }
 
     /// Path of the module in the base, as Hugging Face names it: `model.layers.0.self_attn.q_proj`.
@@ -39,14 +41,18 @@ package struct AdapterModule: Sendable {
 
     /// Name of the tensor of the base that is changed: `model.layers.0.self_attn.q_proj.weight`.
     package var parameterName: String {
-        if case .replacement(let parameter, _) = change { name.isEmpty ? parameter : "\(name).\(parameter)" } else { "\(name).weight" }
+        switch change {
+        case .replacement(let parameter, _): name.isEmpty ? parameter : "\(name).\(parameter)"
+        case .experts: name
+        case .linear, .embedding, .rows: "\(name).weight"
+        }
     }
 
     /// The low-rank factors, of whichever kind of module.
     package var update: LowRankUpdate? {
         switch change {
         case .linear(let update), .embedding(let update): update
-        case .replacement, .rows: nil
+        case .replacement, .rows, .experts: nil
         }
     }
 
@@ -56,6 +62,7 @@ package struct AdapterModule: Sendable {
         case .linear(let update), .embedding(let update):
             [update.a, update.b] + [update.bias, update.magnitude, update.baseCopy].compactMap { $0 } + copies
         case .replacement(_, let tensor): [tensor] + copies
+        case .experts(let update): [update.a, update.b] + copies
         case .rows(let tensor, _): [tensor] + [table].compactMap { $0 } + copies
         }
     }
@@ -65,4 +72,14 @@ package struct AdapterModule: Sendable {
         let untrained = [update?.baseCopy, table].compactMap { $0 } + copies
         return tensors.reduce(0) { $0 + $1.info.elementCount } - untrained.reduce(0) { $0 + $1.info.elementCount }
     }
+}
+
+/// What LoRA adds to all experts of a layer, whose matrices are one parameter in memory.
+///
+///     A [E r, in]      B [out, E r]      E experts: only the base knows how many
+package struct ExpertUpdate: Sendable {
+    package let a: AdapterTensor
+    package let b: AdapterTensor
+    /// PEFT wraps the module once for each parameter: how many wrappers lie around this one.
+    package let depth: Int
 }

@@ -19,7 +19,10 @@ package struct AdapterSource: TensorSource {
 
     package func place(ofTensor index: Int) -> (file: Int, offset: Int)? { stored.place(ofTensor: index) }
 
-    package func storedChecksum(ofTensor index: Int) -> CRC32C? { checksums?[index] }
+    package func storedChecksum(ofTensor index: Int) -> CRC32C? {
+        guard let checksums, index < checksums.count else { return nil }
+        return checksums[index]
+    }
 }
 
 extension Adapter {

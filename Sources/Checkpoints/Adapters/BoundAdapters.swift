@@ -52,7 +52,7 @@ package struct BoundAdapters: Sendable {
     package private(set) var taskHeads: [TaskHead] = []
     /// Rows that embedding and head have then, where the base has others.
     package private(set) var vocabularySize: Int?
-    private let base: AdapterBase
+    package let base: AdapterBase
     /// Changes of tied embeddings that go for the head, too, should another adapter make it one of its own.
     private var shared: [Outcome] = []
 
@@ -116,6 +116,7 @@ package struct BoundAdapters: Sendable {
         case .replacement(_, let tensor):
             try requireWholeWeight(weighted, "'\(module.parameterName)', which it replaces as a whole,")
             if outcome.table == nil { outcome.change = WeightChange(kind: .replaced(adapter: number, tensor)) }
+        case .experts: preconditionFailure("an adapter is placed before it is bound")
         case .rows(let tensor, let indices):
             try requireWholeWeight(weighted, "'\(module.parameterName)', of which it replaces rows,")
             outcome.change = WeightChange(kind: .rows(adapter: number, tensor, indices: indices))

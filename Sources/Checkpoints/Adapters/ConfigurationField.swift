@@ -50,7 +50,7 @@ struct ConfigurationField: Sendable {
         .init("rank_pattern", .object([:]), .followed),
         .init("revision", .null, .irrelevant),
         .init("target_modules", .null, .irrelevant),
-        .init("target_parameters", .null, .refused("it adapts parameters that are no weights of linear layers")),
+        .init("target_parameters", .null, .followed),
         .init("task_type", .null, .irrelevant),
         .init("trainable_token_indices", .null, .followed),
         .init("use_bdlora", .null, .refused("its factors are block diagonal (BD-LoRA)")),

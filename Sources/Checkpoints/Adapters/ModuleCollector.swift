@@ -90,6 +90,12 @@ struct ModuleCollector {
     private mutating func addModules(named name: String, _ parts: Parts) throws(FileError) {
         var known = parts.known
         let isLinear = parts.has(.a, .b), isEmbedding = parts.has(.embeddingA, .embeddingB)
+        if isLinear, !isEmbedding, let (module, depth) = experts(name) {
+            let (a, b) = try expertFactors(name, &known)
+            modules.append(AdapterModule(name: module, change: .experts(ExpertUpdate(a: a, b: b, depth: depth))))
+            unused += known.values.map(\.info.name)
+            return
+        }
         if isLinear, isEmbedding { throw moduleError(name, "has both the parts of a linear layer and those of an embedding") }
         if isLinear {
             modules.append(AdapterModule(name: name, change: .linear(try linear(name, &known))))
@@ -120,6 +126,32 @@ struct ModuleCollector {
         let all = plain.union(parts.saved.map(\.name))
         unused += parts.originals.filter { !all.contains($0.name) }.map(\.tensor.info.name)
         unused += known.values.map(\.info.name)
+    }
+
+    /// The module of experts whose parameter this is, and how many wrappers lie around it; nil of anything else.
+    private func experts(_ name: String) -> (module: String, depth: Int)? {
+        guard !configuration.targetParameters.isEmpty else { return nil }
+        var module = name[...], depth = 0
+        while module.hasSuffix(Self.wrapper) {
+            module = module.dropLast(Self.wrapper.count)
+            depth += 1
+        }
+        return module.hasSuffix(".experts") ? (String(module), depth) : nil
+    }
+
+    private static let wrapper = ".base_layer"
+
+    private func expertFactors(_ name: String, _ parts: inout [Part: AdapterTensor]) throws(FileError) -> (AdapterTensor, AdapterTensor) {
+        guard let a = parts.removeValue(forKey: .a), let b = parts.removeValue(forKey: .b) else {
+            throw moduleError(name, "has one factor of its experts, but not the other")
+        }
+        for factor in [a, b] where factor.dimensions.count != 2 || factor.info.elementCount == 0 {
+            throw error(factor, "has shape \(factor.info.shape), but only factors of two dimensions, none of them 0, are supported")
+        }
+        guard a.dimensions[0] == b.dimensions[1] else {
+            throw error(b, "has shape \(b.info.shape), but its other factor \(a.info.shape)")
+        }
+        return (a, b)
     }
 
     /// Why PEFT puts a whole parameter into the base.

@@ -43,7 +43,7 @@ private struct AdapterApplication {
     private let configuration: ModelDescription
     private let path: String
     private let engine: MatrixEngine
-    private let parameters: [ExpectedTensor]
+    private let parameters: [BaseParameter]
 
     init(_ model: LoadedModel, _ bound: BoundAdapters, engine: MatrixEngine) {
         weights = model.weights
@@ -51,7 +51,7 @@ private struct AdapterApplication {
         path = model.checkpoint.path
         self.bound = bound
         self.engine = engine
-        parameters = model.configuration.expectedTensors
+        parameters = bound.base.parameters
     }
 
     mutating func run() throws(FileError) {

@@ -95,7 +95,11 @@ package struct AdapterCombination: Sendable {
 
     private static func update(_ module: AdapterModule, _ adapter: Adapter) throws -> LowRankUpdate {
         guard let update = module.update, update.magnitude == nil, update.bias == nil else {
-            let what = module.update == nil ? "a replaced parameter" : module.update?.bias == nil ? "DoRA" : "a bias"
+            let isOfExperts = if case .experts = module.change { true } else { false }
+            let what =
+                isOfExperts
+                ? "factors of all experts together"
+                : module.update == nil ? "a replaced parameter" : module.update?.bias == nil ? "DoRA" : "a bias"
             throw OperationError(
                 "\(adapter.path) has \(what) at '\(module.name)', which is no product of factors and cannot be combined",
                 hint: "merge the adapters into a base one after the other")

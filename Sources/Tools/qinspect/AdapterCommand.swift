@@ -96,16 +96,18 @@ extension AdapterModule {
         case .linear: "linear"
         case .embedding: "embedding"
         case .replacement(let parameter, _): parameter == "weight" ? "replaced" : "replaced \(parameter)"
+        case .experts: "all experts"
         case .rows(_, let indices): "\(indices.count) row\(indices.count == 1 ? "" : "s") replaced"
         }
     }
 
-    /// Shape of the weight that is changed, as [out, in]; of replaced parts, that of the replacement.
+    /// Shape of the weight that is changed, as [out, in]; of replaced parts, that of the replacement; of experts, that of each.
     fileprivate var shapeDimensions: [Int] {
         switch change {
         case .linear(let update): [update.outputCount, update.inputCount]
         case .embedding(let update): [update.inputCount, update.outputCount]
         case .replacement(_, let tensor), .rows(let tensor, _): tensor.dimensions
+        case .experts(let update): [update.b.dimensions[0], update.a.dimensions[1]]
         }
     }
 

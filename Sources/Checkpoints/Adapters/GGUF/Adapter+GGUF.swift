@@ -17,14 +17,14 @@ extension Adapter {
     /// So it is in GGUF adapters of families whose heads' rows lie in pairs there. The file does not say how wide a head is.
     package var hasUnknownRows: Bool { (source.stored as? GGUFAdapterTensors)?.hasUnknownRows ?? false }
 
-    /// The same for a base: rows of queries and keys are where Hugging Face has them.
+    /// The same for a base: rows of queries and keys are where Hugging Face has them, and experts have factors of their own.
     ///
     /// - Parameters:
     ///   - model: what the base computes; nil where nothing says it.
     ///   - basePath: for messages.
     /// - Throws: where the adapter is for another architecture, or its rows cannot be put in order.
     package func placed(on model: ModelDescription?, basePath: String) throws(FileError) -> Adapter {
-        guard let tensors = source.stored as? GGUFAdapterTensors else { return self }
+        guard let tensors = source.stored as? GGUFAdapterTensors else { return try withExpertsApart(on: model, basePath: basePath) }
         guard let model else {
             guard tensors.hasUnknownRows else { return self }
             throw FileError(

@@ -65,6 +65,7 @@ package struct GGUFAdapterExport: Sendable {
         switch adapter.modules[target.module].change {
         case .replacement: throw refusal(adapter, target.module, "is replaced as a whole")
         case .rows: throw refusal(adapter, target.module, "has rows of its own for some tokens")
+        case .experts: throw refusal(adapter, target.module, "is a parameter of all experts of a layer")
         case .linear(let factors):
             if factors.magnitude != nil { throw refusal(adapter, target.module, "is changed by DoRA") }
             if factors.bias != nil { throw refusal(adapter, target.module, "has a bias of its own ('lora_bias')") }
