@@ -151,7 +151,7 @@ package struct AdapterBinding: Sendable {
         return FileError(
             adapter.path, "does not fit \(basePath): \(parts.joined(separator: "; "))",
             hint: isOfExperts
-                ? "experts that lie in one tensor take adapters beside the base ('qrun --adapter'); merging into them is not built"
+                ? "experts that lie in one tensor take adapters beside the base; merging into them is not built"
                 : adapter.configuration.baseModelName.map { "it was trained on '\(JSONError.excerpt($0))'" })
     }
 
