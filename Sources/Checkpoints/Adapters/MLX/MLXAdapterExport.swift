@@ -39,6 +39,7 @@ package struct MLXAdapterExport: Sendable {
             case .replacement: throw Self.refusal(adapter, module, "is replaced as a whole")
             case .rows: throw Self.refusal(adapter, module, "has rows of its own for some tokens")
             case .embedding: throw Self.refusal(adapter, module, "is an embedding")
+            case .experts: throw Self.refusal(adapter, module, "is a parameter of all experts of a layer")
             case .linear(let update):
                 if update.bias != nil { throw Self.refusal(adapter, module, "has a bias of its own ('lora_bias')") }
                 guard let key = Self.key(of: module.name) else {
