@@ -247,10 +247,10 @@ def four_bit(name="a.weight", nested=False, state=None, replace=None, drop=(), e
 MODULE = "model.layers.0.mlp.up_proj"
 
 
-def grouped(parts, config, replace=None):
+def grouped(parts, config, replace=None, module=MODULE):
     """A folder of one weight of (dtype, shape, bytes) by what follows its module, some of them replaced or left out."""
     parts = {end: part for end, part in (parts | (replace or {})).items() if part}
-    return {"model.safetensors": packed([(MODULE + end, *part) for end, part in parts.items()]), "config.json": json.dumps(config).encode()}
+    return {"model.safetensors": packed([(module + end, *part) for end, part in parts.items()]), "config.json": json.dumps(config).encode()}
 
 
 def add_grouped(gallery):
@@ -268,9 +268,9 @@ def add_grouped(gallery):
     def add(name, trick, parts, config, **replace):
         gallery.add(f"grouped/{name}", trick, grouped(parts, config, {"." + end: part for end, part in replace.items()}))
 
-    gallery.add("legal/mlx-4-bit", "a weight of MLX", grouped(mlx, mlx_config))
-    gallery.add("legal/packed-int4", "a weight of compressed-tensors", grouped(integers, config))
-    gallery.add("legal/hqq-4-bit", "a weight of HQQ", grouped(hqq, {}))
+    gallery.add("legal/mlx-4-bit", "an embedding of MLX", grouped(mlx, mlx_config, module="embed_tokens"))
+    gallery.add("legal/packed-int4", "an embedding of compressed-tensors", grouped(integers, config, module="embed_tokens"))
+    gallery.add("legal/hqq-4-bit", "an embedding of HQQ", grouped(hqq, {}, module="embed_tokens"))
     add("mlx-no-biases", "scales without biases", mlx, mlx_config, biases=None)
     add("mlx-other-bits", "bits that the scales do not fit", mlx, {"quantization": {"group_size": 64, "bits": 8}})
     add("mlx-7-bits", "a width that MLX does not have", mlx, {"quantization": {"group_size": 64, "bits": 7}})

@@ -32,7 +32,7 @@ package struct ImportanceFile: Sendable {
 
     /// It is held in memory whole.
     package static let byteCountLimit = 1 << 30
-    private static let hint = "--imatrix takes what llama-imatrix, or 'to-nf4 --write-imatrix', writes"
+    private static let hint = "an imatrix is what llama-imatrix writes, or a calibration here"
 
     /// - Throws: where it is no such file, or says what cannot be: lengths, sums below 0 or that are no numbers, names twice.
     package init(path: String) throws(FileError) {

@@ -12,7 +12,7 @@ package struct SensitivityFile: Sendable {
     package let sensitivity: Sensitivity
 
     private static let byteCountLimit = 1 << 26
-    private static let hint = "without the file it is measured anew; give --sensitivity another name, or remove it"
+    private static let hint = "without the file it is measured anew: name another, or remove it"
 
     package init(subject: JSONObject, circumstances: JSONValue, sensitivity: Sensitivity) {
         self.subject = subject
@@ -29,7 +29,7 @@ package struct SensitivityFile: Sendable {
         }
         guard document["schema"]?.integer == 1, let content = document["sensitivity"], let of = content["of"]?.object,
             let tensors = content["tensors"]?.array
-        else { throw FileError(path, "is no file of sensitivities, which 'to-nf4 --budget' writes", hint: Self.hint) }
+        else { throw FileError(path, "is no file of sensitivities, as a conversion with a budget writes it", hint: Self.hint) }
         for member in subject.members where of[member.key] != member.value {
             throw FileError(
                 path, at: "'\(member.key)'",

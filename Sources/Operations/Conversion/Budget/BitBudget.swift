@@ -73,7 +73,7 @@ extension ConversionPlan {
         guard bits >= least else {
             throw OperationError(
                 "a budget of \(Self.text(bits)) bits for each weight is too small: with none of them in 16 bits there are \(Self.text(least))",
-                hint: "--budget \(Self.text(least + 0.25)), for example")
+                hint: "\(Self.text(least + 0.25)) bits, for example, can be had")
         }
         guard bits < most else {
             throw OperationError(
