@@ -64,13 +64,23 @@ static void attention(qk_simd level, digest *d) {
         const size_t size = qk_float_byteCount(type), stride = variant % 2 ? headSize : headSize + 5;
         uint8_t *keys = BYTES(POSITIONS * stride * size), *values = BYTES(POSITIONS * stride * size);
         const size_t queryStride = GROUP * headSize + 2;
+        float *scales = FLOATS(2 * POSITIONS);
+        fillFloats(scales, 2 * POSITIONS, ORDINARY, 4);
         float *queries = FLOATS(QUERIES * queryStride), *y = FLOATS(QUERIES * queryStride);
         fillStored(type, keys, POSITIONS * stride, variant == 4 ? ADVERSARIAL : ORDINARY, 1);
         fillStored(type, values, POSITIONS * stride, variant == 9 ? ADVERSARIAL : ORDINARY, 2);
         fillFloats(queries, QUERIES * queryStride, variant % 4 == 3 ? WIDE : ORDINARY, 3);
         qk_attention a = {
-            type, keys, values, stride, headSize, GROUP, 0.3f, variant % 5 == 2 ? 30 : 0, variant % 3 ? SIZE_MAX : 20,
-            variant % 7 == 3 ? slopes : NULL, variant % 2, 1.5f, variant % 4 == 1 ? sinks : NULL};
+            .type = type, .keys = keys, .values = values, .stride = stride, .headSize = headSize, .groupSize = GROUP, .scale = 0.3f,
+            .cap = variant % 5 == 2 ? 30 : 0, .window = variant % 3 ? SIZE_MAX : 20, .chunk = variant % 5 == 1 ? 16 : 0,
+            .slopes = variant % 7 == 3 ? slopes : NULL, .roundsBiases = variant % 2, .biasScale = 1.5f,
+            .sinks = variant % 4 == 1 ? sinks : NULL};
+        if (variant % 6 == 5) {
+            // Keys and values as bytes; what was drawn for them is as good as any.
+            a.stride = headSize + 3;
+            a.keyScales = scales;
+            a.valueScales = scales + POSITIONS;
+        }
         for (size_t count = 1; count <= QUERIES; count += QUERIES - 1) {
             const size_t first = POSITIONS - count;
             float *scratch = FLOATS(qk_attention_scratchCount(&a, count, POSITIONS - 1));
