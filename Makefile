@@ -132,13 +132,13 @@ install: build
 	done
 
 dist: build
-	sh packaging/dist.sh $(BIN) $(OUT)
+	sh Sources/Development/packaging/dist.sh $(BIN) $(OUT)
 
 deb: build
-	sh packaging/deb.sh $(BIN) $(OUT)
+	sh Sources/Development/packaging/deb.sh $(BIN) $(OUT)
 
 release-check: dist deb
-	sh packaging/check.sh $(BIN) $(OUT)
+	sh Sources/Development/packaging/check.sh $(BIN) $(OUT)
 
 cluster-test: build
 	@missing=""; \

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Puts what is released under a folder, as it will lie under a prefix: stripped binaries, manual pages, completions, licence.
-#   sh packaging/stage.sh BIN FOLDER
+#   sh Sources/Development/packaging/stage.sh BIN FOLDER
 set -eu
 bin=$1
 stage=$2
-repository=$(cd "$(dirname "$0")/.." && pwd)
+repository=$(cd "$(dirname "$0")/../../.." && pwd)
 rm -rf "$stage"
 mkdir -p "$stage/bin" "$stage/share/man/man1" "$stage/share/bash-completion/completions" "$stage/share/zsh/site-functions" \
     "$stage/share/fish/vendor_completions.d" "$stage/share/doc/qnf"

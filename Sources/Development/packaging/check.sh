@@ -1,20 +1,20 @@
 #!/bin/sh
 # What is released, tried: the packages have the same bytes when they are made again; the tarball's checksums hold, and its tools run; the
 # Debian package is installed into a root of its own, its tools run, and nothing is left once it is purged.
-#   sh packaging/check.sh BIN OUT        OUT: where `make dist deb` wrote
+#   sh Sources/Development/packaging/check.sh BIN OUT        OUT: where `make dist deb` wrote
 set -eu
 bin=$1
 out=$2
-repository=$(cd "$(dirname "$0")/.." && pwd)
-. "$repository/packaging/common.sh"
+repository=$(cd "$(dirname "$0")/../../.." && pwd)
+. "$repository/Sources/Development/packaging/common.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { echo "check: $1" >&2; exit 1; }
 
 tarball=$(ls "$out/qnf-$version"-*.tar.gz)
 package=$(ls "$out/qnf_${version}"_*.deb)
-sh "$repository/packaging/dist.sh" "$bin" "$work/again" >/dev/null
-sh "$repository/packaging/deb.sh" "$bin" "$work/again" >/dev/null
+sh "$repository/Sources/Development/packaging/dist.sh" "$bin" "$work/again" >/dev/null
+sh "$repository/Sources/Development/packaging/deb.sh" "$bin" "$work/again" >/dev/null
 cmp "$tarball" "$work/again/$(basename "$tarball")"
 cmp "$package" "$work/again/$(basename "$package")"
 (cd "$out" && sha256sum --quiet -c ./*.sha256)

@@ -1,15 +1,15 @@
 #!/bin/sh
 # A tarball of everything, with checksums: qnf-VERSION-linux-x86_64.tar.gz. Two runs of one build give the same bytes.
-#   sh packaging/dist.sh BIN OUT
+#   sh Sources/Development/packaging/dist.sh BIN OUT
 set -eu
 bin=$1
 out=$2
-repository=$(cd "$(dirname "$0")/.." && pwd)
-. "$repository/packaging/common.sh"
+repository=$(cd "$(dirname "$0")/../../.." && pwd)
+. "$repository/Sources/Development/packaging/common.sh"
 name=qnf-$version-linux-$(uname -m)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-sh "$repository/packaging/stage.sh" "$bin" "$work/$name"
+sh "$repository/Sources/Development/packaging/stage.sh" "$bin" "$work/$name"
 {
     echo "Copy bin and share to a prefix, such as /usr/local. The programs need:"
     echo "- a C library of version $(glibc_version "$work/$name"/bin/*) or later"

@@ -1,16 +1,16 @@
 #!/bin/sh
 # A Debian package of the six tools: qnf_VERSION_amd64.deb. Two runs of one build give the same bytes.
-#   sh packaging/deb.sh BIN OUT
+#   sh Sources/Development/packaging/deb.sh BIN OUT
 set -eu
 bin=$1
 out=$2
-repository=$(cd "$(dirname "$0")/.." && pwd)
-. "$repository/packaging/common.sh"
+repository=$(cd "$(dirname "$0")/../../.." && pwd)
+. "$repository/Sources/Development/packaging/common.sh"
 architecture=$(dpkg --print-architecture)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
-sh "$repository/packaging/stage.sh" "$bin" "$work/stage"
+sh "$repository/Sources/Development/packaging/stage.sh" "$bin" "$work/stage"
 mkdir -p "$root/DEBIAN" "$root/usr"
 cp -R "$work/stage/." "$root/usr/"
 # As Debian keeps them.
