@@ -31,29 +31,6 @@ struct BlockProductTests {
         }
     }
 
-    private static func product(
-        _ x: [Float], rowCount: Int, by weights: [WeightMatrix], _ precision: MatrixEngine.Precision, threadCount: Int, level: qk_simd,
-        rowsAtOnce: Int
-    ) -> [[Float]] {
-        let engine = MatrixEngine(pool: WorkerPool(threadCount: threadCount), level: level)
-        let inputCount = x.count / rowCount
-        var results = weights.map { _ in [Float]() }
-        for start in stride(from: 0, to: rowCount, by: rowsAtOnce) {
-            let end = min(rowCount, start + rowsAtOnce)
-            let buffers = weights.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: (end - start) * $0.outputCount) }
-            x.withUnsafeBufferPointer { x in
-                engine.multiply(
-                    UnsafeBufferPointer(rebasing: x[start * inputCount..<end * inputCount]), rowCount: end - start, by: weights,
-                    precision: precision, into: buffers)
-            }
-            for (i, buffer) in buffers.enumerated() {
-                results[i] += buffer
-                buffer.deallocate()
-            }
-        }
-        return results
-    }
-
     /// More columns than one piece of x (4096), tails of tiles, weights of both kinds of K in one call.
     @Test(
         "the same bits on every level, for any number of threads and rows at once",
@@ -72,8 +49,9 @@ struct BlockProductTests {
         var first: [[Float]] = []
         for level in levels {
             for (threadCount, rowsAtOnce) in [(1, 21), (3, 21), (2, 1), (1, 8)] {
-                let results = Self.product(
-                    x, rowCount: 21, by: tests.map(\.weight), .balanced, threadCount: threadCount, level: level, rowsAtOnce: rowsAtOnce)
+                let results = products(
+                    x, rowCount: 21, by: tests.map(\.weight), threadCount: threadCount, level: level, rowsAtOnce: rowsAtOnce,
+                    precision: .balanced)
                 if first.isEmpty { first = results }
                 #expect(results == first, "\(level), \(threadCount) threads, \(rowsAtOnce) rows at once")
             }
@@ -104,8 +82,8 @@ struct BlockProductTests {
             { x[$0 * inputCount + $1] }, { test.elements[$1 * inputCount + $0] }, m: 11, n: 37, k: inputCount)
         for level in levels {
             for rowsAtOnce in [11, 2] {
-                let y = Self.product(
-                    x, rowCount: 11, by: [test.weight], .exact, threadCount: 2, level: level, rowsAtOnce: rowsAtOnce)[0]
+                let y = products(
+                    x, rowCount: 11, by: [test.weight], threadCount: 2, level: level, rowsAtOnce: rowsAtOnce, precision: .exact)[0]
                 #expect(relativeError(y, expected) < 1e-6)
             }
         }

@@ -7,28 +7,6 @@ import Transformer
 
 /// Products in bytes, of `MatrixEngine.Precision.fast`.
 struct ByteProductTests {
-    private static func product(
-        _ x: [Float], rowCount: Int, by weights: [WeightMatrix], threadCount: Int, level: qk_simd, rowsAtOnce: Int
-    ) -> [[Float]] {
-        let engine = MatrixEngine(pool: WorkerPool(threadCount: threadCount), level: level)
-        let inputCount = x.count / rowCount
-        var results = weights.map { [Float](repeating: .nan, count: rowCount * $0.outputCount) }
-        for start in stride(from: 0, to: rowCount, by: rowsAtOnce) {
-            let end = min(rowCount, start + rowsAtOnce)
-            let buffers = weights.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: (end - start) * $0.outputCount) }
-            x.withUnsafeBufferPointer { x in
-                engine.multiply(
-                    UnsafeBufferPointer(rebasing: x[start * inputCount..<end * inputCount]), rowCount: end - start, by: weights,
-                    precision: .fast, into: buffers)
-            }
-            for (i, buffer) in buffers.enumerated() {
-                results[i].replaceSubrange(start * weights[i].outputCount..<end * weights[i].outputCount, with: buffer)
-                buffer.deallocate()
-            }
-        }
-        return results
-    }
-
     /// A row of x rounded to 8 bits, by 8 neighbours.
     private func rounded(_ x: ArraySlice<Float>) -> [Double] {
         let largest = x.reduce(0) { max($0, abs($1)) }
@@ -69,8 +47,9 @@ struct ByteProductTests {
         var first: [[Float]] = []
         for level in levels {
             for (threadCount, rowsAtOnce) in [(1, 8), (3, 8), (2, 1), (1, 3), (2, 5)] {
-                let results = Self.product(
-                    x, rowCount: 21, by: tests.map(\.weight), threadCount: threadCount, level: level, rowsAtOnce: rowsAtOnce)
+                let results = products(
+                    x, rowCount: 21, by: tests.map(\.weight), threadCount: threadCount, level: level, rowsAtOnce: rowsAtOnce,
+                    precision: .fast)
                 if first.isEmpty { first = results }
                 #expect(results == first, "\(level), \(threadCount) threads, \(rowsAtOnce) rows at once")
             }
@@ -104,7 +83,8 @@ struct ByteProductTests {
         let expected = referenceProduct({ signs[$0 * 128 + $1] }, { test.elements[$1 * 128 + $0] }, m: 12, n: 16, k: 128)
         for level in levels {
             for rowsAtOnce in [6, 1] {
-                let y = Self.product(signs, rowCount: 12, by: [test.weight], threadCount: 1, level: level, rowsAtOnce: rowsAtOnce)[0]
+                let y = products(
+                    signs, rowCount: 12, by: [test.weight], threadCount: 1, level: level, rowsAtOnce: rowsAtOnce, precision: .fast)[0]
                 #expect(relativeError(y, expected) < 1e-6)
             }
         }
@@ -118,7 +98,7 @@ struct ByteProductTests {
             let x = values.floats(2 * inputCount)
             var first: [Float] = []
             for level in levels {
-                let y = Self.product(x, rowCount: 2, by: [test.weight], threadCount: 1, level: level, rowsAtOnce: 2)[0]
+                let y = products(x, rowCount: 2, by: [test.weight], threadCount: 1, level: level, rowsAtOnce: 2, precision: .fast)[0]
                 if first.isEmpty { first = y }
                 #expect(y == first)
             }
@@ -162,9 +142,9 @@ struct ByteProductTests {
             #expect(fast == balanced)
         }
         let x = values.floats(192)
-        let together = Self.product(x, rowCount: 1, by: [packed, head], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 1)
+        let together = products(x, rowCount: 1, by: [packed, head], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 1, precision: .fast)
         for (weight, y) in zip([packed, head], together) {
-            #expect(Self.product(x, rowCount: 1, by: [weight], threadCount: 1, level: qk_simd_best(), rowsAtOnce: 1)[0] == y)
+            #expect(products(x, rowCount: 1, by: [weight], threadCount: 1, level: qk_simd_best(), rowsAtOnce: 1, precision: .fast)[0] == y)
         }
     }
 
@@ -175,7 +155,7 @@ struct ByteProductTests {
         x[3 * 128 + 70] = value
         for level in levels {
             for rowsAtOnce in [5, 1] {
-                let y = Self.product(x, rowCount: 10, by: [weight], threadCount: 1, level: level, rowsAtOnce: rowsAtOnce)[0]
+                let y = products(x, rowCount: 10, by: [weight], threadCount: 1, level: level, rowsAtOnce: rowsAtOnce, precision: .fast)[0]
                 for t in 0..<10 { #expect(y[t * 16..<(t + 1) * 16].allSatisfy { $0.isFinite == (t != 3) }) }
             }
         }

@@ -5,28 +5,6 @@ import Testing
 import Transformer
 
 struct IntegerProductTests {
-    private static func product(
-        _ x: [Float], rowCount: Int, by weights: [WeightMatrix], threadCount: Int, level: qk_simd, rowsAtOnce: Int
-    ) -> [[Float]] {
-        let engine = MatrixEngine(pool: WorkerPool(threadCount: threadCount), level: level)
-        let inputCount = x.count / rowCount
-        var results = weights.map { [Float](repeating: .nan, count: rowCount * $0.outputCount) }
-        for start in stride(from: 0, to: rowCount, by: rowsAtOnce) {
-            let end = min(rowCount, start + rowsAtOnce)
-            let buffers = weights.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: (end - start) * $0.outputCount) }
-            x.withUnsafeBufferPointer { x in
-                engine.multiply(
-                    UnsafeBufferPointer(rebasing: x[start * inputCount..<end * inputCount]), rowCount: end - start, by: weights,
-                    precision: .balanced, into: buffers)
-            }
-            for (i, buffer) in buffers.enumerated() {
-                results[i].replaceSubrange(start * weights[i].outputCount..<end * weights[i].outputCount, with: buffer)
-                buffer.deallocate()
-            }
-        }
-        return results
-    }
-
     /// x rounded to 13 bits in groups of 64.
     private func rounded(_ x: [Float]) -> [Double] {
         stride(from: 0, to: x.count, by: 64).flatMap { start in
@@ -51,8 +29,9 @@ struct IntegerProductTests {
         var first: [[Float]] = []
         for level in levels {
             for (threadCount, rowsAtOnce) in [(1, 21), (3, 21), (2, 1), (1, 8)] {
-                let results = Self.product(
-                    x, rowCount: 21, by: tests.map(\.weight), threadCount: threadCount, level: level, rowsAtOnce: rowsAtOnce)
+                let results = products(
+                    x, rowCount: 21, by: tests.map(\.weight), threadCount: threadCount, level: level, rowsAtOnce: rowsAtOnce,
+                    precision: .balanced)
                 if first.isEmpty { first = results }
                 #expect(results == first, "\(level), \(threadCount) threads, \(rowsAtOnce) rows at once")
             }
@@ -83,7 +62,8 @@ struct IntegerProductTests {
         var first: [Float] = []
         for level in levels {
             for rowsAtOnce in [12, 1] {
-                let y = Self.product(x, rowCount: 12, by: [weight], threadCount: 2, level: level, rowsAtOnce: rowsAtOnce)[0]
+                let y = products(x, rowCount: 12, by: [weight], threadCount: 2, level: level, rowsAtOnce: rowsAtOnce, precision: .balanced)[
+                    0]
                 if first.isEmpty { first = y }
                 #expect(y == first, "\(level), \(rowsAtOnce) rows at once")
             }
@@ -100,7 +80,7 @@ struct IntegerProductTests {
             let x = values.floats(2 * inputCount)
             var first: [Float] = []
             for level in levels {
-                let y = Self.product(x, rowCount: 2, by: [test.weight], threadCount: 1, level: level, rowsAtOnce: 2)[0]
+                let y = products(x, rowCount: 2, by: [test.weight], threadCount: 1, level: level, rowsAtOnce: 2, precision: .balanced)[0]
                 if first.isEmpty { first = y }
                 #expect(y == first)
             }
@@ -115,8 +95,10 @@ struct IntegerProductTests {
         let test = try TestWeight(.nf4, outputCount: 3, inputCount: 64, seed: 8)
         var values = SeededGenerator(seed: 9)
         let x = values.floats(1030 * 64)
-        let whole = Self.product(x, rowCount: 1030, by: [test.weight], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 1030)
-        let parts = Self.product(x, rowCount: 1030, by: [test.weight], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 103)
+        let whole = products(
+            x, rowCount: 1030, by: [test.weight], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 1030, precision: .balanced)
+        let parts = products(
+            x, rowCount: 1030, by: [test.weight], threadCount: 2, level: qk_simd_best(), rowsAtOnce: 103, precision: .balanced)
         #expect(whole == parts)
         let engine = MatrixEngine(pool: WorkerPool(threadCount: 2))
         for rowCount in [513, 516, 1025, 1030] {
@@ -134,7 +116,7 @@ struct IntegerProductTests {
         let weight = try TestWeight(.nf4, outputCount: 5, inputCount: 96, seed: 6).weight
         #expect(!weight.hasIntegerProducts)
         let x = [Float](repeating: 1, count: 96)
-        let fast = Self.product(x, rowCount: 1, by: [weight], threadCount: 1, level: qk_simd_best(), rowsAtOnce: 1)[0]
+        let fast = products(x, rowCount: 1, by: [weight], threadCount: 1, level: qk_simd_best(), rowsAtOnce: 1, precision: .balanced)[0]
         var exact = [Float](repeating: 0, count: 5)
         exact.withUnsafeMutableBufferPointer { y in
             x.withUnsafeBufferPointer { MatrixEngine(pool: WorkerPool(threadCount: 1)).multiply($0, rowCount: 1, by: weight, into: y) }
@@ -149,7 +131,8 @@ struct IntegerProductTests {
         x[3 * 128 + 70] = value
         for level in levels {
             for rowsAtOnce in [10, 1] {
-                let y = Self.product(x, rowCount: 10, by: [weight], threadCount: 1, level: level, rowsAtOnce: rowsAtOnce)[0]
+                let y = products(x, rowCount: 10, by: [weight], threadCount: 1, level: level, rowsAtOnce: rowsAtOnce, precision: .balanced)[
+                    0]
                 for t in 0..<10 { #expect(y[t * 16..<(t + 1) * 16].allSatisfy { $0.isFinite == (t != 3) }) }
             }
         }

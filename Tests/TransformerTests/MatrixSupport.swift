@@ -1,5 +1,6 @@
 import CKernels
 import Glibc
+import Parallelism
 import Quantization
 import TensorCore
 import TestSupport
@@ -124,3 +125,26 @@ func relativeError(_ actual: [Float], _ expected: [Double]) -> Double {
 }
 
 func doubleExp(_ x: Double) -> Double { exp(x) }
+/// Products of rows of x with each of some weights [rows, outputCount], as many rows at once as asked for.
+func products(
+    _ x: [Float], rowCount: Int, by weights: [WeightMatrix], threadCount: Int, level: qk_simd, rowsAtOnce: Int,
+    precision: MatrixEngine.Precision
+) -> [[Float]] {
+    let engine = MatrixEngine(pool: WorkerPool(threadCount: threadCount), level: level)
+    let inputCount = x.count / rowCount
+    var results = weights.map { [Float](repeating: .nan, count: rowCount * $0.outputCount) }
+    for start in stride(from: 0, to: rowCount, by: rowsAtOnce) {
+        let end = min(rowCount, start + rowsAtOnce)
+        let buffers = weights.map { UnsafeMutableBufferPointer<Float>.allocate(capacity: (end - start) * $0.outputCount) }
+        x.withUnsafeBufferPointer { x in
+            engine.multiply(
+                UnsafeBufferPointer(rebasing: x[start * inputCount..<end * inputCount]), rowCount: end - start, by: weights,
+                precision: precision, into: buffers)
+        }
+        for (i, buffer) in buffers.enumerated() {
+            results[i].replaceSubrange(start * weights[i].outputCount..<end * weights[i].outputCount, with: buffer)
+            buffer.deallocate()
+        }
+    }
+    return results
+}
