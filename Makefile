@@ -100,11 +100,9 @@ sanitize: dependencies
 bench: build
 	$(BIN)/kernelbench
 	@echo
-	@if $(PYTHON) -c "import gguf, llama_cpp" 2>/dev/null; then \
-		echo "llama.cpp on the same shapes"; $(PYTHON) Tests/Interop/llama_cpp_bench.py; \
-	else echo "llama.cpp: skipped, as $(PYTHON) has no llama-cpp-python and gguf"; fi
-	@echo
-	$(BIN)/toolbench $(BIN) $(BENCH)
+	@if $(PYTHON) -c "import gguf, llama_cpp" 2>/dev/null; then peer="--python $(PYTHON)"; \
+	else echo "llama.cpp: left out, as $(PYTHON) has no llama-cpp-python and gguf"; fi; \
+	set -x; $(BIN)/toolbench $(BIN) $(BENCH) --json $(BENCH)/bench.json $$peer
 
 demo: build
 	sh samples/demo.sh $(BIN) $(OUT)

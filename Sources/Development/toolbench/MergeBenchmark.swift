@@ -8,7 +8,9 @@ struct MergeBenchmark {
     private let table: ProcessTable
     private static let rank = 16
 
-    init(binaries: String, folder: String) { table = ProcessTable(binaries: binaries, folder: folder, memoryTarget: 512 << 20) }
+    init(binaries: String, folder: String, results: BenchmarkResults) {
+        table = ProcessTable("merge", binaries: binaries, folder: folder, memoryTarget: 512 << 20, results: results)
+    }
 
     func run() throws {
         try table.makeFolder()

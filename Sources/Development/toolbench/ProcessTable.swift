@@ -1,18 +1,24 @@
 import ByteIO
 import CommandLineKit
+import JSONText
 
 /// A table of whole processes, each measured in turn with its yardstick and printed beside its target.
 struct ProcessTable {
+    private let name: String
     private let binaries: String
     private let folder: String
     private let memoryTarget: Int
+    private let results: BenchmarkResults
     let runCount = 5
 
     /// - Parameters:
+    ///   - name: of the table in the results.
     ///   - binaries: folder of the tools.
     ///   - folder: where files to measure on are kept.
     ///   - memoryTarget: bytes that a process may have at its peak.
-    init(binaries: String, folder: String, memoryTarget: Int) {
+    init(_ name: String, binaries: String, folder: String, memoryTarget: Int, results: BenchmarkResults) {
+        self.name = name
+        self.results = results
         self.binaries = binaries
         self.folder = folder
         self.memoryTarget = memoryTarget
@@ -47,6 +53,7 @@ struct ProcessTable {
         }
         try remove(path("copy"))
         let ratios = zip(ours, theirs).dropFirst().map { $0.seconds / $1 }
+        note(title, ours, ["yardstick_seconds": .double(median(theirs.dropFirst().map { $0 })), "ratio": .double(median(ratios))])
         print(
             row(
                 title, seconds(median(ours.dropFirst().map(\.seconds))), seconds(median(theirs.dropFirst().map { $0 })),
@@ -67,10 +74,18 @@ struct ProcessTable {
             try prepare(output)
             return try Process(command)
         }
+        note(title, runs)
         print(
             row(
                 title, seconds(median(runs.dropFirst().map(\.seconds))), "", "", target.map { "<= \(seconds($0))" } ?? "",
                 showsMemory ? memoryText(runs) : ""))
+    }
+
+    private func note(_ title: String, _ runs: [Process], _ more: [String: JSONValue] = [:]) {
+        let own: [String: JSONValue] = [
+            "seconds": .double(median(runs.dropFirst().map(\.seconds))), "peak_memory": .integer(runs.map(\.peakMemory).max() ?? 0),
+        ]
+        results.add(table: name, title: title, own.merging(more) { own, _ in own })
     }
 
     /// Removes what a run is going to write, and leaves the disk nothing to do for what earlier ones wrote.

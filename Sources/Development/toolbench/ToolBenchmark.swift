@@ -5,7 +5,9 @@ import CommandLineKit
 struct ToolBenchmark {
     private let table: ProcessTable
 
-    init(binaries: String, folder: String) { table = ProcessTable(binaries: binaries, folder: folder, memoryTarget: 256 << 20) }
+    init(binaries: String, folder: String, results: BenchmarkResults) {
+        table = ProcessTable("tools", binaries: binaries, folder: folder, memoryTarget: 256 << 20, results: results)
+    }
 
     func run() throws {
         try table.makeFolder()

@@ -8,6 +8,7 @@ import Parallelism
 struct TrainBenchmark {
     private let binaries: String
     private let folder: String
+    private let results: BenchmarkResults
     private static let rank = 16
     private static let goodStart = 2.0
 
@@ -42,9 +43,10 @@ struct TrainBenchmark {
         }
     }
 
-    init(binaries: String, folder: String) {
+    init(binaries: String, folder: String, results: BenchmarkResults) {
         self.binaries = binaries
         self.folder = folder
+        self.results = results
     }
 
     func run() throws {
@@ -96,6 +98,15 @@ struct TrainBenchmark {
         let seconds = try stepSeconds(log, tokens: shape.batchSize * shape.length)
         let memory = document["peak_memory"]?.integer ?? 0
         let start = document["start_seconds"]?.double ?? .nan
+        results.add(
+            table: "train", title: shape.model.name,
+            [
+                "tokens_per_second": .double(Double(shape.batchSize * shape.length) / seconds),
+                "share_of_sgemm":
+                    .double(shape.flops / seconds / peak), "peak_memory": .integer(memory), "start_seconds": .double(start),
+                "full": .bool(shape.isFull), "checkpointing": .bool(shape.recomputes), "batch_size": .integer(shape.batchSize),
+                "length": .integer(shape.length),
+            ])
         print(
             row(
                 shape.title, NumberText.significant(Double(shape.batchSize * shape.length) / seconds, digits: 3),
