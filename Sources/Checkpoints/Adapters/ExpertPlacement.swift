@@ -41,9 +41,6 @@ private struct ExpertPlacement {
     private(set) var modules: [AdapterModule] = []
     private(set) var slices: [ExpertSlice] = []
 
-    /// In the order in which a module of experts has them: PEFT wraps the first one first, so that it lies innermost.
-    private static let parameters = ["gate_up_proj", "down_proj"]
-
     init(_ adapter: Adapter, _ model: ModelDescription, _ basePath: String) {
         self.adapter = adapter
         self.model = model
@@ -52,54 +49,42 @@ private struct ExpertPlacement {
 
     mutating func add(_ name: String, _ updates: [ExpertUpdate]) throws(FileError) {
         let layer = model.layers.indices.first { name.utf8.starts(with: model.spelling.layerPrefix($0).utf8) }
-        guard let layer, let mixture = model.layers[layer].feedForward.mixture else {
+        let parameters = layer.map { model.expertParameters(layer: $0, module: name) } ?? []
+        guard !parameters.isEmpty else {
             throw refusal("adapts '\(JSONError.excerpt(name))', but \(basePath) has no experts there")
         }
         let targets = adapter.configuration.targetParameters
-        let named = Self.parameters.filter { parameter in
-            targets.contains { "\(name).\(parameter)" == $0 || "\(name).\(parameter)".hasSuffix("." + $0) }
-        }
+        let named = parameters.filter { parameter in targets.contains { parameter.name == $0 || parameter.name.hasSuffix("." + $0) } }
         guard named.count == updates.count else {
             throw refusal(
                 "has factors of \(updates.count) parameters of '\(JSONError.excerpt(name))', but 'target_parameters' names \(named.count) of "
-                    + "those that can be adapted, \(Self.parameters.joined(separator: " and "))")
+                    + "those that can be adapted, \(ExpertParameter.names.joined(separator: " and "))")
         }
-        for (parameter, update) in zip(named, updates.sorted { $0.depth > $1.depth }) {
-            try add("\(name).\(parameter)", update, layer, mixture, isDown: parameter == Self.parameters[1])
-        }
+        for (parameter, update) in zip(named, updates.sorted { $0.depth > $1.depth }) { try add(parameter, update) }
     }
 
-    private mutating func add(
-        _ parameter: String, _ update: ExpertUpdate, _ number: Int, _ mixture: Mixture, isDown: Bool
-    ) throws(FileError) {
-        let layer = model.layers[number], count = mixture.expertCount
-        let roles: [TensorRole] =
-            isDown ? [.expertDown] : mixture.storage == .separate ? [.expertGate, .expertUp] : [.expertGateUp]
-        let linear = layer.linear(roles[0], width: model.width), outputs = linear.outputs * roles.count
-        // Of these transformers does not say that they lie as [in, out]: PEFT takes their inputs for outputs.
-        let isTurned = mixture.storage == .stacked(.inputsByOutputs, alternates: false)
-        let rank = adapter.configuration.rank(of: parameter), alpha = adapter.configuration.alpha(of: parameter)
+    private mutating func add(_ parameter: ExpertParameter, _ update: ExpertUpdate) throws(FileError) {
+        let (inputs, outputs, count) = (parameter.inputs, parameter.outputs, parameter.expertCount), isTurned = parameter.isTurned
+        let rank = adapter.configuration.rank(of: parameter.name), alpha = adapter.configuration.alpha(of: parameter.name)
         let (sum, overflows) = rank.multipliedReportingOverflow(by: count)
-        let expected = isTurned ? ([sum, outputs], [linear.inputs, sum]) : ([sum, linear.inputs], [outputs, sum])
+        let expected = isTurned ? ([sum, outputs], [inputs, sum]) : ([sum, inputs], [outputs, sum])
         guard !overflows, update.a.dimensions == expected.0, update.b.dimensions == expected.1 else {
             throw refusal(
-                "has factors \(update.a.info.shape) and \(update.b.info.shape) of '\(JSONError.excerpt(parameter))', but for \(count) experts "
+                "has factors \(update.a.info.shape) and \(update.b.info.shape) of '\(JSONError.excerpt(parameter.name))', but for \(count) experts "
                     + "with rank \(rank) in \(basePath) they are \(expected.0) and \(expected.1)")
         }
         for expert in 0..<count {
-            for (index, role) in roles.enumerated() {
-                let separate = model.spelling.module(ModuleKey(role, layer: number, expert: mixture.storage == .separate ? expert : nil))
-                let name = mixture.storage == .separate ? separate : "\(separate).\(expert)"
-                let first = index * linear.outputs
+            for (index, role) in parameter.roles.enumerated() {
+                let name = parameter.layerName(role, expert: expert), first = index * parameter.outputsOfRole
                 let a = ExpertSlice.Place(
-                    tensor: isTurned ? update.b : update.a, start: isTurned ? expert : expert * rank * linear.inputs,
-                    rowStep: isTurned ? count : linear.inputs, columnStep: isTurned ? sum : 1)
+                    tensor: isTurned ? update.b : update.a, start: isTurned ? expert : expert * rank * inputs,
+                    rowStep: isTurned ? count : inputs, columnStep: isTurned ? sum : 1)
                 let b = ExpertSlice.Place(
                     tensor: isTurned ? update.a : update.b, start: isTurned ? expert * rank * outputs : first * sum + expert,
                     rowStep: isTurned ? 1 : sum, columnStep: isTurned ? outputs : count)
                 let factors = LowRankUpdate(
-                    a: try slice("\(name).lora_A.weight", a, [rank, linear.inputs]),
-                    b: try slice("\(name).lora_B.weight", b, [linear.outputs, rank]), alpha: alpha,
+                    a: try slice("\(name).lora_A.weight", a, [rank, inputs]),
+                    b: try slice("\(name).lora_B.weight", b, [parameter.outputsOfRole, rank]), alpha: alpha,
                     scaling: adapter.configuration.scaling(rank: rank, alpha: alpha), bias: nil, magnitude: nil, baseCopy: nil)
                 modules.append(AdapterModule(name: name, change: .linear(factors)))
             }

@@ -14,10 +14,12 @@ package struct Spelling: Sendable, Hashable {
     /// What files of a larger model may have in front of a text model's own names, instead of the prefix: `language_model.`; nil
     /// where there is no larger model.
     package let nesting: String?
+    /// The module of all experts of a layer in transformers' memory, where it is not the one that files name.
+    private let ownExperts: String?
 
     package init(
         prefix: String, container: String, hasConv1D: Bool = false, parameters: Set<TensorRole> = [], nesting: String? = nil,
-        _ modules: [TensorRole: String]
+        experts: String? = nil, _ modules: [TensorRole: String]
     ) {
         self.prefix = prefix
         self.container = container
@@ -25,6 +27,7 @@ package struct Spelling: Sendable, Hashable {
         self.parameters = parameters
         self.hasConv1D = hasConv1D
         self.nesting = nesting
+        ownExperts = experts
     }
 
     /// The canonical name of a module: `model.layers.3.self_attn.q_proj`.
@@ -59,29 +62,41 @@ package struct Spelling: Sendable, Hashable {
     /// The same of a norm by its own name.
     package static func part(_ row: Int, of module: String) -> String { "\(module).norms.\(row)" }
 
+    /// Path within a layer of the module that has all experts in transformers' memory: `mlp.experts`.
+    ///
+    /// - Precondition: the family has experts.
+    var experts: String {
+        if let ownExperts { return ownExperts }
+        let down = name(of: .expertDown)
+        if let place = down.firstRange(of: ".#") { return String(down[..<place.lowerBound]) }
+        let module = down[..<(down.lastIndex(of: ".") ?? down.endIndex)]
+        return module.hasSuffix("experts") ? String(module) : module + ".experts"
+    }
+
     package func has(_ role: TensorRole) -> Bool { modules[role] != nil }
 
     /// The prefix of a layer's names, with its dot: `model.layers.3.`
     package func layerPrefix(_ layer: Int) -> String { "\(prefix)\(container).\(layer)." }
 
     /// This spelling with some modules called otherwise, or added.
-    package func with(_ others: [TensorRole: String], parameters more: Set<TensorRole> = []) -> Spelling {
+    package func with(_ others: [TensorRole: String], parameters more: Set<TensorRole> = [], experts: String? = nil) -> Spelling {
         Spelling(
             prefix: prefix, container: container, hasConv1D: hasConv1D, parameters: parameters.union(more), nesting: nesting,
-            modules.merging(others) { _, other in other })
+            experts: experts ?? ownExperts, modules.merging(others) { _, other in other })
     }
 
     /// This spelling without some modules.
     package func without(_ roles: Set<TensorRole>) -> Spelling {
         Spelling(
-            prefix: prefix, container: container, hasConv1D: hasConv1D, parameters: parameters, nesting: nesting,
+            prefix: prefix, container: container, hasConv1D: hasConv1D, parameters: parameters, nesting: nesting, experts: ownExperts,
             modules.filter { !roles.contains($0.key) })
     }
 
     /// The same in a larger model, which puts a prefix in front of all names but the head's; files may put `nesting` in front of all.
     package func nested(prefix: String, nesting: String) -> Spelling {
         Spelling(
-            prefix: prefix, container: container, hasConv1D: hasConv1D, parameters: parameters, nesting: nesting, modules)
+            prefix: prefix, container: container, hasConv1D: hasConv1D, parameters: parameters, nesting: nesting, experts: ownExperts,
+            modules)
     }
 
     /// Names that a file may have for a tensor, the usual one first.

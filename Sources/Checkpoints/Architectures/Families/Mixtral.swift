@@ -6,10 +6,11 @@ enum Mixtral {
             members: MixtureDecoder.members.union(["sliding_window"]), describe: describe)
     ]
 
-    private static let spelling = Llama.spelling.with([
-        .router: "block_sparse_moe.gate", .expertGate: "block_sparse_moe.experts.#.w1", .expertUp: "block_sparse_moe.experts.#.w3",
-        .expertDown: "block_sparse_moe.experts.#.w2",
-    ])
+    private static let spelling = Llama.spelling.with(
+        [
+            .router: "block_sparse_moe.gate", .expertGate: "block_sparse_moe.experts.#.w1", .expertUp: "block_sparse_moe.experts.#.w3",
+            .expertDown: "block_sparse_moe.experts.#.w2",
+        ], experts: "mlp.experts")
 
     private static func describe(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {
         let decoder = try MixtureDecoder(
