@@ -2,8 +2,8 @@
 
     pip install torch==2.13.0 transformers==5.23.0 peft==0.21.2 && python3 make_expert_fixtures.py
 
-Each folder is named for its model: the adapter, `logits.safetensors` with `ids` [T] and `logits` [T, V], and, where
-experts are stored one by one, `merged.tsv`: crc32c and name of each tensor that a merge changes.
+Each folder is named for its model: the adapter, `logits.safetensors` with `ids` [T] and `logits` [T, V], and
+`merged.tsv`: crc32c and name of each tensor that a merge changes.
 """
 import os
 import shutil
@@ -42,8 +42,6 @@ def main():
         ids = load_file(f"mixtures/{name}/reference.safetensors")["ids"]
         logits = model(ids[None]).logits[0].detach()
         save_file({"ids": ids, "logits": logits.contiguous()}, folder + "/logits.safetensors")
-        if name not in ("mixtral", "qwen3_moe"):
-            continue
         before = load_file(f"mixtures/{name}/model.safetensors")
         merged = model.merge_and_unload()
         merged.save_pretrained("/tmp/merged-" + name)

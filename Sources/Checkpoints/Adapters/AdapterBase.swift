@@ -41,9 +41,8 @@ package struct AdapterBase: Sendable {
         let expected = model.expectedTensors
         // Of experts in one tensor, each is a parameter of its own as well.
         let experts = expected.filter { $0.isMatrix && $0.key.role.isOfExpert && $0.key.expert == nil }.flatMap { stack in
-            (0..<stack.dimensions[0]).map { number in
-                parameter("\(stack.module).\(number).weight", [stack.sizes.outputs, stack.sizes.inputs], .outputsByInputs)
-            }
+            let whole = parameter(stack.name, stack.dimensions, stack.orientation)
+            return BaseParameter.experts(ofStack: whole.name, whole.shape, whole.orientation)
         }
         let parameters = expected.map { parameter($0.name, $0.dimensions, $0.orientation) } + experts
         let embedding = model.name(.embedding) + ".weight"

@@ -146,13 +146,9 @@ package struct AdapterBinding: Sendable {
                 "\(missing.count) of the parameters it changes \(missing.count == 1 ? "is" : "are") not in the base: \(listed(missing))")
         }
         if !mismatches.isEmpty { parts.append("\(mismatches.count) of another shape: \(listed(mismatches))") }
-        let isOfExperts =
-            !adapter.configuration.targetParameters.isEmpty && missing.contains { $0.contains("_proj.") || $0.contains("linear.") }
         return FileError(
             adapter.path, "does not fit \(basePath): \(parts.joined(separator: "; "))",
-            hint: isOfExperts
-                ? "experts that lie in one tensor take adapters beside the base; merging into them is not built"
-                : adapter.configuration.baseModelName.map { "it was trained on '\(JSONError.excerpt($0))'" })
+            hint: adapter.configuration.baseModelName.map { "it was trained on '\(JSONError.excerpt($0))'" })
     }
 
     /// Nothing fits: the base is of another family.

@@ -21,6 +21,11 @@ package struct BoundAdapters: Sendable {
         package var table: Table?
         package var change: WeightChange?
 
+        package init(table: Table? = nil, change: WeightChange? = nil) {
+            self.table = table
+            self.change = change
+        }
+
         var isEmpty: Bool { table == nil && change == nil }
     }
 

@@ -50,10 +50,14 @@ struct ExpertTensors: TensorSource {
         guard let slice = slice(index) else { return try stored.read(tensor: index, atByteOffset: offset, into: buffer) }
         let bytes = try bytes(of: slice.place.tensor), place = slice.place
         let width = slice.info.scalarType.bitCount / 8, columns = slice.info.shape.dimensions[1]
-        for position in buffer.indices {
-            let element = (offset + position) / width, byte = (offset + position) % width
-            let source = place.start + element / columns * place.rowStep + element % columns * place.columnStep
-            buffer[position] = bytes[source * width + byte]
+        var position = 0
+        while position < buffer.count {
+            let (element, byte) = (offset + position).quotientAndRemainder(dividingBy: width)
+            let (row, column) = element.quotientAndRemainder(dividingBy: columns)
+            let source = (place.start + row * place.rowStep + column * place.columnStep) * width + byte
+            let count = min(place.columnStep == 1 ? (columns - column) * width - byte : width - byte, buffer.count - position)
+            for index in 0..<count { buffer[position + index] = bytes[source + index] }
+            position += count
         }
     }
 

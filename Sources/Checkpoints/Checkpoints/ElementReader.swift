@@ -30,6 +30,8 @@ package struct ElementReader: Sendable {
     /// Of the matrix as it is read, or of several beneath each other; a tensor of other dimensions is one row.
     package let rows: Int
     package let columns: Int
+    /// Matrices beneath each other; 1 of everything else.
+    package var matrixCount: Int { tensor.isStack ? tensor.shape.dimensions[0] : 1 }
     /// How a linear layer's weight is read.
     package let orientation: Orientation
     /// Elements a range begins at a multiple of, and is a multiple of unless it reaches the end.

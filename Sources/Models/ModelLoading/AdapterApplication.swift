@@ -71,6 +71,7 @@ private struct AdapterApplication {
         switch outcome.change?.kind {
         case nil: return
         case .lowRank(let terms): for term in terms { try add(term, to: name) }
+        case .experts: preconditionFailure("experts are changed one by one beside the base")
         case .rescaled(let term, let magnitude): try addRescaled(term, magnitude, to: name)
         case .bias(let terms): try addBias(terms, to: String(name.dropLast(".bias".count)))
         case .replaced(let adapter, let tensor): try replace(name, by: tensor, of: adapter, orientation: orientation)

@@ -78,7 +78,7 @@ struct DenseUndoing: Sendable {
                     rank: term.rank, scale: term.scale, factors: UndoDirectory.Items(offset: items.offset, byteCounts: byteCounts))
             }
             items.byteCounts.removeFirst(factorCount)
-            method = .subtraction(type, columns: subtracted.columns, terms)
+            method = .subtraction(type, columns: subtracted.columns, matrices: subtracted.matrixCount, terms)
         }
         return UndoDirectory.Tensor(
             name: kept.name, method: method, byteCount: kept.byteCount, chunkByteCount: kept.chunkByteCount, items: items)

@@ -11,13 +11,24 @@ package struct MergeBase: Sendable {
     package let description: AdapterBase
     /// Name of the output head of a tied base, which may not store it.
     package let headName: String
+    /// Of tensors that hold the matrices of all experts of a layer, by their indices: where these stand among the base's parameters, each as
+    /// one of its own behind those that are tensors.
+    let experts: [Int: Range<Int>]
 
     package init(_ checkpoint: Checkpoint) throws(FileError) {
         self.checkpoint = checkpoint
         let tie = try Self.tie(of: checkpoint)
-        let parameters = checkpoint.tensors.map { BaseParameter(name: $0.name, shape: $0.shape, orientation: $0.orientation) }
+        var parameters = checkpoint.tensors.map { BaseParameter(name: $0.name, shape: $0.shape, orientation: $0.orientation) }
         // Of no known architecture, it takes adapters by their names.
         let model = checkpoint.config.flatMap { try? ModelDescription(config: $0) }
+        let expertCounts = Set(model?.layers.compactMap(\.feedForward.mixture?.expertCount) ?? [])
+        var experts: [Int: Range<Int>] = [:]
+        for (index, tensor) in checkpoint.tensors.enumerated() where tensor.isStack && expertCounts.contains(tensor.shape.dimensions[0]) {
+            let first = parameters.count
+            parameters += BaseParameter.experts(ofStack: tensor.name, tensor.shape, tensor.orientation)
+            experts[index] = first..<parameters.count
+        }
+        self.experts = experts
         description = AdapterBase(path: checkpoint.path, parameters: parameters, tie: tie, model: model)
         let embedding = tie.map { String(checkpoint.tensors[$0.embedding].name.dropLast(".weight".count)) }
         headName =

@@ -15,14 +15,16 @@ struct MergeItems {
     private let headName: String
     private let reference: Checkpoint?
     private let bound: BoundAdapters
+    private let experts: MergedExperts
     private let biases: MergedBiases
 
-    init(base: MergeBase, reference: Checkpoint?, bound: BoundAdapters, biases: MergedBiases) {
+    init(base: MergeBase, reference: Checkpoint?, bound: BoundAdapters, experts: MergedExperts, biases: MergedBiases) {
         self.base = base.checkpoint
         tie = base.description.tie
         headName = base.headName
         self.reference = reference
         self.bound = bound
+        self.experts = experts
         self.biases = biases
     }
 
@@ -85,7 +87,7 @@ struct MergeItems {
 
     /// A head that the base stores although it is tied changes as the embedding does, or is one of its own from now on.
     private func outcome(of index: Int) -> BoundAdapters.Outcome? {
-        guard let tie, index == tie.head else { return bound.outcomes[index] }
+        guard let tie, index == tie.head else { return experts.outcomes[index] ?? bound.outcomes[index] }
         return bound.untiedHead ?? bound.outcomes[tie.embedding]
     }
 

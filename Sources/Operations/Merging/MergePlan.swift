@@ -96,6 +96,7 @@ package struct MergePlan: Sendable {
                 "\(base.path) stores its embedding under the name of the output head, '\(mergeBase.headName)', and the adapters tear the two "
                     + "apart", hint: "load and save the base with transformers, which gives the embedding its own name")
         }
+        let experts = try MergedExperts(bound, mergeBase)
         let biases = try MergedBiases(bound, base: base)
         try Self.check(base, form)
         if let reference { try Self.check(reference) }
@@ -110,7 +111,7 @@ package struct MergePlan: Sendable {
         if bound.untiedHead != nil { changes.append(("tie_word_embeddings", .bool(false))) }
         if let count = bound.vocabularySize { changes.append(("vocab_size", .integer(count))) }
         configChanges = changes
-        let maker = MergeItems(base: mergeBase, reference: reference, bound: bound, biases: biases)
+        let maker = MergeItems(base: mergeBase, reference: reference, bound: bound, experts: experts, biases: biases)
         adapterTensors = try bound.adapters.map { weighted throws(FileError) in
             try AdapterTensors(weighted.adapter.source, path: weighted.adapter.path)
         }

@@ -183,7 +183,8 @@ extension MergeRun {
         guard case .rescaled(let term, let magnitude) = change.kind else {
             return try MergeTarget(change, of: plan.adapters, values: values)
         }
-        let factors = try DeltaFactors([term], of: plan.adapters, columns: values.columns, orientation: values.orientation)
+        let factors = try DeltaFactors(
+            [term], of: plan.adapters, rows: values.rows, columns: values.columns, orientation: values.orientation)
         let magnitudes = try plan.adapters[term.adapter].adapter.values(of: magnitude)
         return MergeTarget(
             factors, lengths: try lengths(values, factors), magnitudes: magnitudes, orientation: values.orientation)
@@ -228,7 +229,7 @@ extension MergeRun {
         }
         guard values.tensor.orientation != values.orientation else { return try write(bytes, range.lowerBound * size) }
         let panel = buffer(.spare, worker: worker, byteCount: bytes.count)
-        try PanelWriter(outputs: values.rows, inputs: values.columns, elementByteCount: size)
+        try PanelWriter(outputs: values.rows / values.matrixCount, inputs: values.columns, elementByteCount: size)
             .write(bytes, range, turnedIn: panel, to: write)
     }
 

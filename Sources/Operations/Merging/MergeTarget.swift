@@ -26,7 +26,13 @@ struct MergeTarget: Sendable {
         columns = values.columns
         switch change.kind {
         case .lowRank(let terms):
-            content = .lowRank(try DeltaFactors(terms, of: adapters, columns: values.columns, orientation: values.orientation))
+            content = .lowRank(
+                try DeltaFactors(terms, of: adapters, rows: values.rows, columns: values.columns, orientation: values.orientation))
+        case .experts(let experts):
+            content = .lowRank(
+                try DeltaFactors(
+                    experts, matrixCount: values.matrixCount, of: adapters, rows: values.rows, columns: values.columns,
+                    orientation: values.orientation))
         case .rescaled: preconditionFailure("lengths of rows are taken first")
         case .bias(let biases):
             var sum = [Float](repeating: 0, count: values.tensor.elementCount)
@@ -38,13 +44,22 @@ struct MergeTarget: Sendable {
         case .replaced(let adapter, let tensor):
             let adapter = adapters[adapter].adapter
             guard values.tensor.orientation == values.orientation else {
-                content = .whole(DeltaFactors.transposed(try adapter.values(of: tensor), rows: values.columns, columns: values.rows))
+                content = .whole(Self.turned(try adapter.values(of: tensor), as: values))
                 break
             }
             content = .replaced(adapter, tensor)
         case .rows(let adapter, let tensor, let indices):
             let starts = indices.enumerated().map { ($0.element, $0.offset * values.columns) }
             content = .rows(try adapters[adapter].adapter.values(of: tensor), starts: Dictionary(starts, uniquingKeysWith: { $1 }))
+        }
+    }
+
+    /// A whole tensor as it is worked on, [out, in]; of several matrices each by itself.
+    private static func turned(_ stored: [Float], as values: ElementReader) -> [Float] {
+        let count = stored.count / values.matrixCount
+        return (0..<values.matrixCount).flatMap { number in
+            DeltaFactors.transposed(
+                Array(stored[number * count..<(number + 1) * count]), rows: values.columns, columns: values.rows / values.matrixCount)
         }
     }
 

@@ -24,6 +24,21 @@ struct UndoDirectoryTests {
         #expect(directory.document.text(.compact) == Self.sound)
         #expect(directory.files[0].checksums == [CRC32C(value: 0), CRC32C(value: 1)])
         #expect(directory.tensors[0].range(ofChunk: 1) == 16..<24)
+        let several = Self.sound.replacing("\"columns\":4", with: "\"columns\":4,\"matrices\":3")
+        #expect(try UndoDirectory(parsing: Array(several.utf8), payloadByteCount: 36).document.text(.compact) == several)
+    }
+
+    /// Columns of a tensor without elements, and a rank: more factors than can be counted.
+    @Test func factorsCanBeCounted() {
+        let empty = Self.sound.replacing(
+            "\"bytes\":24,\"chunk\":16,\"items\":{\"at\":21,\"bytes\":[7,8]}",
+            with:
+                "\"bytes\":0,\"chunk\":0,\"items\":{\"at\":21,\"bytes\":[]}"
+        ).replacing("\"columns\":4", with: "\"columns\":281474976710656")
+        #expect(Self.problem(empty) == nil)
+        #expect(
+            Self.problem(empty.replacing("\"rank\":2", with: "\"rank\":1048575"))
+                == "tensor 'w': a term has rank 1048575 and scale_bits 1065353216")
     }
 
     /// What is replaced by what, and the error.
@@ -42,6 +57,9 @@ struct UndoDirectoryTests {
         ("\"BF16\"", "\"I64\"", "tensor 'w' has no type that a delta is subtracted from"),
         ("\"columns\":4", "\"columns\":5", "tensor 'w': 24 bytes are no rows of 5 elements of BF16"),
         ("\"columns\":4", "\"columns\":0", "tensor 'w': 24 bytes are no rows of 0 elements of BF16"),
+        ("\"columns\":4", "\"columns\":4,\"matrices\":2", "tensor 'w': 3 rows are no 2 matrices of one size"),
+        ("\"columns\":4", "\"columns\":4,\"matrices\":0", "tensor 'w': 3 rows are no 0 matrices of one size"),
+        ("\"columns\":4", "\"columns\":4,\"matrices\":[]", "'matrices' in 'tensors' 0 is no whole number"),
         ("\"rank\":2", "\"rank\":1048576", "tensor 'w': a term has rank 1048576 and scale_bits 1065353216"),
         ("1065353216", "4294967296", "tensor 'w': a term has rank 2 and scale_bits 4294967296"),
         ("\"chunk\":16", "\"chunk\":0", "tensor 'w' has chunks of 0 bytes"),

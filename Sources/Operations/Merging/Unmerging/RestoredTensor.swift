@@ -74,16 +74,16 @@ struct RestoredTensor: Sendable {
     func loadFactors() throws(FileError) -> Factors {
         var result: Factors = [:]
         for (number, step) in steps.enumerated() {
-            guard case .subtraction(let type, let columns, let terms) = step.entry.method else { continue }
+            guard case .subtraction(let type, let columns, let matrices, let terms) = step.entry.method else { continue }
             let record = records[step.record]
             let rows = info.byteCount / (type.bitCount / 8) / columns
             var loaded: [DeltaFactors.Term] = []
             for term in terms {
                 let left = try floats(record, term, 0, count: rows * term.rank),
-                    right = try floats(record, term, 1, count: term.rank * columns)
+                    right = try floats(record, term, 1, count: term.rank * columns * matrices)
                 loaded.append(DeltaFactors.Term(left: left, right: right, rank: term.rank, scale: term.scale))
             }
-            result[number] = DeltaFactors(columns: columns, terms: loaded)
+            result[number] = DeltaFactors(columns: columns, rows: rows, matrixCount: matrices, terms: loaded)
         }
         return result
     }
@@ -117,7 +117,7 @@ struct RestoredTensor: Sendable {
                 }
                 bytes.copyBytes(from: content)
                 continue
-            case .subtraction(let type, _, _):
+            case .subtraction(let type, _, _, _):
                 if let factors = factors[number] { subtract(factors, type, range, bytes, scratch: scratch, worker: worker) }
             case .difference: break
             }

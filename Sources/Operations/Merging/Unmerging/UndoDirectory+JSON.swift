@@ -82,10 +82,11 @@ extension UndoDirectory.Tensor {
         switch method {
         case .difference: object["method"] = .string("xor")
         case .content: object["method"] = .string("content")
-        case .subtraction(let type, let columns, let terms):
+        case .subtraction(let type, let columns, let matrices, let terms):
             object["method"] = .string("subtract")
             object["dtype"] = .string(type.rawValue)
             object["columns"] = .integer(columns)
+            if matrices > 1 { object["matrices"] = .integer(matrices) }
             object["terms"] = .array(
                 terms.map { term in
                     // The bits: a decimal number would need care on both sides.
@@ -120,14 +121,20 @@ extension UndoDirectory.Tensor {
             guard columns > 0, byteCount % (columns * size) == 0, chunkByteCount % size == 0 else {
                 throw UndoDirectory.Problem("\(place): \(byteCount) bytes are no rows of \(columns) elements of \(type.rawValue)")
             }
+            let rows = byteCount / (columns * size), matrices = reader.has("matrices") ? try reader.count("matrices") : 1
+            guard matrices > 0, rows % matrices == 0, matrices == 1 || rows > 0 else {
+                throw UndoDirectory.Problem("\(place): \(rows) rows are no \(matrices) matrices of one size")
+            }
             let terms = try reader.list("terms") { (reader) throws(UndoDirectory.Problem) in
                 let bits = try reader.count("scale_bits"), rank = try reader.count("rank")
-                guard let pattern = UInt32(exactly: bits), rank < 1 << 20 else {
+                // Factors have no more bytes than can be counted.
+                let isCountable = !rank.multipliedReportingOverflow(by: 4 * max(rows, columns * matrices)).overflow
+                guard let pattern = UInt32(exactly: bits), rank < 1 << 20, isCountable else {
                     throw UndoDirectory.Problem("\(place): a term has rank \(rank) and scale_bits \(bits)")
                 }
                 return UndoDirectory.Term(rank: rank, scale: Float(bitPattern: pattern), factors: try reader.items("factors", count: 2))
             }
-            method = .subtraction(type, columns: columns, terms)
+            method = .subtraction(type, columns: columns, matrices: matrices, terms)
         case let method: throw UndoDirectory.Problem("\(place) is undone by '\(JSONError.excerpt(method))', which is unknown")
         }
     }
@@ -149,6 +156,8 @@ private struct MemberReader {
         guard let value = document[key] else { throw UndoDirectory.Problem("\(place) has no '\(key)'") }
         return value
     }
+
+    func has(_ key: String) -> Bool { document[key] != nil }
 
     func isNull(_ key: String) throws(UndoDirectory.Problem) -> Bool { try member(key) == .null }
 

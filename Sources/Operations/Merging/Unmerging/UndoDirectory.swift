@@ -40,7 +40,7 @@ struct UndoDirectory: Hashable, Sendable {
     struct Term: Hashable, Sendable {
         let rank: Int
         let scale: Float
-        /// Two streams: [rows, rank] and [rank, columns].
+        /// Two streams: [rows, rank] and [rank, columns]; of several matrices all beneath each other in both.
         let factors: Items
     }
 
@@ -49,7 +49,8 @@ struct UndoDirectory: Hashable, Sendable {
         /// They are XORed with what the items tell, a chunk each.
         case difference
         /// From the merged elements the delta is subtracted and the result rounded to their type; then as `difference`.
-        case subtraction(ScalarType, columns: Int, [Term])
+        /// Of several matrices in one tensor each has a product of its own.
+        case subtraction(ScalarType, columns: Int, matrices: Int, [Term])
         /// The items are the bytes; the merged tensor, of which the name may lack, does not matter.
         case content
     }
