@@ -367,6 +367,7 @@ let package = Package(
             "TrainingTests",
             [
                 "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "SafetensorsFormat", "Architectures", "Checkpoints",
+                "Adapters",
                 "Transformer", "ModelLoading",
                 "Tokenization", "Prompts", "Records", "Training",
             ]),

@@ -53,7 +53,34 @@ def main():
                     file.write(f"{crc32c(after[tensor].numpy().tobytes())}\t{tensor}\n")
 
 
+def write_gradients():
+    """`gradients.tsv`: model, tensor of an adapter, norm of its gradient and four of its elements; first the loss, as the tensor `-`.
+
+    Element i of every factor is ((37 i + 11) mod 101 - 50) / 250.
+    """
+    lines = []
+    for name in MODELS:
+        config = peft.LoraConfig(r=2, lora_alpha=3, target_modules=["q_proj"], target_parameters=BOTH, task_type="CAUSAL_LM")
+        model = peft.get_peft_model(base(name), config).eval()
+        factors = {key: parameter for key, parameter in model.named_parameters() if "lora_" in key}
+        with torch.no_grad():
+            for parameter in factors.values():
+                count = torch.arange(parameter.numel(), dtype=torch.float64)
+                parameter.copy_((((count * 37 + 11) % 101 - 50) / 250).reshape(parameter.shape))
+        ids = load_file(f"mixtures/{name}/reference.safetensors")["ids"]
+        loss = model(ids[None], labels=ids[None]).loss
+        loss.backward()
+        lines.append(f"{name}\t-\t{loss.item():.9g}")
+        for key, parameter in sorted(factors.items()):
+            values = parameter.grad.flatten()
+            shown = [values.double().norm()] + [values[index] for index in (0, len(values) // 3, 2 * len(values) // 3, len(values) - 1)]
+            lines.append("\t".join([name, key.replace(".default", "")] + [f"{value.item():.9g}" for value in shown]))
+    with open("experts/gradients.tsv", "w") as file:
+        file.write("\n".join(lines) + "\n")
+
+
 if __name__ == "__main__":
     os.chdir(HERE)
     torch.set_num_threads(1)
     main()
+    write_gradients()

@@ -29,7 +29,7 @@ private let dataOptions: [Option] =
 private let loraOptions: [Option] = [
     .integer("rank", in: 1...4096, default: 16, help: "rank of the factors"),
     .number("alpha", in: 0...1e6, default: 32, help: "updates are scaled by alpha / rank"),
-    .number("dropout", in: 0...0.99, default: 0.05, help: "share of a layer's input that its update does not see"),
+    .number("dropout", in: 0...0.99, default: 0.05, help: "share of a layer's input that its update does not see; 0 with experts"),
     .text(
         "targets", "LIST", default: "all-linear",
         help:

@@ -124,9 +124,16 @@ struct TrainOptions {
     var isFull: Bool { if case .full = tuning { true } else { false } }
 
     private static func lowRank(_ arguments: ParsedArguments, _ targets: String) throws -> LowRankSettings {
-        LowRankSettings(
-            rank: arguments.integer(always: "rank"), alpha: arguments.number(always: "alpha"), dropout: arguments.number(always: "dropout"),
-            usesRSLoRA: arguments.flag("rslora"), tunesExperts: targets.contains("experts"), isTarget: try isTarget(targets))
+        let tunesExperts = targets.contains("experts")
+        let dropout = arguments.isGiven("dropout") || !tunesExperts ? arguments.number(always: "dropout") : 0
+        guard dropout == 0 || !tunesExperts else {
+            throw UsageError(
+                "--targets '\(targets)' tunes experts, and --dropout \(Float(dropout)) takes elements of their inputs, which PEFT cannot",
+                hint: "leave --dropout out")
+        }
+        return LowRankSettings(
+            rank: arguments.integer(always: "rank"), alpha: arguments.number(always: "alpha"), dropout: dropout,
+            usesRSLoRA: arguments.flag("rslora"), tunesExperts: tunesExperts, isTarget: try isTarget(targets))
     }
 
     /// All linear layers, ends of names, or an expression; experts of a mixture only where the text names them.

@@ -65,7 +65,8 @@ struct TrainSetup {
         guard !network.parameters.slots.isEmpty else {
             throw UsageError(
                 "--targets '\(options.targets)' selects no layer of this model",
-                hint: "its layers are named like '\(loaded.configuration.linearModules.first ?? "")'")
+                hint: "its layers are named like '\(loaded.configuration.linearModules.first ?? "")'"
+                    + (loaded.configuration.expertParameters.first.map { ", its experts '\($0.name)'" } ?? ""))
         }
         let fit = MemoryFit(
             network: network, baseByteCount: loaded.checkpoint.storedByteCount, optimizer: options.optimizer,

@@ -9,9 +9,10 @@ package struct LowRankSettings: Sendable {
     package let dropout: Double
     /// Scaling alpha / sqrt(r) instead of alpha / r.
     package let usesRSLoRA: Bool
-    /// Whether the linear layer of this module name is tuned.
+    /// Whether the linear layer of this module name is tuned; or of experts the parameter that has them in transformers' memory, as
+    /// `ExpertParameter` calls it.
     package let isTarget: @Sendable (String) -> Bool
-    /// Whether experts of mixtures are tuned, too; each of them has factors of its own then.
+    /// Whether experts of mixtures may be tuned, too; each of them has factors of its own then, and nothing of their inputs is dropped.
     package let tunesExperts: Bool
 
     package init(
@@ -19,6 +20,7 @@ package struct LowRankSettings: Sendable {
         isTarget: @escaping @Sendable (String) -> Bool = { _ in true }
     ) {
         precondition(rank > 0 && (0..<1).contains(dropout), "rank \(rank), dropout \(dropout)")
+        precondition(dropout == 0 || !tunesExperts, "factors of experts do without dropout, as PEFT's do")
         self.rank = rank
         self.alpha = alpha
         self.dropout = dropout

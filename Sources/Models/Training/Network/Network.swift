@@ -7,8 +7,8 @@ import Transformer
 package struct Network {
     let configuration: ModelDescription
     let tuning: Tuning
-    /// Names of the layers that LoRA tunes, sorted; none where everything is trained.
-    let tunedModules: [String]
+    /// What LoRA trains; nothing where everything is trained.
+    let places: FactorPlaces
     package let parameters: ParameterSet
     let embedding: EmbeddingLayer
     let blocks: [TransformerBlock<TunableLinear>]

@@ -15,8 +15,8 @@ struct NetworkBuilder {
     private let observer: GradientObserver?
     /// Slots by the names of their tensors.
     private let slots: [String: Int]
-    /// Modules that are tuned, in order: their numbers are those of their random streams.
-    private let modules: [String: Int]
+    /// What LoRA trains; nothing where everything is trained.
+    private let places: FactorPlaces
 
     /// - Throws: where there is no memory for what is trained.
     static func build(
@@ -34,28 +34,16 @@ struct NetworkBuilder {
         self.tuning = tuning
         let all = configuration.expectedTensors
         expected = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
-        var planned: [(name: String, shape: Shape)] = []
-        var modules: [String: Int] = [:]
         switch tuning {
-        case .full: planned = all.map { ($0.name, Self.shape($0.dimensions)) }
+        case .full:
+            places = FactorPlaces()
+            parameters = try ParameterSet(all.map { ($0.name, Self.shape($0.dimensions)) })
         case .lowRank(let settings, _):
-            for tensor in Self.tunable(configuration, settings) where settings.isTarget(tensor.module) {
-                modules[tensor.module] = modules.count
-                let (outputs, inputs) = tensor.sizes
-                planned.append((LowRankFactor(module: tensor.module, kind: .a).name, Self.shape([settings.rank, inputs])))
-                planned.append((LowRankFactor(module: tensor.module, kind: .b).name, Self.shape([outputs, settings.rank])))
-            }
+            places = FactorPlaces(configuration, settings)
+            parameters = try ParameterSet(places.planned)
         }
-        parameters = try ParameterSet(planned)
         slots = Dictionary(parameters.slots.enumerated().map { ($1.name, $0) }) { first, _ in first }
-        self.modules = modules
         initialize()
-    }
-
-    /// What can have factors beside it; experts only where they are asked for.
-    private static func tunable(_ configuration: ModelDescription, _ settings: LowRankSettings) -> [ExpectedTensor] {
-        guard settings.tunesExperts else { return configuration.linearWeights }
-        return (configuration.linearWeights + configuration.expertWeights).filter { $0.dimensions.count == 2 }
     }
 
     /// Sizes that the configuration was checked for.
@@ -64,7 +52,7 @@ struct NetworkBuilder {
         return shape
     }
 
-    /// Full tuning begins with the model's weights; LoRA with A uniform within 1 / sqrt(in), as PEFT does, and B zero.
+    /// Full tuning begins with the model's weights.
     private func initialize() {
         switch tuning {
         case .full:
@@ -74,13 +62,7 @@ struct NetworkBuilder {
                 precondition(values.count == slot.count, "a loaded tensor has the shape of its configuration")
                 parameters.value(index).update(from: values, count: slot.count)
             }
-        case .lowRank(_, let seed):
-            for (index, slot) in parameters.slots.enumerated() where index % 2 == 0 {
-                var random = RandomStreams.initialization(seed: seed, tensor: index)
-                let bound = 1 / Float(slot.shape.dimensions[1]).squareRoot()
-                let values = parameters.value(index)
-                for element in 0..<slot.count { values[element] = (2 * random.uniform() - 1) * bound }
-            }
+        case .lowRank(_, let seed): places.initialize(parameters, seed: seed)
         }
     }
 
@@ -93,7 +75,7 @@ struct NetworkBuilder {
             bias: vector(ModuleKey(.head), .bias), scale: c.head.scale, cap: c.head.cap,
             projection: c.embeddingWidth == c.width ? nil : matrix(ModuleKey(.outputProjection)))
         return Network(
-            configuration: c, tuning: tuning, tunedModules: modules.keys.sorted(), parameters: parameters,
+            configuration: c, tuning: tuning, places: places, parameters: parameters,
             embedding: EmbeddingLayer(
                 tokens: table, positions: positions, positionOffset: c.positionOffset, scale: c.embeddingScale,
                 norm: c.embeddingNorm.map { norm(ModuleKey(.embeddingNorm), $0, width: c.width) },
@@ -120,7 +102,9 @@ struct NetworkBuilder {
 
     private func linear(_ key: ModuleKey) -> TunableLinear {
         let weight = matrix(key), module = configuration.spelling.module(key)
-        var linear = TunableLinear(weight: weight, bias: vector(key, .bias), update: update(module, weight))
+        // Of experts in one tensor the module is that of all.
+        let layer = storedKey(key) == key ? module : "\(module).\(key.expert ?? 0)"
+        var linear = TunableLinear(weight: weight, bias: vector(key, .bias), update: update(layer, weight))
         if let observer, key.expert == nil { linear.observer = { observer.show(module, $0, $1, $2) } }
         return linear
     }
@@ -140,13 +124,12 @@ struct NetworkBuilder {
     }
 
     private func update(_ module: String, _ weight: BaseWeight) -> LowRankBranch? {
-        guard case .lowRank(let settings, _) = tuning, let number = modules[module],
-            let a = slots[LowRankFactor(module: module, kind: .a).name], let b = slots[LowRankFactor(module: module, kind: .b).name]
-        else { return nil }
+        guard case .lowRank(let settings, _) = tuning, let place = places[module] else { return nil }
+        let (a, b) = (place.a, place.b)
         return LowRankBranch(
             rank: settings.rank, inputCount: weight.inputCount, outputCount: weight.outputCount, scaling: Float(settings.scaling),
-            a: parameters.value(a), b: parameters.value(b), da: parameters.gradient(a), db: parameters.gradient(b),
-            dropout: Float(settings.dropout), site: number, owner: parameters)
+            a: parameters.value(a.slot) + a.start, b: parameters.value(b.slot) + b.start, da: parameters.gradient(a.slot) + a.start,
+            db: parameters.gradient(b.slot) + b.start, dropout: Float(settings.dropout), site: place.site, owner: parameters)
     }
 
     /// Nil where the model has no such tensor.

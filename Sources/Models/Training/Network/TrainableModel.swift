@@ -14,8 +14,8 @@ package final class TrainableModel {
     /// Whether blocks keep only their input and run forward again on the way back.
     package let recomputes: Bool
     package let tuning: Tuning
-    /// Names of the layers that LoRA tunes, sorted.
-    package let tunedModules: [String]
+    /// What LoRA trains.
+    let places: FactorPlaces
     private let embedding: EmbeddingLayer
     private let blocks: [TransformerBlock<TunableLinear>]
     private let head: OutputHead
@@ -43,7 +43,7 @@ package final class TrainableModel {
         configuration = network.configuration
         parameters = network.parameters
         tuning = network.tuning
-        tunedModules = network.tunedModules
+        places = network.places
         embedding = network.embedding
         blocks = network.blocks
         head = network.head
@@ -61,6 +61,9 @@ package final class TrainableModel {
         /// How unequally busy experts are (`RouterBalance`); nil where it is not asked for.
         package var routerLoss: Double?
     }
+
+    /// Names of the modules that LoRA tunes, and of the parameters of experts, sorted.
+    package var tunedModules: [String] { places.pairs.map(\.name).sorted() }
 
     /// The losses of a batch, with no gradients and nothing dropped.
     package func evaluate(_ batch: Batch) throws -> Loss {

@@ -11,12 +11,9 @@ extension TrainableModel {
         switch tuning {
         case .lowRank(let settings, _):
             weights.forEachLinearLayer { layer in
-                guard let a = slots[LowRankFactor(module: layer.name, kind: .a).name],
-                    let b = slots[LowRankFactor(module: layer.name, kind: .b).name]
-                else { return }
+                guard let (a, b) = places[layer.name]?.values(parameters) else { return }
                 let scaling = Float(settings.scaling)
-                layer.updates.append(
-                    LowRankFactors(rank: settings.rank, a: parameters.array(a), b: parameters.array(b).map { $0 * scaling }))
+                layer.updates.append(LowRankFactors(rank: settings.rank, a: a, b: b.map { $0 * scaling }))
             }
         case .full: takeTrained(slots, into: &weights)
         }

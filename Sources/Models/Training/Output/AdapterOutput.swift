@@ -21,38 +21,35 @@ package enum AdapterOutput {
         _ model: TrainableModel, to output: consuming AtomicOutput, baseFingerprint: String, baseName: String, tool: String
     ) throws(FileError) {
         guard case .lowRank(let settings, _) = model.tuning else { preconditionFailure("only LoRA trains an adapter") }
-        let parameters = model.parameters
         let configuration = try AdapterConfiguration(
             rank: settings.rank, alpha: settings.alpha, targetModules: targetModules(model),
             usesRankStabilization: settings.usesRSLoRA, fanInFanOut: model.configuration.spelling.hasConv1D, dropout: settings.dropout,
-            others: [("base_model_name_or_path", .string(baseName))])
-        let infos = parameters.slots.map { slot in
-            guard let info = TensorInfo(name: slot.name, scalarType: .f32, shape: slot.shape) else {
-                preconditionFailure("what lies in memory can be counted")
-            }
-            return info
-        }
-        let plan = AdapterPlan(configuration: configuration, tensors: infos, baseFingerprint: baseFingerprint, tool: tool)
+            others: [("base_model_name_or_path", .string(baseName))] + targetParameters(model).map { ("target_parameters", .strings($0)) })
+        let factors = OutputFactor.all(of: model)
+        let plan = AdapterPlan(configuration: configuration, tensors: factors.map(\.info), baseFingerprint: baseFingerprint, tool: tool)
         let writer = try AdapterWriter(.lora, of: plan, to: output)
+        let named = Dictionary(factors.map { ($0.info.name, $0) }) { first, _ in first }
         for (index, info) in plan.tensors.enumerated() {
-            guard let slot = parameters.slots.firstIndex(where: { $0.name == info.name }) else {
-                preconditionFailure("the plan was made of the slots")
-            }
-            try writer.write(parameters.array(slot), tensor: index)
+            guard let factor = named[info.name] else { preconditionFailure("the plan was made of the factors") }
+            try writer.write(factor.values(model.parameters), tensor: index)
         }
         try output.commit(try writer.finish())
     }
 
     /// Ends of names, where they select just the tuned layers; whole names otherwise.
     private static func targetModules(_ model: TrainableModel) -> [String] {
-        let tuned = Set(model.tunedModules)
-        let ends = Set(tuned.map(lastPart))
-        let all = model.configuration.linearWeights + model.configuration.expertWeights
-        let selected = all.map(\.module).filter { ends.contains(lastPart($0)) }
-        return Set(selected) == tuned ? ends.sorted() : tuned.sorted()
+        targets(model.places.pairs.filter { $0.experts == nil }.map(\.name), among: model.configuration.linearModules, parts: 1)
     }
 
-    private static func lastPart(_ name: String) -> String {
-        String(name[(name.lastIndex(of: ".").map(name.index(after:)) ?? name.startIndex)...])
+    /// The same of parameters of experts; nil of none.
+    private static func targetParameters(_ model: TrainableModel) -> [[String]] {
+        let tuned = model.places.pairs.filter { $0.experts != nil }.map(\.name)
+        return tuned.isEmpty ? [] : [targets(tuned, among: model.configuration.expertParameters.map(\.name), parts: 2)]
+    }
+
+    private static func targets(_ tuned: [String], among all: [String], parts: Int) -> [String] {
+        func end(_ name: String) -> String { name.split(separator: ".").suffix(parts).joined(separator: ".") }
+        let ends = Set(tuned.map(end))
+        return Set(all.filter { ends.contains(end($0)) }) == Set(tuned) ? ends.sorted() : tuned.sorted()
     }
 }
