@@ -33,7 +33,7 @@ help:
 	@echo "make build      release binaries in $(BIN)"
 	@echo "make test       build and run the whole test suite"
 	@echo "make test-arm64 the kernels for arm64, emulated, against plain C on this processor"
-	@echo "make lint       import layering, warnings as errors, formatting"
+	@echo "make lint       import layering, warnings as errors, formatting, parsing for macOS"
 	@echo "make interop    our files in the real Python libraries, reports in a browser (PYTHON=...)"
 	@echo "make fuzz       hostile input for every reader, FUZZ_SECONDS ($(FUZZ_SECONDS)) each or FUZZ_RUNS executions"
 	@echo "make sanitize   the test suite under the address, undefined behaviour and thread sanitizers"
@@ -81,6 +81,7 @@ test-arm64: dependencies
 
 lint: dependencies
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	sh Sources/Development/platform/check.sh swiftc
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 
 # Everything stays under $(FUZZ): build, seeds, corpus (taken up again by the next run), logs, findings.

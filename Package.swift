@@ -22,7 +22,7 @@ let kernelFlags =
 /// only on what `sideways` names; anything else fails the build. `make lint` checks that nothing else is imported.
 let layers: [(name: String, rooms: Set<String>)] = [
     ("C", ["CKernels", "CBuild", "CSystem", "CZlib", "COpenBLAS"]),
-    ("Bytes", ["ByteIO", "JSONText", "Compression", "Parallelism"]),
+    ("Bytes", ["Platform", "ByteIO", "JSONText", "Compression", "Parallelism"]),
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat", "FlatFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
@@ -61,6 +61,9 @@ let sideways: [String: Set<String>] = [
     "qverify": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport"],
 ]
 
+/// The C library and what differs between systems: every room of ours may use it, and no other imports `Glibc` or `Darwin`.
+let platform: Target.Dependency = "Platform"
+
 /// Puts a room into the folder of its layer, and refuses arrows that point up or sideways.
 func settle(_ target: Target) {
     func layer(of room: String) -> Int {
@@ -71,7 +74,7 @@ func settle(_ target: Target) {
     target.path = "Sources/\(layers[own].name)/\(target.name)"
     for dependency in target.dependencies {
         guard case .byNameItem(let name, _) = dependency else { fatalError("\(target.name) depends on something that is no target") }
-        guard layer(of: name) < own || sideways[target.name]?.contains(name) == true else {
+        guard name == "Platform" || layer(of: name) < own || sideways[target.name]?.contains(name) == true else {
             fatalError("\(target.name) (\(layers[own].name)) may not depend on \(name) (\(layers[layer(of: name)].name))")
         }
     }
@@ -79,20 +82,21 @@ func settle(_ target: Target) {
 
 /// A Swift target of ours.
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+    .target(name: name, dependencies: [platform] + dependencies, swiftSettings: swiftSettings)
 }
 
 func tool(_ name: String, _ more: [Target.Dependency] = []) -> Target {
     .executableTarget(
         name: name,
         dependencies: [
-            "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "CommandLineKit", "ToolSupport",
+            platform, "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming", "CommandLineKit",
+            "ToolSupport",
         ] + more,
         swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: swiftSettings)
+    .testTarget(name: name, dependencies: dependencies + [platform, "TestSupport"], swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -105,9 +109,10 @@ let package = Package(
         .target(name: "CBuild", cSettings: Context.environment["QNF_COMMIT"].map { [.define("QNF_COMMIT", to: "\"\($0)\"")] } ?? []),
         .systemLibrary(name: "CSystem"),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
         // 1: bytes
-        library("ByteIO", ["CKernels", "CSystem"]),
+        .target(name: "Platform", dependencies: ["CSystem"], swiftSettings: swiftSettings),
+        library("ByteIO", ["CKernels"]),
         library("JSONText"),
         library("Compression", ["CKernels", "CZlib", "ByteIO"]),
         library("Parallelism", ["CSystem"]),
@@ -186,7 +191,7 @@ let package = Package(
         library(
             "Training",
             [
-                "CKernels", "COpenBLAS", "CSystem", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization",
+                "CKernels", "COpenBLAS", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization",
                 "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Tokenization", "Transformer", "ModelLoading", "Prompts",
                 "Records",
             ]),
@@ -263,7 +268,7 @@ let package = Package(
         .executableTarget(
             name: "qtrain",
             dependencies: [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "ContainerKit", "Architectures", "Checkpoints", "Adapters",
+                platform, "ByteIO", "JSONText", "Parallelism", "TensorCore", "ContainerKit", "Architectures", "Checkpoints", "Adapters",
                 "Tokenization", "Prompts", "Transformer", "ModelLoading", "Records", "Training", "Evaluation", "Streaming",
                 "CommandLineKit",
                 "Reports", "ToolSupport", "PromptSupport",
@@ -272,18 +277,22 @@ let package = Package(
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "kernelbench",
-            dependencies: ["ByteIO", "CKernels", "COpenBLAS", "Parallelism", "Quantization", "TensorCore", "Tokenization", "Transformer"],
+            dependencies: [
+                platform, "ByteIO", "CKernels", "COpenBLAS", "Parallelism", "Quantization", "TensorCore", "Tokenization", "Transformer",
+            ],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "toolbench",
             dependencies: [
-                "ByteIO", "JSONText", "LinearAlgebra", "Parallelism", "TensorCore", "SafetensorsFormat", "Adapters", "CommandLineKit",
+                platform, "ByteIO", "JSONText", "LinearAlgebra", "Parallelism", "TensorCore", "SafetensorsFormat", "Adapters",
+                "CommandLineKit",
                 "Tokenization",
             ],
             swiftSettings: swiftSettings),
         // tests
         .target(
-            name: "TestSupport", dependencies: ["ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CommandLineKit"],
+            name: "TestSupport",
+            dependencies: [platform, "ByteIO", "JSONText", "TensorCore", "SafetensorsFormat", "CommandLineKit"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests(
             "TestSupportTests",
@@ -372,6 +381,7 @@ let package = Package(
                 "Tokenization", "Prompts", "Records", "Training",
             ]),
         tests("ParallelismTests", ["Parallelism"]),
+        tests("PlatformTests", []),
         tests("ArchitecturesTests", ["JSONText", "Architectures", "TensorCore"]),
         tests("TransformerTests", ["CKernels", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Transformer"]),
         tests("LinearAlgebraTests", ["LinearAlgebra"]),
@@ -385,7 +395,8 @@ if isFuzzing {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat",
+                platform, "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat",
+                "PyTorchFormat",
                 "FlatFormat", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
             ],
             exclude: ["run.sh"], swiftSettings: swiftSettings,

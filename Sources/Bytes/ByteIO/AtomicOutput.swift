@@ -1,5 +1,4 @@
-import CSystem
-import Glibc
+import Platform
 
 /// What a tool is asked to write, complete or not at all.
 ///
@@ -83,19 +82,21 @@ package struct AtomicOutput: ~Copyable {
 
     static func move(_ path: String, to place: String, replaces: Bool) throws(Errno) {
         if !replaces {
-            let noReplace: UInt32 = 1
-            if renameat2(AT_FDCWD, path, AT_FDCWD, place, noReplace) == 0 { return }
-            // Without the flag (NFS, old kernels) the check a moment ago must do.
-            guard errno == EINVAL || errno == ENOSYS else { throw Errno(code: errno) }
+            switch RenameOutcome.renaming(path, toNew: place) {
+            case .done: return
+            case .notSupported: break  // (NFS, old kernels) The check a moment ago must do.
+            case .failed(let code): throw Errno(code: code)
+            }
         }
         if rename(path, place) == 0 { return }
         // A folder with files in it cannot be renamed over: old and new swap names in one step, and the old one goes
         // as the temporary one would have gone.
         guard replaces, errno == ENOTEMPTY || errno == EEXIST else { throw Errno(code: errno) }
-        let exchange: UInt32 = 2
-        if renameat2(AT_FDCWD, path, AT_FDCWD, place, exchange) == 0 { return }
-        guard errno == EINVAL || errno == ENOSYS else { throw Errno(code: errno) }
-        try exchangeInSteps(path, place)
+        switch RenameOutcome.exchanging(path, place) {
+        case .done: return
+        case .notSupported: try exchangeInSteps(path, place)
+        case .failed(let code): throw Errno(code: code)
+        }
     }
 
     /// For file systems that cannot swap names (NFS): for a moment there is nothing at `place`.
@@ -113,7 +114,7 @@ package struct AtomicOutput: ~Copyable {
     private static func synchronizeFolder(_ path: String) {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { return }
-        fsync(descriptor)
+        _ = bringToDisk(descriptor)
         close(descriptor)
     }
 }

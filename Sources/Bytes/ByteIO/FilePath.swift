@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Questions about paths, answered by the file system.
 ///

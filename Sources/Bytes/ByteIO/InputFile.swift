@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A regular file open for reading at any offset, from any thread.
 ///

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A file whose bytes are used where the system keeps them: mapped, read-only, never copied.
 ///
@@ -56,31 +56,24 @@ package final class MappedFile: Sendable {
 
     /// A handler can do next to nothing, so it wakes a thread that can, and keeps its own from going on.
     private static let isWatching: Bool = {
-        _ = lostPage
-        var thread = pthread_t()
-        let failure = pthread_create(
-            &thread, nil,
-            { _ in
-                while sem_wait(lostPage) != 0 {}
-                TemporaryFiles.removeAll()
-                let message: StaticString =
-                    "error: a model file can no longer be read where it is mapped: it has shrunk while it was used, or its disk fails\n"
-                message.withUTF8Buffer { _ = write(2, $0.baseAddress, $0.count) }
-                _exit(2)
-            }, nil)
-        guard failure == 0 else { return false }
-        pthread_detach(thread)
+        guard lostPage != nil else { return false }
+        let watcher = SystemThread {
+            lostPage?.wait()
+            TemporaryFiles.removeAll()
+            let message: StaticString =
+                "error: a model file can no longer be read where it is mapped: it has shrunk while it was used, or its disk fails\n"
+            message.withUTF8Buffer { _ = write(2, $0.baseAddress, $0.count) }
+            _exit(2)
+        }
+        guard let watcher else { return false }
+        watcher.detach()
         signal(SIGBUS) { _ in
-            sem_post(lostPage)
+            lostPage?.ring()
             while true { pause() }
         }
         return true
     }()
 }
 
-/// Posted where a page is lost; made before the handler that posts it, and never freed.
-nonisolated(unsafe) private let lostPage: UnsafeMutablePointer<sem_t> = {
-    let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-    sem_init(semaphore, 0, 0)
-    return semaphore
-}()
+/// Rung where a page is lost; made before the handler that rings it.
+private let lostPage = SignalBell()

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Where an output is to go: what can be refused is refused before the work begins, and again before anything is replaced.
 struct OutputDestination: Sendable {

@@ -1,5 +1,4 @@
-import CSystem
-import Glibc
+import Platform
 
 extension OutputFile {
     /// Bytes at a time: so many that calls do not count, so few that a copy can be told of.
@@ -15,8 +14,8 @@ extension OutputFile {
         }
         var done = 0
         while done < range.count {
-            var from = range.lowerBound + done, to = offset + done
-            let count = copy_file_range(input.descriptor, &from, descriptor, &to, UInt(range.count - done), 0)
+            let count = copyWithinSystem(
+                input.descriptor, at: range.lowerBound + done, to: descriptor, at: offset + done, byteCount: range.count - done)
             if count > 0 {
                 done += count
             } else if count == 0 {

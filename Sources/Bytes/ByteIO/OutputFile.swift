@@ -1,5 +1,4 @@
-import CSystem
-import Glibc
+import Platform
 import Synchronization
 
 /// A file being written at any offset, from any thread; its length is what was written.
@@ -66,14 +65,16 @@ package final class OutputFile: Sendable {
     /// Not `posix_fallocate`: where the file system cannot reserve, that one writes into every block instead.
     package func reserve(byteCount: Int) throws(FileError) {
         guard byteCount > 0 else { return }
-        while fallocate(descriptor, 0, 0, byteCount) != 0 {
-            switch errno {
+        while true {
+            let code = reserveDisk(descriptor, byteCount: byteCount)
+            switch code {
+            case 0: return
             case EINTR: continue
             case EFBIG:
                 throw FileError(
                     path, "\(byteCount) bytes are needed, but the file system or a limit (ulimit -f) allows fewer in one file",
                     hint: "choose a folder on another file system, or lift the limit")
-            case ENOSPC, EDQUOT: throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(errno))")
+            case ENOSPC, EDQUOT: throw FileError(path, "\(byteCount) bytes are needed, but \(systemErrorText(code))")
             default: return  // File systems without the call are written to all the same.
             }
         }
@@ -84,12 +85,12 @@ package final class OutputFile: Sendable {
         let lingering = lingeringByteCount.add(byteCount, ordering: .relaxed).newValue
         guard lingering >= Self.lingeringLimit else { return }
         lingeringByteCount.store(0, ordering: .relaxed)
-        // A hint: whatever it answers, `synchronize` decides. 2 is SYNC_FILE_RANGE_WRITE; no length means to the end.
-        _ = sync_file_range(descriptor, 0, 0, 2)
+        Platform.beginWriteback(descriptor)
     }
 
     /// Returns when all bytes have reached the disk.
     func synchronize() throws(FileError) {
-        guard fsync(descriptor) == 0 else { throw FileError(path, "cannot be written to disk: \(systemErrorText(errno))") }
+        let code = bringToDisk(descriptor)
+        guard code == 0 else { throw FileError(path, "cannot be written to disk: \(systemErrorText(code))") }
     }
 }

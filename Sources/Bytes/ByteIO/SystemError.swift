@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// The text of an `errno` value as `perror` would print it, but in lower case: it stands in the middle of a message.
 func systemErrorText(_ code: Int32) -> String {
@@ -12,7 +12,8 @@ package struct FileIdentity: Hashable, Sendable {
     package let inode: UInt64
 
     init(_ status: stat) {
-        device = UInt64(status.st_dev)
+        // Signed on Darwin.
+        device = UInt64(truncatingIfNeeded: status.st_dev)
         inode = UInt64(status.st_ino)
     }
 

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 import Synchronization
 
 /// Unfinished outputs: under a name of their own beside the final one, until they are complete.

@@ -1,5 +1,5 @@
 import CSystem
-import Glibc
+import Platform
 import Synchronization
 
 /// What the threads of a pool share: the loop to work on, and who is in it.
@@ -24,11 +24,7 @@ final class PoolState: @unchecked Sendable {
 
     init(spinCount: Int) {
         self.spinCount = spinCount
-        var attributes = pthread_mutexattr_t()
-        pthread_mutexattr_init(&attributes)
-        pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
-        pthread_mutex_init(mutex, &attributes)
-        pthread_mutexattr_destroy(&attributes)
+        initializeBriefMutex(mutex)
         pthread_cond_init(changed, nil)
     }
 

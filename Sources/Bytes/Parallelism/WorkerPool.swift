@@ -1,5 +1,4 @@
-import CSystem
-import Glibc
+import Platform
 import Synchronization
 
 /// Threads that stay, for loops whose iterations are independent.
@@ -14,7 +13,7 @@ import Synchronization
 package final class WorkerPool: Sendable {
     package let threadCount: Int
     private let state: PoolState
-    private let threads: Mutex<[pthread_t]>
+    private let threads: Mutex<[SystemThread]>
 
     /// - Parameter threadCount: at least 1; nil for the processors this process may run on.
     package init(threadCount: Int? = nil) {
@@ -23,31 +22,21 @@ package final class WorkerPool: Sendable {
         // Where threads share a processor, one that spins only keeps the others from their work.
         let state = PoolState(spinCount: count <= Self.availableProcessorCount ? 2000 : 0)
         self.state = state
-        var started: [pthread_t] = []
+        var started: [SystemThread] = []
         for worker in 1..<count {
-            let start = Unmanaged.passRetained(WorkerStart(state: state, worker: worker))
-            var thread = pthread_t()
-            let status = pthread_create(
-                &thread, nil,
-                { argument in
-                    guard let argument else { return nil }
-                    let start = Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
-                    start.state.serve(worker: start.worker)
-                    return nil
-                }, start.toOpaque())
             // Fewer threads than asked for do the same work: the caller and those that started take every index.
-            if status == 0 { started.append(thread) } else { start.release() }
+            if let thread = SystemThread({ state.serve(worker: worker) }) { started.append(thread) }
         }
         threads = Mutex(started)
     }
 
     deinit {
         state.stop()
-        threads.withLock { for thread in $0 { pthread_join(thread, nil) } }
+        threads.withLock { for thread in $0 { thread.join() } }
     }
 
     /// Processors that this process may run on: not more than `taskset`, a batch system or a container leaves it.
-    package static var availableProcessorCount: Int { max(1, Int(processorCount())) }
+    package static var availableProcessorCount: Int { Machine.availableProcessorCount }
 
     /// Runs `body(index, worker)` for every index below `count` and returns when all are done.
     ///
@@ -75,15 +64,5 @@ package final class WorkerPool: Sendable {
     package func forKernels(count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {
         nonisolated(unsafe) let body = body
         forEach(count: count) { index, worker in body(index, worker) }
-    }
-}
-
-private final class WorkerStart {
-    let state: PoolState
-    let worker: Int
-
-    init(state: PoolState, worker: Int) {
-        self.state = state
-        self.worker = worker
     }
 }

@@ -1,7 +1,9 @@
-/// Calls of Linux that glibc hides behind _GNU_SOURCE, which Swift's Glibc module does not define.
 #ifndef QNF_CSYSTEM_H
 #define QNF_CSYSTEM_H
 
+#if defined(__linux__)
+
+/// Calls of Linux that glibc hides behind _GNU_SOURCE, which Swift's Glibc module does not define.
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +27,8 @@ static inline int processorCount(void) {
     for (long i = 0; i < byteCount / (long)sizeof mask[0]; i++) count += __builtin_popcountl(mask[i]);
     return count;
 }
+
+#endif
 
 /// Tells the processor that this thread waits for a change of memory: some ten nanoseconds.
 static inline void spinPause(void) {

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 import TensorCore
 
 /// Attention of every position to itself and to those before it.

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Rotary position embedding: how fast pairs of a head's elements turn with the position.
 ///

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// What was done to the frequencies of a rotation to reach beyond the context of pretraining.
 package enum RotaryScaling: Sendable, Hashable {

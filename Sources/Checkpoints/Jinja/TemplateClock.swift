@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// The time that `strftime_now` tells. Given from outside, so that a rendering can be repeated.
 package struct TemplateClock: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// The command line of the fuzzer.
 ///

@@ -1,7 +1,7 @@
 import CKernels
 import COpenBLAS
-import Glibc
 import Parallelism
+import Platform
 import Quantization
 import TensorCore
 import Transformer

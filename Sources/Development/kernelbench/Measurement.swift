@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Repeated timing of one thing on the calling thread.
 struct Measurement {

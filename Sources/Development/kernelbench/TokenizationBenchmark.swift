@@ -1,5 +1,5 @@
 import ByteIO
-import Glibc
+import Platform
 import Tokenization
 
 /// Text to ids, one thread: with OpenAI's vocabulary where QNF_DATA names a folder that has it (`tokenizers/gpt2`), else

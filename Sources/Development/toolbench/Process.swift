@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A finished child process: how long it took and how much memory it had.
 struct Process {
@@ -15,22 +15,14 @@ struct Process {
     ///
     /// - Parameter output: the file that standard output goes to; by default it is thrown away.
     init(_ command: [String], output: String = "/dev/null") throws {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
-        defer { for word in words { free(word) } }
-        var process = pid_t()
         let start = Self.time
-        let code = posix_spawnp(&process, command[0], &actions, nil, &words, environ)
+        let (process, code) = ChildProcess.start(command, output: output)
         guard code == 0 else { throw Failure(description: "\(command[0]) cannot be started: \(String(cString: strerror(code)))") }
         var status: Int32 = 0
         var usage = rusage()
         guard wait4(process, &status, 0, &usage) == process else { throw Failure(description: "\(command[0]) was lost") }
         seconds = Self.time - start
-        peakMemory = usage.ru_maxrss * 1024
+        peakMemory = ProcessMemory.peakByteCount(of: usage)
         guard status == 0 else { throw Failure(description: "'\(command.joined(separator: " "))' ended with status \(status)") }
     }
 

@@ -1,5 +1,5 @@
-import Glibc
 import JSONText
+import Platform
 
 // Whole-process times and memory of the tools, interleaved with `cp` and `cat` of the same files.
 //   toolbench BIN [FOLDER] [--only tools|merge|run|train|large] [--json FILE] [--python PYTHON]

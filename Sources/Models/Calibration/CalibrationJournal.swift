@@ -1,6 +1,6 @@
 package import ByteIO
-import Glibc
 import JSONText
+import Platform
 import SafetensorsFormat
 import TensorCore
 

@@ -1,6 +1,6 @@
 import Architectures
-import Glibc
 import Parallelism
+import Platform
 package import Transformer
 
 /// What two candidates make of a text, beside the model that both stand for.

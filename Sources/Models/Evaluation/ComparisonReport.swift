@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 package import Tokenization
 
 /// How far model B is from model A on a text.

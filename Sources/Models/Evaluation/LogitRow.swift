@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// The logits of one position, measured in double precision.
 struct LogitRow {

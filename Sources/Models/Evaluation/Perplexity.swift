@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// How surprised a model is by a text: exp of the mean loss of its tokens.
 package struct Perplexity: Hashable, Sendable {

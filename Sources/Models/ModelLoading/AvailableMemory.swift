@@ -1,24 +1,19 @@
-import Glibc
+import Platform
 
 /// How much memory this process could still take.
 package enum AvailableMemory {
     /// Bytes that the system could give without swapping, page cache included, and that no limit on the process or on its
     /// container keeps back; nil where nothing says.
     package static var byteCount: Int? {
-        [system(), controlGroup(text: contents(of: "/proc/self/cgroup") ?? "", contents(of:)), addressSpace()].compactMap(\.self).min()
-    }
-
-    private static func system() -> Int? {
-        let line = contents(of: "/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
-        return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
+        func contents(_ path: String) -> String? { SystemText.contents(of: path) }
+        let group = controlGroup(text: contents("/proc/self/cgroup") ?? "", contents)
+        return [Machine.availableMemoryByteCount, group, addressSpace()].compactMap(\.self).min()
     }
 
     /// What `ulimit -v` leaves: mapped weights count there too.
     private static func addressSpace() -> Int? {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur < rlim_t(Int.max) else { return nil }
-        let pages = contents(of: "/proc/self/statm").flatMap { $0.split(separator: " ").first.flatMap { Int($0) } } ?? 0
-        return max(0, Int(limit.rlim_cur) - pages * Int(getpagesize()))
+        guard case .atMost(let limit) = ResourceLimit.addressSpace.current else { return nil }
+        return max(0, limit - ProcessMemory.mappedByteCount)
     }
 
     /// The lowest limit of the process's control group and of those around it, in either version of them.
@@ -45,14 +40,5 @@ package enum AvailableMemory {
             }
         }
         return limits.min()
-    }
-
-    private static func contents(of path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 8192)
-        let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-        return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : nil
     }
 }

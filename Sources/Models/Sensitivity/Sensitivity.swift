@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// How far a model's predictions move when the weight of one linear layer alone becomes 4-bit, layer by layer.
 package struct Sensitivity: Sendable, Hashable {

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Measures of how often each of 16 codes is used.
 package enum CodeUsage {

@@ -1,5 +1,5 @@
-import Glibc
 import JSONText
+import Platform
 
 /// What became of the adapters in a merge, tensor by tensor.
 package struct MergeReport: Sendable {

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Whether two buffers hold the same bytes.
 package func hasSameBytes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {

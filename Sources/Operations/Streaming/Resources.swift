@@ -1,5 +1,5 @@
-import Glibc
 package import Parallelism
+import Platform
 
 /// How an operation may use the machine: threads, memory, and whom to tell of progress.
 package struct Resources: Sendable {

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 extension ErrorStatistics.Totals {
     /// Signal to noise in decibels; infinite where nothing was lost.

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Random numbers that depend on a seed, a stream and a position alone: Philox4x32-10 of Salmon and others,
 /// "Parallel Random Numbers: As Easy as 1, 2, 3" (2011).

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A stream of this process.
 struct DescriptorSink: OutputSink {
@@ -9,7 +9,7 @@ struct DescriptorSink: OutputSink {
     func write(_ bytes: [UInt8]) throws(OutputError) {
         var written = 0
         while written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let count = bytes[written...].withUnsafeBytes { Platform.write(descriptor, $0.baseAddress, $0.count) }
             if count >= 0 {
                 written += count
                 continue

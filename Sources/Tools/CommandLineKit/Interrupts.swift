@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 import Synchronization
 
 /// The first signal that came; 0 before it, -1 before `start`. The handler can reach nothing but globals.
@@ -6,17 +6,13 @@ private let pendingSignal = Atomic<Int32>(-1)
 /// Whether SIGINT is only noted at the moment, and whether one was.
 private let absorbsInterrupts = Atomic<Bool>(false)
 private let isInterrupted = Atomic<Bool>(false)
-/// Posted by the handler; made by `start`, before any handler runs, and never freed.
-nonisolated(unsafe) private let wakeUp: UnsafeMutablePointer<sem_t> = {
-    let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-    sem_init(semaphore, 0, 0)
-    return semaphore
-}()
+/// Rung by the handler; made by `start`, before any handler runs.
+private let wakeUp = SignalBell()
 
 /// Cleans up before SIGINT, SIGTERM or SIGHUP ends the process, and then lets the signal end it, so that
 /// a shell sees 130 or 143 and stops its script too.
 ///
-/// The handler only posts a semaphore; cleanup runs on a thread of its own, where it may lock and allocate. Waiting
+/// The handler only rings a bell; cleanup runs on a thread of its own, where it may lock and allocate. Waiting
 /// with `sigwait` would not do: it needs the signals blocked in every thread, and OpenBLAS starts
 /// its threads before `main`. A second signal, while cleanup hangs, ends the process at once.
 package final class Interrupts: Sendable {
@@ -66,18 +62,9 @@ package final class Interrupts: Sendable {
         precondition(isFirst, "the signals of a process can be taken over only once")
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
-        _ = wakeUp
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self).toOpaque()
-        let failure = pthread_create(
-            &thread, nil,
-            { context in
-                if let context { Unmanaged<Interrupts>.fromOpaque(context).takeRetainedValue().waitForSignal() }
-                return nil
-            }, context)
         // Without the thread the signals keep ending the process, only without cleanup.
-        guard failure == 0 else { return }
-        pthread_detach(thread)
+        guard wakeUp != nil, let watcher = SystemThread({ self.waitForSignal() }) else { return }
+        watcher.detach()
         for number in Self.signals { Self.handle(number) }
     }
 
@@ -94,25 +81,19 @@ package final class Interrupts: Sendable {
     }
 
     private static func handle(_ number: Int32) {
-        var action = sigaction()
-        guard sigaction(number, nil, &action) == 0 else { return }
-        if unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { return }
-        action = sigaction()
-        action.sa_flags = SA_RESTART
-        action.__sigaction_handler.sa_handler = { number in
+        if isIgnored(signal: number) { return }
+        Platform.handle(signal: number) { number in
             if number == SIGINT, absorbsInterrupts.load(ordering: .sequentiallyConsistent) {
                 isInterrupted.store(true, ordering: .sequentiallyConsistent)
                 return
             }
             let exchange = pendingSignal.compareExchange(expected: 0, desired: number, ordering: .sequentiallyConsistent)
-            // Allowed in a handler, and leaves errno alone when it succeeds, as it does on a semaphore at 0.
-            if exchange.exchanged { sem_post(wakeUp) }
+            if exchange.exchanged { wakeUp?.ring() }
         }
-        sigaction(number, &action, nil)
     }
 
     private func waitForSignal() {
-        while sem_wait(wakeUp) != 0 {}
+        wakeUp?.wait()
         let number = pendingSignal.load(ordering: .sequentiallyConsistent)
         for number in Self.signals { signal(number, SIG_DFL) }
         // Locked until the end: nobody can believe a hook cancelled that is running.

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Numbers as people read them: rounded correctly, the same on every machine and in every locale.
 package enum NumberText {

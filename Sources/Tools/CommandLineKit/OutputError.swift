@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Standard output could not take what was written to it.
 package enum OutputError: Explained, Equatable {

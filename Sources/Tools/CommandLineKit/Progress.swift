@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 import Synchronization
 
 /// One line on the terminal that says how far a long piece of work is: `reading  42%  1.2 GB of 2.9 GB  812 MB/s  2 s left`.

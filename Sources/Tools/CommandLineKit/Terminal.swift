@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// What is known about where a stream goes.
 package struct Terminal: Sendable {
@@ -28,9 +28,7 @@ package struct Terminal: Sendable {
     package var width: Int { max(1, currentWidth()) }
 
     private static func width(of descriptor: Int32) -> Int {
-        var size = winsize()
-        if ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
-        return variable("COLUMNS").flatMap { Int($0) } ?? 80
+        Machine.columnCount(ofTerminal: descriptor) ?? variable("COLUMNS").flatMap { Int($0) } ?? 80
     }
 
     private static func variable(_ name: String) -> String? {

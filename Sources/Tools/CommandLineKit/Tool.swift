@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A program as data: its commands, from which parsing, help, completions and the manual page follow.
 package struct Tool: Sendable {

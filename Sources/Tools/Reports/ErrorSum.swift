@@ -1,5 +1,5 @@
 import Comparison
-import Glibc
+import Platform
 import Quantization
 
 /// The error of several tensors together, as if they were one.

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Where values lie between the bottom (0) and the top (1) of a picture, and the round numbers beside it.
 ///

@@ -1,9 +1,9 @@
 import ByteIO
 package import Checkpoints
 import Comparison
-import Glibc
 package import Inspection
 import JSONText
+import Platform
 package import Streaming
 import TensorCore
 

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Round numbers beside an axis.
 enum Ticks {

@@ -2,8 +2,8 @@ package import Adapters
 import ByteIO
 package import Checkpoints
 package import CommandLineKit
-import Glibc
 package import JSONText
+import Platform
 package import Streaming
 import TensorCore
 
@@ -135,28 +135,7 @@ package struct RunMeasures {
     package var seconds: Double { Double(Progress.monotonicTime() - start) / 1e9 }
 
     /// Most memory that was resident at any time, in bytes.
-    ///
-    /// `getrusage` counts what the process was before it became this program, too: a copy of whoever started it.
-    package var peakMemory: Int {
-        if let own = Self.ownPeakMemory() { return own }
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return usage.ru_maxrss * 1024
-    }
-
-    /// `VmHWM:     9876 kB` among the lines of the system's account of this process; nil where there is none.
-    private static func ownPeakMemory() -> Int? {
-        let descriptor = open("/proc/self/status", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 8192)
-        let count = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-        let lines = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(separator: "\n")
-        guard let words = lines.first(where: { $0.hasPrefix("VmHWM:") })?.split(whereSeparator: { $0 == " " || $0 == "\t" }),
-            words.count == 3, let kilobytes = Int(words[1])
-        else { return nil }
-        return kilobytes * 1024
-    }
+    package var peakMemory: Int { ProcessMemory.peakByteCount }
 
     /// `1.2 s, 1.8 GB/s, 45 MB of memory at most`.
     package func summary(byteCount: Int) -> String {

@@ -1,8 +1,8 @@
 import ByteIO
 import CommandLineKit
-import Glibc
 import JSONText
 import Parts
+import Platform
 import Streaming
 import ToolSupport
 

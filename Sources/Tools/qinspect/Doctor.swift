@@ -1,8 +1,8 @@
 import ByteIO
 import CommandLineKit
-import Glibc
 import JSONText
 import Parallelism
+import Platform
 import ToolSupport
 
 let doctorCommand = Command(
@@ -16,7 +16,7 @@ let doctorCommand = Command(
 /// `qinspect doctor`.
 private func doctor(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
-    let machine = Machine(), outcomes = KernelSelfTest().run()
+    let machine = MachineFacts(), outcomes = KernelSelfTest().run()
     let failed = outcomes.filter { !$0.failures.isEmpty }
     guard !arguments.flag("json") else {
         var document = JSONObject(["version": .string(toolVersion), "commit": BuildNote.commit.map { .string($0) } ?? .null])
@@ -43,40 +43,35 @@ private func doctor(_ arguments: ParsedArguments, _ console: Console) throws -> 
 }
 
 /// What the system says of itself.
-private struct Machine {
+private struct MachineFacts {
     let facts: [(String, String)]
 
     init() {
-        let information = Self.lines("/proc/cpuinfo"), memory = Self.lines("/proc/meminfo")
-        func size(_ name: String) -> String? {
-            memory.first { $0.hasPrefix(name) }?.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map {
-                NumberText.byteCount($0 * 1024)
-            }
-        }
-        let model = information.first { $0.hasPrefix("model name") }?.split(separator: ":").last.map { $0.drop { $0 == " " } }
+        func size(_ byteCount: Int?) -> String { byteCount.map { NumberText.byteCount($0) } ?? "unknown" }
         var facts = [
-            ("processor", model.map(String.init) ?? "unknown"), ("instructions", BuildNote.level),
-            ("processors", "\(sysconf(Int32(_SC_NPROCESSORS_ONLN))) online, \(WorkerPool.availableProcessorCount) for this process"),
-            ("memory", "\(size("MemTotal:") ?? "unknown"), \(size("MemAvailable:") ?? "unknown") available"),
+            ("processor", Machine.processorName ?? "unknown"), ("instructions", BuildNote.level),
+            ("processors", "\(Machine.onlineProcessorCount) online, \(WorkerPool.availableProcessorCount) for this process"),
+            ("memory", "\(size(Machine.memoryByteCount)), \(size(Machine.availableMemoryByteCount)) available"),
         ]
-        let limits = [("open files", RLIMIT_NOFILE, false), ("file size", RLIMIT_FSIZE, true), ("address space", RLIMIT_AS, true)]
-        facts.append(("limits", limits.map { "\($0.0) \(Self.limit($0.1, isByteCount: $0.2))" }.joined(separator: ", ")))
+        let limits: [(String, ResourceLimit)] = [("open files", .openFiles), ("file size", .fileLength), ("address space", .addressSpace)]
+        facts.append(("limits", limits.map { "\($0.0) \(Self.text($0.1))" }.joined(separator: ", ")))
         facts.append(("openblas", Self.openBLAS))
-        if let release = Self.lines("/proc/sys/kernel/osrelease").first { facts.append(("kernel", release)) }
+        if let release = Machine.kernelRelease { facts.append(("kernel", release)) }
         facts.append(("c library", Self.text("gnu_get_libc_version", of: dlopen(nil, RTLD_LAZY)) ?? "unknown"))
         self.facts = facts
     }
 
-    private static func limit(_ resource: __rlimit_resource, isByteCount: Bool) -> String {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 else { return "unknown" }
-        guard let count = Int(exactly: limit.rlim_cur) else { return "unlimited" }
-        return isByteCount ? NumberText.byteCount(count) : NumberText.grouped(count)
+    private static func text(_ limit: ResourceLimit) -> String {
+        switch limit.current {
+        case .unknown: "unknown"
+        case .unlimited: "unlimited"
+        case .atMost(let count): limit == .openFiles ? NumberText.grouped(count) : NumberText.byteCount(count)
+        }
     }
 
     /// The kernel that OpenBLAS chooses here. This program does not use it: it is looked for as the others would find it.
     private static var openBLAS: String {
-        guard let library = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_LOCAL) else {
+        guard let library = Machine.openBLASNames.lazy.compactMap({ dlopen($0, RTLD_LAZY | RTLD_LOCAL) }).first else {
             return "not found; qtrain and 'qmerge --combine' need it"
         }
         let version = text("openblas_get_config", of: library)?.split(separator: " ").prefix(2).joined(separator: " ")
@@ -88,17 +83,5 @@ private struct Machine {
         guard let symbol = dlsym(library, name) else { return nil }
         typealias Function = @convention(c) () -> UnsafePointer<CChar>?
         return unsafeBitCast(symbol, to: Function.self)().map { String(cString: $0) }
-    }
-
-    private static func lines(_ path: String) -> [String] {
-        guard let file = fopen(path, "r") else { return [] }
-        defer { fclose(file) }
-        var lines: [String] = []
-        var buffer = [CChar](repeating: 0, count: 4096)
-        while lines.count < 200, fgets(&buffer, Int32(buffer.count), file) != nil {
-            let bytes = buffer.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }
-            lines.append(String(decoding: bytes, as: UTF8.self))
-        }
-        return lines
     }
 }

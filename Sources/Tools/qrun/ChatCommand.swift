@@ -1,8 +1,8 @@
 import Architectures
 import CommandLineKit
-import Glibc
 import ModelLoading
 import ModelToolSupport
+import Platform
 import PromptSupport
 import Prompts
 import Tokenization

@@ -2,9 +2,9 @@ import Architectures
 import ByteIO
 import Checkpoints
 import CommandLineKit
-import Glibc
 import ModelLoading
 import ModelToolSupport
+import Platform
 import PromptSupport
 import Prompts
 import Tokenization

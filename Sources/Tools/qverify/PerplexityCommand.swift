@@ -1,9 +1,9 @@
 import CommandLineKit
 import Evaluation
-import Glibc
 import JSONText
 import ModelToolSupport
 import Parallelism
+import Platform
 import ToolSupport
 import Transformer
 

@@ -2,7 +2,7 @@ import Architectures
 import ByteIO
 import CommandLineKit
 import Evaluation
-import Glibc
+import Platform
 import Tokenization
 import Transformer
 
@@ -90,7 +90,7 @@ struct TextInput {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = buffer.withUnsafeMutableBytes { Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            let count = buffer.withUnsafeMutableBytes { Platform.read(STDIN_FILENO, $0.baseAddress, $0.count) }
             guard count >= 0 else { throw FileError("standard input", "cannot be read: \(String(cString: strerror(errno)))") }
             guard count > 0 else { return bytes }
             bytes += buffer[..<count]

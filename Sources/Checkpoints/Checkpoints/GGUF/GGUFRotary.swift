@@ -1,8 +1,8 @@
 import Architectures
 import ByteIO
 import GGUFFormat
-import Glibc
 import JSONText
+import Platform
 import TensorCore
 
 /// What was done to the frequencies of a model, as `rope_scaling` of config.json says it.

@@ -1,5 +1,5 @@
-import Glibc
 import JSONText
+import Platform
 
 /// How one value is written by `str.format` and by `%`: `[[fill]align][sign][#][0][width][,][.precision][type]`.
 struct FormatSpecification {

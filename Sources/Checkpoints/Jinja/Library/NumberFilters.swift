@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Filters that make numbers.
 extension Machine {

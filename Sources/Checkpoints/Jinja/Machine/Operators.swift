@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Python's operators.
 extension Machine {

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A number; true and false are 1 and 0, as in Python.
 enum Number {

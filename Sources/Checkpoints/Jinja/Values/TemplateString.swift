@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A string of a template: a window on a buffer of UTF-8, each byte of which knows where it comes from.
 ///

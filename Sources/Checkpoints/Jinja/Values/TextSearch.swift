@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// Finding text in text, in time that is linear in both.
 extension TemplateString {

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A folder to write inputs to.
 struct Folder: Sendable {
@@ -24,7 +24,7 @@ struct Folder: Sendable {
         let descriptor = open(path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { fatalError("\(path(name)) cannot be written") }
         defer { close(descriptor) }
-        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { fatalError("\(path(name)) cannot be written") }
+        guard Platform.write(descriptor, bytes, bytes.count) == bytes.count else { fatalError("\(path(name)) cannot be written") }
     }
 
     func remove(_ name: String) {

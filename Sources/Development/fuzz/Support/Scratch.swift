@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A file in memory that has a path, rewritten for each input. Faster than one in a folder, which has to be looked up.
 final class Scratch: Sendable {

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 import Synchronization
 
 /// How a signal asks the loop to end, and waits until it has saved its state.

@@ -1,8 +1,8 @@
 import Architectures
 import CKernels
 import COpenBLAS
-import Glibc
 import Parallelism
+import Platform
 import TensorCore
 import Transformer
 

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 import Transformer
 
 /// Which layers are tuned by LoRA, and how.

@@ -1,5 +1,5 @@
 import Architectures
-import Glibc
+import Platform
 import Transformer
 
 /// The loss that keeps experts equally busy, of all layers with experts and all positions of a batch together, as transformers'

@@ -1,6 +1,5 @@
 package import ByteIO
-import CSystem
-import Glibc
+import Platform
 
 /// Floats outside of Swift's arrays: zero at first, aligned to pages, shared by kernels on all threads.
 ///
@@ -43,8 +42,9 @@ package final class FloatMemory: @unchecked Sendable {
         let descriptor = mkstemp(&template)
         guard descriptor >= 0 else { throw FileError(folder, "no file can be created here: \(String(cString: strerror(errno)))") }
         unlink(template)
-        guard ftruncate(descriptor, byteCount) == 0, fallocate(descriptor, 0, 0, byteCount) == 0 else {
-            let reason = String(cString: strerror(errno))
+        let code = ftruncate(descriptor, off_t(byteCount)) == 0 ? reserveDisk(descriptor, byteCount: byteCount) : errno
+        guard code == 0 else {
+            let reason = String(cString: strerror(code))
             close(descriptor)
             throw FileError(folder, "\(byteCount) bytes for paged moments cannot be reserved here: \(reason)")
         }

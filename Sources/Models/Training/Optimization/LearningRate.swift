@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// The learning rate of each step: a rise in a straight line during warm-up, then what the schedule says.
 package struct LearningRate: Equatable, Sendable {

@@ -1,7 +1,7 @@
 package import ByteIO
 import CKernels
-import Glibc
 package import Parallelism
+import Platform
 import Quantization
 
 /// Changes parameters by their gradients. Every element is dealt with alone (8-bit moments: every block), so that the

@@ -1,5 +1,5 @@
 package import ByteIO
-import Glibc
+import Platform
 
 /// The folder where a run leaves its checkpoints: one file each, named by the number of steps taken.
 package struct CheckpointFolder: Sendable {

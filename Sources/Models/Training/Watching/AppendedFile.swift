@@ -1,5 +1,5 @@
 package import ByteIO
-import Glibc
+import Platform
 
 /// A log: lines that are there as soon as they are written, behind those of an earlier run.
 package final class AppendedFile: Sendable {

@@ -1,5 +1,5 @@
 package import Architectures
-import Glibc
+import Platform
 
 /// Which experts the positions of a pass ask, and how much each of them counts.
 package struct Routing {

@@ -1,6 +1,6 @@
 package import Architectures
 import CKernels
-import Glibc
+import Platform
 import TensorCore
 
 /// Chooses tokens. The same logits, settings and history give the same tokens: nothing depends on threads or time.

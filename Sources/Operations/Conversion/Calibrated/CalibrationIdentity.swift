@@ -1,8 +1,8 @@
 import ByteIO
 package import Calibration
 import Checkpoints
-import Glibc
 import JSONText
+import Platform
 import Quantization
 import Streaming
 
@@ -16,9 +16,8 @@ extension ConversionPlan {
             guard stat(file.path, &status) == 0 else {
                 throw FileError(file.path, "cannot be looked at: \(String(cString: strerror(errno)))")
             }
-            return .array([
-                .string(file.name), .integer(file.byteCount), .integer(status.st_mtim.tv_sec), .integer(status.st_mtim.tv_nsec),
-            ])
+            let time = status.modificationTime
+            return .array([.string(file.name), .integer(file.byteCount), .integer(time.tv_sec), .integer(time.tv_nsec)])
         }
         let document: JSONValue = .object([
             "quantizer": .string(CalibratedQuantizer.name), "tool": .string(toolVersion), "settings": .string(settings.description),

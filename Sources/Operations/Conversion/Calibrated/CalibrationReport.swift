@@ -1,8 +1,8 @@
 import Architectures
 package import Calibration
 import Checkpoints
-import Glibc
 import ModelLoading
+import Platform
 package import Streaming
 import TensorCore
 

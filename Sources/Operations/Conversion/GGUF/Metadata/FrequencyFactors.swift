@@ -1,5 +1,5 @@
 import Architectures
-import Glibc
+import Platform
 
 /// The tensor that says how a model slows down its rotations: by what each frequency is divided.
 ///
