@@ -362,7 +362,7 @@ let package = Package(
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "Architectures", "Tokenization",
                 "Checkpoints", "Adapters", "Streaming", "Parts", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra",
-                "Parallelism",
+                "Parallelism", "ModelLoading", "Calibration",
             ]),
         tests(
             "AdaptersTests",

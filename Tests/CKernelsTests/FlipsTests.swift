@@ -54,7 +54,7 @@ struct FlipsTests {
             guard let base = memory.baseAddress else { return }
             var row = qk_flip_row(
                 gradient: base, direction: base + columns, curvature: base + 2 * columns, up: base + 3 * columns, down: base + 4 * columns)
-            #expect(qk_flip_prepare(moments, columns, 0.5, 3, delta, product, &row) > 0)
+            #expect(qk_flip_prepare(moments, columns, 0.5, 3, 1.25, delta, product, &row) > 0)
             qk_flip_run_at(level, moments, columns, 0.5, 3, &steps, scales, limit, &row, &codes, &count)
         }
         return (codes, memory[..<columns].map(\.bitPattern), count)

@@ -28,7 +28,7 @@ import Transformer
     ) throws -> (groups: [CalibrationPass.Group], model: LayeredModel, samples: CalibrationSamples) {
         let model = try layeredModel(path), samples = samples(model)
         var groups: [CalibrationPass.Group] = []
-        try CalibrationPass(model, samples, engine: .test(threads: threads, level: level)).run { groups.append($0) }
+        try CalibrationPass(model, samples, engine: .test(threads: threads, level: level)).run(experts: { _ in }) { groups.append($0) }
         return (groups, model, samples)
     }
 

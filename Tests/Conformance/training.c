@@ -120,7 +120,7 @@ static void flips(qk_simd level, digest *d) {
     addDoubles(d, out, 5 * COLUMNS);
     qk_flip_products_at(level, moments, COLUMNS, COLUMNS, delta, 1, product, COLUMNS);
     const qk_flip_row row = {room(COLUMNS, 8), room(COLUMNS, 8), room(COLUMNS, 8), room(COLUMNS, 8), room(COLUMNS, 8)};
-    const double found = qk_flip_prepare(moments, COLUMNS, 0.5, 0.25, delta, product, &row);
+    const double found = qk_flip_prepare(moments, COLUMNS, 0.5, 0.25, 1.25, delta, product, &row);
     addDoubles(d, &found, 1);
     addDoubles(d, row.gradient, COLUMNS);
     size_t flipCount;

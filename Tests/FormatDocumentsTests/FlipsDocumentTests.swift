@@ -42,7 +42,12 @@ import Testing
 
     @Test func theDocumentHasTheNumbersOfTheCode() throws {
         let text = try Fixture.document("flips.md")
-        #expect(text.contains("mu is 10; where the effect is below 0.95, all rows are flipped anew from the base with 30, then with 100"))
-        #expect(FlipMerge.strengths == [10, 30, 100] && FlipMerge.survival == 0.95 && FlipMerge.enough == 0.9)
+        #expect(
+            text.contains(
+                "effect is below 0.95, all rows are flipped anew from the base with an aim of 1 / effect, at most 2; where it is above 1.05"
+            ))
+        #expect(text.contains("Where an aim of 2 brings less than 0.9, the same is tried with a mu of 100."))
+        #expect(FlipSearch.strengths == [10, 100] && FlipSearch.largestAim == 2 && FlipSearch.enough == 0.95...1.05)
+        #expect(FlipSearch.least == 0.9 && FlipMerge.enough == 0.9)
     }
 }

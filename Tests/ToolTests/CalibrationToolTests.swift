@@ -197,7 +197,7 @@ import Transformer
         let text = try CalibrationText(
             [texts.calibrating], tokenLimit: 1024, for: model, Console(toolName: "test", output: RecordingSink(), errors: RecordingSink()))
         let pass = try CalibrationPass(model, text.samples, engine: MatrixEngine(pool: WorkerPool(threadCount: 2)))
-        try pass.run { group in
+        try pass.run(experts: { _ in }) { group in
             guard group.modules[0].name == "model.layers.2.mlp.down_proj" else { return }
             let sums = try #require(source.tensors.firstIndex { $0.name == "blk.2.ffn_down.weight.in_sum2" })
             let counts = try #require(source.tensors.firstIndex { $0.name == "blk.2.ffn_down.weight.counts" })

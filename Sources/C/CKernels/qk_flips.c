@@ -96,7 +96,7 @@ void qk_flip_measure(
 // MARK: - Steps
 
 double qk_flip_prepare(
-    const float *moments, size_t columns, double damping, double mu, const double *delta, const double *product,
+    const float *moments, size_t columns, double damping, double mu, double aim, const double *delta, const double *product,
     const qk_flip_row *row) {
     for (size_t j = 0; j < columns; j++) row->gradient[j] = product[j] + damping * delta[j];
     QK_SUM(effect, columns, delta[i] * row->gradient[i]);
@@ -107,7 +107,7 @@ double qk_flip_prepare(
     for (size_t j = 0; j < columns; j++) {
         const double u = row->direction[j];
         row->curvature[j] = ((double)moments[j * columns + j] + damping) + mu * u * u;
-        row->gradient[j] = mu * along * u - row->gradient[j];
+        row->gradient[j] = mu * (aim * along) * u - row->gradient[j];
     }
     return effect;
 }

@@ -77,7 +77,10 @@ package struct CalibratedQuantizer {
     /// Rows that are coded together: lanes of the kernel.
     private static let rowsAtOnce = SymmetricBlocks.size
 
-    private func codes(of weight: UnsafeBufferPointer<Float>, _ scales: [Float], _ passing: PassingMatrix) -> [UInt8] {
+    /// Codes by feedback.
+    ///
+    /// - Parameter scales: of the blocks, as readers will see them.
+    func codes(of weight: UnsafeBufferPointer<Float>, _ scales: [Float], _ passing: PassingMatrix) -> [UInt8] {
         let columns = passing.order.count, rowCount = weight.count / columns, size = Self.rowsAtOnce
         let unpacked = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: weight.count)
         defer { unpacked.deallocate() }

@@ -16,7 +16,8 @@ package final class CalibrationJournal {
     struct Layer {
         struct Weight {
             let name: String
-            let isCalibrated: Bool
+            let matrices: [ModelCalibration.Matrix]
+            let isOfExperts: Bool
             let errors: ModelCalibration.Errors
             let codes: [UInt8]
             let absmax: [Float]
@@ -27,7 +28,7 @@ package final class CalibrationJournal {
         let weights: [Weight]
     }
 
-    private static let version = "1"
+    private static let version = "2"
     private static let hint = "remove the folder, or choose another: the calibration begins anew then"
 
     package let folder: String
@@ -68,7 +69,9 @@ package final class CalibrationJournal {
             "weights": .array(
                 content.weights.map { weight in
                     .object([
-                        "name": .string(weight.name), "calibrated": .bool(weight.isCalibrated),
+                        "name": .string(weight.name), "experts": .bool(weight.isOfExperts),
+                        "choices": .strings(weight.matrices.map(\.choice.rawValue)),
+                        "tokens": .array(weight.matrices.map { .integer($0.tokenCount) }),
                         "error": weight.errors.calibrated.map { .double($0) } ?? .null, "plain_error": .double(weight.errors.plain),
                     ])
                 }),
@@ -134,14 +137,19 @@ package final class CalibrationJournal {
         var weights: [Layer.Weight] = []
         for (number, row) in rows.enumerated() {
             let (absmax, codes) = (number, rows.count + number)
-            guard let name = row["name"]?.string, case .bool(let isCalibrated)? = row["calibrated"],
-                case .number(let plain)? = row["plain_error"], file.tensors[absmax].scalarType == .f32,
+            guard let name = row["name"]?.string, case .bool(let isOfExperts)? = row["experts"],
+                let choices = row["choices"]?.array?.map({ $0.string.flatMap(ModelCalibration.Choice.init) }),
+                let counts = row["tokens"]?.array?.map(\.integer), choices.count == counts.count, !choices.isEmpty,
+                !choices.contains(nil), !counts.contains(nil), case .number(let plain)? = row["plain_error"],
+                file.tensors[absmax].scalarType == .f32,
                 file.tensors[codes].scalarType == .u8
             else { throw malformed() }
             let error: Double? = if case .number(let number)? = row["error"] { number.double } else { nil }
             weights.append(
                 Layer.Weight(
-                    name: name, isCalibrated: isCalibrated, errors: .init(calibrated: error, plain: plain.double),
+                    name: name,
+                    matrices: zip(choices, counts).map { ModelCalibration.Matrix($0 ?? .nearest, tokenCount: $1 ?? 0) },
+                    isOfExperts: isOfExperts, errors: .init(calibrated: error, plain: plain.double),
                     codes: try [UInt8](count: file.tensors[codes].byteCount) { buffer throws(FileError) in
                         try read(file, codes, into: buffer)
                     },

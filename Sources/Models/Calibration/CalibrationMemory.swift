@@ -1,12 +1,14 @@
 import Architectures
 import Checkpoints
 package import ModelLoading
+import TensorCore
 
 /// What a calibration takes, before any of it is taken.
 package struct CalibrationMemory: Sendable, Hashable {
     /// States of all tokens.
     package let states: Int
-    /// Of the layer that takes most: its weights as they are stored, moments of all its inputs, and those that are held out.
+    /// Of the layer that takes most: its weights as they are stored, moments of all its inputs, and those that are held out, with all that
+    /// experts see.
     package let weights: Int
     package let moments: Int
     package let heldOut: Int
@@ -21,20 +23,38 @@ package struct CalibrationMemory: Sendable, Hashable {
 
     package init(_ model: LayeredModel, _ samples: CalibrationSamples) {
         let description = model.configuration, checkpoint = model.checkpoint
-        var (weights, moments, heldOut, largest, widest) = (0, 0, 0, 0, 0)
+        var (weights, moments, heldOut, largest, widest, stacks) = (0, 0, 0, 0, 0, 0)
         for (number, layer) in description.layers.enumerated() {
-            let roles = layer.linearRoles
-            let sizes = roles.map { layer.linear($0, width: description.width) }
-            let stored = roles.reduce(0) {
-                $0 + model.weight(ofModule: description.name($1, layer: number)).storedByteCount(in: checkpoint.source)
-            }
+            let mixture = layer.feedForward.mixture, expertRoles = mixture?.expertRoles ?? []
+            let sizes = (layer.linearRoles + expertRoles).map { layer.linear($0, width: description.width) }
             // Of groups that share inputs each counts for itself: an upper bound is asked for.
             let widths = Self.groupWidths(layer, description)
-            weights = max(weights, stored)
-            moments = max(moments, widths.reduce(0) { $0 + InputMoments.byteCount(width: $1) })
-            heldOut = max(heldOut, Self.product([4, samples.heldOutCount, widths.reduce(0, +)]))
+            weights = max(
+                weights, Self.linearWeights(of: layer, number, model).reduce(0) { $0 + $1.storedByteCount(in: checkpoint.source) })
+            var ownMoments = widths.reduce(0) { Self.sum($0, InputMoments.byteCount(width: $1)) }
+            var rows = Self.product([4, samples.heldOutCount, widths.reduce(0, +)])
+            if let mixture {
+                // What experts see is kept as it is, and moments are made for one of them at a time, from a copy.
+                let inner = layer.feedForward.innerWidth, asked = Self.product([samples.tokenCount, mixture.chosenCount])
+                rows = Self.sum(rows, Self.product([4, asked, Self.sum(description.width, inner)]))
+                ownMoments = [
+                    ownMoments, InputMoments.byteCount(width: max(description.width, inner)),
+                    Self.product([4, samples.tokenCount, max(description.width, inner)]),
+                ].reduce(0, Self.sum)
+                if mixture.storage != .separate {
+                    // Codes and scales of all experts, chosen and nearest.
+                    stacks = max(
+                        stacks,
+                        expertRoles.map { role in
+                            let size = layer.linear(role, width: description.width)
+                            return Self.product([2, mixture.expertCount, size.inputs, size.outputs])
+                        }.max() ?? 0)
+                }
+            }
+            moments = max(moments, ownMoments)
+            heldOut = max(heldOut, rows)
             largest = max(largest, sizes.map { Self.product([$0.inputs, $0.outputs]) }.max() ?? 0)
-            widest = max(widest, widths.max() ?? 0)
+            widest = max(widest, sizes.map(\.inputs).max() ?? 0)
         }
         states = Self.product([4, samples.tokenCount, description.width])
         self.weights = weights
@@ -42,14 +62,26 @@ package struct CalibrationMemory: Sendable, Hashable {
         self.heldOut = heldOut
         let tables = checkpoint.storedByteCount - model.layerByteCount
         work = [
-            Self.fixedWork, tables, Self.product([4 * Self.weightCopies, largest]), SymmetricBlocks.byteCount(max(1, widest)),
+            Self.fixedWork, tables, stacks, Self.product([4 * Self.weightCopies, largest]), SymmetricBlocks.byteCount(max(1, widest)),
             MomentMemory.byteCount(width: widest),
         ].reduce(0, Self.sum)
     }
 
-    /// Inputs of each group of linear layers that share them.
+    /// Inputs of each group of linear layers that share them, but for those of experts.
     private static func groupWidths(_ layer: LayerDescription, _ model: ModelDescription) -> [Int] {
-        [model.width, layer.attention.queryWidth, model.width, layer.feedForward.innerWidth]
+        let attention = [model.width, layer.attention.queryWidth]
+        guard let mixture = layer.feedForward.mixture else { return attention + [model.width, layer.feedForward.innerWidth] }
+        return attention + (mixture.shared.map { [model.width, $0.innerWidth] } ?? [])
+    }
+
+    /// The tensors that hold the weights of a layer's linear layers, experts included.
+    fileprivate static func linearWeights(of layer: LayerDescription, _ number: Int, _ model: LayeredModel) -> [LogicalTensor] {
+        var keys = layer.linearRoles.map { ModuleKey($0, layer: number) }
+        if let mixture = layer.feedForward.mixture {
+            let experts: [Int?] = mixture.storage == .separate ? (0..<mixture.expertCount).map { $0 } : [nil]
+            keys += experts.flatMap { expert in mixture.expertRoles.map { ModuleKey($0, layer: number, expert: expert) } }
+        }
+        return keys.map { model.weight(of: $0) }
     }
 
     private static let largestCount = Int.max / 16
@@ -68,8 +100,8 @@ extension LayeredModel {
     /// Bytes of the linear layers of all layers as they are stored.
     fileprivate var layerByteCount: Int {
         configuration.layers.enumerated().reduce(0) { sum, layer in
-            layer.element.linearRoles.reduce(sum) {
-                $0 + weight(ofModule: configuration.name($1, layer: layer.offset)).storedByteCount(in: checkpoint.source)
+            CalibrationMemory.linearWeights(of: layer.element, layer.offset, self).reduce(sum) {
+                $0 + $1.storedByteCount(in: checkpoint.source)
             }
         }
     }

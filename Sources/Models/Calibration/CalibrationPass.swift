@@ -18,7 +18,7 @@ package struct CalibrationPass {
         package let weight: LogicalTensor
     }
 
-    /// Linear layers of one layer that multiply the same x.
+    /// Linear layers of one layer that multiply the same x, which every position asks.
     package struct Group {
         /// From 0.
         package let layer: Int
@@ -64,52 +64,81 @@ package struct CalibrationPass {
         }
     }
 
-    /// Hands out the groups of each layer in order, with the moments of its inputs, then goes on to the next.
+    /// Hands out the groups of each layer in order, those of experts last, then goes on to the next.
     ///
     /// - Parameters:
     ///   - start: nil for the embedding of the samples.
     ///   - layerDone: is given a layer whose groups were dealt with, and the states [T, C] after it.
+    ///   - experts: is given gate and up of all experts of a layer, then down.
     ///   - body: may hold on to what it is given.
     package func run(
         from start: Start? = nil, layerDone: (_ layer: Int, _ states: UnsafeRawBufferPointer) throws -> Void = { _, _ in },
-        _ body: (Group) throws -> Void
+        experts: (ExpertGroup) throws -> Void, _ body: (Group) throws -> Void
     ) throws {
         var states = FloatRows(rowCount: samples.tokenCount, width: model.configuration.width)
         if let start { try start.fill(states.bytes) }
         let rotations = LayerRotations(of: model.configuration), memory = MomentMemory()
         for layer in (start?.layer ?? 0)..<layerCount {
             // Its weights go with it, before the groups are dealt with.
-            let groups = try moments(ofLayer: layer, &states, rotations, memory)
-            for group in groups { try body(group) }
+            let found = try inputs(ofLayer: layer, &states, rotations, memory)
+            for group in found.groups { try body(group) }
+            for group in found.experts { try experts(group) }
             try layerDone(layer, UnsafeRawBufferPointer(states.bytes))
         }
     }
 
-    private func moments(
+    private func inputs(
         ofLayer layer: Int, _ states: inout FloatRows, _ rotations: LayerRotations, _ memory: MomentMemory
-    ) throws -> [Group] {
+    ) throws -> (groups: [Group], experts: [ExpertGroup]) {
         let session = try session(ofLayer: layer)
+        let (weights, mixture) = (session.weights.layers[0], session.configuration.layers[0].feedForward.mixture)
         var first = 0
         var found: [Range<Int>: InputMoments] = [:]
+        var asked: [Range<Int>: [ExpertRows]] = [:]
+        for layers in mixture?.expertGroups ?? [] {
+            let width = weights.experts[0].linearLayers[layers.lowerBound].matrix.inputCount
+            asked[layers] = Array(repeating: ExpertRows(width: width), count: weights.experts.count)
+        }
         for sample in samples.samples {
             let rows = states[first..<first + sample.ids.count]
             if layer == 0 { session.embed(sample.ids, into: rows) }
-            session.run(layer: 0, rows, rotations: rotations) { layers, x, rowCount in
-                let width = session.weights.layers[0].linearLayers[layers.lowerBound].matrix.inputCount
-                let moments = found[layers] ?? InputMoments(width: width, heldOutCount: samples.heldOutCount)
-                found[layers] = moments
+            session.run(layer: 0, rows, rotations: rotations) { group, x, rowCount in
+                if let expert = group.expert {
+                    asked[group.layers]?[expert].add(x, rowCount: rowCount, isHeldOut: sample.isHeldOut)
+                    return
+                }
+                let width = weights.linearLayers[group.layers.lowerBound].matrix.inputCount
+                let moments = found[group.layers] ?? InputMoments(width: width, heldOutCount: samples.heldOutCount)
+                found[group.layers] = moments
                 sample.isHeldOut ? moments.hold(x, rowCount: rowCount) : moments.add(x, rowCount: rowCount, memory, engine)
             }
             first += sample.ids.count
         }
-        return try found.sorted { $0.key.lowerBound < $1.key.lowerBound }.map { layers, moments in
+        let groups = try found.sorted { $0.key.lowerBound < $1.key.lowerBound }.map { layers, moments in
             moments.finish(engine)
-            let modules = session.weights.layers[0].linearLayers[layers].map {
-                Module(name: $0.name, weight: model.weight(ofModule: $0.name))
-            }
+            let modules = weights.linearLayers[layers].map { Module(name: $0.name, weight: model.weight(ofModule: $0.name)) }
             try check(moments, of: modules)
             return Group(layer: layer, modules: modules, moments: moments)
         }
+        guard let mixture else { return (groups, []) }
+        return (groups, try mixture.expertGroups.map { try expertGroup($0, ofLayer: layer, mixture, weights, asked[$0] ?? [], memory) })
+    }
+
+    private func expertGroup(
+        _ layers: Range<Int>, ofLayer layer: Int, _ mixture: Mixture, _ weights: LayerWeights, _ rows: [ExpertRows],
+        _ memory: MomentMemory
+    ) throws(FileError) -> ExpertGroup {
+        let isStacked = mixture.storage != .separate
+        let modules = weights.experts.enumerated().map { expert, weights in
+            zip(mixture.expertRoles[layers], weights.linearLayers[layers]).map { role, linear in
+                Module(
+                    name: linear.name, weight: model.weight(of: ModuleKey(role, layer: layer, expert: isStacked ? nil : expert)))
+            }
+        }
+        let group = ExpertGroup(
+            layer: layer, modules: modules, isStacked: isStacked, width: rows[0].width, rows: rows, memory: memory)
+        guard group.isFinite else { throw notFinite(modules[0][0].name) }
+        return group
     }
 
     /// A session of a model that has this layer alone.
@@ -123,8 +152,19 @@ package struct CalibrationPass {
     /// Refuses inputs that are no numbers: nothing can be made of their mean.
     private func check(_ moments: InputMoments, of modules: [Module]) throws {
         guard moments.matrix.diagonal.contains(where: { !$0.isFinite }) || moments.heldOut.contains(where: { !$0.isFinite }) else { return }
-        throw FileError(
-            model.checkpoint.path, at: "'\(modules[0].name)'", "its inputs are not finite on this text", hint: ModelError.damageHint)
+        throw notFinite(modules[0].name)
+    }
+
+    private func notFinite(_ module: String) -> FileError {
+        FileError(model.checkpoint.path, at: "'\(module)'", "its inputs are not finite on this text", hint: ModelError.damageHint)
+    }
+}
+
+extension Mixture {
+    /// The layers of an expert that multiply the same x, by their numbers in it: gate and up, or what makes both, and down.
+    var expertGroups: [Range<Int>] {
+        let down = expertRoles.count - 1
+        return [0..<down, down..<down + 1]
     }
 }
 

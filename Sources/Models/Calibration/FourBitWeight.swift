@@ -15,6 +15,14 @@ package struct FourBitWeight: Sendable {
     ///
     /// - Returns: nil where the constants cannot be quantized, or a weight is not finite.
     package init?(nearest weight: UnsafeBufferPointer<Float>, _ settings: QuantizationSettings) {
+        guard let (codes, absmax) = Self.nearest(to: weight, settings), let restored = Self.restored(absmax, settings) else { return nil }
+        self.init(codes: codes, absmax: absmax, restored: restored)
+    }
+
+    /// Codes and the largest magnitude of each block; nil where a weight is not finite.
+    static func nearest(
+        to weight: UnsafeBufferPointer<Float>, _ settings: QuantizationSettings
+    ) -> (codes: [UInt8], absmax: [Float])? {
         var codes = [UInt8](repeating: 0, count: (weight.count + 1) / 2)
         var absmax = [Float](repeating: 0, count: (weight.count + settings.blockSize - 1) / settings.blockSize)
         var packed = codes.mutableSpan, constants = absmax.mutableSpan
@@ -22,8 +30,7 @@ package struct FourBitWeight: Sendable {
         let nonfinite = BlockQuantizer.quantize(
             RawSpan(_unsafeBytes: UnsafeRawBufferPointer(weight)), of: .f32, as: settings.quantType, blockSize: settings.blockSize,
             packed: &bytes, absmax: &constants)
-        guard nonfinite == nil, let restored = Self.restored(absmax, settings) else { return nil }
-        self.init(codes: codes, absmax: absmax, restored: restored)
+        return nonfinite == nil ? (codes, absmax) : nil
     }
 
     init(codes: [UInt8], absmax: [Float], restored: [Float]) {

@@ -87,7 +87,9 @@ package struct ImportanceSearch {
         let errors = ModelCalibration.Errors(
             calibrated: error(searched, elements, importance), plain: error(nearest, elements, importance))
         let isBetter = (errors.calibrated ?? .infinity) < errors.plain
-        return ModelCalibration.Outcome(tensor: tensor, weight: isBetter ? searched : nearest, errors: errors, isCalibrated: isBetter)
+        return ModelCalibration.Outcome(
+            tensor: tensor, weight: isBetter ? searched : nearest, errors: errors,
+            matrices: [.init(isBetter ? .searched : .nearest, tokenCount: 0)], isOfExperts: false)
     }
 
     private func error(_ weight: FourBitWeight, _ elements: [Float], _ importance: [Double]) -> Double {
@@ -113,13 +115,20 @@ extension CalibratedQuantizer {
     package func quantize(_ weight: UnsafeBufferPointer<Float>, importance: [Double]) -> FourBitWeight? {
         let absmax = scales(of: weight, importance)
         guard let restored = FourBitWeight.restored(absmax, settings) else { return nil }
+        return FourBitWeight(codes: nearestCodes(of: weight, restored), absmax: absmax, restored: restored)
+    }
+
+    /// Of each element the code that is nearest to it.
+    ///
+    /// - Parameter scales: of the blocks, as readers will see them.
+    func nearestCodes(of weight: UnsafeBufferPointer<Float>, _ scales: [Float]) -> [UInt8] {
         let blockSize = settings.blockSize
         let thresholds = (0..<15).map { Float(bitPattern: qk_quantize4_thresholds(QK_NF4)[$0]) }
-        let codes = thresholds.withUnsafeBufferPointer { thresholds in
+        return thresholds.withUnsafeBufferPointer { thresholds in
             [UInt8](unsafeUninitializedCapacity: (weight.count + 1) / 2) { packed, count in
                 count = (weight.count + 1) / 2
                 for byte in 0..<count {
-                    let first = 2 * byte, scale = restored[first / blockSize]
+                    let first = 2 * byte, scale = scales[first / blockSize]
                     let high = Self.nearest(weight[first] / scale, thresholds)
                     // After an odd number of elements, the code of 0.
                     let low = first + 1 < weight.count ? Self.nearest(weight[first + 1] / scale, thresholds) : 7
@@ -127,7 +136,6 @@ extension CalibratedQuantizer {
                 }
             }
         }
-        return FourBitWeight(codes: codes, absmax: absmax, restored: restored)
     }
 
     /// How many thresholds a value is above; what is no number, of a block whose scale is 0, is above all.

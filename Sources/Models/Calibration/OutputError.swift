@@ -8,8 +8,11 @@ package struct OutputError {
     private let inputs: [Float]
     private let engine: MatrixEngine
 
-    package init(on moments: InputMoments, engine: MatrixEngine) {
-        inputs = moments.heldOut
+    package init(on moments: InputMoments, engine: MatrixEngine) { self.init(on: moments.heldOut, engine: engine) }
+
+    /// - Parameter inputs: X, row by row.
+    init(on inputs: [Float], engine: MatrixEngine) {
+        self.inputs = inputs
         self.engine = engine
     }
 

@@ -35,4 +35,14 @@ package struct LayeredModel: Sendable {
         guard let entry = index[name + ".weight"] else { preconditionFailure("every weight is among the expected tensors") }
         return entry.tensor
     }
+
+    /// The tensor that holds the weight of a module, or the weights of all experts of a layer where they lie in one.
+    ///
+    /// - Precondition: the model has such a module.
+    package func weight(of key: ModuleKey) -> LogicalTensor {
+        guard let entry = index[configuration.spelling.tensor(key, .weight)] else {
+            preconditionFailure("every weight is among the expected tensors")
+        }
+        return entry.tensor
+    }
 }

@@ -34,15 +34,20 @@ package struct MergeReport: Sendable {
         package let survival: Double
         /// |(W' - W - D) X| / |D X|
         package let error: Double
-        /// How much the whole effect was wanted.
+        /// How much the effect was wanted against noise, and how much of it was aimed at on the inputs that codes were flipped by; of a tensor of
+        /// several experts, the most of them.
         package let mu: Double
+        package let aim: Double
         /// `Measures.survival` if it had been quantized again.
         package let requantized: Double
 
-        init(_ sums: ActivationSums, mu: Double, requantized: Double) {
-            survival = sums.survival
-            error = sums.relativeError
+        /// - Parameter sums: nil where there were no inputs to measure on, as no token of them asked the experts: no more is promised then
+        ///   than quantizing again gives.
+        init(_ sums: ActivationSums?, mu: Double, aim: Double, requantized: Double) {
+            survival = sums?.survival ?? requantized
+            error = sums?.relativeError ?? 1
             self.mu = mu
+            self.aim = aim
             self.requantized = requantized
         }
     }
@@ -122,6 +127,7 @@ package struct MergeReport: Sendable {
         object["relative_rmse"] = rounded(measures.relativeRMSE)
         if let flips = row?.flips {
             object["mu"] = .double(flips.mu)
+            object["aim"] = rounded(flips.aim)
             object["activation_survival"] = rounded(flips.survival)
             object["activation_error"] = rounded(flips.error)
             object["requantized_survival"] = rounded(flips.requantized)
@@ -148,7 +154,7 @@ package struct MergeReport: Sendable {
     static func placeholder(names: [(name: String, change: String)], isMeasured: (String) -> Bool) -> JSONValue {
         func numbers(_ object: JSONObject, isMeasured: Bool = false) -> JSONValue {
             var object = object
-            let measured = ["mu", "activation_survival", "activation_error", "requantized_survival", "nearest_activation_error"]
+            let measured = ["mu", "aim", "activation_survival", "activation_error", "requantized_survival", "nearest_activation_error"]
             let keys = ["delta_ratio", "survival", "noise", "changed_share", "relative_rmse"]
             for key in keys + (isMeasured ? measured : []) {
                 object[key] = .double(-1.797_693_134_862_315_7e+307)

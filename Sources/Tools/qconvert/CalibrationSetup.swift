@@ -111,7 +111,7 @@ extension CalibrationReport {
         var lines = [
             "calibrated on \(NumberText.grouped(note.tokenCount)) tokens: \(calibratedCount) of \(rows.count) weights\(ratio ?? "")"
         ]
-        let plain = rows.filter { !$0.isCalibrated }
+        let plain = rows.filter { !$0.isCalibrated && !$0.isOfExperts }
         for row in plain.prefix(Self.shownLimit) {
             let other = row.errors.calibrated.map { "\(NumberText.significant($0, digits: 3)) calibrated, " } ?? ""
             guard row.errors.calibrated != nil else {
@@ -123,11 +123,21 @@ extension CalibrationReport {
                     + "plain)")
         }
         if plain.count > Self.shownLimit { lines.append("\(plain.count - Self.shownLimit) more have the nearest codes (--json lists all)") }
+        if let line = expertLine { lines.append(line) }
         if unreachedCount > 0 {
-            lines.append(
-                "\(unreachedCount) weights have the nearest codes: experts, and what is no linear layer, are not calibrated")
+            lines.append("\(unreachedCount) weights have the nearest codes: what is no linear layer is not calibrated")
         }
         return lines
+    }
+
+    /// How many matrices of experts were chosen how; nil where there are none.
+    private var expertLine: String? {
+        let counts = [ModelCalibration.Choice.calibrated, .searched, .nearest].map { expertCount($0) }
+        guard counts.reduce(0, +) > 0 else { return nil }
+        return
+            "matrices of experts: \(NumberText.grouped(counts[0])) calibrated, \(NumberText.grouped(counts[1])) by the importance of their "
+            + "inputs alone (an expert sees fewer tokens than it has inputs), \(NumberText.grouped(counts[2])) nearest codes"
+            + (counts[2] > 0 ? " (hardly asked, or as good); more --tokens reach more of them" : "")
     }
 
     private static let shownLimit = 5
@@ -137,6 +147,10 @@ extension CalibrationReport {
             "texts": .array(note.texts.map(\.document)), "samples": .string(note.samplesDigest), "tokens": .integer(note.tokenCount),
             "held_out": .integer(note.heldOutCount), "calibrated": .integer(calibratedCount),
             "plain": .integer(rows.count - calibratedCount),
+            "experts": .object([
+                "calibrated": .integer(expertCount(.calibrated)), "searched": .integer(expertCount(.searched)),
+                "nearest": .integer(expertCount(.nearest)),
+            ]),
             "unreached": .integer(unreachedCount), "mean_error_ratio": meanRatio.map { .double($0) } ?? .null,
             "moments": momentsDigest.map { .string($0) } ?? .null, "tensors": .array(rows.map(\.document)),
         ])

@@ -92,9 +92,14 @@ extension CalibrationReport {
 extension CalibrationReport.Row {
     /// Of calibrations and of searches.
     var document: JSONValue {
-        .object([
+        var object = JSONObject([
             "name": .string(name), "calibrated": .bool(isCalibrated), "error": errors.calibrated.map { .double($0) } ?? .null,
             "plain_error": .double(errors.plain),
         ])
+        if isOfExperts {
+            object["experts"] = .array(
+                matrices.map { .object(["codes": .string($0.choice.rawValue), "tokens": .integer($0.tokenCount)]) })
+        }
+        return .object(object)
     }
 }

@@ -30,7 +30,7 @@ struct FlipMergeTests {
                     for i in 0..<n { for j in 0..<n { moments[i * n + j] += x[token * n + i] * x[token * n + j] / Float(count) } }
                 }
                 let heldOut = Array(x[(count * n)...])
-                try body(["stranger", layer.name]) { LayerInputs(columnCount: n, moments: moments, heldOut: heldOut) }
+                try body([.init("stranger"), .init(layer.name)]) { LayerInputs(columnCount: n, moments: moments, heldOut: heldOut) }
             }
         }
     }
@@ -110,9 +110,9 @@ struct FlipMergeTests {
         let plan = try Self.plan(folder.path("base.qnf"), adapter.path)
         let report = try Self.merge(plan, try Self.flips(plan), to: folder.path("merged.qnf")).report
         let step = try #require(try Checkpoint.open(folder.path("merged.qnf")).metadata?.lineage.array?.last)
-        #expect(step["flips"]?.text(.compact) == #"{"tokens":168,"mu":[10.0,30.0,100.0],"least_survival":0.95}"#)
+        #expect(step["flips"]?.text(.compact) == #"{"tokens":168,"mu":[10.0,100.0],"enough":[0.95,1.05],"largest_aim":2.0}"#)
         let rows = try #require(step["report"]?["tensors"]?.array)
-        #expect(rows.count == 2 && rows.allSatisfy { ($0["activation_survival"]?.double ?? 0) > 0.9 && $0["mu"]?.double != nil })
+        #expect(rows.count == 2 && rows.allSatisfy { ($0["activation_survival"]?.double ?? 0) > 0.9 && $0["aim"]?.double != nil })
         let stated = try #require(rows[0]["requantized_survival"]?.double), measured = try #require(report.rows[0].flips?.requantized)
         #expect(abs(stated - measured) < 1e-5)
     }

@@ -27,7 +27,7 @@ typedef struct {
 
 /// Memory of a row: `columns` doubles each.
 typedef struct {
-    /// Half the gradient of J = e G e' + mu (e u)^2, where e is what changed less the delta.
+    /// Half the gradient of J = e G e' + mu (e u - (aim - 1) d u)^2, where e is what changed less the delta d.
     double *gradient;
     /// u = G d / sqrt(d G d).
     double *direction;
@@ -53,10 +53,11 @@ void qk_flip_measure(
 
 /// Fills gradient, direction and curvature of a row that is still the base; returns d G d, and fills nothing where it is not above 0.
 ///
+/// - `aim`: how much of its own effect the delta is to have
 /// - `delta`: d of the row
 /// - `product`: moments d, as `qk_flip_products` gives it
 double qk_flip_prepare(
-    const float *moments, size_t columns, double damping, double mu, const double *delta, const double *product,
+    const float *moments, size_t columns, double damping, double mu, double aim, const double *delta, const double *product,
     const qk_flip_row *row);
 
 /// Takes, as long as J falls, the step of one code that lowers it most; of equal ones that of the lowest column.

@@ -8,14 +8,14 @@ struct InferencePass: BlockPass {
     let layer: Int
     let positionCount: Int
     let rotations: Rotations
-    /// Told of every x before it is multiplied, and of the layers (by their numbers in the block) that take it.
-    var observer: ((_ layers: Range<Int>, _ x: UnsafePointer<Float>) -> Void)?
+    /// Told of every x [rowCount, in] before it is multiplied, and of the layers that take it.
+    var observer: InferenceSession.InputObserver?
 
     func multiply(
         _ x: UnsafePointer<Float>, by layers: Range<Int>, of block: TransformerBlock<LinearLayer>,
         into results: [UnsafeMutablePointer<Float>]
     ) {
-        observer?(layers, x)
+        observer?(.init(layers: layers), x, positionCount)
         let layers = Array(block.linearLayers[layers])
         engine.apply(
             layers, to: input(x, of: layers[0]), rowCount: positionCount, precision: precision,
@@ -23,7 +23,7 @@ struct InferencePass: BlockPass {
     }
 
     func add(_ x: UnsafePointer<Float>, by layer: Int, of block: TransformerBlock<LinearLayer>, to y: UnsafeMutablePointer<Float>) {
-        observer?(layer..<layer + 1, x)
+        observer?(.init(layers: layer..<layer + 1), x, positionCount)
         let layer = block.linearLayers[layer]
         engine.apply(
             layer, to: input(x, of: layer), rowCount: positionCount, precision: precision, adds: true, into: output(y, of: layer))
@@ -33,6 +33,7 @@ struct InferencePass: BlockPass {
         _ x: UnsafePointer<Float>, rows: Int, by layers: Range<Int>, ofExpert expert: Int, of block: TransformerBlock<LinearLayer>,
         into results: [UnsafeMutablePointer<Float>]
     ) {
+        observer?(.init(expert: expert, layers: layers), x, rows)
         let layers = Array(block.experts[expert][layers])
         engine.apply(
             layers, to: UnsafeBufferPointer(start: x, count: rows * layers[0].matrix.inputCount), rowCount: rows, precision: precision,

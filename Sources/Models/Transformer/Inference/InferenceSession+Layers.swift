@@ -4,8 +4,22 @@ extension InferenceSession {
     /// A sequence on its way through a model, layer by layer: states [T, C] of positions from 0 on.
     package typealias States = UnsafeMutableBufferPointer<Float>
 
-    /// What is multiplied in a layer: linear layers by their numbers in the block, and x [n, in], which is valid during the call.
-    package typealias InputObserver = (_ layers: Range<Int>, _ x: UnsafePointer<Float>, _ rowCount: Int) -> Void
+    /// Linear layers that multiply the same x.
+    package struct InputGroup: Sendable, Hashable {
+        /// The expert whose layers they are; nil for those that every position asks.
+        package let expert: Int?
+        /// By their numbers in the block, or in the expert.
+        package let layers: Range<Int>
+
+        init(expert: Int? = nil, layers: Range<Int>) {
+            self.expert = expert
+            self.layers = layers
+        }
+    }
+
+    /// What is multiplied in a layer: x [n, in], which is valid during the call; of an expert the rows of the positions that ask it, in
+    /// their order.
+    package typealias InputObserver = (_ group: InputGroup, _ x: UnsafePointer<Float>, _ rowCount: Int) -> Void
 
     /// Fills `states` with the embedding of a sequence that begins here.
     ///
@@ -32,7 +46,7 @@ extension InferenceSession {
             withoutActuallyEscaping(observer) { observer in
                 let pass = InferencePass(
                     engine: engine, precision: precision, cache: cache, layer: layer, positionCount: rows.count,
-                    rotations: rotations.of(rows, length: length), observer: { observer($0, $1, rows.count) })
+                    rotations: rotations.of(rows, length: length), observer: observer)
                 blocks[layer].forward(memory.middle, into: memory.middle, memory, pass)
             }
             copy(UnsafePointer(memory.middle), to: start, rows)

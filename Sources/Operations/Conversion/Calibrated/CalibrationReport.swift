@@ -12,12 +12,17 @@ package struct CalibrationReport: Sendable {
         package let name: String
         package let errors: ModelCalibration.Errors
         package let isCalibrated: Bool
+        /// One, or one for each expert in the tensor.
+        package let matrices: [ModelCalibration.Matrix]
+        package let isOfExperts: Bool
         package let elementCount: Int
 
         package init(_ outcome: ModelCalibration.Outcome) {
             name = outcome.tensor.name
             errors = outcome.errors
             isCalibrated = outcome.isCalibrated
+            matrices = outcome.matrices
+            isOfExperts = outcome.isOfExperts
             elementCount = outcome.tensor.elementCount
         }
     }
@@ -39,6 +44,11 @@ package struct CalibrationReport: Sendable {
     }
 
     package var calibratedCount: Int { rows.count { $0.isCalibrated } }
+
+    /// Matrices of experts, by how their codes were chosen.
+    package func expertCount(_ choice: ModelCalibration.Choice) -> Int {
+        rows.reduce(0) { $0 + ($1.isOfExperts ? $1.matrices.count { $0.choice == choice } : 0) }
+    }
 }
 
 /// How codes are chosen for all of a weight at once: by calibration, or by an imatrix.
@@ -115,12 +125,13 @@ extension ConversionPlan {
         return result
     }
 
-    /// Weights of linear layers that a calibration would choose the codes of: items by the names of their tensors.
+    /// Weights of linear layers, experts included, that a calibration would choose the codes of: items by the names of their tensors.
     ///
     /// - Throws: where there are none.
     package func calibratedItems(_ calibration: ModelCalibration) throws(OperationError) -> [String: Int] {
         let model = calibration.pass.model
-        let reached = Set(model.configuration.linearWeights.map { model.weight(ofModule: $0.module).name })
+        let description = model.configuration
+        let reached = Set((description.linearWeights + description.expertWeights).map { model.weight(of: $0.key).name })
         let result = quantizedItems(reached)
         guard !result.isEmpty else {
             throw OperationError(

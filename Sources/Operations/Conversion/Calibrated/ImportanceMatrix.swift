@@ -10,29 +10,51 @@ import TensorCore
 ///     imatrix.datasets       names of the texts     NAME.counts   f32 [1, 1]    tokens
 ///     imatrix.chunk_count    windows                NAME: blk.0.attn_q.weight
 ///     imatrix.chunk_size     tokens of a window
+///
+/// Experts of a layer are together in NAME.in_sum2 [E, in] and NAME.counts [E, 1].
 package final class ImportanceMatrix {
     private struct Entry {
         let name: String
+        /// Of each expert, [experts, in].
         let sums: [Float]
-        let tokenCount: Int
+        let tokenCounts: [Int]
     }
 
-    /// Names of weights in GGUF files, by module.
-    private let names: [String: String]
+    /// Names of weights in GGUF files, by module: more than one where files have apart what the model multiplies at once.
+    private let names: [String: [String]]
     private var entries: [Entry] = []
 
     package init(_ model: ModelDescription) {
-        names = Dictionary(model.linearWeights.map { ($0.module, GGUFSpelling.name($0.key, .weight)) }) { first, _ in first }
+        var names: [String: [String]] = [:]
+        for weight in model.linearWeights + model.expertWeights where weight.key.expert ?? 0 == 0 {
+            let roles: [TensorRole] = weight.key.role == .expertGateUp ? [.expertGate, .expertUp] : [weight.key.role]
+            names[weight.module] = roles.filter { GGUFSpelling.modules[$0] != nil }
+                .map { GGUFSpelling.name(ModuleKey($0, layer: weight.key.layer), .weight) }
+        }
+        self.names = names
     }
 
-    /// Takes what layers of a group saw: the tokens that were not held out.
-    package func add(_ group: CalibrationPass.Group) {
-        let count = group.moments.tokenCount
-        let sums = group.moments.matrix.diagonal.map { Float($0 * Double(count)) }
-        for module in group.modules {
-            guard let name = names[module.name] else { continue }
-            entries.append(Entry(name: name, sums: sums, tokenCount: count))
+    /// Takes what layers saw: the tokens that were not held out.
+    package func add(_ inputs: CalibrationInputs) {
+        switch inputs {
+        case .all(let group):
+            let count = group.moments.tokenCount
+            let sums = group.moments.matrix.diagonal.map { Float($0 * Double(count)) }
+            for module in group.modules { add(module.name, sums, [count]) }
+        case .experts(let group):
+            let counts = (0..<group.expertCount).map { group.tokenCount(ofExpert: $0) }
+            let sums = counts.enumerated().flatMap { expert, count in
+                group.diagonal(ofExpert: expert).map { Float($0 * Double(count)) }
+            }
+            for module in group.modules[0] {
+                // Of an expert in a stack, its number is behind the name.
+                add(group.isStacked ? String(module.name.dropLast(2)) : module.name, sums, counts)
+            }
         }
+    }
+
+    private func add(_ module: String, _ sums: [Float], _ counts: [Int]) {
+        for name in names[module] ?? [] { entries.append(Entry(name: name, sums: sums, tokenCounts: counts)) }
     }
 
     /// Writes the file, complete or not at all.
@@ -44,14 +66,17 @@ package final class ImportanceMatrix {
             .init("imatrix.chunk_size", .u32(UInt32(clamping: note.window))),
         ]
         let planned = entries.flatMap { entry in
-            [Self.tensor(entry.name + ".in_sum2", [1, entry.sums.count]), Self.tensor(entry.name + ".counts", [1, 1])]
+            let count = entry.tokenCounts.count
+            return [
+                Self.tensor(entry.name + ".in_sum2", [count, entry.sums.count / count]), Self.tensor(entry.name + ".counts", [count, 1]),
+            ]
         }
         let plan = try GGUFPlan(metadata: metadata, tensors: planned, path: path)
         let output = try AtomicOutput(destination: path, replaces: replaces, inputs: inputs)
         let writer = try GGUFWriter(file: output.file(), plan: plan)
         for (number, entry) in entries.enumerated() {
             try entry.sums.withBytes { bytes throws(FileError) in try writer.write(bytes, tensor: 2 * number) }
-            try [Float(entry.tokenCount)].withBytes { bytes throws(FileError) in try writer.write(bytes, tensor: 2 * number + 1) }
+            try entry.tokenCounts.map { Float($0) }.withBytes { bytes throws(FileError) in try writer.write(bytes, tensor: 2 * number + 1) }
         }
         try output.commit([writer.file])
     }

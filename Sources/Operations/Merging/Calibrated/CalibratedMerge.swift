@@ -8,10 +8,10 @@ import Transformer
 
 /// How merged weights of a reference become 4-bit: by codes and scales that are chosen by what the layers' inputs are on a text.
 package struct CalibratedMerge: Sendable {
-    /// Chooses the weights that are `wanted`, of the values that they are to have, and hands them out in an order that is always the same.
+    /// Chooses the weights that are `wanted`, of the elements that they are to have, and hands them out in an order that is always the same.
     package typealias Choice =
         @Sendable (
-            _ settings: QuantizationSettings, _ wanted: (String) -> Bool, _ values: (LogicalTensor) throws -> [Float],
+            _ settings: QuantizationSettings, _ wanted: (String) -> Bool, _ values: (LogicalTensor, Range<Int>) throws -> [Float],
             _ body: (ModelCalibration.Outcome) throws -> Void
         ) throws -> Void
 

@@ -27,9 +27,9 @@ extension MergeRun {
         for (settings, names) in ways {
             let indices = names
             var names = names
-            try calibrated.quantize(settings, { indices[$0] != nil }) { tensor in
+            try calibrated.quantize(settings, { indices[$0] != nil }) { tensor, range in
                 guard let index = indices[tensor.name] else { preconditionFailure("'\(tensor.name)' is wanted") }
-                return try mergedValues(plan.items[index])
+                return try mergedValues(plan.items[index], range)
             } _: { outcome in
                 guard let index = names.removeValue(forKey: outcome.tensor.name) else { return }
                 try write(outcome, of: plan.items[index], settings, at: index, &result)
@@ -41,23 +41,24 @@ extension MergeRun {
         }
     }
 
-    /// W + D, whole.
-    private func mergedValues(_ item: MergePlan.Item) throws -> [Float] {
+    /// Elements of W + D: of whole matrices.
+    private func mergedValues(_ item: MergePlan.Item, _ range: Range<Int>) throws -> [Float] {
         guard let change = item.change, case .quantized(let state, _) = item.outcome else {
             preconditionFailure("only a changed weight is quantized again")
         }
         let values = try plan.tensors(of: item.origin).reader(of: item.tensor, order: .outputsByInputs)
         let target = try target(change, values: values)
-        let ranges = quantizedRanges(of: values, state, orientation: item.tensor.orientation)
-        let merged = Disjoint<Float>(repeating: 0, count: state.elementCount)
-        try resources.pool.forEach(count: ranges.count) { chunk, worker in
-            let range = ranges[chunk]
-            try fill(item, values, target, range, worker: worker)
-            let sums = UnsafeBufferPointer(floats(.target, worker: worker, count: range.count))
+        let unit = Chunks.leastCommonMultiple(item.tensor.orientation == .inputsByOutputs ? values.columns : 1, state.blockSize)
+        let chunks = Chunks.ranges(count: range.count, limit: Self.chunkElementCount, unit: unit)
+        let merged = Disjoint<Float>(repeating: 0, count: range.count)
+        try resources.pool.forEach(count: chunks.count) { chunk, worker in
+            let own = chunks[chunk], elements = range.lowerBound + own.lowerBound..<range.lowerBound + own.upperBound
+            try fill(item, values, target, elements, worker: worker)
+            let sums = UnsafeBufferPointer(floats(.target, worker: worker, count: own.count))
             if let first = FiniteScan.firstNonfinite(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(sums)), of: .f32) {
-                throw notFinite(item, element: range.lowerBound + first)
+                throw notFinite(item, element: elements.lowerBound + first)
             }
-            _ = merged[range].update(fromContentsOf: sums)
+            _ = merged[own].update(fromContentsOf: sums)
         }
         return merged.values
     }

@@ -5,10 +5,11 @@ import CKernels
 /// Per row, d is the row of the delta D and e what changed less d, at first -d. With G = moments + damping I and
 /// u = G d / sqrt(d G d), a step is taken as long as
 ///
-///     J(e) = e G e' + mu (e u)^2
+///     J(e) = e G e' + mu (e u - (aim - 1) d u)^2
 ///
 /// falls by one, and then the one that lowers it most; of equal ones that of the lowest column. From the base on, so that no more
-/// noise comes in than brings the effect back; mu > 0 wants the whole effect at the price of more of it. Rows do not depend on
+/// noise comes in than brings the effect back; mu > 0 wants the whole effect at the price of more of it, and
+/// with an aim above 1 more than that: what is lost again on inputs that had no part in the moments. Rows do not depend on
 /// each other, sums have fixed orders: the same codes on every machine, for any number of threads.
 package struct CodeFlips: Sendable {
     /// Rows that share what is read of the moments.
@@ -19,12 +20,15 @@ package struct CodeFlips: Sendable {
     let inputs: LayerInputs
     let steps: CodeSteps
     let mu: Double
+    /// Of the effect, how much is to be there on the inputs of the moments.
+    let aim: Double
 
-    package init(_ inputs: LayerInputs, steps: CodeSteps, mu: Double) {
-        precondition(mu >= 0 && mu.isFinite, "mu \(mu)")
+    package init(_ inputs: LayerInputs, steps: CodeSteps, mu: Double, aim: Double = 1) {
+        precondition(mu >= 0 && mu.isFinite && aim > 0 && aim.isFinite, "mu \(mu), aim \(aim)")
         self.inputs = inputs
         self.steps = steps
         self.mu = mu
+        self.aim = aim
     }
 
     /// Flips codes of whole rows; returns what the change does to held-out inputs.
@@ -96,7 +100,7 @@ package struct CodeFlips: Sendable {
                     for index in 0..<rowCount {
                         let start = index * columns
                         qk_flip_begin(steps, s + start, c + start, columns, changes + start)
-                        let effect = qk_flip_prepare(moments, columns, inputs.damping, mu, deltas + start, products + start, row)
+                        let effect = qk_flip_prepare(moments, columns, inputs.damping, mu, aim, deltas + start, products + start, row)
                         if effect > 0 {
                             var count = 0
                             qk_flip_run(

@@ -31,4 +31,19 @@ package struct CodeSteps: Sendable {
         self.greater = greater
         self.smaller = smaller
     }
+    /// Of each element the code whose value is nearest to what the one that is there gives, and the delta; of equal ones the one with the
+    /// lowest number.
+    func moveToNearest(
+        _ codes: UnsafeMutableBufferPointer<UInt8>, _ scales: UnsafeBufferPointer<Float>, _ delta: UnsafeBufferPointer<Float>
+    ) {
+        let values = withUnsafeBytes(of: kernel.values) { $0.bindMemory(to: Double.self).map { $0 } }
+        for element in codes.indices where delta[element] != 0 {
+            let scale = Double(scales[element]), wanted = values[Int(codes[element])] * scale + Double(delta[element])
+            var (best, distance) = (codes[element], Double.infinity)
+            for (code, value) in values.enumerated() where (value * scale - wanted).magnitude < distance {
+                (best, distance) = (UInt8(code), (value * scale - wanted).magnitude)
+            }
+            codes[element] = best
+        }
+    }
 }

@@ -10,10 +10,10 @@ extension FlipMerge {
     package static func operationCount(_ plan: MergePlan, names: Set<String>, _ samples: CalibrationSamples) -> Double {
         let tokens = Double(samples.tokenCount), heldOut = Double(samples.heldOutCount)
         return plan.items.reduce(0) { sum, item in
-            guard names.contains(item.name), let dimensions = item.tensor.quantized?.state.shape.dimensions, dimensions.count == 2 else {
+            guard names.contains(item.name), let dimensions = item.tensor.quantized?.state.shape.dimensions, dimensions.count >= 2 else {
                 return sum
             }
-            let rows = Double(dimensions[0]), columns = Double(dimensions[1])
+            let rows = dimensions.dropLast().reduce(1) { $0 * Double($1) }, columns = Double(dimensions[dimensions.count - 1])
             return sum + rows * columns * (2 * tokens + 2 * columns + 4 * heldOut) + tokens * columns * columns
         }
     }

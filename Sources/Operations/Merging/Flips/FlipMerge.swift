@@ -7,16 +7,27 @@ import Transformer
 
 /// How some weights of a merge are brought to what the adapters want: by flips, on inputs that a model saw of a text.
 package struct FlipMerge: Sendable {
-    /// Hands out the inputs of linear layers, each with the names of the weights that multiply them. The same in every call.
+    /// A matrix that is flipped: a weight, or that of one expert where a tensor holds those of all.
+    package struct Matrix: Sendable, Hashable {
+        package let weight: String
+        package let number: Int
+        /// Matrices of the tensor; they come in their order.
+        package let count: Int
+
+        package init(_ weight: String, number: Int = 0, of count: Int = 1) {
+            self.weight = weight
+            self.number = number
+            self.count = count
+        }
+    }
+
+    /// Hands out the inputs of linear layers, each with the matrices that multiply them; nil of an expert that no token asked. The same in
+    /// every call.
     package typealias Inputs =
-        @Sendable (_ body: (_ weights: [String], _ inputs: () -> LayerInputs) throws -> Void) throws -> Void
+        @Sendable (_ body: (_ matrices: [Matrix], _ inputs: () -> LayerInputs?) throws -> Void) throws -> Void
 
     /// Share of a delta in the weights below which quantizing again is not enough.
     package static let enough = 0.9
-    /// What is tried of mu in turn, as long as less than `survival` of the effect on held-out inputs is there: more of it wants the
-    /// effect more and brings more noise.
-    package static let strengths = [10.0, 30, 100]
-    package static let survival = 0.95
 
     /// Of the weights that are to be flipped: what would survive in them if they were quantized again.
     package let requantized: [String: Double]
@@ -44,8 +55,16 @@ package struct FlipMerge: Sendable {
         let pool = resources.pool
         _ = try CalibrationPass(model, samples, engine: MatrixEngine(pool: pool))
         self.init(requantized: requantized, calibration: calibration) { body in
-            try CalibrationPass(model, samples, engine: MatrixEngine(pool: pool)).run { group in
-                try body(group.modules.map(\.weight.name)) { LayerInputs(group.moments) }
+            let engine = MatrixEngine(pool: pool)
+            try CalibrationPass(model, samples, engine: engine).run { group in
+                for (expert, modules) in group.modules.enumerated() {
+                    let (number, count) = group.isStacked ? (expert, group.expertCount) : (0, 1)
+                    try body(modules.map { Matrix($0.weight.name, number: number, of: count) }) {
+                        group.moments(ofExpert: expert, engine).map { LayerInputs($0) }
+                    }
+                }
+            } _: { group in
+                try body(group.modules.map { Matrix($0.weight.name) }) { LayerInputs(group.moments) }
             }
         }
     }
@@ -53,8 +72,9 @@ package struct FlipMerge: Sendable {
     /// As a member of a merge's step in the lineage.
     var document: JSONValue {
         var object = calibration
-        object["mu"] = .array(Self.strengths.map { .double($0) })
-        object["least_survival"] = .double(Self.survival)
+        object["mu"] = .array(FlipSearch.strengths.map { .double($0) })
+        object["enough"] = .array([FlipSearch.enough.lowerBound, FlipSearch.enough.upperBound].map { .double($0) })
+        object["largest_aim"] = .double(FlipSearch.largestAim)
         return .object(object)
     }
 }

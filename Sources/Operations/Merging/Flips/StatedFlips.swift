@@ -22,7 +22,7 @@ package struct StatedFlips: Sendable {
         else { return nil }
         isCalibrated = step["flips"] == nil
         var requantized: [String: Double] = [:]
-        for row in step["report"]?["tensors"]?.array ?? [] where row["mu"] != nil {
+        for row in step["report"]?["tensors"]?.array ?? [] where row["aim"] != nil {
             guard let name = row["name"]?.string, let share = row["requantized_survival"]?.double else { continue }
             requantized[name] = share
         }
