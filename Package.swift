@@ -55,7 +55,7 @@ let sideways: [String: Set<String>] = [
     "CalibrationSupport": ["CommandLineKit", "ToolSupport", "PromptSupport"],
     "qconvert": ["CommandLineKit", "ToolSupport", "ModelToolSupport", "CalibrationSupport"],
     "qinspect": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport"],
-    "qmerge": ["CommandLineKit", "ToolSupport", "CalibrationSupport"],
+    "qmerge": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport"],
     "qrun": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport"],
     "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
     "qverify": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport"],
@@ -236,7 +236,12 @@ let package = Package(
                 "Tokenization", "Prompts",
                 "PromptSupport",
             ]),
-        tool("qmerge", ["Parallelism", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "CalibrationSupport"]),
+        tool(
+            "qmerge",
+            [
+                "Parallelism", "Architectures", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "Tokenization", "Prompts",
+                "Transformer", "Records", "Evaluation", "PromptSupport", "ModelToolSupport", "CalibrationSupport",
+            ]),
         library(
             "CalibrationSupport",
             [

@@ -18,7 +18,8 @@ private let mergeCommand = Command(
 
         With a text, codes of 4-bit weights are flipped instead, wherever less than 90% of a delta would survive: as few as bring its \
         effect back on what the base's layers see of the text: best what the adapter was trained on, and a general text beside it. The report says then \
-        how much of the effect D X on inputs X that were held out is there, and the error |(W'-W-D) X| / |D X|.
+        how much of the effect D X on inputs X that were held out is there, and the error |(W'-W-D) X| / |D X|. With --text it says as well how far \
+        the merged model's predictions are from those of the base with the adapters beside it, and how much of what these gain is kept.
 
           qmerge base.qnf my.lora --calibrate train.jsonl --calibrate default -o m.qnf
 
@@ -42,6 +43,9 @@ private let mergeCommand = Command(
         .choice(
             "tokenizer", ["adapter", "base"], defaultText: "the base's, unless an adapter has other tokens",
             help: "whose tokenizer and chat template the output gets, where an adapter brings its own"),
+        .path(
+            "text", "FILE",
+            help: "text, or records whose answers count, to read with the base, with the adapters beside it, and with the merged model"),
         .flag("no-undo", help: "leave out what undoes the merge"),
         .number("min-survival", in: 0...1, default: 0.5, help: "share of a delta, or of its effect, below which to warn"),
         .flag("strict", help: "exit with 1 where less than that survived, or where values pass their type, and then write nothing"),
@@ -63,7 +67,7 @@ private func run(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     guard modes.count <= 1 else { throw UsageError("--\(modes[0]) and --\(modes[1]) are two different things") }
     let allowed: [String: [String]] = [
         "unmerge": ["all"], "extract": ["rank"], "combine": ["rank"],
-        "": ["to", "method", "calibrate", "tokens", "reference", "tokenizer", "no-undo", "min-survival", "strict", "list"],
+        "": ["to", "method", "calibrate", "tokens", "reference", "tokenizer", "text", "no-undo", "min-survival", "strict", "list"],
     ]
     let mode = modes.first ?? ""
     for option in allowed.values.joined() where arguments.isGiven(option) && !allowed[mode, default: []].contains(option) {

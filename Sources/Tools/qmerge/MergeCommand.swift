@@ -27,6 +27,9 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     warnOfStrangers(plan, console)
     if plan.changes.isEmpty { console.warning("the adapters add nothing: all of their deltas are zero") }
     if arguments.flag("dry-run") { return try describe(plan, path, arguments, console) }
+    let measurement = try MergeMeasurement(
+        arguments, base: arguments.string("reference") ?? inputs[0], adapters: Array(inputs.dropFirst()), canRun: isFolder || form == .qnf,
+        console)
     let calibrated = try calibrated(plan, arguments, console), flips = try flips(plan, arguments, console)
     let progress = console.progress("merging", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [base] + (reference.map { [$0] } ?? []), progress: progress)
@@ -37,16 +40,18 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     for warning in outcome.warnings { console.warning(warning) }
     if let first = outcome.overflows.first { warnOfOverflow(first, outcome, path, console) }
     guard outcome.isWritten else {
-        if arguments.flag("json") { try writeJSON(outcome, plan, path: path, lost: 0, measures, console) }
+        if arguments.flag("json") { try writeJSON(outcome, plan, path: path, lost: 0, nil, measures, console) }
         return .no
     }
     noteChanges(plan, isFolder: isFolder, console)
     let lost = outcome.report.rows.filter { !($0.survival >= arguments.number(always: "min-survival")) }
+    let predictions = try measurement?.run(merged: path, console)
     if arguments.flag("json") {
-        try writeJSON(outcome, plan, path: path, lost: lost.count, measures, console)
+        try writeJSON(outcome, plan, path: path, lost: lost.count, predictions, measures, console)
     } else {
         try console.write(table(outcome.report, all: arguments.flag("list")))
         try console.writeLine(summary(outcome, plan, path: path))
+        for line in predictions?.lines ?? [] { try console.writeLine(line.terminalSafe) }
         console.note(measures.summary(byteCount: plan.inputByteCount))
     }
     if !lost.isEmpty { warn(lost, outcome.report, plan, arguments, console) }

@@ -107,7 +107,8 @@ func warn(_ lost: [MergeReport.Row], _ report: MergeReport, _ plan: MergePlan, _
 }
 
 func writeJSON(
-    _ outcome: MergeOutcome, _ plan: MergePlan, path: String, lost: Int, _ measures: RunMeasures, _ console: Console
+    _ outcome: MergeOutcome, _ plan: MergePlan, path: String, lost: Int, _ predictions: MergedPredictions?, _ measures: RunMeasures,
+    _ console: Console
 ) throws {
     func document(_ measures: MergeReport.Measures) -> JSONObject {
         JSONObject([
@@ -126,6 +127,7 @@ func writeJSON(
         }
         if let flips = row.flips {
             object["mu"] = .double(flips.mu)
+            object["aim"] = .double(flips.aim)
             object["activation_survival"] = .double(flips.survival)
             object["activation_error"] = .double(flips.error)
             object["requantized_survival"] = .double(flips.requantized)
@@ -153,6 +155,7 @@ func writeJSON(
         "adapters": .array(
             plan.adapters.map { .object(["path": .string($0.adapter.path), "weight": .double($0.weight)]) }),
         "below_min_survival": .integer(lost), "total": .object(total), "tensors": .array(rows),
+        "predictions": predictions?.document ?? .null,
         "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
     ])
 }
