@@ -20,6 +20,8 @@ FUZZ = .build/fuzz
 # Of `make test-arm64`: the clang beside swift, and whether it is no failure that arm64 cannot be built for or emulated here.
 CLANG ?= $(firstword $(wildcard $(dir $(realpath $(shell command -v $(SWIFT))))clang) clang)
 ARM64_OPTIONAL ?=
+# Of `make quality`: another model than the sample, and texts for it.
+QUALITY ?=
 # Of `make interop`: random Unicode characters for each family of tokenizers; ten million take some minutes a family.
 CHARACTERS ?= 10000000
 
@@ -27,7 +29,7 @@ CHARACTERS ?= 10000000
 APT_ZLIB = /usr/include/zlib.h
 APT_OPENBLAS = $(firstword $(wildcard /usr/include/*/cblas-openblas.h /usr/include/openblas/cblas.h))
 
-.PHONY: help build test test-arm64 lint fuzz sanitize interop bench demo install dist deb release-check cluster-test clean dependencies
+.PHONY: help build test test-arm64 lint fuzz sanitize interop quality bench demo install dist deb release-check cluster-test clean dependencies
 
 help:
 	@echo "make build      release binaries in $(BIN)"
@@ -35,6 +37,7 @@ help:
 	@echo "make test-arm64 the kernels for arm64, emulated, against plain C on this processor"
 	@echo "make lint       import layering, warnings as errors, formatting, parsing for macOS"
 	@echo "make interop    our files in the real Python libraries, reports in a browser (PYTHON=...)"
+	@echo "make quality    bits, divergence and perplexity of quantized and merged models (QUALITY=\"--model FOLDER --text FILE\")"
 	@echo "make fuzz       hostile input for every reader, FUZZ_SECONDS ($(FUZZ_SECONDS)) each or FUZZ_RUNS executions"
 	@echo "make sanitize   the test suite under the address, undefined behaviour and thread sanitizers"
 	@echo "make demo       the main job on the samples, results in $(OUT)/"
@@ -117,6 +120,9 @@ interop: build
 	$(PYTHON) Tests/Interop/engine_loaders.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/killed_parts.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/random_unicode.py --bin $(BIN) --characters $(CHARACTERS)
+
+quality: build
+	$(PYTHON) Tests/Interop/quality.py --bin $(BIN) $(QUALITY)
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1" \
