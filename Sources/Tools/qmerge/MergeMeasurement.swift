@@ -1,7 +1,7 @@
 import Architectures
 import CommandLineKit
 import Evaluation
-import Glibc
+import Platform
 import JSONText
 import ModelLoading
 import ModelToolSupport
