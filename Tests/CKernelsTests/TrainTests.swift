@@ -86,7 +86,9 @@ import Testing
                 var row = logits
                 var loss = 0.0
                 qk_crossEntropy_at(level, &row, 1003, 7, 0.25, cap, &loss)
-                return [row, [Float(loss)]]
+                var other = logits.map { $0 * 0.5 + 1 }, divergence = 0.0, taught = logits
+                qk_divergence_at(level, &taught, &other, 1003, 0.25, cap, &divergence)
+                return [row, [Float(loss)], taught, [Float(divergence)]]
             }
         }
     }

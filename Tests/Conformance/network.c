@@ -113,6 +113,10 @@ static void probabilities(qk_simd level, digest *d) {
             qk_crossEntropy_at(level, scores, ROWS * KEYS, 40, 0.25f, cap, &loss);
             addFloats(d, scores, ROWS * KEYS);
             addDoubles(d, &loss, 1);
+            fillFloats(scores, ROWS * KEYS, (mixture)kind, 3);
+            qk_divergence_at(level, scores, gradients, ROWS * KEYS, 0.25f, cap, &loss);
+            addFloats(d, scores, ROWS * KEYS);
+            addDoubles(d, &loss, 1);
         }
     }
 }

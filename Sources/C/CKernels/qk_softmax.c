@@ -109,6 +109,32 @@ QK_INLINE void crossEntropy(float *logits, size_t count, size_t target, float we
     *loss = log(total) + (double)largest - (double)wanted;
 }
 
+QK_INLINE void divergence(float *restrict logits, float *restrict wanted, size_t count, float weight, float cap, double *result) {
+    scaleAndCap(logits, count, 1, cap);
+    scaleAndCap(wanted, count, 1, cap);
+    const float largest = largestOf(logits, count), top = largestOf(wanted, count);
+    QK_SUM(moved, count, (double)expOf(wanted[i] - top) * ((double)wanted[i] - (double)logits[i]));
+    for (size_t i = 0; i < count; i++) wanted[i] = expOf(wanted[i] - top);
+    QK_SUM(all, count, (double)wanted[i]);
+    const float share = (float)((double)weight / all);
+    double total;
+    if (cap > 0) {
+        // As in the cross-entropy.
+        QK_SUM(sum, count, (double)expOf(logits[i] - largest));
+        const float scale = (float)((double)weight / sum);
+        for (size_t i = 0; i < count; i++)
+            logits[i] = (expOf(logits[i] - largest) * scale - wanted[i] * share) * slopeOfCap(logits[i], cap);
+        total = sum;
+    } else {
+        for (size_t i = 0; i < count; i++) logits[i] = expOf(logits[i] - largest);
+        QK_SUM(sum, count, (double)logits[i]);
+        const float scale = (float)((double)weight / sum);
+        for (size_t i = 0; i < count; i++) logits[i] = logits[i] * scale - wanted[i] * share;
+        total = sum;
+    }
+    *result = moved / all - (log(all) + (double)top) + (log(total) + (double)largest);
+}
+
 QK_FOR_LEVELS(
     qk_softmax_at, softmax, (scores, rows, keys, visible, window, scale, cap, logSums), float *scores, size_t rows, size_t keys,
     size_t visible, size_t window, float scale, float cap, float *logSums)
@@ -120,3 +146,6 @@ QK_FOR_LEVELS(qk_cap_at, cap, (limit, count, x), float limit, size_t count, floa
 QK_FOR_LEVELS(
     qk_crossEntropy_at, crossEntropy, (logits, count, target, weight, cap, loss), float *logits, size_t count, size_t target,
     float weight, float cap, double *loss)
+QK_FOR_LEVELS(
+    qk_divergence_at, divergence, (logits, wanted, count, weight, cap, result), float *logits, float *wanted, size_t count, float weight,
+    float cap, double *result)

@@ -33,6 +33,7 @@
 #include "qk_packed.h"
 #include "qk_quantize4.h"
 #include "qk_quantize8.h"
+#include "qk_scaleGradients.h"
 #include "qk_scan.h"
 #include "qk_simd.h"
 #include "qk_softmax.h"

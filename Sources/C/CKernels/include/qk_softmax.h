@@ -31,4 +31,9 @@ void qk_cap_at(qk_simd level, float limit, size_t count, float *x);
 /// `weight`.
 void qk_crossEntropy_at(qk_simd level, float *logits, size_t count, size_t target, float weight, float cap, double *loss);
 
+/// Divergence of one row, sum p log(p / q) for p = softmax(wanted) and q = softmax(logits), both capped. The logits become the gradient
+/// of them times `weight`, weight (q - p); what was wanted is overwritten.
+void qk_divergence_at(
+    qk_simd level, float *logits, float *wanted, size_t count, float weight, float cap, double *divergence);
+
 #endif
