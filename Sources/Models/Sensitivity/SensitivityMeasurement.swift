@@ -78,11 +78,8 @@ package struct SensitivityMeasurement {
     private var positionLimit: Int { batches.map(\.positionCount).max() ?? 0 }
     private var longest: Int { batches.map(\.longestSampleCount).max() ?? 0 }
 
-    /// Nothing is trained.
-    private static let tuning = Tuning.lowRank(LowRankSettings(rank: 1, alpha: 1) { _ in false }, seed: 0)
-
     /// The layers of the model, for an estimate.
-    package func network(_ loaded: LoadedModel) throws(FileError) -> Network { try Network(loaded, tuning: Self.tuning) }
+    package func network(_ loaded: LoadedModel) throws(FileError) -> Network { try Network(loaded, tuning: .none) }
 
     /// - Parameters:
     ///   - loaded: the model that is differentiated.
@@ -100,7 +97,7 @@ package struct SensitivityMeasurement {
         let differences = WeightDifferences(
             model.checkpoint, Dictionary(weights.map { ($0.0.module, $0.1) }) { first, _ in first }, settings, quantized, resources.engine)
         let observer = GradientObserver { differences.add($0, $1, $2, rows: $3) }
-        let network = try Network(loaded, tuning: Self.tuning, observer: observer)
+        let network = try Network(loaded, tuning: .none, observer: observer)
         let trainable = try TrainableModel(
             network, positionLimit: positionLimit, longestSample: longest, recomputes: true, resources: resources)
         for (number, batch) in batches.enumerated() {

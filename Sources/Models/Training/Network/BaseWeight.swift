@@ -5,26 +5,17 @@ enum BaseWeight {
     case trained(DenseWeight)
     /// Expanded tile by tile inside of each product.
     case frozen(WeightMatrix)
+    /// The same with constants of blocks that are trained.
+    case scaled(ScaledWeight)
 
-    var inputCount: Int {
-        switch self {
-        case .trained(let weight): weight.inputCount
-        case .frozen(let weight): weight.inputCount
-        }
-    }
-
-    var outputCount: Int {
-        switch self {
-        case .trained(let weight): weight.outputCount
-        case .frozen(let weight): weight.outputCount
-        }
-    }
+    var inputCount: Int { matrix.inputCount }
+    var outputCount: Int { matrix.outputCount }
 
     /// Of the elements; nil where they are frozen.
     var gradient: UnsafeMutablePointer<Float>? {
         switch self {
         case .trained(let weight): weight.gradient
-        case .frozen: nil
+        case .frozen, .scaled: nil
         }
     }
 
@@ -32,6 +23,7 @@ enum BaseWeight {
         switch self {
         case .trained(let weight): weight.matrix
         case .frozen(let weight): weight
+        case .scaled(let weight): weight.matrix
         }
     }
 
@@ -60,9 +52,13 @@ enum BaseWeight {
             into: UnsafeMutableBufferPointer(start: dx, count: rows * inputCount))
     }
 
-    /// dW += dy^T x, where it is trained.
+    /// dW += dy^T x, where it is trained, or what that is of constants.
     func addGradient(_ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, rows: Int, _ context: StepContext) {
-        if case .trained(let weight) = self { weight.addGradient(dy, x: x, rows: rows, pool: context.pool) }
+        switch self {
+        case .trained(let weight): weight.addGradient(dy, x: x, rows: rows, pool: context.pool)
+        case .scaled(let weight): weight.addGradient(dy, x: x, rows: rows, pool: context.pool)
+        case .frozen: break
+        }
     }
 
     /// One row of an embedding table.

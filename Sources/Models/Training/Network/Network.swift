@@ -10,6 +10,8 @@ package struct Network {
     /// What LoRA trains; nothing where everything is trained.
     let places: FactorPlaces
     package let parameters: ParameterSet
+    /// Weights whose constants are trained, by the names of their modules.
+    let scaledWeights: [String: ScaledWeight]
     let embedding: EmbeddingLayer
     let blocks: [TransformerBlock<TunableLinear>]
     let head: OutputHead

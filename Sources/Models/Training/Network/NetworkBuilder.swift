@@ -17,6 +17,8 @@ struct NetworkBuilder {
     private let slots: [String: Int]
     /// What LoRA trains; nothing where everything is trained.
     private let places: FactorPlaces
+    /// Weights whose constants are trained, by the names of their modules.
+    private let scaledWeights: [String: ScaledWeight]
 
     /// - Throws: where there is no memory for what is trained.
     static func build(
@@ -34,6 +36,7 @@ struct NetworkBuilder {
         self.tuning = tuning
         let all = configuration.expectedTensors
         expected = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+        var scaled: [(module: String, matrix: WeightMatrix, slot: Int)] = []
         switch tuning {
         case .full:
             places = FactorPlaces()
@@ -41,7 +44,24 @@ struct NetworkBuilder {
         case .lowRank(let settings, _):
             places = FactorPlaces(configuration, settings)
             parameters = try ParameterSet(places.planned)
+        case .constants(let normRate):
+            places = FactorPlaces()
+            var planned = all.filter(\.key.role.isNorm).map { ($0.name, Self.shape($0.dimensions)) }
+            let normCount = planned.count
+            for tensor in configuration.linearWeights {
+                let matrix = weights.matrix(tensor.key)
+                guard let blockSize = matrix.blockSize else { continue }
+                scaled.append((tensor.module, matrix, planned.count))
+                let blockCount = (matrix.outputCount * matrix.inputCount - 1) / blockSize + 1
+                planned.append((ScaledWeight.slotName(of: tensor.name), Self.shape([blockCount])))
+            }
+            parameters = try ParameterSet(planned, rates: planned.indices.map { $0 < normCount ? normRate : 1 })
         }
+        let tile = GradientTile()
+        var found: [String: ScaledWeight] = [:]
+        for weight in scaled { found[weight.module] = try ScaledWeight(weight.matrix, parameters, slot: weight.slot, tile: tile) }
+        try tile.prepare()
+        scaledWeights = found
         slots = Dictionary(parameters.slots.enumerated().map { ($1.name, $0) }) { first, _ in first }
         initialize()
     }
@@ -52,12 +72,13 @@ struct NetworkBuilder {
         return shape
     }
 
-    /// Full tuning begins with the model's weights.
+    /// Full tuning and that of constants begin with the model's weights.
     private func initialize() {
         switch tuning {
-        case .full:
+        case .full, .constants:
             for (index, slot) in parameters.slots.enumerated() {
-                guard let tensor = expected[slot.name] else { preconditionFailure("what is trained is of the model") }
+                // What is no tensor of the model are factors of constants, which begin with 0.
+                guard let tensor = expected[slot.name] else { continue }
                 let values = floats(tensor)
                 precondition(values.count == slot.count, "a loaded tensor has the shape of its configuration")
                 parameters.value(index).update(from: values, count: slot.count)
@@ -75,7 +96,7 @@ struct NetworkBuilder {
             bias: vector(ModuleKey(.head), .bias), scale: c.head.scale, cap: c.head.cap,
             projection: c.embeddingWidth == c.width ? nil : matrix(ModuleKey(.outputProjection)))
         return Network(
-            configuration: c, tuning: tuning, places: places, parameters: parameters,
+            configuration: c, tuning: tuning, places: places, parameters: parameters, scaledWeights: scaledWeights,
             embedding: EmbeddingLayer(
                 tokens: table, positions: positions, positionOffset: c.positionOffset, scale: c.embeddingScale,
                 norm: c.embeddingNorm.map { norm(ModuleKey(.embeddingNorm), $0, width: c.width) },
@@ -144,6 +165,7 @@ struct NetworkBuilder {
 
     private func matrix(_ key: ModuleKey) -> BaseWeight {
         let stored = storedKey(key), name = configuration.spelling.tensor(stored, .weight)
+        if key.expert == nil, let scaled = scaledWeights[configuration.spelling.module(key)] { return .scaled(scaled) }
         guard let slot = slots[name], let tensor = expected[name] else { return .frozen(weights.matrix(key)) }
         return .trained(DenseWeight(parameters, slot: slot, of: tensor, number: stored == key ? 0 : key.expert ?? 0))
     }

@@ -31,6 +31,45 @@ struct OutputHead {
         (projection == nil ? 4 : 6) * positions * norm.width + 2 * positions + rowLimit(positions: positions) * weight.outputCount
     }
 
+    /// Parts of `scratch` for so many positions that count.
+    struct Parts {
+        /// States, normed ones, and the gradients of these, [M, C] each.
+        let hidden, normed, dnormed, dhidden: UnsafeMutablePointer<Float>
+        /// What the logits are products of, [M, E], and its gradient: of a head without a projection the normed states.
+        let projected, dprojected: UnsafeMutablePointer<Float>
+        /// [2, M]
+        let statistics: UnsafeMutablePointer<Float>
+        /// [rows at a time, V]
+        let logits: UnsafeMutablePointer<Float>
+    }
+
+    func parts(_ scratch: UnsafeMutablePointer<Float>, count m: Int) -> Parts {
+        let part = m * norm.width, dhidden = scratch + 3 * part
+        let projected = projection == nil ? scratch + part : dhidden + part
+        let dprojected = projection == nil ? scratch + 2 * part : projected + part
+        let statistics = (projection == nil ? dhidden : dprojected) + part
+        return Parts(
+            hidden: scratch, normed: scratch + part, dnormed: scratch + 2 * part, dhidden: dhidden, projected: projected,
+            dprojected: dprojected, statistics: statistics, logits: statistics + 2 * m)
+    }
+
+    /// Norms and projects the states of some positions.
+    ///
+    /// - Parameter x: [N, C]
+    func project(_ x: UnsafePointer<Float>, _ counted: [Int], scratch: UnsafeMutablePointer<Float>, _ context: StepContext) {
+        let m = counted.count, c = norm.width, parts = parts(scratch, count: m)
+        for (row, n) in counted.enumerated() { (parts.hidden + row * c).update(from: x + n * c, count: c) }
+        norm.forward(parts.hidden, rows: m, statistics: parts.statistics, into: parts.normed, context.engine)
+        projection?.multiply(parts.normed, rows: m, into: parts.projected, context)
+    }
+
+    /// Logits [rows, V] of projected states, scaled.
+    func score(_ input: UnsafePointer<Float>, rows: Int, into logits: UnsafeMutablePointer<Float>, _ context: StepContext) {
+        weight.multiply(input, rows: rows, into: logits, context)
+        if let bias { qk_addToRows_at(qk_simd_best(), bias.values, rows, weight.outputCount, logits) }
+        multiply(logits, rows: rows, context)
+    }
+
     /// The sum of the losses at all positions that count.
     ///
     /// - Parameters:
@@ -38,43 +77,44 @@ struct OutputHead {
     ///   - lossWeight: what each loss counts in the gradients.
     ///   - dx: [N, C], the gradient of x; nil where none is wanted.
     ///   - labels: what takes the places of the targets that count; nil for none.
+    ///   - teacher: whose predictions take their places: the losses are divergences then; nil for none.
     func loss(
         _ x: UnsafePointer<Float>, _ batch: Batch, lossWeight: Float, gradient dx: UnsafeMutablePointer<Float>?,
-        labels: DrawnLabels? = nil, scratch: UnsafeMutablePointer<Float>, _ context: StepContext
+        labels: DrawnLabels? = nil, teacher: Teacher? = nil, scratch: UnsafeMutablePointer<Float>, _ context: StepContext
     ) -> Double {
         let counted = batch.targets.indices.filter { batch.targets[$0] != Batch.ignored }
         let m = counted.count, c = norm.width
         if let dx { dx.update(repeating: 0, count: batch.positionCount * c) }
         guard m > 0 else { return 0 }
-        let hidden = scratch, normed = hidden + m * c, dnormed = normed + m * c, dhidden = dnormed + m * c
-        let projected = projection == nil ? normed : dhidden + m * c, dprojected = projection == nil ? dnormed : projected + m * c
-        let statistics = (projection == nil ? dhidden : dprojected) + m * c, logits = statistics + 2 * m, e = weight.inputCount
-        for (row, n) in counted.enumerated() { (hidden + row * c).update(from: x + n * c, count: c) }
-        norm.forward(hidden, rows: m, statistics: statistics, into: normed, context.engine)
-        projection?.multiply(normed, rows: m, into: projected, context)
+        let parts = parts(scratch, count: m), logits = parts.logits, e = weight.inputCount
+        project(x, counted, scratch: scratch, context)
+        teacher?.prepare(counted, context)
         var total = 0.0
         let limit = rowLimit(positions: m)
         for first in stride(from: 0, to: m, by: limit) {
             let rows = min(limit, m - first)
-            let input = projected + first * e
-            weight.multiply(input, rows: rows, into: logits, context)
-            if let bias { qk_addToRows_at(qk_simd_best(), bias.values, rows, weight.outputCount, logits) }
-            multiply(logits, rows: rows, context)
-            var targets = counted[first..<first + rows].map { batch.targets[$0] }
-            if let labels { targets = draw(labels, first..<first + rows, logits, context) }
-            total += losses(logits, targets: targets, lossWeight, context)
+            let input = parts.projected + first * e
+            score(input, rows: rows, into: logits, context)
+            if let teacher {
+                let wanted = teacher.logits(of: first..<first + rows, outOf: m, context)
+                total += divergences(logits, wanted, rows: rows, lossWeight, context)
+            } else {
+                var targets = counted[first..<first + rows].map { batch.targets[$0] }
+                if let labels { targets = draw(labels, first..<first + rows, logits, context) }
+                total += losses(logits, targets: targets, lossWeight, context)
+            }
             guard dx != nil else { continue }
             multiply(logits, rows: rows, context)
             if let dbias = bias?.gradient { qk_addRows_at(qk_simd_best(), logits, rows, weight.outputCount, weight.outputCount, dbias) }
-            weight.multiplyTransposed(logits, rows: rows, into: dprojected + first * e, accumulates: false, context)
+            weight.multiplyTransposed(logits, rows: rows, into: parts.dprojected + first * e, accumulates: false, context)
             weight.addGradient(logits, x: input, rows: rows, context)
         }
         guard let dx else { return total }
-        projection?.multiplyTransposed(dprojected, rows: m, into: dnormed, accumulates: false, context)
-        projection?.addGradient(dprojected, x: normed, rows: m, context)
-        dhidden.update(repeating: 0, count: m * c)
-        norm.backward(dnormed, x: hidden, rows: m, statistics: statistics, addingTo: dhidden, context.engine)
-        for (row, n) in counted.enumerated() { (dx + n * c).update(from: dhidden + row * c, count: c) }
+        projection?.multiplyTransposed(parts.dprojected, rows: m, into: parts.dnormed, accumulates: false, context)
+        projection?.addGradient(parts.dprojected, x: parts.normed, rows: m, context)
+        parts.dhidden.update(repeating: 0, count: m * c)
+        norm.backward(parts.dnormed, x: parts.hidden, rows: m, statistics: parts.statistics, addingTo: parts.dhidden, context.engine)
+        for (row, n) in counted.enumerated() { (dx + n * c).update(from: parts.dhidden + row * c, count: c) }
         return total
     }
 
@@ -108,5 +148,18 @@ struct OutputHead {
             qk_crossEntropy_at(qk_simd_best(), logits + row * v, v, Int(targets[row]), lossWeight, cap ?? 0, &losses[row])
         }
         return losses.values.reduce(0, +)
+    }
+
+    /// The sum of the divergences of some rows from those of the teacher, which are overwritten; the logits become their gradients.
+    private func divergences(
+        _ logits: UnsafeMutablePointer<Float>, _ wanted: UnsafeMutablePointer<Float>, rows: Int, _ lossWeight: Float,
+        _ context: StepContext
+    ) -> Double {
+        let v = weight.outputCount
+        let found = Disjoint<Double>(repeating: 0, count: rows)
+        context.pool.forKernels(count: rows) { row, _ in
+            qk_divergence_at(qk_simd_best(), logits + row * v, wanted + row * v, v, lossWeight, cap ?? 0, &found[row])
+        }
+        return found.values.reduce(0, +)
     }
 }

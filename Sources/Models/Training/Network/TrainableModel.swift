@@ -16,6 +16,10 @@ package final class TrainableModel {
     package let tuning: Tuning
     /// What LoRA trains.
     let places: FactorPlaces
+    /// Weights whose constants are trained, by the names of their modules.
+    package let scaledWeights: [String: ScaledWeight]
+    /// Whose predictions are learned; nil for what follows in the text.
+    private let teacher: Network?
     private let embedding: EmbeddingLayer
     private let blocks: [TransformerBlock<TunableLinear>]
     private let head: OutputHead
@@ -30,27 +34,36 @@ package final class TrainableModel {
         let scratch: BlockScratch
         let gradient: UnsafeMutablePointer<Float>
         let headScratch: UnsafeMutablePointer<Float>
+        /// Of a teacher: outputs of its last block, [N, C], and scratch of its head.
+        let teacher: (states: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>)?
         let workers: WorkerScratch
         let owner: FloatMemory
     }
 
     /// - Parameters:
+    ///   - teacher: a model of the same sizes, whose predictions are learned: losses are divergences from these then, in nats. It is run
+    ///     before the model, in the same memory. Nil for what follows in the text.
     ///   - positionLimit: positions of the largest batch.
     ///   - longestSample: positions of the longest sample.
     package init(
-        _ network: Network, positionLimit: Int, longestSample: Int, recomputes: Bool, resources: ComputeResources
+        _ network: Network, teacher: Network? = nil, positionLimit: Int, longestSample: Int, recomputes: Bool, resources: ComputeResources
     ) throws(FileError) {
+        precondition(
+            teacher.map { $0.blocks.count == network.blocks.count && $0.configuration.width == network.configuration.width } ?? true,
+            "a teacher is of the same sizes")
         configuration = network.configuration
         parameters = network.parameters
         tuning = network.tuning
         places = network.places
+        scaledWeights = network.scaledWeights
+        self.teacher = teacher
         embedding = network.embedding
         blocks = network.blocks
         head = network.head
         context = resources
         self.recomputes = recomputes
         memory = try Self.plan(
-            network, positionLimit: positionLimit, longestSample: longestSample, recomputes: recomputes,
+            network, teacher, positionLimit: positionLimit, longestSample: longestSample, recomputes: recomputes,
             workerCount: resources.pool.threadCount)
     }
 
@@ -69,9 +82,10 @@ package final class TrainableModel {
     package func evaluate(_ batch: Batch) throws -> Loss {
         let step = StepContext(resources: context, isTraining: false, seed: 0, batchNumber: 0)
         let prepared = PreparedBatch(batch, configuration, workerScratch: memory.workers)
+        let teacher = taught(prepared, step)
         forward(prepared, step)
         let sum = head.loss(
-            memory.hidden[blocks.count], batch, lossWeight: 0, gradient: nil, scratch: memory.headScratch, step)
+            memory.hidden[blocks.count], batch, lossWeight: 0, gradient: nil, teacher: teacher, scratch: memory.headScratch, step)
         return Loss(sum: sum, count: batch.learnedCount)
     }
 
@@ -101,10 +115,11 @@ package final class TrainableModel {
         var step = StepContext(resources: context, isTraining: labels == nil, seed: seed, batchNumber: batchNumber)
         step.balance = routerWeight > 0 ? RouterBalance(weight: routerWeight) : nil
         let prepared = PreparedBatch(batch, configuration, workerScratch: memory.workers)
+        let teacher = labels == nil ? taught(prepared, step) : nil
         forward(prepared, step)
         let sum = head.loss(
             memory.hidden[blocks.count], batch, lossWeight: Float(lossWeight), gradient: memory.gradient, labels: labels,
-            scratch: memory.headScratch, step)
+            teacher: teacher, scratch: memory.headScratch, step)
         step.balance?.isObserving = false
         for (index, block) in blocks.enumerated().reversed() {
             let pass = pass(index, prepared, step), x = memory.hidden[index]
@@ -124,7 +139,22 @@ package final class TrainableModel {
         }
     }
 
+    /// What the teacher makes of a batch; nil where there is none.
+    private func taught(_ batch: PreparedBatch, _ step: StepContext) -> Teacher? {
+        guard let teacher, let memory = memory.teacher else { return nil }
+        forward(batch, teacher.embedding, teacher.blocks, step)
+        memory.states.update(from: self.memory.hidden[blocks.count], count: batch.positionCount * configuration.width)
+        return Teacher(head: teacher.head, states: memory.states, scratch: memory.scratch)
+    }
+
     private func forward(_ batch: PreparedBatch, _ step: StepContext) {
+        for weight in scaledWeights.values { weight.refresh() }
+        forward(batch, embedding, blocks, step)
+    }
+
+    private func forward(
+        _ batch: PreparedBatch, _ embedding: EmbeddingLayer, _ blocks: [TransformerBlock<TunableLinear>], _ step: StepContext
+    ) {
         embedding.forward(batch, into: memory.hidden[0], scratch: memory.hidden[blocks.count], step)
         for (index, block) in blocks.enumerated() {
             let pass = pass(index, batch, step)
@@ -139,33 +169,37 @@ package final class TrainableModel {
     // MARK: memory
 
     /// Bytes of all buffers for such batches: what an estimate before the start adds up.
-    package static func bufferByteCount(_ network: Network, positionLimit: Int, longestSample: Int, recomputes: Bool, workerCount: Int)
-        -> Int
-    {
-        let counts = counts(network, positionLimit: positionLimit, recomputes: recomputes)
+    ///
+    /// - Parameter teacher: whose predictions are learned; nil for none.
+    package static func bufferByteCount(
+        _ network: Network, teacher: Network? = nil, positionLimit: Int, longestSample: Int, recomputes: Bool, workerCount: Int
+    ) -> Int {
+        let counts = counts(network, teacher, positionLimit: positionLimit, recomputes: recomputes)
         return 4 * (counts.reduce(0, +) + workerCount * CausalAttention.scratchCount(longestSample: longestSample))
     }
 
     /// Floats of each buffer, in the order of `plan`.
-    private static func counts(_ network: Network, positionLimit n: Int, recomputes: Bool) -> [Int] {
+    private static func counts(_ network: Network, _ teacher: Network?, positionLimit n: Int, recomputes: Bool) -> [Int] {
         let (shapes, widest) = shapes(network, positions: n)
         let hidden = [Int](repeating: n * network.configuration.width, count: network.blocks.count + 2)
         let kept = recomputes ? [widest.activationCount] : shapes.map(\.activationCount)
-        return hidden + [widest.scratchCount, network.head.scratchCount(positions: n)] + kept
+        let taught = teacher.map { [n * $0.configuration.width, $0.head.scratchCount(positions: n)] } ?? []
+        return hidden + [widest.scratchCount, network.head.scratchCount(positions: n)] + taught + kept
     }
 
     private static func plan(
-        _ network: Network, positionLimit n: Int, longestSample: Int, recomputes: Bool, workerCount: Int
+        _ network: Network, _ teacher: Network?, positionLimit n: Int, longestSample: Int, recomputes: Bool, workerCount: Int
     ) throws(FileError) -> Memory {
-        let counts = counts(network, positionLimit: n, recomputes: recomputes)
+        let counts = counts(network, teacher, positionLimit: n, recomputes: recomputes)
         let owner = try FloatMemory(count: counts.reduce(0) { $0 + BlockShape.aligned($1) })
         let parts = BlockShape.divide(owner.pointer, counts)
-        let layers = network.blocks.count
+        let layers = network.blocks.count, firstKept = layers + 4 + (teacher == nil ? 0 : 2)
         let (shapes, widest) = shapes(network, positions: n)
         return Memory(
             hidden: Array(parts[..<(layers + 1)]),
-            activations: parts[(layers + 4)...].enumerated().map { BlockActivations($1, recomputes ? widest : shapes[$0]) },
+            activations: parts[firstKept...].enumerated().map { BlockActivations($1, recomputes ? widest : shapes[$0]) },
             scratch: BlockScratch(parts[layers + 2], widest), gradient: parts[layers + 1], headScratch: parts[layers + 3],
+            teacher: teacher == nil ? nil : (parts[layers + 4], parts[layers + 5]),
             workers: try WorkerScratch(workerCount: workerCount, count: CausalAttention.scratchCount(longestSample: longestSample)),
             owner: owner)
     }

@@ -4,7 +4,7 @@ package import Transformer
 extension TrainableModel {
     /// The weights of `base` with what training has made of them so far, to generate text with.
     ///
-    /// Factors of adapters are copied; weights that are trained as a whole are used in place and go on changing.
+    /// Factors of adapters are copied; weights that are trained as a whole, and constants, are used in place and go on changing.
     package func tunedWeights(of base: ModelWeights) -> ModelWeights {
         var weights = base
         let slots = Dictionary(parameters.slots.enumerated().map { ($1.name, $0) }) { first, _ in first }
@@ -16,6 +16,13 @@ extension TrainableModel {
                 layer.updates.append(LowRankFactors(rank: settings.rank, a: a, b: b.map { $0 * scaling }))
             }
         case .full: takeTrained(slots, into: &weights)
+        case .constants:
+            takeTrained(slots, into: &weights)
+            weights.forEachLinearLayer { layer in
+                guard let scaled = scaledWeights[layer.name] else { return }
+                scaled.refresh()
+                layer.matrix = scaled.matrix
+            }
         }
         return weights
     }

@@ -60,12 +60,21 @@ package final class Optimizer {
     /// One step. Gradients are multiplied by `gradientScale` on the way: the factor of clipping.
     package func step(_ parameters: ParameterSet, learningRate: Double, gradientScale: Double, pool: WorkerPool) throws {
         stepCount += 1
-        let count = parameters.values.count
+        let scratch = try FloatMemory(count: moments.isCoded ? 2 * Self.chunk * pool.threadCount : 0)
+        for (range, share) in parameters.rates {
+            step(parameters, range, learningRate: share * learningRate, gradientScale: gradientScale, scratch, pool: pool)
+        }
+    }
+
+    /// The elements `all`, which begin at a block of 8-bit moments.
+    private func step(
+        _ parameters: ParameterSet, _ all: Range<Int>, learningRate: Double, gradientScale: Double, _ scratch: FloatMemory,
+        pool: WorkerPool
+    ) {
         let decay = Float(1 - learningRate * settings.weightDecay)
         let constants = adamW(decay: decay, learningRate: learningRate, gradientScale: gradientScale)
-        let scratch = try FloatMemory(count: moments.isCoded ? 2 * Self.chunk * pool.threadCount : 0)
-        pool.forKernels(count: (count + Self.chunk - 1) / Self.chunk) { index, worker in
-            let range = index * Self.chunk..<min((index + 1) * Self.chunk, count)
+        pool.forKernels(count: (all.count + Self.chunk - 1) / Self.chunk) { index, worker in
+            let first = all.lowerBound + index * Self.chunk, range = first..<min(first + Self.chunk, all.upperBound)
             let gradients = parameters.gradients.pointer + range.lowerBound, values = parameters.values.pointer + range.lowerBound
             switch moments {
             case .none: qk_sgd_step_at(qk_simd_best(), decay, Float(learningRate), Float(gradientScale), gradients, range.count, values)

@@ -16,21 +16,33 @@ package final class ParameterSet: Sendable {
     }
 
     package let slots: [Slot]
+    /// Consecutive elements with the same share of the learning rate, in order; all elements are in one of them.
+    package let rates: [(range: Range<Int>, share: Double)]
     package let values: FloatMemory
     package let gradients: FloatMemory
 
     /// Each tensor begins at a multiple of so many elements (a cache line).
     private static let alignment = 16
+    /// And where the learning rate changes: blocks of 8-bit moments are no wider.
+    private static let rateAlignment = 256
 
-    /// - Parameter tensors: names and shapes, in the order in which they are kept.
-    package init(_ tensors: [(name: String, shape: Shape)]) throws(FileError) {
+    /// - Parameters:
+    ///   - tensors: names and shapes, in the order in which they are kept.
+    ///   - rates: of each, what share of the learning rate it has; nil for all of it.
+    package init(_ tensors: [(name: String, shape: Shape)], rates: [Double]? = nil) throws(FileError) {
         var slots: [Slot] = []
-        var end = 0
-        for (name, shape) in tensors {
+        var end = 0, starts: [(start: Int, share: Double)] = []
+        for (index, (name, shape)) in tensors.enumerated() {
+            let share = rates?[index] ?? 1
+            if starts.last?.share != share {
+                end = (end + Self.rateAlignment - 1) / Self.rateAlignment * Self.rateAlignment
+                starts.append((end, share))
+            }
             slots.append(Slot(name: name, shape: shape, offset: end))
             end += (shape.elementCount + Self.alignment - 1) / Self.alignment * Self.alignment
         }
         self.slots = slots
+        self.rates = starts.indices.map { (starts[$0].start..<($0 + 1 < starts.count ? starts[$0 + 1].start : end), starts[$0].share) }
         values = try FloatMemory(count: end)
         gradients = try FloatMemory(count: end)
     }

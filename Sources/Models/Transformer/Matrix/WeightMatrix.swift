@@ -148,6 +148,43 @@ package struct WeightMatrix: @unchecked Sendable {
         self.init(stored: matrix, orientation: .outputsByInputs, owner: owner)
     }
 
+    /// Of 4-bit codes of [out, in], how many elements share a constant; nil of everything else.
+    package var blockSize: Int? { stored.storage == QK_MATRIX_PACKED4 ? stored.blockSize : nil }
+
+    /// The constants of the blocks in order, as they are multiplied by; none of what has no 4-bit codes.
+    package var constants: [Float] {
+        guard let blockSize else { return [] }
+        let blockCount = (stored.rowCount * stored.columnCount - 1) / blockSize + 1
+        return [Float](unsafeUninitializedCapacity: blockCount) { constants, count in
+            withUnsafePointer(to: stored) { qk_matrix_scales($0, 0, blockCount, constants.baseAddress) }
+            count = blockCount
+        }
+    }
+
+    /// The same codes with other constants.
+    ///
+    /// - Parameters:
+    ///   - constants: as many as there are; they are read anew for each product.
+    ///   - owner: keeps them.
+    /// - Precondition: 4-bit codes
+    package func replacingConstants(_ constants: UnsafePointer<Float>, owner: AnyObject) -> WeightMatrix {
+        precondition(blockSize != nil, "only 4-bit codes have constants")
+        var matrix = stored
+        matrix.absmax = UnsafeRawPointer(constants).assumingMemoryBound(to: UInt8.self)
+        (matrix.absmaxCodes, matrix.nestedAbsmax, matrix.nestedMap, matrix.nestedStart) = (nil, nil, nil, 0)
+        return WeightMatrix(stored: matrix, orientation: orientation, owner: Owners(codes: self.owner, constants: owner))
+    }
+
+    private final class Owners {
+        private let codes: AnyObject?
+        private let constants: AnyObject
+
+        init(codes: AnyObject?, constants: AnyObject) {
+            self.codes = codes
+            self.constants = constants
+        }
+    }
+
     /// Elements of one output (row of [out, in]) as float32: an embedding, for instance.
     ///
     /// - Parameter destination: `inputCount` floats.
