@@ -59,6 +59,55 @@ import Testing
         }
     }
 
+    /// PEFT 0.21.2 follows `ensure_weight_tying` where a list names `embed_tokens` or `lm_head`, and so it trained the others apart.
+    @Test(
+        arguments: [
+            (["modules_to_save": .strings(["model.embed_tokens"])], true), (["target_modules": .strings(["q_proj", "lm_head"])], true),
+            (["target_modules": .string(".*(q_proj|embed_tokens)")], true),
+            (["target_modules": .string(".*\\.(q_proj|embed_tokens)")], false),
+            (["modules_to_save": .strings(["wte"])], false), (["target_modules": .strings(["q_proj"])], false),
+            (["target_modules": .string("(?!q).*embed_tokens")], false), ([:], false),
+        ] as [([String: JSONValue], Bool)]) func tiesOnlyWhatPEFTTies(members: [String: JSONValue], isTied: Bool) throws
+    {
+        var object = JSONObject(["peft_type": .string("LORA"), "r": .integer(1), "ensure_weight_tying": .bool(true)])
+        for (key, value) in members { object[key] = value }
+        #expect(try AdapterConfiguration(.object(object), path: "adapter_config.json").tiesTables == isTied)
+    }
+
+    @Test func onlyOneOfATiedPairIsTornOffWherePEFTDoesNotTie() throws {
+        let factors = [
+            StoredTensor("\(Self.embedding).lora_embedding_A", [1, 4], [1, 2, 3, 4]),
+            StoredTensor("\(Self.embedding).lora_embedding_B", [3, 1], [5, 6, 7]),
+        ]
+        func head(_ targets: JSONValue) throws -> BoundAdapters.Outcome? {
+            try Self.bind(factors, ["r": .integer(1), "ensure_weight_tying": .bool(true), "target_modules": targets]).untiedHead
+        }
+        #expect(try head(.strings(["embed_tokens"])) == nil)
+        #expect(try head(.string(".*\\.embed_tokens"))?.change == nil && head(.string(".*\\.embed_tokens")) != nil)
+        let rows = [StoredTensor("\(Self.head).token_adapter.trainable_tokens_delta", [1, 3], [5, 6, 7])]
+        let bound = try Self.bind(
+            rows,
+            [
+                "ensure_weight_tying": .bool(true), "trainable_token_indices": .object(JSONObject(["lm_head": .array([.integer(2)])])),
+                "target_modules": .strings(["q_proj"]),
+            ])
+        #expect(bound.outcomes.isEmpty && bound.untiedHead?.change != nil)
+    }
+
+    /// PEFT saves the layer below the factors of a head, and with it a bias that was not trained.
+    @Test func headsWithABiasBringIt() throws {
+        let tensors = [
+            StoredTensor("\(Self.head).lora_A.weight", [1, 3], [1, 2, 3]),
+            StoredTensor("\(Self.head).lora_B.weight", [4, 1], [1, 2, 3, 4]),
+            StoredTensor("\(Self.head).base_layer.bias", [4], [1, 2, 3, 4]),
+        ]
+        let table = StoredTensor("\(Self.head).base_layer.weight", [4, 3], (0..<12).map { Float($0) })
+        let folder = try AdapterFolder(["r": .integer(1)], tensors + [table])
+        #expect(try Adapter.open(folder.path).modules.map(\.parameterName).sorted() == ["lm_head.bias", "lm_head.weight"])
+        let stray = try AdapterFolder(["r": .integer(1)], tensors)
+        #expect(stray.refusal()?.message.contains("would not be used") == true)
+    }
+
     @Test func factorsOfATiedPairAreTransposed() throws {
         let a: [Float] = [1, 2, 3, 4], b: [Float] = [5, 6, 7]
         func tensors(_ headB: [Float]) -> [StoredTensor] {

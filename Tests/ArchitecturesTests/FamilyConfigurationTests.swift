@@ -33,7 +33,11 @@ import Testing
             "falcon", #""new_decoder_architecture": true, "num_kv_heads": 3"#,
             "config.json: 4 heads and 3 heads of keys do not share a width of 64"
         ),
-        ("bloom", #""n_head": 5"#, "config.json: 5 heads and 5 heads of keys do not share a width of 64"),
+        ("bloom", #""n_head": 5"#, "config.json: 'n_head' is 5, but 'num_attention_heads', another name of it, is 4"),
+        (
+            "mixtral", #""num_experts": 3, "num_local_experts": 4, "num_experts_per_tok": 2"#,
+            "config.json: 'num_local_experts' is 4, but 'num_experts', another name of it, is 3"
+        ),
         ("gpt_neox", #""num_key_value_heads": 2"#, "config.json: a gpt_neox has as many keys as heads, 4, not 2"),
         (
             "gptj", #""n_embd": 64, "n_head": 4, "rotary_dim": 17"#,
@@ -89,6 +93,12 @@ import Testing
     func refuses(modelType: String, members: String, message: String) throws {
         let error = try #require(throws: ModelError.self) { try Self.describe(modelType, members) }
         #expect(error.message == message)
+    }
+
+    /// As Python takes it, also where what is left out is true.
+    @Test func nullIsFalse() throws {
+        #expect(try Self.describe("falcon", #""parallel_attn": null"#).layers[0].wiring == .sequential)
+        #expect(try Self.describe("falcon", "").layers[0].wiring == .parallel(sharesNorm: true))
     }
 
     /// Phi-3 called it so before LongRoPE had a name, and meant nothing else by YaRN.

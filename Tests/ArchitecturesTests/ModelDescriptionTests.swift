@@ -221,7 +221,9 @@ import Testing
             #""rope_scaling": {"rope_type": "mrope", "factor": 4}"#,
             "config.json: rope type 'mrope' cannot be run; these can: default, linear, dynamic, llama3, yarn, longrope, su, proportional"
         ),
+        (#""hidden_act": 5"#, "config.json: 'hidden_act' is 5; these can be run: silu, swish"),
         (#""is_causal": false"#, "config.json: 'is_causal' is false; only true can be run"),
+        (#""is_causal": null"#, "config.json: 'is_causal' is null; only true can be run"),
         (
             #""per_layer_config": {"0": {}}"#,
             "config.json: 'per_layer_config' gives layers settings of their own, which is not built here"

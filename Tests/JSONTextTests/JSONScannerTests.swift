@@ -23,7 +23,7 @@ import Testing
     static let structures: [Refusal] = [
         Refusal("", "byte 0: the text ends where a value should be"),
         Refusal(" \t\r\n", "byte 4: the text ends where a value should be"),
-        Refusal("\u{feff}{}", "byte 0: a value is expected here, but there is byte 239"),
+        Refusal("\u{feff}{}", "byte 0: the text begins with a byte order mark; JSON is UTF-8 without one"),
         Refusal("\u{a0}1", "byte 0: a value is expected here, but there is byte 194"),
         Refusal("\u{c}1", "byte 0: a value is expected here, but there is byte 12"),
         Refusal("nul", "byte 0: 'null' is expected here"),

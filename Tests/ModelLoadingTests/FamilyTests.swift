@@ -118,7 +118,7 @@ import Transformer
         let folder = try TemporaryFolder()
         try folder.copy(Fixture.family("\(name)/model.safetensors"))
         var config = try #require(try JSONValue(parsing: Fixture.bytes(Fixture.family("\(name)/config.json"))).object)
-        config[member] = member == "logit_scale" ? .double(1) : .null
+        config[member] = member == "logit_scale" ? .double(1) : member == "use_parallel_residual" ? .bool(true) : .null
         try folder.write(JSONValue.object(config).text(.compact), to: "config.json")
         let reference = try Reference(file: Fixture.family("\(name)/reference.safetensors"))
         let logits = try LoadedModel.open(folder.path).exactSession().allLogits(reference.ids)

@@ -85,6 +85,31 @@ import Tokenization
         #expect(tokenizer.warnings == ["characters that the vocabulary does not have are left out, as the tokenizers library does"])
     }
 
+    /// A character that was only added is an unknown one wherever it is not found as an added token.
+    @Test(
+        arguments: [
+            (
+                #","normalizer":{"type":"Prepend","prepend":"▁"},"added_tokens":[{"id":4,"content":"x","normalized":true}]"#, "axb",
+                [1, 2, 0, 3]
+            ),
+            (#","normalizer":{"type":"Prepend","prepend":"▁"},"added_tokens":[{"id":4,"content":"x","normalized":true}]"#, "xb", [4, 3]),
+            (#","added_tokens":[{"id":4,"content":"x","single_word":true}]"#, "axb", [2, 0, 3]),
+            (#","added_tokens":[{"id":4,"content":"x","single_word":true}]"#, "a x b", [2, 0, 4, 0, 3]),
+        ] as [(String, String, [TokenID])])
+    func addedCharactersAreNoneOfTheModel(_ more: String, _ text: String, _ ids: [TokenID]) throws {
+        let model = #""unk_token":"U","vocab":{"U":0,"▁":1,"a":2,"b":3},"merges":[]"#
+        #expect(try StoredJSON.open(model: model, more).encode(text) == ids)
+    }
+
+    /// Of an added token that strips both ways nothing is left where one before it took it as white space.
+    @Test(arguments: [(false, [0, 2, 2, 0]), (true, [0, 2, 0])] as [(Bool, [TokenID])])
+    func whiteSpaceIsTakenOnce(_ stripsLeft: Bool, _ ids: [TokenID]) throws {
+        let token = #"{"id":2,"content":"\n\n","lstrip":\#(stripsLeft),"rstrip":true}"#
+        let tokenizer = try StoredJSON.open(
+            model: #""vocab":{"a":0,"Ċ":1},"merges":[]"#, decoder: Self.byteLevel, Self.bytes + ",\"added_tokens\":[\(token)]")
+        #expect(tokenizer.encode("a\n\n\n\na") == ids)
+    }
+
     @Test(arguments: [
         (#"{"type":"NFKC"}"#, "ﬁ½①ｶﾞ", "fi1⁄21\u{30ac}"), (#"{"type":"NFKD"}"#, "ﬁé", "fie\u{301}"),
         (#"{"type":"NFD"}"#, "é", "e\u{301}"), (#"{"type":"NFC"}"#, "e\u{301}", "é"),

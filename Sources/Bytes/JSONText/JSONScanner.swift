@@ -247,6 +247,10 @@ package struct JSONScanner: Sendable {
 
     private func unexpected(_ expected: String) -> JSONError {
         guard position < bytes.count else { return JSONError(offset: position, "\(expected) is expected here, but the text ends") }
+        let marks: [[UInt8]] = [[0xef, 0xbb, 0xbf], [0xff, 0xfe], [0xfe, 0xff]]
+        if position == 0, marks.contains(where: { bytes.starts(with: $0) }) {
+            return JSONError(offset: 0, "the text begins with a byte order mark; JSON is UTF-8 without one")
+        }
         let byte = bytes[position]
         let shown = (0x21...0x7e).contains(byte) ? "'\(Character(Unicode.Scalar(byte)))'" : "byte \(byte)"
         return JSONError(offset: position, "\(expected) is expected here, but there is \(shown)")

@@ -36,6 +36,21 @@ package struct AdapterConfiguration: Sendable {
     package let tokenIndices: TokenIndices?
     package let ensuresWeightTying: Bool
 
+    /// Whether what is done to one of a tied pair is done to the other: PEFT follows `ensure_weight_tying` only where a list of modules
+    /// names one of the pair, by one of two names, which those of GPT-2 (`wte`), Falcon or GPT-NeoX are not.
+    ///
+    /// An expression that is not understood names neither: PEFT writes both of a pair that it has tied, and equal.
+    package var tiesTables: Bool {
+        guard ensuresWeightTying else { return false }
+        let isNamed = { (name: String) in Self.tableNames.contains(name.split(separator: ".").last.map(String.init) ?? name) }
+        if modulesToSave.contains(where: isNamed) { return true }
+        guard case .string(let expression)? = document["target_modules"] else { return targetModules.contains(where: isNamed) }
+        guard let expression = try? ModuleExpression(expression) else { return false }
+        return Self.tableNames.contains { expression.matchesEnd(of: $0) }
+    }
+
+    private static let tableNames = ["embed_tokens", "lm_head"]
+
     /// Names or expressions of the modules that training was to target; empty where the file says it otherwise.
     package var targetModules: [String] {
         switch document["target_modules"] {

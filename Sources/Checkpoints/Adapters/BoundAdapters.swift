@@ -156,7 +156,8 @@ package struct BoundAdapters: Sendable {
     /// What one adapter does to an embedding and to the head that is tied to it.
     ///
     /// PEFT changes both where it trains rows of tokens, where `ensure_weight_tying` asks for it and where the base was resized,
-    /// and then the two are equal in the file, or only one of them is there. Anything else tears them apart.
+    /// and then the two are equal in the file, or only one of them is there. Anything else tears them apart: so do rows of the head
+    /// alone, and an `ensure_weight_tying` that PEFT does not follow.
     private mutating func addTied(_ number: Int, embedding: TiedPart?, head: TiedPart?) throws(FileError) {
         guard let tie = base.tie, embedding?.outcome.isEmpty == false || head?.outcome.isEmpty == false else { return }
         let adapter = adapters[number].adapter
@@ -169,12 +170,12 @@ package struct BoundAdapters: Sendable {
         case (nil, nil): return
         case (let part?, nil):
             if case .rows = part.module.change { staysTied = true }
-            staysTied = staysTied || ensuresTying || part.module.isBaseParameter
+            staysTied = staysTied || adapter.configuration.tiesTables || part.module.isBaseParameter
             // Factors of the embedding alone do not reach the head, but a base that was resized had it resized, too.
             let isResized = part.module.update?.baseCopy != nil
             own = staysTied ? nil : Outcome(table: isResized ? part.outcome.table : nil)
         case (nil, let part?):
-            staysTied = ensuresTying
+            staysTied = adapter.configuration.tiesTables
             own = staysTied ? nil : part.outcome
         case (let first?, let second?):
             staysTied = try Self.isEqual(first, second, in: adapter)

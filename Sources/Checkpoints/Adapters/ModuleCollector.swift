@@ -102,7 +102,8 @@ struct ModuleCollector {
         } else if isEmbedding {
             modules.append(AdapterModule(name: name, change: .embedding(try embedding(name, &known))))
         }
-        if let bias = known[.baseBias], configuration.bias != .none, isLinear {
+        // Trained, or saved with the weight of a head that has one.
+        if let bias = known[.baseBias], configuration.bias != .none || parts.has(.baseWeight), isLinear {
             modules.append(AdapterModule(name: name, change: .replacement(parameter: "bias", try vector(bias))))
             known[.baseBias] = nil
         }

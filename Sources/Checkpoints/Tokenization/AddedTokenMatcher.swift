@@ -57,6 +57,8 @@ struct AddedTokenMatcher: Sendable {
             if token.isSingleWord, Self.isInsideWord(start, stop, in: text) { continue }
             if token.stripsLeft { start = max(Self.startOfSpaces(in: text, endingAt: start), textStart) }
             if token.stripsRight { stop = Self.endOfSpaces(in: text, from: stop) }
+            // All of it was already space of the token before; the tokenizers library then finds none, but only where it strips left.
+            guard start < stop else { continue }
             if textStart < start { pieces.append(.text(textStart..<start)) }
             pieces.append(.token(token.id, at: start))
             textStart = stop

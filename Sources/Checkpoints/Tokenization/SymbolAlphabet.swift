@@ -2,8 +2,9 @@
 enum SymbolAlphabet: Sendable {
     /// Bytes: the id of each; one that is not in the vocabulary (-1) is taken for the character that spells it.
     case bytes([TokenID], CharacterFallback)
-    /// Characters; what is not in the vocabulary becomes its bytes, or the unknown token.
-    case characters(CharacterFallback)
+    /// Characters; what is not in the vocabulary becomes its bytes, or the unknown token. So does what was only added to it: merges
+    /// know the model's own tokens alone.
+    case characters(CharacterFallback, added: Set<TokenID> = [])
 
     /// Replaces `symbols` by those of `text[start..<end]`.
     func decompose(
@@ -23,12 +24,12 @@ enum SymbolAlphabet: Sendable {
                     fallback.append(spelling.span, from: 0, to: spelling.count, followsUnknown: &followsUnknown, to: &symbols)
                 }
             }
-        case .characters(let fallback):
+        case .characters(let fallback, let added):
             var position = start
             var followsUnknown = false
             while position < end {
                 let next = position + scalar(in: text, at: position).byteCount
-                if let id = vocabulary.id(of: text, from: position, to: next) {
+                if let id = vocabulary.id(of: text, from: position, to: next), !added.contains(id) {
                     symbols.append(id)
                     followsUnknown = false
                 } else {

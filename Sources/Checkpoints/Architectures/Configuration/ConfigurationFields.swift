@@ -24,16 +24,29 @@ struct ConfigurationFields {
         object[key].flatMap { if case .null = $0 { nil } else { $0 } }
     }
 
-    /// The first of several spellings that is there.
+    /// A number that has several names, by the first that is there.
+    ///
+    /// - Throws: where two of them are there and differ: which of them counts is a matter of the version of transformers.
     func count(_ keys: String..., limit: Int = Self.limit) throws(ModelError) -> Int {
         try count(anyOf: keys, limit: limit)
     }
 
     func count(anyOf keys: [String], limit: Int = Self.limit) throws(ModelError) -> Int {
+        var found: (key: String, count: Int)?
         for key in keys {
-            if let count = try optionalCount(key, limit: limit) { return count }
+            guard let count = try optionalCount(key, limit: limit) else { continue }
+            guard let first = found else {
+                found = (key, count)
+                continue
+            }
+            guard first.count == count else {
+                throw ModelError(
+                    "config.json: '\(first.key)' is \(first.count), but '\(key)', another name of it, is \(count)",
+                    hint: "remove the one that the weights do not have")
+            }
         }
-        throw ModelError("config.json has no '\(keys[0])'")
+        guard let found else { throw ModelError("config.json has no '\(keys[0])'") }
+        return found.count
     }
 
     func optionalCount(_ key: String, limit: Int = Self.limit) throws(ModelError) -> Int? {
@@ -56,8 +69,9 @@ struct ConfigurationFields {
         return number
     }
 
+    /// Null is what it is to Python: false, whatever stands for a member that is not there.
     func flag(_ key: String, default value: Bool) throws(ModelError) -> Bool {
-        guard let stated = present(key) else { return value }
+        guard let stated = present(key) else { return object[key] == nil ? value : false }
         guard let flag = stated.bool else {
             throw ModelError("config.json: '\(key)' is \(JSONError.excerpt(stated.text(.compact))), but true or false is expected")
         }
@@ -100,15 +114,16 @@ struct ConfigurationFields {
 
     func require(_ key: String, _ expected: Bool, default fallback: Bool) throws(ModelError) {
         guard try flag(key, default: fallback) == expected else {
-            throw ModelError("config.json: '\(key)' is \(!expected); only \(expected) can be run")
+            let stated = object[key].map { $0.text(.compact) } ?? "\(!expected)"
+            throw ModelError("config.json: '\(key)' is \(stated); only \(expected) can be run")
         }
     }
 
-    func require(_ key: String, among expected: [String], default fallback: String) throws(ModelError) {
-        let value = present(key)?.string ?? fallback
-        guard expected.contains(value) else {
-            throw ModelError(
-                "config.json: '\(key)' is '\(JSONError.excerpt(value))'; these can be run: \(expected.joined(separator: ", "))")
+    func require(_ key: String, among expected: [String]) throws(ModelError) {
+        guard let stated = present(key) else { return }
+        guard let value = stated.string, expected.contains(value) else {
+            let shown = stated.string.map { "'\(JSONError.excerpt($0))'" } ?? JSONError.excerpt(stated.text(.compact))
+            throw ModelError("config.json: '\(key)' is \(shown); these can be run: \(expected.joined(separator: ", "))")
         }
     }
 }

@@ -34,6 +34,10 @@ package enum GPT2 {
             innerWidth: try fields.optionalCount("n_inner") ?? 4 * width, hasBias: true)
         let isScaled = try fields.flag("scale_attn_weights", default: true)
         let isScaledByLayer = try fields.flag("scale_attn_by_inverse_layer_idx", default: false)
+        // What the table of positions does not have is not read: there are configurations with another `n_ctx`.
+        let stated = try fields.optionalCount("n_positions")
+        let contextLength: Int
+        if let stated { contextLength = stated } else { contextLength = try fields.count("max_position_embeddings", "n_ctx") }
         let layers = (0..<layerCount).map { layer in
             let scale = isScaled ? 1 / Float(width / headCount).squareRoot() : 1
             return self.layer(
@@ -41,7 +45,7 @@ package enum GPT2 {
         }
         return ModelDescription(
             architecture: architecture, vocabularySize: try fields.count("vocab_size"),
-            contextLength: try fields.count("n_positions", "n_ctx", "max_position_embeddings"), width: width, hasLearnedPositions: true,
+            contextLength: contextLength, width: width, hasLearnedPositions: true,
             layers: layers, finalNorm: norm, head: .init(isTied: try fields.flag("tie_word_embeddings", default: true)),
             endTokenIDs: try fields.tokenIDs("eos_token_id"))
     }

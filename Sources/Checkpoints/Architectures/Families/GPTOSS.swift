@@ -25,7 +25,7 @@ enum GPTOSS {
     ])
 
     private static func describe(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {
-        try fields.require("hidden_act", among: ["silu", "swish"], default: "silu")
+        try fields.require("hidden_act", among: ["silu", "swish"])
         let decoder = try MixtureDecoder(
             fields, architecture, .init(keyValueHeadCount: 8, contextLength: 131_072, headWidth: 64, nullHeadWidthIsShare: true),
             epsilon: 1e-5)

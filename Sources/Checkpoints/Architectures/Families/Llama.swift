@@ -125,7 +125,7 @@ enum Llama {
         _ fields: ConfigurationFields, _ architecture: Architecture, _ variant: Variant,
         windows: (_ layerCount: Int) throws(ModelError) -> [Int?]
     ) throws(ModelError) -> ModelDescription {
-        try fields.require("hidden_act", among: ["silu", "swish"], default: "silu")
+        try fields.require("hidden_act", among: ["silu", "swish"])
         let sizes = try fields.sizes(variant.defaults, of: architecture)
         let norm = Norm(.rms, epsilon: try fields.epsilon("rms_norm_eps", default: 1e-6))
         let rotary = try fields.rotary(sizes)

@@ -46,7 +46,10 @@ struct TokenizerJSON {
         let fallback = try model.fallback(vocabulary, hasGaps: !words.mapsBytes || vocabulary.hasByteGaps)
         var parts = TokenizerParts(
             vocabulary: added.vocabulary, merges: try model.mergeTable(vocabulary),
-            alphabet: words.mapsBytes ? vocabulary.byteAlphabet(fallback) : .characters(fallback), addedTokens: added.tokens,
+            alphabet: words.mapsBytes
+                ? vocabulary.byteAlphabet(fallback)
+                : .characters(fallback, added: Set(added.tokens.filter { vocabulary.id(of: $0.content) == nil }.map(\.id))),
+            addedTokens: added.tokens,
             decoding: try DecoderJSON.decoding(members["decoder"], mapsBytes: words.mapsBytes))
         parts.warnings = vocabulary.warnings + added.warnings
         if !words.mapsBytes, !fallback.isComplete {
