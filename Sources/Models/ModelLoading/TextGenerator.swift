@@ -53,6 +53,8 @@ package struct GeneratedText: Sendable, Hashable {
     package var promptSeconds = 0.0
     /// From the first token to the last.
     package var generationSeconds = 0.0
+    /// What a draft gave; zeros without one.
+    package var guesses = GuessCounts()
 
     /// Tokens a second, after the first one, which is the prompt's.
     package var tokensPerSecond: Double? {
@@ -64,22 +66,24 @@ package struct GeneratedText: Sendable, Hashable {
 
 /// Continues prompts with a model, token by token.
 package struct TextGenerator {
-    package let session: InferenceSession
+    /// Guesses tokens, so that several are run at once; nil for one after the other. The text is the same.
+    package var draft: (any TokenDraft)?
     /// Nil where only ids come out.
     package let tokenizer: Tokenizer?
-    /// The tokens whose keys and values the session's cache holds.
-    private var cached: [TokenID] = []
+    private var sequence: GuessedSequence
 
-    package init(session: InferenceSession, tokenizer: Tokenizer?) {
-        self.session = session
+    package var session: InferenceSession { sequence.session }
+
+    package init(session: InferenceSession, tokenizer: Tokenizer?, draft: (any TokenDraft)? = nil) {
+        sequence = GuessedSequence(session: session)
         self.tokenizer = tokenizer
+        self.draft = draft
     }
 
     /// Takes other weights, of the same model with other adapters: what is in the cache was made by the old ones and goes.
     package mutating func exchange(_ weights: ModelWeights) {
         session.weights = weights
-        session.reset()
-        cached = []
+        sequence.reset()
     }
 
     /// Generates until a stop, a limit or an interruption.
@@ -98,17 +102,20 @@ package struct TextGenerator {
         var decoder = tokenizer.map { StreamingDecoder($0) }
         var sampler = Sampler(request.sampling)
         let start = clock.now
-        let read = try runPrompt(request.prompt, &result, isInterrupted)
+        let read = try sequence.read(request.prompt, isInterrupted: isInterrupted)
+        if read.logits != nil { try draft?.read(request.prompt, isInterrupted: isInterrupted) }
+        result.promptTokenCount = read.runCount
         result.promptSeconds = (clock.now - start).seconds
-        guard var logits = read else {
+        guard var logits = read.logits else {
             result.end = .interrupted
             return result
         }
         let firstToken = clock.now
+        defer { sequence.settle(&draft) }
         while result.tokens.count < request.tokenLimit {
             let id: TokenID
             do {
-                id = try sampler.next(logits, history: request.sampling.repeatPenalty == 1 ? [] : cached)
+                id = try sampler.next(logits, history: request.sampling.repeatPenalty == 1 ? [] : sequence.tokens)
             } catch { throw session.explained(error) }
             let probability = request.needsProbabilities ? Sampler.logProbability(of: id, logits) : nil
             result.tokens.append(GeneratedToken(id: id, logProbability: probability))
@@ -126,36 +133,18 @@ package struct TextGenerator {
                 result.end = .interrupted
                 break
             }
-            guard result.tokens.count < request.tokenLimit else { break }
-            guard session.count < session.cache.capacity else {
+            let left = request.tokenLimit - result.tokens.count
+            guard left > 0 else { break }
+            guard sequence.tokens.count < session.cache.capacity else {
                 result.end = .context
                 break
             }
-            logits = try session.append([id])
-            cached.append(id)
+            logits = try sequence.append(id, limit: left - 1, &draft, sampler, &result.guesses)
         }
         if let rest = decoder?.finish() { try emit(output.append(rest)) }
         try emit(output.finish())
         result.text = output.text
         return result
-    }
-
-    /// Runs what of the prompt is not in the cache, at least its last token, and gives the logits after it; nil where it was
-    /// interrupted.
-    private mutating func runPrompt(
-        _ prompt: [TokenID], _ result: inout GeneratedText, _ isInterrupted: () -> Bool
-    ) throws -> [Float]? {
-        var shared = zip(prompt, cached).prefix { $0 == $1 }.count
-        shared = max(0, min(shared, prompt.count - 1))
-        session.truncate(to: shared)
-        cached.removeSubrange(shared...)
-        let rest = Array(prompt[shared...])
-        let logits = try session.append(rest, isInterrupted: isInterrupted)
-        result.promptTokenCount = max(0, session.count - shared)
-        cached += rest.prefix(result.promptTokenCount)
-        // A sequence that had to be read again may not have come as far as it was.
-        cached.removeSubrange(min(session.count, cached.count)...)
-        return logits
     }
 }
 

@@ -45,8 +45,10 @@ private struct Talk {
         template = try options.prompts.template(for: tokenizer, path: setup.model.path, otherwise: .none, console)
         stops = template.stops(in: tokenizer)
         sampling = options.sampling
-        let session = try setup.session(contextLength: options.conversationLength(setup.configuration))
-        generator = TextGenerator(session: session, tokenizer: tokenizer)
+        let contextLength = try options.conversationLength(setup.configuration)
+        let session = try setup.session(contextLength: contextLength)
+        generator = TextGenerator(
+            session: session, tokenizer: tokenizer, draft: try setup.draft(contextLength: contextLength, tokenizer, console))
         conversation = options.opening
     }
 

@@ -36,6 +36,8 @@ private let modelOptions: [Option] =
         .flag("exact", help: "compute in float32 throughout, more slowly"),
         .cache(defaultText: "f16; f32 with --exact", help: "how keys and values are kept: q8 halves what f16 takes"),
         .choice("head", ["8bit", "exact"], default: "8bit", help: "output head: in 8 bits made at load, or as stored"),
+        .flag("lookup", help: "guess what was written before where the same tokens stood; the same text, sooner where it repeats itself"),
+        .path("draft", "MODEL", help: "small model with the same tokenizer to guess with; the same text, sooner where guesses are right"),
         .flag("verify", help: "compare the weights with their checksums first"),
         .threads,
     ]

@@ -14,7 +14,7 @@ import Transformer
 struct ModelSetup {
     let options: RunOptions
     let model: OpenedModel
-    private let engine: MatrixEngine
+    let engine: MatrixEngine
     /// The base's weights, with the head that was asked for.
     private let base: LoadedModel
 
@@ -40,6 +40,12 @@ struct ModelSetup {
         return InferenceSession(
             configuration, try model.weights(on: base, engine: engine), engine: engine, contextLength: contextLength,
             precision: options.precision, cacheType: options.cacheType)
+    }
+
+    /// What the model takes, without adapters.
+    func estimate(contextLength: Int) -> MemoryEstimate {
+        MemoryEstimate(
+            model.checkpoint, configuration, positions: contextLength, isExact: options.isExact, cacheType: options.cacheType)
     }
 
     /// The tokenizer for a run that needs none; nil, with a warning where there is something like one, if it cannot be used.

@@ -32,8 +32,10 @@ func run(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
         let session = try setup.session(contextLength: prompt.ids.count)
         return try dumpLogits(of: prompt.ids, session, to: path, setup.model.checkpoint, arguments, console)
     }
-    let session = try setup.session(contextLength: min(modelContext, prompt.ids.count + options.tokenLimit))
-    var generator = TextGenerator(session: session, tokenizer: prompt.tokenizer)
+    let contextLength = min(modelContext, prompt.ids.count + options.tokenLimit)
+    let session = try setup.session(contextLength: contextLength)
+    let draft = try setup.draft(contextLength: contextLength, prompt.tokenizer, console)
+    var generator = TextGenerator(session: session, tokenizer: prompt.tokenizer, draft: draft)
     var request = GenerationRequest(
         prompt: prompt.ids, tokenLimit: options.tokenLimit, sampling: options.sampling, stopTokens: prompt.stopTokens,
         stopTexts: prompt.stopTexts)
@@ -87,7 +89,8 @@ private func writeJSON(
         ]), "prompt_seconds": .double(result.promptSeconds),
         "generation_seconds": .double(result.generationSeconds),
         "prompt_tokens_per_second": result.promptTokensPerSecond.map { .double($0) } ?? .null,
-        "tokens_per_second": result.tokensPerSecond.map { .double($0) } ?? .null, "seconds": .double(measures.seconds),
+        "tokens_per_second": result.tokensPerSecond.map { .double($0) } ?? .null,
+        "draft": setup.options.draft?.document(result.guesses) ?? .null, "seconds": .double(measures.seconds),
         "peak_memory": .integer(measures.peakMemory),
     ])
     if setup.options.prompts.tools != nil, let tokenizer = prompt.tokenizer, let template = prompt.template {
@@ -108,8 +111,9 @@ extension GeneratedText {
             case .context: ", ended where the context is full"
             case .interrupted: ", interrupted"
             }
+        let guessesShown = guesses.guessed > 0 ? ", \(guesses.right) of \(guesses.guessed) guesses right" : ""
         return "\(promptTokenCount) tokens read in \(NumberText.duration(seconds: promptSeconds))\(rate(promptTokensPerSecond)), "
-            + "\(tokens.count) written in \(NumberText.duration(seconds: generationSeconds))\(rate(tokensPerSecond))\(reason)"
+            + "\(tokens.count) written in \(NumberText.duration(seconds: generationSeconds))\(rate(tokensPerSecond))\(guessesShown)\(reason)"
     }
 }
 

@@ -22,6 +22,8 @@ struct RunOptions {
     let cacheType: CacheType
     /// An output head in 8 bits, made at load.
     let hasCompactHead: Bool
+    /// What guesses tokens; nil for nothing.
+    let draft: DraftChoice?
 
     init(_ arguments: ParsedArguments) throws {
         var model = ModelOptions(
@@ -34,6 +36,7 @@ struct RunOptions {
         }
         let precision = arguments.flag("exact") ? .exact : stated ?? Self.defaultPrecision
         self.precision = precision
+        draft = try DraftChoice(arguments)
         cacheType = arguments.string("cache").flatMap(CacheType.init) ?? (precision == .exact ? .f32 : .f16)
         model.cacheType = cacheType
         self.model = model

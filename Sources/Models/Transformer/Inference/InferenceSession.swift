@@ -36,7 +36,7 @@ package final class InferenceSession {
     /// Positions of the sequence for which the keys in the cache were turned.
     private var turnedLength = 0
     /// Rotations whose frequencies depend on the length of a pass.
-    private let stagedRotaries: [RotaryEmbedding]
+    let stagedRotaries: [RotaryEmbedding]
     /// Told of hidden states [T, C]: those of the embedding (0), after each layer (1...), as tests compare them.
     package var observer: ((_ index: Int, _ states: [Float]) -> Void)?
 
