@@ -45,7 +45,7 @@ typedef struct {
     void (*run)(qk_simd level, digest *d);
 } conformance;
 
-extern const conformance elementKernels[], statisticKernels[], quantizedKernels[], productKernels[], networkKernels[],
-    trainingKernels[];
+extern const conformance elementKernels[], statisticKernels[], quantizedKernels[], codeKernels[], productKernels[],
+    networkKernels[], trainingKernels[];
 
 #endif

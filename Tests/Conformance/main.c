@@ -11,7 +11,7 @@
 #include "inputs.h"
 
 static int runAll(qk_simd level) {
-    const conformance *const tables[] = {elementKernels, statisticKernels, quantizedKernels,
+    const conformance *const tables[] = {elementKernels, statisticKernels, quantizedKernels, codeKernels,
                                          productKernels, networkKernels,   trainingKernels};
     for (size_t table = 0; table < sizeof tables / sizeof *tables; table++) {
         for (const conformance *kernel = tables[table]; kernel->name; kernel++) {

@@ -83,7 +83,7 @@ static void attention(qk_simd level, digest *d) {
         }
         for (size_t count = 1; count <= QUERIES; count += QUERIES - 1) {
             const size_t first = POSITIONS - count;
-            float *scratch = FLOATS(qk_attention_scratchCount(&a, count, POSITIONS - 1));
+            float *scratch = FLOATS(qk_attention_scratchCount(&a, count));
             qk_attend_at(level, &a, queries, queryStride, count, first, scratch, y, queryStride);
             addFloats(d, y, QUERIES * queryStride);
         }

@@ -175,6 +175,51 @@ static void integers(qk_simd level, digest *d) {
     }
 }
 
+/// How rows of x are kept is each level's own.
+static void bytes(qk_simd level, digest *d) {
+    enum { MOST = 9 };
+    for (size_t number = 4; number < 8; number++) {
+        for (int kind = 0; kind < MIXTURE_COUNT; kind++) {
+            qk_matrix m;
+            if (!makeMatrix(number, (mixture)kind, COLUMNS, &m)) continue;
+            for (size_t i = 0; kind == WIDE && i < 16; i++) m.quantMap[i] *= 0.37f;
+            qk_matmul8_prepare(&m);
+            addBytes(d, m.codeBytes, sizeof m.codeBytes);
+            if (!qk_matmul8_supports(&m)) continue;
+            float *x = FLOATS(MOST * COLUMNS), *scales = FLOATS(MOST), *y = FLOATS(MOST * ROWS);
+            uint8_t *quantized = BYTES(MOST * COLUMNS / QK_GROUP * QK_MATMUL8_BYTES);
+            fillFloats(x, MOST * COLUMNS, (mixture)kind, number);
+            // A row of zeros, and parts of some.
+            memset(x + COLUMNS, 0, (COLUMNS + 100) * sizeof *x);
+            for (size_t vectors = 1; vectors <= MOST; vectors++) {
+                for (size_t t = 0; t < vectors; t++)
+                    qk_matmul8_quantize_at(level, x + t * COLUMNS, COLUMNS, t, vectors, quantized, scales);
+                addFloats(d, scales, vectors);
+                qk_matmul8_dots_at(level, &m, 2, ROWS - 2, quantized, scales, vectors, y, ROWS);
+                addFloats(d, y, vectors * ROWS);
+            }
+            releaseAll();
+        }
+    }
+}
+
+static void expanded(qk_simd level, digest *d) {
+    for (size_t number = 0; number < MATRIX_COUNT; number++) {
+        for (int kind = 0; kind < MIXTURE_COUNT; kind++) {
+            qk_matrix m;
+            const size_t columns = columnsOf(number, kind == WIDE);
+            if (!makeMatrix(number, (mixture)kind, columns, &m)) continue;
+            float *values = FLOATS(columns);
+            for (size_t start = 0; start < columns; start = start * 3 + 1) {
+                const size_t count = (columns - start) * 2 / 3 + 1;
+                qk_matrix_expand_at(level, &m, start % ROWS, start, count, values);
+                addFloats(d, values, count);
+            }
+            releaseAll();
+        }
+    }
+}
+
 static void lowRank(qk_simd level, digest *d) {
     for (int kind = 0; kind < MIXTURE_COUNT; kind++) {
         for (size_t rank = 1; rank <= 33; rank *= 2) {
@@ -192,5 +237,5 @@ static void lowRank(qk_simd level, digest *d) {
 
 const conformance productKernels[] = {
     {"matdot", dots},        {"matmul", tiles}, {"matmul.expandPanels", expandedPanels},
-    {"matmul16", integers}, {"lowRank", lowRank}, {NULL, NULL},
+    {"matmul16", integers}, {"matmul8", bytes},     {"matrix", expanded}, {"lowRank", lowRank}, {NULL, NULL},
 };

@@ -130,6 +130,7 @@ QK_TARGET_VNNI QK_INLINE void addPieceVNNI(
 }
 #endif
 
+#include "qk_matmul16_dotsAVX2.h"
 #include "qk_matmul16_dotsNEON.h"
 
 #define QK_DEFINE_DOTS(name, addPiece, target) \
@@ -158,6 +159,12 @@ static void addPiece(
     }
 }
 
+/// Rows of x that are multiplied together, of so many that are left.
+static size_t rowsAtOnce(qk_simd level, size_t left) {
+    if (level != QK_AVX2 || left == 1) return 1;
+    return left >= 8 ? 8 : left >= 4 ? 4 : 2;
+}
+
 void qk_matmul16_dots_at(
     qk_simd level, const qk_matrix *matrix, size_t firstRow, size_t rowCount, const int16_t *quantized, const float *scales,
     size_t vectorCount, float *y, size_t yStride
@@ -183,12 +190,17 @@ void qk_matmul16_dots_at(
             }
             qk_matmul16_scalesOfEight(
                 level, matrix, map.unit, firstRow + start, count, first * GROUP, piece.groupCount, pieceScales);
-            for (size_t t = 0; t < vectorCount; t++) {
-                float sums[ROWS] = {0};
-                memcpy(sums, y + t * yStride + start, count * sizeof *y);
-                addPiece(
-                    level, areBytes, &piece, quantized + t * width + first * GROUP, scales + t * groupCount + first, sums);
-                memcpy(y + t * yStride + start, sums, count * sizeof *y);
+            for (size_t t = 0, now; t < vectorCount; t += now) {
+                now = rowsAtOnce(level, vectorCount - t);
+                float sums[8][ROWS] = {{0}};
+                for (size_t i = 0; i < now; i++) memcpy(sums[i], y + (t + i) * yStride + start, count * sizeof *y);
+                const int16_t *x = quantized + t * width + first * GROUP;
+                const float *xScales = scales + t * groupCount + first;
+                if (now == 1) addPiece(level, areBytes, &piece, x, xScales, sums[0]);
+#if defined(__x86_64__)
+                else addSomeAVX2(areBytes, now, &piece, &(xRows){x, width, xScales, groupCount, sums});
+#endif
+                for (size_t i = 0; i < now; i++) memcpy(y + (t + i) * yStride + start, sums[i], count * sizeof *y);
             }
         }
     }

@@ -28,14 +28,27 @@ QK_INLINE float largestOf(const float *x, size_t count) {
     return largest;
 }
 
-/// In place; the logarithm of the sum of e^x where it is asked for.
-QK_INLINE void softmaxOfRow(float *x, size_t count, float *logSum) {
-    const float largest = largestOf(x, count);
-    for (size_t i = 0; i < count; i++) x[i] = expOf(x[i] - largest);
+/// In place; the largest value and the sum of e^(x - largest).
+QK_INLINE double softmaxShareOfRow(float *x, size_t count, float *largest) {
+    const float most = largestOf(x, count);
+    for (size_t i = 0; i < count; i++) x[i] = expOf(x[i] - most);
     QK_SUM(sum, count, (double)x[i]);
     const float factor = (float)(1 / sum);
     for (size_t i = 0; i < count; i++) x[i] *= factor;
+    *largest = most;
+    return sum;
+}
+
+/// In place; the logarithm of the sum of e^x where it is asked for.
+QK_INLINE void softmaxOfRow(float *x, size_t count, float *logSum) {
+    float largest;
+    const double sum = softmaxShareOfRow(x, count, &largest);
     if (logSum) *logSum = (float)((double)largest + log(sum));
+}
+
+QK_INLINE void softmaxShare(float *scores, size_t count, float cap, float *largest, double *sum) {
+    scaleAndCap(scores, count, 1, cap);
+    *sum = softmaxShareOfRow(scores, count, largest);
 }
 
 QK_INLINE void clear(float *values, size_t count) { memset(values, 0, count * sizeof *values); }
@@ -142,6 +155,9 @@ QK_FOR_LEVELS(
     qk_softmax_backward_at, softmaxBackward, (scores, gradients, rows, keys, visible, window, scale, cap, logSums),
     float *scores, float *gradients, size_t rows, size_t keys, size_t visible, size_t window, float scale, float cap,
     const float *logSums)
+QK_FOR_LEVELS(
+    qk_softmax_share_at, softmaxShare, (scores, count, cap, largest, sum), float *scores, size_t count, float cap, float *largest,
+    double *sum)
 QK_FOR_LEVELS(qk_cap_at, cap, (limit, count, x), float limit, size_t count, float *x)
 QK_FOR_LEVELS(
     qk_crossEntropy_at, crossEntropy, (logits, count, target, weight, cap, loss), float *logits, size_t count, size_t target,

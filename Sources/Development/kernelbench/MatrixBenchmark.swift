@@ -193,11 +193,14 @@ struct MatrixBenchmark {
         }
     }
 
-    /// 512 positions at once, and one after 1023 others, with TinyLlama's heads.
+    /// 512 positions at once, and one alone, behind few others and behind many, with TinyLlama's heads.
     private func attention() {
-        let headCount = 32, kvHeadCount = 4, headSize = 64, positions = 1024, width = kvHeadCount * headSize
+        let headCount = 32, kvHeadCount = 4, headSize = 64, positions = 16_384, width = kvHeadCount * headSize
         let keys = [UInt16](repeating: 0x3400, count: positions * width), values = keys
-        for (name, queryCount, firstPosition) in [("attention, 512 queries", 512, 0), ("attention, position 1023", 1, 1023)] {
+        for (name, queryCount, firstPosition) in [
+            ("attention, 512 queries", 512, 0), ("attention, 512 queries behind 15872", 512, 15_872),
+            ("attention, position 1023", 1, 1023), ("attention, position 16383", 1, 16_383),
+        ] {
             let q = [Float](repeating: 0.1, count: queryCount * headCount * headSize)
             var y = q
             let seconds = ClockMeasurement {

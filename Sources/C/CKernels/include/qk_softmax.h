@@ -18,6 +18,10 @@ void qk_softmax_at(
     qk_simd level, float *scores, size_t rows, size_t keys, size_t visible, size_t window, float scale, float cap,
     float *logSums);
 
+/// The softmax of one row, capped before where `cap` is above 0, with what it takes to put it together with others: the largest value,
+/// and the sum of e^(x - largest).
+void qk_softmax_share_at(qk_simd level, float *scores, size_t count, float cap, float *largest, double *sum);
+
 /// The same probabilities from the kept `logSums`, and in `gradients`, which holds those of the probabilities on entry, the
 /// gradients of the scores.
 void qk_softmax_backward_at(

@@ -78,15 +78,14 @@ extension MatrixEngine {
                 && queries.count >= (queryCount - 1) * queryStride + rowCount,
             "\(queries.count) floats of queries for \(queryCount) positions of \(headCount) heads of \(cache.headSize)")
         guard queryCount > 0, let queryStart = queries.baseAddress, let resultStart = y.baseAddress else { return }
-        let groupSize = headCount / cache.kvHeadCount, queriesAtOnce = 8
-        let tileCount = (queryCount + queriesAtOnce - 1) / queriesAtOnce
         let slopes = bias.map { VectorParameter($0.slopes) }
-        pool.forKernels(count: tileCount * cache.kvHeadCount) { index, worker in
-            // The last positions see most: they come first, so that threads finish together.
-            let tile = tileCount - 1 - index / cache.kvHeadCount, head = index % cache.kvHeadCount
-            let positions = tile * queriesAtOnce..<min(queryCount, (tile + 1) * queriesAtOnce)
+        let groupSize = headCount / cache.kvHeadCount
+        let product = AttentionProduct(
+            engine: self, queries: queryStart, queryStride: queryStride, queryCount: queryCount, firstPosition: firstPosition,
+            headCount: headCount, cache: cache, result: resultStart
+        ) { head in
             let byteOffset = head * cache.headStride * (cache.scales == nil ? qk_float_byteCount(cache.type) : 1)
-            var attention = qk_attention(
+            return qk_attention(
                 type: cache.type, keys: cache.keys + byteOffset, values: cache.values + byteOffset, stride: cache.stride,
                 keyScales: cache.scales.map { $0.keys + head * $0.headStride },
                 valueScales: cache.scales.map { $0.values + head * $0.headStride },
@@ -94,12 +93,7 @@ extension MatrixEngine {
                 chunk: cache.chunk ?? 0,
                 slopes: slopes.map { $0.values + head * groupSize }, roundsBiases: bias?.isRounded ?? false, biasScale: bias?.factor ?? 1,
                 sinks: sinks.map { $0 + head * groupSize })
-            let first = firstPosition + positions.lowerBound, last = firstPosition + positions.upperBound - 1
-            let buffer = scratch[worker].floats(qk_attention_scratchCount(&attention, positions.count, last))
-            let column = head * groupSize * cache.headSize
-            qk_attend_at(
-                level, &attention, queryStart + positions.lowerBound * queryStride + column, queryStride, positions.count, first, buffer,
-                resultStart + positions.lowerBound * rowCount + column, rowCount)
         }
+        product.run()
     }
 }
