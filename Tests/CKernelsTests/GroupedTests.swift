@@ -36,7 +36,7 @@ import Testing
                 return code < 8 ? magnitude[code] : -magnitude[code - 8]
             default:
                 var (byte, value) = (bytes[index], Float(0))
-                qk_widen(QK_F8_E4M3, &byte, 1, &value)
+                qk_widen(kind == QK_CODES_E5M2 ? QK_F8_E5M2 : QK_F8_E4M3, &byte, 1, &value)
                 return value
             }
         }
@@ -50,7 +50,7 @@ import Testing
             Case(kind: QK_CODES_OF_BYTES, bits: 4),
             Case(kind: QK_CODES_OF_BYTES, bits: 2, shift: 6), Case(kind: QK_CODES_OF_BYTES, bits: 1, shift: 7),
             Case(kind: QK_CODES_OF_WORDS, bits: 3, shift: 27), Case(kind: QK_CODES_OF_WORDS, bits: 3), Case(kind: QK_CODES_I8, bits: 8),
-            Case(kind: QK_CODES_E2M1, bits: 4), Case(kind: QK_CODES_E4M3, bits: 8),
+            Case(kind: QK_CODES_E2M1, bits: 4), Case(kind: QK_CODES_E4M3, bits: 8), Case(kind: QK_CODES_E5M2, bits: 8),
         ]
 
     private static func rounded(_ value: Float, _ type: qk_float) -> Float {
@@ -60,6 +60,23 @@ import Testing
         return result
     }
 
+    /// What the first operation is rounded to, and the result.
+    private static let types = [(QK_F32, QK_F32), (QK_F16, QK_F32), (QK_BF16, QK_F32), (QK_F32, QK_F16), (QK_BF16, QK_BF16)]
+
+    /// Elements as float32.
+    private static func decode(
+        _ level: qk_simd, _ format: qk_grouped, _ bytes: [UInt8], start: Int, count: Int, _ scales: [Float], _ offsets: [Float],
+        _ type: qk_float
+    ) -> [Float] {
+        // Bytes behind them that stay.
+        let size = type == QK_F32 ? 4 : 2
+        var stored = [UInt8](repeating: 7, count: count * size + 4), values = [Float](repeating: 0, count: count)
+        qk_grouped_decode_at(level, format, bytes, start, count, scales, offsets, type, &stored)
+        #expect(stored[(count * size)...] == [7, 7, 7, 7])
+        qk_widen(type, stored, count, &values)
+        return values
+    }
+
     private static func expected(
         _ test: Case, _ format: qk_grouped, _ bytes: [UInt8], start: Int, count: Int, _ scales: [Float], _ offsets: [Float]
     ) -> [Float] {
@@ -67,8 +84,9 @@ import Testing
             let number = test.number(index, bytes), group = (start + index) / format.groupSize
             switch format.arithmetic {
             case QK_SCALED: return number * scales[group]
-            case QK_SCALED_THEN_MOVED: return rounded(number * scales[group], format.rounding) + offsets[group]
-            default: return rounded(number - offsets[group], format.rounding) * scales[group]
+            case QK_SCALED_TWICE: return number * scales[group] * offsets[group]
+            case QK_SCALED_THEN_MOVED: return rounded(rounded(number * scales[group], format.rounding) + offsets[group], format.rounding)
+            default: return rounded(rounded(number - offsets[group], format.rounding) * scales[group], format.rounding)
             }
         }
     }
@@ -81,18 +99,18 @@ import Testing
         ] {
             let bytes = random.bytes(test.byteCount(count)), groups = (start + count - 1) / groupSize + 1
             let scales = random.normals(count: groups, scale: 0.3), offsets = random.normals(count: groups, scale: 3)
-            for arithmetic in [QK_SCALED, QK_SCALED_THEN_MOVED, QK_MOVED_THEN_SCALED] {
-                for rounding in [QK_F32, QK_F16, QK_BF16] {
+            for arithmetic in [QK_SCALED, QK_SCALED_THEN_MOVED, QK_MOVED_THEN_SCALED, QK_SCALED_TWICE] {
+                for (rounding, type) in Self.types {
                     let format = qk_grouped(
                         kind: test.kind, bits: UInt32(test.bits), shift: UInt32(test.shift), arithmetic: arithmetic, rounding: rounding,
                         groupSize: groupSize)
                     let expected = Self.expected(test, format, bytes, start: start, count: count, scales, offsets)
+                        .map { Self.rounded($0, type) }
                     for level in levels {
-                        // A value behind them that stays.
-                        var values = [Float](repeating: 7, count: count + 1)
-                        qk_grouped_decode_at(level, format, bytes, start, count, scales, offsets, &values)
-                        #expect(values.removeLast() == 7)
-                        #expect(isSame(values, expected), "\(level.name), \(count), groups of \(groupSize), \(arithmetic), \(rounding)")
+                        let values = Self.decode(level, format, bytes, start: start, count: count, scales, offsets, type)
+                        #expect(
+                            isSame(values, expected),
+                            "\(level.name), \(count), groups of \(groupSize), \(arithmetic), \(rounding), \(type)")
                     }
                 }
             }
@@ -107,15 +125,14 @@ import Testing
         scales.replaceSubrange(0..<6, with: [.nan, .infinity, -0.0, 0x1p-127, 0x1p-149, 65520])
         let offsets = scales.reversed().map { $0 }
         for kind in [QK_CODES_STREAM, QK_CODES_E2M1, QK_CODES_E4M3] {
-            for arithmetic in [QK_SCALED, QK_SCALED_THEN_MOVED, QK_MOVED_THEN_SCALED] {
-                for rounding in [QK_F32, QK_F16, QK_BF16] {
-                    let format = qk_grouped(kind: kind, bits: 4, shift: 0, arithmetic: arithmetic, rounding: rounding, groupSize: 16)
-                    let results = levels.map { level in
-                        var values = [Float](repeating: 0, count: count)
-                        qk_grouped_decode_at(level, format, bytes, 0, count, scales, offsets, &values)
-                        return values
+            for arithmetic in [QK_SCALED, QK_SCALED_THEN_MOVED, QK_MOVED_THEN_SCALED, QK_SCALED_TWICE] {
+                for (rounding, type) in Self.types {
+                    for groupSize in [16, 32] {
+                        let format = qk_grouped(
+                            kind: kind, bits: 4, shift: 0, arithmetic: arithmetic, rounding: rounding, groupSize: groupSize)
+                        let results = levels.map { Self.decode($0, format, bytes, start: 0, count: count, scales, offsets, type) }
+                        #expect(results.allSatisfy { isSame($0, results[0]) }, "\(kind), \(arithmetic), \(rounding), \(type)")
                     }
-                    #expect(results.allSatisfy { isSame($0, results[0]) }, "\(kind), \(arithmetic), \(rounding)")
                 }
             }
         }
@@ -123,6 +140,6 @@ import Testing
 
     @Test func decodesNothing() {
         let format = qk_grouped(kind: QK_CODES_STREAM, bits: 3, shift: 0, arithmetic: QK_SCALED, rounding: QK_F32, groupSize: 32)
-        for level in levels { qk_grouped_decode_at(level, format, nil, 0, 0, nil, nil, nil) }
+        for level in levels { qk_grouped_decode_at(level, format, nil, 0, 0, nil, nil, QK_F32, nil) }
     }
 }

@@ -47,6 +47,52 @@ import Testing
         #expect(words(biases) == [0x41f8_0000, 0xc10c_0000, 0x4000_0000, 0])
     }
 
+    /// SHA-256 of codes, scales and biases that mx.quantize of mlx 0.32.4 gives of two groups of 128 in each of three rows on a CPU, and of
+    /// what mx.dequantize makes of them as float32.
+    private static let groupsOf128: [(bits: Int, type: ScalarType, stored: String, decoded: String)] = [
+        (
+            4, .f32, "0a73f6d558dd0bfd422b0f4372cb27046f89b7b027b933bb06a71684a7e8c488",
+            "33b6df7b0c37ce94f3e78cdfce1d283590d94c235f52a7ca9baf398a3efd09b4"
+        ),
+        (
+            4, .bf16, "b42844d10efea4d2103a1bb41d317b4b01ad9c42937e4defad5729614c54b0cc",
+            "a62606d2934d27660d3b0e144a26b1410a74d08b05bbc0f69164f8b2eaed4798"
+        ),
+        (
+            8, .f16, "ca1b7c04a5da6586497161f8b24fdd5e8e31cfc7aca72aaaa1bb833ca795b475",
+            "ba70b78baf51ca2794599eee8a340edbebb7bc376305fda09397047e3aa281b7"
+        ),
+        (
+            8, .bf16, "cca407181543c1fe5147c85486372060c17027299dbb18b8fee3803d1db6b032",
+            "87eff6df44dc4874d735fbd5bb5cc0d347972980f3784daf6a002b59eaaa95f1"
+        ),
+    ]
+
+    @Test(arguments: 0..<4) func groupsOf128AreThoseOfMLX(_ index: Int) throws {
+        let (bits, type, stored, decoded) = Self.groupsOf128[index], name = "model.layers.0.mlp.up_proj"
+        let values = (0..<3 * 256).map { index in
+            let step = index * 37 % 101 - 50
+            return Float(step * (index / 256 + 1)) / 64
+        }
+        let folder = try TemporaryFolder()
+        try folder.write([StoredTensor(name + ".weight", [3, 256], values)].safetensors(), to: "model.safetensors")
+        try folder.write(#"{"model_type": "llama", "dtype": "float32"}"#, to: "config.json")
+        try Self.export(folder.path, to: folder.path("mlx"), bits: bits, groupSize: 128, type: type)
+        let checkpoint = try Checkpoint.open(folder.path("mlx"))
+        let parts = try Dictionary(uniqueKeysWithValues: checkpoint.source.storedTensors().map { ($0.name, $0) })
+        var digest = SHA256()
+        for part in [".weight", ".scales", ".biases"] { digest.append(try #require(parts[name + part]).bytes) }
+        #expect(digest.finish() == stored)
+        let tensor = try #require(checkpoint.tensors.first)
+        #expect(tensor.typeName == "MLX/\(bits)/128")
+        // Unrounded ones as well: an export as F32 holds both roundings.
+        for rounding in [ElementReader.Rounding.recorded, .none] {
+            var digest = SHA256()
+            try checkpoint.reader(of: tensor, rounding: rounding).allElements().withUnsafeBytes { digest.append(Array($0)) }
+            #expect(digest.finish() == decoded)
+        }
+    }
+
     /// A matrix read again is its codes; every value is at most about a step from the original.
     @Test(arguments: [4, 8], [32, 64]) func isReadAgain(bits: Int, groupSize: Int) throws {
         let folder = try TemporaryFolder(), source = Fixture.path("grouped/models/modelopt-nvfp4")

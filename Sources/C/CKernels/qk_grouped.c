@@ -1,137 +1,9 @@
 #include "qk_grouped.h"
 
-#include "qk_levels.h"
+#include "qk_grouped_numbers.h"
 
-// A piece of a row at a time, which stays in the nearest cache: codes become numbers first, numbers become elements then.
-
-/// Elements of a piece: a multiple of 32, and of what words hold of codes of any width.
-enum { PIECE = 1920 };
-
-/// Codes of 8 or less bits, eight of which take `bits` bytes.
-QK_INLINE void streamOfWidth(unsigned bits, const uint8_t *restrict bytes, size_t count, float *restrict values) {
-    const uint64_t mask = (1u << bits) - 1;
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8, bytes += bits) {
-        uint64_t eight = 0;
-        memcpy(&eight, bytes, bits);
-        for (size_t j = 0; j < 8; j++) values[i + j] = (float)(int32_t)(eight >> bits * j & mask);
-    }
-    if (i == count) return;
-    uint64_t rest = 0;
-    memcpy(&rest, bytes, ((count - i) * bits + 7) / 8);
-    for (size_t j = 0; i + j < count; j++) values[i + j] = (float)(int32_t)(rest >> bits * j & mask);
-}
-
-QK_INLINE void streamOfNibbles(const uint8_t *restrict bytes, size_t count, float *restrict values) {
-    uint8_t codes[PIECE];
-    for (size_t i = 0; i < count / 2; i++) {
-        codes[2 * i] = bytes[i] & 15;
-        codes[2 * i + 1] = bytes[i] >> 4;
-    }
-    if (count % 2 != 0) codes[count - 1] = bytes[count / 2] & 15;
-    for (size_t i = 0; i < count; i++) values[i] = (float)codes[i];
-}
-
-QK_INLINE void stream(unsigned bits, const uint8_t *restrict bytes, size_t count, float *restrict values) {
-    switch (bits) {
-    case 1: streamOfWidth(1, bytes, count, values); return;
-    case 2: streamOfWidth(2, bytes, count, values); return;
-    case 3: streamOfWidth(3, bytes, count, values); return;
-    case 4: streamOfNibbles(bytes, count, values); return;
-    case 5: streamOfWidth(5, bytes, count, values); return;
-    case 6: streamOfWidth(6, bytes, count, values); return;
-    case 7: streamOfWidth(7, bytes, count, values); return;
-    case 8:
-        for (size_t i = 0; i < count; i++) values[i] = (float)bytes[i];
-        return;
-    }
-    __builtin_trap();
-}
-
-QK_INLINE void words(unsigned bits, const uint8_t *restrict bytes, size_t count, float *restrict values) {
-    const uint32_t mask = (1u << bits) - 1;
-    const size_t inWord = 32 / bits;
-    for (size_t i = 0; i < count; i += inWord, bytes += 4) {
-        // Of the last word, as many bytes as there are codes for.
-        const size_t here = count - i < inWord ? count - i : inWord;
-        uint32_t word = 0;
-        memcpy(&word, bytes, (here * bits + 7) / 8);
-        for (size_t j = 0; j < here; j++) values[i + j] = (float)(int32_t)(word >> bits * j & mask);
-    }
-}
-
-QK_INLINE void ofBytes(unsigned bits, unsigned shift, const uint8_t *restrict bytes, size_t count, float *restrict values) {
-    const uint8_t mask = (uint8_t)((1u << bits) - 1);
-    for (size_t i = 0; i < count; i++) values[i] = (float)(bytes[i] >> shift & mask);
-}
-
-QK_INLINE void ofWords(unsigned bits, unsigned shift, const uint8_t *restrict bytes, size_t count, float *restrict values) {
-    const uint32_t mask = (1u << bits) - 1;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t word;
-        memcpy(&word, bytes + 4 * i, 4);
-        values[i] = (float)(int32_t)(word >> shift & mask);
-    }
-}
-
-/// The upper half of the float32 of each 4-bit float.
-static const uint16_t upperE2M1[16] = {0x0000, 0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040, 0x4080, 0x40c0,
-                                       0x8000, 0xbf00, 0xbf80, 0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0};
-
-QK_INLINE float valueOfE2M1(uint8_t code) { return floatOf((uint32_t)upperE2M1[code] << 16); }
-
-#if defined(__x86_64__)
-/// Of whole 32 elements; returns how many these were.
-QK_TARGET_AVX2 static inline size_t valuesOfE2M1AVX2(const uint8_t *bytes, size_t count, float *values) {
-    // Both bytes of the upper half, by code.
-    const __m128i low = _mm_setr_epi8(
-        0x00, 0x00, (char)0x80, (char)0xc0, 0x00, 0x40, (char)0x80, (char)0xc0, 0x00, 0x00, (char)0x80, (char)0xc0, 0x00, 0x40,
-        (char)0x80, (char)0xc0);
-    const __m128i high = _mm_setr_epi8(
-        0x00, 0x3f, 0x3f, 0x3f, 0x40, 0x40, 0x40, 0x40, (char)0x80, (char)0xbf, (char)0xbf, (char)0xbf, (char)0xc0, (char)0xc0,
-        (char)0xc0, (char)0xc0);
-    const __m128i nibble = _mm_set1_epi8(15);
-    size_t i = 0;
-    for (; i + 32 <= count; i += 32) {
-        const __m128i pairs = _mm_loadu_si128((const __m128i *)(bytes + i / 2));
-        const __m128i even = _mm_and_si128(pairs, nibble), odd = _mm_and_si128(_mm_srli_epi16(pairs, 4), nibble);
-        const __m128i codes[2] = {_mm_unpacklo_epi8(even, odd), _mm_unpackhi_epi8(even, odd)};
-        for (size_t j = 0; j < 2; j++) {
-            const __m128i lower = _mm_shuffle_epi8(low, codes[j]), upper = _mm_shuffle_epi8(high, codes[j]);
-            const __m256i first = _mm256_cvtepu16_epi32(_mm_unpacklo_epi8(lower, upper));
-            const __m256i second = _mm256_cvtepu16_epi32(_mm_unpackhi_epi8(lower, upper));
-            _mm256_storeu_ps(values + i + 16 * j, _mm256_castsi256_ps(_mm256_slli_epi32(first, 16)));
-            _mm256_storeu_ps(values + i + 16 * j + 8, _mm256_castsi256_ps(_mm256_slli_epi32(second, 16)));
-        }
-    }
-    return i;
-}
-#endif
-
-QK_INLINE void valuesOfE2M1(qk_simd level, const uint8_t *restrict bytes, size_t count, float *restrict values) {
-    size_t i = 0;
-#if defined(__x86_64__)
-    if (level != QK_SCALAR) i = valuesOfE2M1AVX2(bytes, count, values);
-#endif
-    (void)level;
-    for (; i < count; i++) values[i] = valueOfE2M1(bytes[i / 2] >> 4 * (i % 2) & 15);
-}
-
-/// Numbers of codes, from the one at `first` on, which is a multiple of 32 and of what a word holds.
-QK_INLINE void numbers(qk_simd level, qk_grouped format, const uint8_t *codes, size_t first, size_t count, float *values) {
-    switch (format.kind) {
-    case QK_CODES_STREAM: stream(format.bits, codes + first / 8 * format.bits, count, values); return;
-    case QK_CODES_WORDS: words(format.bits, codes + first / (32 / format.bits) * 4, count, values); return;
-    case QK_CODES_OF_BYTES: ofBytes(format.bits, format.shift, codes + first, count, values); return;
-    case QK_CODES_OF_WORDS: ofWords(format.bits, format.shift, codes + 4 * first, count, values); return;
-    case QK_CODES_I8:
-        for (size_t i = 0; i < count; i++) values[i] = (float)(int8_t)codes[first + i];
-        return;
-    case QK_CODES_E2M1: valuesOfE2M1(level, codes + first / 2, count, values); return;
-    case QK_CODES_E4M3: qk_widen_at(level, QK_F8_E4M3, codes + first, count, values); return;
-    }
-    __builtin_trap();
-}
+// A piece of a row at a time, which stays in the nearest cache: codes become numbers first, numbers become elements then, and these
+// are rounded to their type.
 
 typedef enum { MULTIPLY, ADD, SUBTRACT } operation;
 
@@ -195,32 +67,97 @@ QK_INLINE void roundTo(qk_simd level, qk_float type, size_t count, float *values
     }
 }
 
+/// Numbers to elements: `scales` and `offsets` begin with those of the first, which is element `start` of its group.
+///
+/// - isRounded: whether elements are going to be rounded to `format.rounding` anyway.
+QK_INLINE void compute(
+    qk_simd level, qk_grouped format, size_t start, const float *scales, const float *offsets, size_t count, float *values,
+    bool isRounded) {
+    const size_t group = format.groupSize;
+    switch (format.arithmetic) {
+    case QK_SCALED: withGroups(MULTIPLY, group, start, scales, count, values); return;
+    case QK_SCALED_TWICE:
+        withGroups(MULTIPLY, group, start, scales, count, values);
+        withGroups(MULTIPLY, group, start, offsets, count, values);
+        return;
+    case QK_SCALED_THEN_MOVED:
+        withGroups(MULTIPLY, group, start, scales, count, values);
+        roundTo(level, format.rounding, count, values);
+        withGroups(ADD, group, start, offsets, count, values);
+        break;
+    case QK_MOVED_THEN_SCALED:
+        withGroups(SUBTRACT, group, start, offsets, count, values);
+        roundTo(level, format.rounding, count, values);
+        withGroups(MULTIPLY, group, start, scales, count, values);
+        break;
+    }
+    if (!isRounded) roundTo(level, format.rounding, count, values);
+}
+
+// Codes of 4 bits have 16 values in a group: these are computed once, and looked up.
+
+QK_INLINE void byTable(
+    qk_grouped format, const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets, qk_float type,
+    uint8_t *values) {
+    const size_t group = format.groupSize;
+    float numbers[16], table[16];
+    numbersOfCodes(format.kind, numbers);
+    format.groupSize = 16;
+    for (size_t done = 0, index = 0; done < count; start = 0, index++) {
+        const size_t left = group - start, here = count - done < left ? count - done : left;
+        memcpy(table, numbers, sizeof numbers);
+        compute(QK_SCALAR, format, 0, scales + index, offsets ? offsets + index : NULL, 16, table, type == format.rounding);
+        for (size_t i = done; i < done + here; i++) storeOne(type, values, i, table[codes[i / 2] >> 4 * (i % 2) & 15]);
+        done += here;
+    }
+}
+
+#if defined(__x86_64__)
+#include "qk_grouped_tableAVX2.h"
+#endif
+
+QK_INLINE void decodeByTable(
+    qk_simd level, qk_grouped format, const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets,
+    qk_float type, void *values) {
+#if defined(__x86_64__)
+    if (level != QK_SCALAR) {
+        byTableAVX2(format, codes, start, count, scales, offsets, type, values);
+        return;
+    }
+#endif
+    (void)level;
+    switch (type) {
+    case QK_F32: byTable(format, codes, start, count, scales, offsets, QK_F32, values); return;
+    case QK_F16: byTable(format, codes, start, count, scales, offsets, QK_F16, values); return;
+    default: byTable(format, codes, start, count, scales, offsets, QK_BF16, values); return;
+    }
+}
+
 QK_INLINE void decode(
     qk_simd level, qk_grouped format, const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets,
-    float *values) {
-    const size_t group = format.groupSize;
+    qk_float type, void *values) {
+    if (isByTable(format, start)) {
+        decodeByTable(level, format, codes, start, count, scales, offsets, type, values);
+        return;
+    }
+    float floats[PIECE];
     for (size_t done = 0; done < count; done += PIECE) {
-        const size_t here = count - done < PIECE ? count - done : PIECE;
-        const size_t passed = (start + done) / group, inGroup = (start + done) % group;
-        float *piece = values + done;
+        const size_t here = count - done < PIECE ? count - done : PIECE, passed = (start + done) / format.groupSize;
+        float *piece = type == QK_F32 ? (float *)values + done : floats;
         numbers(level, format, codes, done, here, piece);
-        if (format.arithmetic == QK_MOVED_THEN_SCALED) {
-            withGroups(SUBTRACT, group, inGroup, offsets + passed, here, piece);
-            roundTo(level, format.rounding, here, piece);
-        }
-        withGroups(MULTIPLY, group, inGroup, scales + passed, here, piece);
-        if (format.arithmetic == QK_SCALED_THEN_MOVED) {
-            roundTo(level, format.rounding, here, piece);
-            withGroups(ADD, group, inGroup, offsets + passed, here, piece);
-        }
+        compute(
+            level, format, (start + done) % format.groupSize, scales + passed, offsets ? offsets + passed : NULL, here, piece,
+            type == format.rounding);
+        if (type != QK_F32) qk_narrow_at(level, type, piece, here, (uint16_t *)values + done);
     }
 }
 
 QK_FOR_LEVELS_OF(
-    qk_grouped_decode_at, decode, (format, codes, start, count, scales, offsets, values), qk_grouped format, const uint8_t *codes,
-    size_t start, size_t count, const float *scales, const float *offsets, float *values)
+    qk_grouped_decode_at, decode, (format, codes, start, count, scales, offsets, type, values), qk_grouped format,
+    const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets, qk_float type, void *values)
 
 void qk_grouped_decode(
-    qk_grouped format, const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets, float *values) {
-    qk_grouped_decode_at(qk_simd_best(), format, codes, start, count, scales, offsets, values);
+    qk_grouped format, const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets, qk_float type,
+    void *values) {
+    qk_grouped_decode_at(qk_simd_best(), format, codes, start, count, scales, offsets, type, values);
 }

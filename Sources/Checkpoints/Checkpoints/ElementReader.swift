@@ -1,5 +1,5 @@
 package import ByteIO
-import Quantization
+package import Quantization
 package import TensorCore
 
 /// Reads the elements of a weight as float32, whatever it is stored as.
@@ -104,6 +104,13 @@ package struct ElementReader: Sendable {
             FloatConversion.narrow(floats.span, to: encoding.scalarType, into: &narrowed)
             FloatConversion.widen(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(typed)), of: encoding.scalarType, into: &floats)
         }
+    }
+
+    /// What decodes the elements `range` of an encoded weight in pieces, and to which type; nil of other weights.
+    package func run(_ range: Range<Int>) throws(FileError) -> (pieces: any WeightRun, type: ScalarType)? {
+        guard case .encoded(let encoding, let parts) = content else { return nil }
+        let isRounded = rounding == .recorded && encoding.scalarType.isNarrowable
+        return (try encoding.run(range, of: parts), isRounded ? encoding.scalarType : .f32)
     }
 
     /// Any run of elements.

@@ -9,7 +9,7 @@ if words.first == "ids", words.count == 3 {
     print()
     BlockBenchmark().run()
     print()
-    PackedBenchmark().run()
+    ColumnsBenchmark().run()
     print()
     GroupedBenchmark().run()
     print()

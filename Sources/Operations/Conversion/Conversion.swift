@@ -76,12 +76,12 @@ final class ConversionRun: Sendable {
     }
 
     let pass: SourcePass
-    private let plan: ConversionPlan
-    private let source: any TensorSource
-    private let writer: any TensorSink
+    let plan: ConversionPlan
+    let source: any TensorSource
+    let writer: any TensorSink
     private let resources: Resources
     private let allowsNonfinite: Bool
-    private let scratch: ScratchMemory
+    let scratch: ScratchMemory
     private let findings: Mutex<Findings>
 
     init(_ plan: ConversionPlan, writer: any TensorSink, resources: Resources, allowsNonfinite: Bool) {
@@ -148,44 +148,7 @@ final class ConversionRun: Sendable {
             hint: "the file is damaged, or was made of a model with such values; `allowsNonfinite` copies them")
     }
 
-    private func quantize(_ index: Int, _ range: Range<Int>, worker: Int) throws {
-        guard case .quantized(let parts) = plan.layout.places[index] else { preconditionFailure("a quantized weight has its parts") }
-        let tensor = plan.items[index].tensor
-        let (values, type) = try readElements(tensor, range, worker: worker)
-        let codes = scratch.buffer(worker: worker, slot: 2, byteCount: (range.count + 1) / 2)
-        let blockSize = plan.settings.blockSize
-        var absmax = [Float](repeating: 0, count: (range.count + blockSize - 1) / blockSize)
-        var packed = MutableRawSpan(_unsafeBytes: codes)
-        var constants = absmax.mutableSpan
-        let nonfinite = plan.quantizer.quantize(
-            RawSpan(_unsafeBytes: values), of: type, elements: range, ofWeight: tensor.name, plan.settings, packed: &packed,
-            absmax: &constants)
-        if let nonfinite { try found(nonfinite: range.lowerBound + nonfinite, in: index) }
-        try writer.write(UnsafeRawBufferPointer(codes), stored: parts.codes, atByteOffset: range.lowerBound / 2)
-        try collect(absmax, firstBlock: range.lowerBound / blockSize, item: index, parts: parts)
-    }
-
-    /// Elements of [out, in]: as they are stored, or those of an encoded weight decoded, as float32.
-    private func readElements(
-        _ tensor: LogicalTensor, _ range: Range<Int>, worker: Int
-    ) throws -> (UnsafeRawBufferPointer, ScalarType) {
-        guard let stored = tensor.plainIndex else {
-            let values = scratch.buffer(worker: worker, slot: 0, byteCount: 4 * range.count)
-            let spare = scratch.buffer(worker: worker, slot: 1, byteCount: 4 * range.count)
-            try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
-                .read(range, stored: .init(start: nil, count: 0), spare: spare, into: values.bindMemory(to: Float.self))
-            return (UnsafeRawBufferPointer(values), .f32)
-        }
-        let type = source.tensors[stored].scalarType, size = type.bitCount / 8
-        let values = scratch.buffer(worker: worker, slot: 0, byteCount: range.count * size)
-        let isTurned = tensor.orientation == .inputsByOutputs
-        let spare = isTurned ? scratch.buffer(worker: worker, slot: 1, byteCount: values.count) : values
-        try WeightReader(source: source, tensor: stored, orientation: tensor.orientation).read(range, into: values, scratch: spare)
-        if !isTurned { pass.count(UnsafeRawBufferPointer(values), tensor: stored, atByteOffset: range.lowerBound * size) }
-        return (UnsafeRawBufferPointer(values), type)
-    }
-
-    private func found(nonfinite position: Int, in index: Int) throws {
+    func found(nonfinite position: Int, in index: Int) throws {
         let tensor = plan.items[index].tensor
         guard allowsNonfinite, !plan.settings.isDoubleQuantized else {
             let reason = tensor.scalarType == .f64 ? "is not a finite number of float32" : "is not a finite number"
@@ -200,7 +163,7 @@ final class ConversionRun: Sendable {
     }
 
     /// Adds the constants of a chunk; with the last one, writes those of the whole tensor.
-    private func collect(_ absmax: [Float], firstBlock: Int, item index: Int, parts: QNFPlan.Parts) throws {
+    func collect(_ absmax: [Float], firstBlock: Int, item index: Int, parts: QNFPlan.Parts) throws {
         guard case .quantized(let settings, let scalarType, let shape) = plan.layout.tensors[index].form else {
             preconditionFailure("only a quantized tensor has constants")
         }

@@ -27,13 +27,20 @@ struct DecodedPanel {
         _ range: Range<Int>, scratch: (Int, Int) -> UnsafeMutableRawBufferPointer,
         to write: (UnsafeRawBufferPointer, Int) throws(FileError) -> Void
     ) throws(FileError) -> NarrowingCounts {
-        let values = scratch(0, 4 * range.count), spare = scratch(1, 4 * range.count)
-        try reader.read(range, stored: .init(start: nil, count: 0), spare: spare, into: values.bindMemory(to: Float.self))
-        try check(UnsafeRawBufferPointer(values), from: range.lowerBound)
         let size = type.bitCount / 8
-        let output = UnsafeMutableRawBufferPointer(rebasing: spare[..<(range.count * size)])
-        let counts = FloatCast.cast(
-            UnsafeRawBufferPointer(values), from: .f32, to: type, into: output, widened: scratch(2, 4 * range.count))
+        guard let (run, decodedType) = try reader.run(range) else { preconditionFailure("an encoded weight is decoded") }
+        let output = scratch(1, range.count * size)
+        var counts = NarrowingCounts()
+        for piece in Chunks.ranges(count: range.count, limit: Resources.pieceElementCount, unit: run.granularity) {
+            let values = scratch(0, 4 * piece.count)
+            try run.decode(range.lowerBound + piece.lowerBound..<range.lowerBound + piece.upperBound, as: decodedType, into: values)
+            try check(UnsafeRawBufferPointer(values), from: range.lowerBound + piece.lowerBound)
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: output[piece.lowerBound * size..<piece.upperBound * size])
+            counts =
+                counts
+                + FloatCast.cast(
+                    UnsafeRawBufferPointer(values), from: decodedType, to: type, into: bytes, widened: scratch(2, 4 * piece.count))
+        }
         guard reader.tensor.orientation == .inputsByOutputs else {
             try write(UnsafeRawBufferPointer(output), range.lowerBound * size)
             return counts
@@ -41,8 +48,7 @@ struct DecodedPanel {
         let sizes = Orientation.inputsByOutputs.sizes(of: Array(reader.tensor.shape.dimensions.suffix(2)))
         try PanelWriter(outputs: sizes.outputs, inputs: sizes.inputs, elementByteCount: size)
             .write(
-                UnsafeRawBufferPointer(output), range, turnedIn: UnsafeMutableRawBufferPointer(rebasing: values[..<output.count]), to: write
-            )
+                UnsafeRawBufferPointer(output), range, turnedIn: scratch(0, output.count), to: write)
         return counts
     }
 

@@ -11,6 +11,8 @@ package struct Resources: Sendable {
 
     /// Half a megabyte of bf16 up to 2 MB of f32: stays in the second-level cache between reading and quantizing.
     package static let defaultChunkElementCount = 1 << 19
+    /// Elements of a chunk that are decoded and encoded one after the other: they stay in the second-level cache as any type.
+    package static let pieceElementCount = 1 << 15
     private static let smallestChunkElementCount = 1 << 14
     /// What one element of a chunk may take in all buffers of a worker together: f64 in, transposed, and f32.
     private static let bytesPerElement = 24

@@ -1,5 +1,4 @@
 package import ByteIO
-import CKernels
 package import TensorCore
 
 /// Weights of 4-bit floats with a power of two for each 32 of them, as the Open Compute Project defines MXFP4.
@@ -34,16 +33,23 @@ package struct MXFP4: WeightEncoding {
     package static let values: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6]
 
     package func decode(_ range: Range<Int>, of parts: StoredParts, into values: UnsafeMutableBufferPointer<Float>) throws(FileError) {
-        precondition(range.upperBound <= shape.elementCount && range.lowerBound % Self.blockSize == 0, "whole blocks are decoded")
         guard !range.isEmpty else { return }
+        try rows(range, of: parts).decode(range, as: .f32, into: UnsafeMutableRawBufferPointer(values))
+    }
+
+    package func run(_ range: Range<Int>, of parts: StoredParts) throws(FileError) -> any WeightRun { try rows(range, of: parts) }
+
+    /// The blocks as rows.
+    private func rows(_ range: Range<Int>, of parts: StoredParts) throws(FileError) -> GroupedRows {
+        precondition(range.upperBound <= shape.elementCount && range.lowerBound % Self.blockSize == 0, "whole blocks are decoded")
         let codes = try parts.bytes(ofPart: 0, range.lowerBound / 2..<(range.upperBound + 1) / 2)
         let blocks = range.lowerBound / Self.blockSize..<(range.upperBound + Self.blockSize - 1) / Self.blockSize
         let scales = try GroupConstants(.exponents, part: 1, groupsPerRow: 1).values(blocks, of: parts)
-        let format = qk_grouped(
-            kind: QK_CODES_E2M1, bits: 4, shift: 0, arithmetic: QK_SCALED, rounding: QK_F32, groupSize: Self.blockSize)
-        codes.withUnsafeBufferPointer { codes in
-            qk_grouped_decode(format, codes.baseAddress, 0, range.count, scales, nil, values.baseAddress)
-        }
+        return GroupedRows(
+            codes: .e2m1, bytes: codes, firstByte: range.lowerBound / 2, rowByteCount: shape.elementCount / 2, columns: shape.elementCount,
+            granularity: Self.blockSize, arithmetic: .scaled, rounding: .f32,
+            scales: GroupWindow(values: scales, start: blocks.lowerBound, groupsPerRow: 0, rowsPerEntry: 1), offsets: nil,
+            groupSize: Self.blockSize, columnGroups: nil)
     }
 
     /// 2^(e - 127), the smallest of which has no leading one.

@@ -26,10 +26,68 @@ package protocol WeightEncoding: Sendable {
     func decode(
         _ range: Range<Int>, of parts: StoredParts, into values: UnsafeMutableBufferPointer<Float>
     ) throws(FileError)
+
+    /// What decodes the elements `range` in smaller pieces. What it has to read for them it may read at once.
+    func run(_ range: Range<Int>, of parts: StoredParts) throws(FileError) -> any WeightRun
 }
 
 extension WeightEncoding {
     package var words: String { name }
+
+    package func run(_ range: Range<Int>, of parts: StoredParts) throws(FileError) -> any WeightRun {
+        UnreadRun(encoding: self, parts: parts)
+    }
+}
+
+/// Some elements of an encoded weight, to be decoded in pieces that fit a cache.
+package protocol WeightRun {
+    /// Elements that a piece begins at a multiple of, and is a multiple of unless it reaches the end of the run.
+    var granularity: Int { get }
+
+    /// Fills `values` with the elements `range` as F32, or rounded to F16 or BF16: those numbers that `decode` of the encoding
+    /// gives.
+    func decode(_ range: Range<Int>, as type: ScalarType, into values: UnsafeMutableRawBufferPointer) throws(FileError)
+
+    /// Quantizes the elements `range` of the run, decoded as a type, as `BlockQuantizer` does; nil where there is no faster way than
+    /// that, and nothing is done.
+    ///
+    /// - Parameters:
+    ///   - packed: half a byte an element.
+    ///   - absmax: one a block.
+    func quantize(
+        _ range: Range<Int>, as type: ScalarType, to quantType: QuantType, blockSize: Int, packed: UnsafeMutableRawBufferPointer,
+        absmax: UnsafeMutableBufferPointer<Float>
+    ) -> QuantizedRun?
+}
+
+/// Elements that were quantized without being decoded.
+package struct QuantizedRun {
+    /// The index in the range of the first that is not finite; nil where all are.
+    package let firstNonfinite: Int?
+}
+
+extension WeightRun {
+    package func quantize(
+        _ range: Range<Int>, as type: ScalarType, to quantType: QuantType, blockSize: Int, packed: UnsafeMutableRawBufferPointer,
+        absmax: UnsafeMutableBufferPointer<Float>
+    ) -> QuantizedRun? { nil }
+}
+
+/// Of an encoding that reads whatever a piece needs when it is decoded.
+private struct UnreadRun: WeightRun {
+    let encoding: any WeightEncoding
+    let parts: StoredParts
+
+    var granularity: Int { encoding.granularity }
+
+    func decode(_ range: Range<Int>, as type: ScalarType, into values: UnsafeMutableRawBufferPointer) throws(FileError) {
+        guard type != .f32 else { return try encoding.decode(range, of: parts, into: values.bindMemory(to: Float.self)) }
+        let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: range.count)
+        defer { floats.deallocate() }
+        try encoding.decode(range, of: parts, into: floats)
+        var narrowed = MutableRawSpan(_unsafeBytes: values)
+        FloatConversion.narrow(Span(_unsafeElements: UnsafeBufferPointer(floats)), to: type, into: &narrowed)
+    }
 }
 
 /// The stored tensors that an encoded weight consists of, in the order that its encoding gives them.

@@ -1,5 +1,5 @@
-/// Weights of codes that share scales in groups, with codes and scales in tensors of their own: MLX, compressed-tensors, modelopt,
-/// HQQ, torchao.
+/// Weights of codes that share scales in groups, with codes and scales in tensors of their own: FP8, GPTQ, AWQ, MLX,
+/// compressed-tensors, modelopt, HQQ, torchao.
 #ifndef QK_GROUPED_H
 #define QK_GROUPED_H
 
@@ -25,10 +25,12 @@ typedef enum {
     QK_CODES_E2M1 = 5,
     /// float8 (QK_F8_E4M3).
     QK_CODES_E4M3 = 6,
+    /// float8 (QK_F8_E5M2).
+    QK_CODES_E5M2 = 7,
 } qk_codeKind;
 
-/// What becomes of a number v, with its group's scale s and offset o. Every operation is rounded to float32, the first of two
-/// to `rounding` as well.
+/// What becomes of a number v, with its group's scale s and offset o. Every operation is rounded to float32, both of those with an
+/// offset to `rounding` as well, but of QK_SCALED_TWICE.
 typedef enum {
     /// v s
     QK_SCALED = 0,
@@ -36,6 +38,8 @@ typedef enum {
     QK_SCALED_THEN_MOVED = 1,
     /// (v - o) s
     QK_MOVED_THEN_SCALED = 2,
+    /// v s o
+    QK_SCALED_TWICE = 3,
 } qk_groupArithmetic;
 
 typedef struct {
@@ -48,15 +52,17 @@ typedef struct {
     size_t groupSize;
 } qk_grouped;
 
-/// `count` elements of a row as float32, from one on that is element `start` of its group.
+/// `count` elements of a row as `type` (QK_F32, QK_F16, QK_BF16), from one on that is element `start` of its group: computed as float32,
+/// and rounded once.
 ///
 /// `codes` begins with the code of the first, at the first bit of a byte (QK_CODES_WORDS: of a word), and no byte is read that has
 /// no bit of one of these. `scales` and `offsets` (NULL for QK_SCALED) are one a group, from that of the first element on. NaNs stay
 /// NaNs.
 void qk_grouped_decode(
-    qk_grouped format, const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets, float *values);
+    qk_grouped format, const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets, qk_float type,
+    void *values);
 void qk_grouped_decode_at(
     qk_simd level, qk_grouped format, const uint8_t *codes, size_t start, size_t count, const float *scales, const float *offsets,
-    float *values);
+    qk_float type, void *values);
 
 #endif

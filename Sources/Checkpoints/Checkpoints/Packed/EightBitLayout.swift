@@ -32,8 +32,11 @@ struct EightBitLayout: TensorLayout {
                         + "'\(info.name)' of I8 \(info.shape)")
             }
             do throws(QuantizationError) {
-                let encoding = try ScaledCodes(
-                    "INT8/row", .int8, shape: info.shape, block: (1, .max), scales: .float(.f32), factor: Self.factor, scalarType: .f32)
+                let columns = info.shape.dimensions[1]
+                let encoding = try GroupedWeight(
+                    name: "INT8/row", scalarType: .f32, shape: info.shape, codes: .int8, rowByteCount: columns, arithmetic: .scaledTwice,
+                    scales: GroupConstants(.numbers(.f32), part: 1, groupsPerRow: 1),
+                    offsets: GroupConstants(.constant(Self.factor), part: 0, groupsPerRow: 1), groupSize: columns, words: "INT8, 8 bits")
                 findings.add(info.name, encoding, parts: [index, scales], place: index, context)
             } catch { throw FileError(source.path, at: "tensor '\(info.name)'", error.message) }
         }

@@ -40,13 +40,23 @@ struct FP8Layout: TensorLayout {
         return findings
     }
 
-    fileprivate static func isPowerOfTwo(_ type: ScalarType) -> Bool { type == .u8 || type == .f8e8m0 }
+    static func isPowerOfTwo(_ type: ScalarType) -> Bool { type == .u8 || type == .f8e8m0 }
 
     /// What the products are rounded to: of compressed-tensors the type of the scales, else that of the model.
-    private static func scalarType(_ scale: TensorInfo, _ context: LayoutContext) -> ScalarType {
+    static func scalarType(_ scale: TensorInfo, _ context: LayoutContext) -> ScalarType {
         let method = context.quantization.methodOfConfig
         if method == "compressed-tensors", scale.scalarType.isNarrowable { return scale.scalarType }
         return context.statedType ?? .bf16
+    }
+
+    /// Of a type of codes: I8 holds two 4-bit floats.
+    static func codes(_ type: ScalarType) -> GroupedCodes { type == .i8 ? .e2m1 : type == .f8e5m2 ? .e5m2 : .e4m3 }
+    static func name(_ codes: GroupedCodes) -> String { codes == .e2m1 ? "FP4" : codes == .e5m2 ? "FP8-E5M2" : "FP8" }
+    static func words(_ codes: GroupedCodes) -> String { codes == .e2m1 ? "FP4, 4 bits" : "FP8, 8 bits" }
+
+    /// How scales of a type are read; nil where they are none.
+    static func form(_ type: ScalarType) -> GroupConstants.Form? {
+        isPowerOfTwo(type) ? .exponentsOrNaN : type.isNarrowable ? .numbers(type) : nil
     }
 
     /// Sizes of blocks that are stated: for all, or by compressed-tensors for groups of modules.
@@ -70,27 +80,26 @@ struct FP8Layout: TensorLayout {
         let scale: TensorInfo
         let path: String
 
-        func encoding(blocks: [(rows: Int, columns: Int)], scalarType: ScalarType) throws(FileError) -> ScaledCodes {
-            let code: ScaledCodes.Code = info.scalarType == .i8 ? .e2m1 : info.scalarType == .f8e5m2 ? .e5m2 : .e4m3
-            let (columns, overflows) = info.shape.dimensions[1].multipliedReportingOverflow(by: code.perByte)
+        func encoding(blocks: [(rows: Int, columns: Int)], scalarType: ScalarType) throws(FileError) -> GroupedWeight {
+            let codes = FP8Layout.codes(info.scalarType)
+            let (columns, overflows) = info.shape.dimensions[1].multipliedReportingOverflow(by: codes == .e2m1 ? 2 : 1)
             guard !overflows, let shape = Shape([info.shape.dimensions[0], columns]), shape.elementCount > 0 else {
                 throw FileError(path, at: "tensor '\(info.name)'", "shape \(info.shape) is empty or too large")
             }
-            let scales: ScaledCodes.ScaleType
-            if FP8Layout.isPowerOfTwo(scale.scalarType) {
-                scales = .powerOfTwo
-            } else if scale.scalarType.isNarrowable {
-                scales = .float(scale.scalarType)
-            } else {
+            guard let form = FP8Layout.form(scale.scalarType) else {
                 throw FileError(
                     path, at: "tensor '\(scale.name)'",
                     "is \(scale.scalarType.rawValue), but scales of '\(info.name)' are F32, F16, BF16, or U8 of powers of two")
             }
             let block = try block(of: shape, stated: blocks)
-            let what = code == .e2m1 ? "FP4" : code == .e5m2 ? "FP8-E5M2" : "FP8"
+            let groupSize = min(block.columns, columns)
             do throws(QuantizationError) {
-                return try ScaledCodes(
-                    what + Self.suffix(block), code, shape: shape, block: block, scales: scales, scalarType: scalarType)
+                return try GroupedWeight(
+                    name: FP8Layout.name(codes) + Self.suffix(block), scalarType: scalarType, shape: shape, codes: codes,
+                    rowByteCount: info.shape.dimensions[1],
+                    scales: GroupConstants(
+                        form, part: 1, groupsPerRow: (columns - 1) / groupSize + 1, rowsPerEntry: min(block.rows, shape.dimensions[0])),
+                    groupSize: groupSize, words: FP8Layout.words(codes))
             } catch { throw FileError(path, at: "tensor '\(info.name)'", error.message) }
         }
 

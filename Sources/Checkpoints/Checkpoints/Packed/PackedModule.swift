@@ -130,9 +130,19 @@ struct PackedModule {
         guard let size = stated.groupSize else {
             throw QuantizationError("is AWQ in rows (gemv), where only the configuration says the group_size, which it does not")
         }
-        return try RowCodes(
-            "AWQ-gemv/4/\(size)", shape: shape(outputs, inputs), groupSize: size < 0 ? inputs : size, zeroWords: zeros.shape.dimensions[1],
-            scaleCount: scales.shape.dimensions[1], scales: scales.scalarType, scalarType: .f16)
+        let groupSize = size < 0 ? inputs : size, scaleCount = scales.shape.dimensions[1], zeroCount = 8 * zeros.shape.dimensions[1]
+        guard groupSize > 0, groupSize % 8 == 0 else {
+            throw QuantizationError("has groups of \(groupSize), which do not fill words of 32 bits")
+        }
+        let groupCount = (inputs - 1) / groupSize + 1
+        guard groupCount <= scaleCount, groupCount <= zeroCount else {
+            throw QuantizationError("has rows of \(groupCount) groups of \(groupSize), but \(scaleCount) scales and \(zeroCount) zeros")
+        }
+        // Rows of constants are longer than there are groups.
+        return try GroupedWeight(
+            name: "AWQ-gemv/4/\(size)", scalarType: .f16, shape: shape(outputs, inputs), codes: .stream(bits: 4), rowByteCount: inputs / 2,
+            arithmetic: .movedThenScaled, scales: GroupConstants(.numbers(scales.scalarType), part: 2, groupsPerRow: scaleCount),
+            offsets: GroupConstants(.nibbles, part: 1, groupsPerRow: zeroCount), groupSize: groupSize, words: "AWQ, 4 bits")
     }
 
     // MARK: - Shapes

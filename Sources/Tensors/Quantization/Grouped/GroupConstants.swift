@@ -10,6 +10,10 @@ package struct GroupConstants: Sendable {
         case numbers(ScalarType)
         /// Bytes e that stand for 2^(e - 127); 255 stands for no number.
         case exponents
+        /// The same, but that 255 stands for NaN.
+        case exponentsOrNaN
+        /// Unsigned codes of 4 bits in whole bytes for each row, the first in the lower half.
+        case nibbles
         /// Numbers of a type, each divided by this one, and rounded.
         case divided(ScalarType, by: Float)
         /// Numbers of a type, each times this one, and rounded.
@@ -42,6 +46,8 @@ package struct GroupConstants: Sendable {
         switch form {
         case .constant(let value): return [Float](repeating: value, count: range.count)
         case .exponents: return try exponents(range, parts)
+        case .exponentsOrNaN: return try parts.bytes(ofPart: part, range).map(MXFP4.scale)
+        case .nibbles: return try nibbles(range, parts)
         case .numbers(let type): return try numbers(range, of: type, parts)
         case .divided(let type, let divisor): return try numbers(range, of: type, parts).map { $0 / divisor }
         case .multiplied(let type, let factor): return try numbers(range, of: type, parts).map { $0 * factor }
@@ -57,6 +63,12 @@ package struct GroupConstants: Sendable {
         var span = values.mutableSpan
         FloatConversion.widen(bytes.span.bytes, of: type, into: &span)
         return values
+    }
+
+    private func nibbles(_ range: Range<Int>, _ parts: StoredParts) throws(FileError) -> [Float] {
+        let firstByte = range.lowerBound / 2
+        let bytes = try parts.bytes(ofPart: part, firstByte..<(range.upperBound + 1) / 2)
+        return range.map { Float(bytes[$0 / 2 - firstByte] >> ($0 % 2 == 0 ? 0 : 4) & 15) }
     }
 
     private func exponents(_ range: Range<Int>, _ parts: StoredParts) throws(FileError) -> [Float] {

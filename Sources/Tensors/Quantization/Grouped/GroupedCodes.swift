@@ -10,13 +10,13 @@ package enum GroupedCodes: Sendable, Hashable {
     case int8
     /// 4-bit floats, two in a byte, the first in the lower half.
     case e2m1
-    /// float8.
-    case e4m3
+    /// float8, with four bits of exponent or with five.
+    case e4m3, e5m2
 
     package var bits: Int {
         switch self {
         case .stream(let bits), .words(let bits): bits
-        case .int8, .e4m3: 8
+        case .int8, .e4m3, .e5m2: 8
         case .e2m1: 4
         }
     }
@@ -26,7 +26,7 @@ package enum GroupedCodes: Sendable, Hashable {
         switch self {
         case .stream: 8
         case .words(let bits): 32 / bits
-        case .int8, .e4m3: 1
+        case .int8, .e4m3, .e5m2: 1
         case .e2m1: 2
         }
     }
@@ -36,7 +36,7 @@ package enum GroupedCodes: Sendable, Hashable {
         switch self {
         case .stream(let bits): count / 8 * bits + (count % 8 * bits + 7) / 8
         case .words(let bits): count / unit * 4 + (count % unit * bits + 7) / 8
-        case .int8, .e4m3: count
+        case .int8, .e4m3, .e5m2: count
         case .e2m1: (count + 1) / 2
         }
     }
@@ -58,6 +58,7 @@ package enum GroupedCodes: Sendable, Hashable {
         case .int8: QK_CODES_I8
         case .e2m1: QK_CODES_E2M1
         case .e4m3: QK_CODES_E4M3
+        case .e5m2: QK_CODES_E5M2
         }
     }
 }
@@ -66,16 +67,19 @@ package enum GroupedCodes: Sendable, Hashable {
 package enum GroupArithmetic: Sendable, Hashable {
     /// v s
     case scaled
-    /// v s, rounded, + o
+    /// v s, rounded, + o, rounded
     case scaledThenMoved
-    /// (v - o), rounded, times s
+    /// (v - o), rounded, times s, rounded
     case movedThenScaled
+    /// v s, rounded, times o
+    case scaledTwice
 
     var kernelArithmetic: qk_groupArithmetic {
         switch self {
         case .scaled: QK_SCALED
         case .scaledThenMoved: QK_SCALED_THEN_MOVED
         case .movedThenScaled: QK_MOVED_THEN_SCALED
+        case .scaledTwice: QK_SCALED_TWICE
         }
     }
 }

@@ -1,5 +1,4 @@
 package import ByteIO
-import CKernels
 package import TensorCore
 
 /// A weight of codes that share scales in groups along each row, with codes and constants in tensors of their own.
@@ -9,6 +8,7 @@ package import TensorCore
 ///     element     what the arithmetic makes of the number of its code and the constants of its group
 package struct GroupedWeight: WeightEncoding {
     package let name: String
+    package let words: String
     package let scalarType: ScalarType
     /// Of the elements: [..., rows, columns].
     package let shape: Shape
@@ -16,7 +16,7 @@ package struct GroupedWeight: WeightEncoding {
     /// Bytes from the codes of a row to those of the next.
     let rowByteCount: Int
     let arithmetic: GroupArithmetic
-    /// What the first of two operations is rounded to: F32, F16 or BF16.
+    /// What operations with offsets are rounded to: F32, F16 or BF16.
     let rounding: ScalarType
     let scales: GroupConstants
     let offsets: GroupConstants?
@@ -33,7 +33,7 @@ package struct GroupedWeight: WeightEncoding {
     package init(
         name: String, scalarType: ScalarType, shape: Shape, codes: GroupedCodes, rowByteCount: Int, arithmetic: GroupArithmetic = .scaled,
         rounding: ScalarType = .f32, scales: GroupConstants, offsets: GroupConstants? = nil, groupSize: Int,
-        columnGroups: [Int32]? = nil
+        columnGroups: [Int32]? = nil, words: String? = nil
     ) throws(QuantizationError) {
         guard let columns = shape.dimensions.last, columns > 0, shape.elementCount > 0 else {
             throw QuantizationError("shape \(shape) has no elements")
@@ -44,6 +44,7 @@ package struct GroupedWeight: WeightEncoding {
         }
         precondition(arithmetic == .scaled || offsets != nil, "arithmetic with offsets has some")
         self.name = name
+        self.words = words ?? name
         self.scalarType = scalarType
         self.shape = shape
         self.codes = codes
@@ -55,14 +56,22 @@ package struct GroupedWeight: WeightEncoding {
         self.groupSize = groupSize
         self.columnGroups = columnGroups
         // Within rows where all that decoding needs lies at whole bytes there.
-        granularity = columns % Self.unit == 0 && Self.unit % codes.unit == 0 && columnGroups == nil ? Self.unit : columns
+        let unit = codes.unit == 1 ? 1 : columns % Self.unit == 0 && Self.unit % codes.unit == 0 ? Self.unit : columns
+        granularity = columnGroups == nil ? unit : columns
     }
 
     private static let unit = 32
 
     package func decode(_ range: Range<Int>, of parts: StoredParts, into values: UnsafeMutableBufferPointer<Float>) throws(FileError) {
         guard !range.isEmpty else { return }
-        precondition(range.upperBound <= shape.elementCount && range.lowerBound % granularity == 0, "\(range) of \(shape)")
+        try rows(range, of: parts).decode(range, as: .f32, into: UnsafeMutableRawBufferPointer(values))
+    }
+
+    package func run(_ range: Range<Int>, of parts: StoredParts) throws(FileError) -> any WeightRun { try rows(range, of: parts) }
+
+    private func rows(_ range: Range<Int>, of parts: StoredParts) throws(FileError) -> GroupedRows {
+        precondition(
+            !range.isEmpty && range.upperBound <= shape.elementCount && range.lowerBound % granularity == 0, "\(range) of \(shape)")
         let columns = shape.dimensions[shape.dimensions.count - 1]
         let (firstRow, firstColumn) = range.lowerBound.quotientAndRemainder(dividingBy: columns)
         let (lastRow, lastColumn) = (range.upperBound - 1).quotientAndRemainder(dividingBy: columns)
@@ -70,50 +79,9 @@ package struct GroupedWeight: WeightEncoding {
         let stored = try parts.bytes(ofPart: 0, start..<lastRow * rowByteCount + codes.byteCount(lastColumn + 1))
         let scales = try self.scales.window(firstRow, firstColumn, lastRow, lastColumn, self, parts)
         let offsets = try self.offsets?.window(firstRow, firstColumn, lastRow, lastColumn, self, parts)
-        var format = qk_grouped(
-            kind: codes.kernelKind, bits: UInt32(codes.bits), shift: 0, arithmetic: arithmetic.kernelArithmetic,
-            rounding: rounding.kernelType ?? QK_F32, groupSize: groupSize)
-        if columnGroups != nil { format.groupSize = 1 }
-        var filled = 0
-        for row in firstRow...lastRow {
-            let first = row == firstRow ? firstColumn : 0, end = row == lastRow ? lastColumn + 1 : columns
-            scales.withValues(row, first, columnGroups) { scales in
-                withOffsets(offsets, row, first) { offsets in
-                    stored.withUnsafeBufferPointer { stored in
-                        guard let codes = stored.baseAddress, let destination = values.baseAddress else { return }
-                        qk_grouped_decode(
-                            format, codes + (row * rowByteCount + self.codes.byteCount(first) - start), first % format.groupSize,
-                            end - first, scales, offsets, destination + filled)
-                    }
-                }
-            }
-            filled += end - first
-        }
-    }
-
-    private func withOffsets(_ offsets: GroupWindow?, _ row: Int, _ column: Int, _ body: (UnsafePointer<Float>?) -> Void) {
-        guard let offsets else { return body(nil) }
-        offsets.withValues(row, column, columnGroups) { body($0) }
-    }
-}
-
-/// Constants for the elements that are decoded.
-private struct GroupWindow {
-    let constants: GroupConstants
-    let values: [Float]
-    /// Index of the first of them.
-    let start: Int
-    let groupSize: Int
-
-    /// The constants of a row from a column on: one a group, or where columns have groups of their own, one a column.
-    func withValues(_ row: Int, _ column: Int, _ columnGroups: [Int32]?, _ body: (UnsafePointer<Float>?) -> Void) {
-        guard let columnGroups else {
-            let first = constants.index(row: row, group: column / groupSize) - start
-            values.withUnsafeBufferPointer { body($0.baseAddress.map { $0 + first }) }
-            return
-        }
-        let first = constants.index(row: row, group: 0) - start
-        columnGroups.map { values[first + Int($0)] }.withUnsafeBufferPointer { body($0.baseAddress) }
+        return GroupedRows(
+            codes: codes, bytes: stored, firstByte: start, rowByteCount: rowByteCount, columns: columns, granularity: granularity,
+            arithmetic: arithmetic, rounding: rounding, scales: scales, offsets: offsets, groupSize: groupSize, columnGroups: columnGroups)
     }
 }
 
@@ -126,6 +94,6 @@ extension GroupConstants {
         let start = index(row: firstRow, group: isWhole ? 0 : firstColumn / weight.groupSize)
         let end = index(row: lastRow, group: isWhole ? groupsPerRow - 1 : lastColumn / weight.groupSize) + 1
         return GroupWindow(
-            constants: self, values: try values(start..<end, of: parts), start: start, groupSize: weight.groupSize)
+            values: try values(start..<end, of: parts), start: start, groupsPerRow: groupsPerRow, rowsPerEntry: rowsPerEntry)
     }
 }

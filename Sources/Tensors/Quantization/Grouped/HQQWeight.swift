@@ -115,7 +115,7 @@ package struct HQQWeight: WeightEncoding {
             groupSize: size)
         codes.withUnsafeBufferPointer { codes in
             qk_grouped_decode(
-                format, codes.baseAddress, range.lowerBound % size, range.count, scales, zeros, values.baseAddress)
+                format, codes.baseAddress, range.lowerBound % size, range.count, scales, zeros, QK_F32, values.baseAddress)
         }
     }
 }

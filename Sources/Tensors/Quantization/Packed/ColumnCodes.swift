@@ -11,7 +11,8 @@ package import TensorCore
 ///     part 3   I32 [in]                              GPTQ, may be absent: the group of each input
 ///     value    scale[g, j] * (code[i, j] - zero[g, j])      exact
 ///
-/// A run of whole rows of [out, in] is a panel of columns: a segment of every stored row.
+/// A run of whole rows of [out, in] is a panel of columns: a segment of every stored row, turned once. The codes of an output are a
+/// stream of bits then, as they are in other formats.
 package struct ColumnCodes: WeightEncoding {
     package enum Order: Sendable, Hashable {
         /// GPTQ.
@@ -27,13 +28,14 @@ package struct ColumnCodes: WeightEncoding {
     private let order: Order
     private let bits: Int
     private let groupCount: Int
-    /// Where the file does not say the group of each input: inputs of a group.
-    private let groupSize: Int?
+    private let groups: InputGroups
     private let zeros: ZeroPoints
     private let scaleType: ScalarType
 
-    /// Elements of a panel, unless 32 columns have more: segments of 11008 rows are 640 bytes of GPTQ then, and 8 MB of floats.
+    /// Elements of a panel, unless 32 columns have more: segments of 11008 rows are 640 bytes of GPTQ then.
     private static let panelElementCount = 1 << 21
+    /// Bytes that rows of a panel are kept apart by, so that lines of one column do not all share a place in the cache.
+    private static let gap = 64
 
     /// - Parameters:
     ///   - bits: 2, 3, 4 or 8; of AWQ 4.
@@ -58,7 +60,7 @@ package struct ColumnCodes: WeightEncoding {
         self.shape = shape
         self.bits = bits
         self.groupCount = groupCount
-        self.groupSize = groupSize
+        groups = InputGroups(inputCount: dimensions[1], groupCount: groupCount, size: groupSize)
         self.zeros = zeros
         scaleType = scales
         self.scalarType = scalarType
@@ -75,114 +77,81 @@ package struct ColumnCodes: WeightEncoding {
     }
 
     package func decode(_ range: Range<Int>, of parts: StoredParts, into values: UnsafeMutableBufferPointer<Float>) throws(FileError) {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let end = min(start + granularity, range.upperBound)
+            let panel = UnsafeMutableBufferPointer(rebasing: values[start - range.lowerBound..<end - range.lowerBound])
+            try rows(start..<end, of: parts).decode(start..<end, as: .f32, into: UnsafeMutableRawBufferPointer(panel))
+            start = end
+        }
+    }
+
+    package func run(_ range: Range<Int>, of parts: StoredParts) throws(FileError) -> any WeightRun { try rows(range, of: parts) }
+
+    /// A panel: the codes of a range of outputs, read and turned.
+    private func rows(_ range: Range<Int>, of parts: StoredParts) throws(FileError) -> GroupedRows {
         let (outputs, inputs) = (shape.dimensions[0], shape.dimensions[1])
         precondition(
             range.lowerBound % granularity == 0 && (range.count % granularity == 0 || range.upperBound == shape.elementCount),
             "\(range) is no whole panels of \(granularity)")
-        let groups = try groups(of: parts)
-        var first = range.lowerBound / inputs
-        let end = range.upperBound / inputs
-        while first < end {
-            let count = min(columnsPerPanel, end - first)
-            let panel = UnsafeMutableBufferPointer(
-                rebasing: values[(first * inputs - range.lowerBound)..<((first + count) * inputs - range.lowerBound)])
-            try decode(first..<first + count, of: outputs, groups, parts, into: panel)
-            first += count
+        let columns = range.lowerBound / inputs..<range.upperBound / inputs
+        let wordBits = order == .down ? 32 : 4
+        let segments = try parts.segments(
+            ofPart: 0, rowCount: order == .down ? inputs * bits / 32 : inputs, rowByteCount: outputs * wordBits / 8,
+            columns.lowerBound * wordBits / 8..<columns.upperBound * wordBits / 8, gap: Self.gap)
+        let rowByteCount = (inputs * bits + 31) / 32 * 4 + Self.gap
+        let grouping = try groups.grouping(of: parts)
+        return GroupedRows(
+            codes: .stream(bits: bits), bytes: turned(segments, columnCount: columns.count, rowByteCount: rowByteCount),
+            firstByte: columns.lowerBound * rowByteCount, rowByteCount: rowByteCount, columns: inputs, granularity: inputs,
+            arithmetic: .movedThenScaled, rounding: .f32, scales: window(try scales(columns, of: parts), columns),
+            offsets: window(try zeros(columns, of: parts), columns), groupSize: grouping.size, columnGroups: grouping.ofInputs)
+    }
+
+    private func turned(_ segments: Segments, columnCount: Int, rowByteCount: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: columnCount * rowByteCount) { rows, count in
+            let rows = UnsafeMutableRawBufferPointer(rows)
+            // What is between the rows is nobody's.
+            segments.bytes.withUnsafeBytes { words in
+                qk_columns_turn(
+                    order == .down ? QK_COLUMNS_DOWN : QK_COLUMNS_ACROSS, words.bindMemory(to: UInt32.self).baseAddress,
+                    segments.stride / 4, segments.rowCount, columnCount, rows.bindMemory(to: UInt32.self).baseAddress, rowByteCount / 4)
+            }
+            count = columnCount * rowByteCount
         }
     }
 
-    /// - Parameter columns: outputs, a multiple of 32 of them unless they are the last.
-    private func decode(
-        _ columns: Range<Int>, of outputs: Int, _ groups: [UInt32], _ parts: StoredParts, into panel: UnsafeMutableBufferPointer<Float>
-    ) throws(FileError) {
-        let inputs = shape.dimensions[1]
-        let perRow = order == .down ? outputs : outputs / 8
-        let words = order == .down ? columns : columns.lowerBound / 8..<columns.upperBound / 8
-        let codes = try parts.segments(
-            ofPart: 0, rowCount: order == .down ? inputs * bits / 32 : inputs, rowByteCount: 4 * perRow,
-            4 * words.lowerBound..<4 * words.upperBound)
+    /// Constants of some outputs, turned: those of an output in a row.
+    private func window(_ constants: [Float], _ columns: Range<Int>) -> GroupWindow {
+        let values = [Float](unsafeUninitializedCapacity: constants.count) { values, count in
+            constants.withUnsafeBytes {
+                MatrixTransposition.transpose(
+                    $0, rows: groupCount, columns: columns.count, elementByteCount: 4, into: UnsafeMutableRawBufferPointer(values))
+            }
+            count = constants.count
+        }
+        return GroupWindow(values: values, start: columns.lowerBound * groupCount, groupsPerRow: groupCount, rowsPerEntry: 1)
+    }
+
+    private func scales(_ columns: Range<Int>, of parts: StoredParts) throws(FileError) -> [Float] {
         let width = scaleType.bitCount / 8
-        let scaleBytes = try parts.segments(
-            ofPart: 2, rowCount: groupCount, rowByteCount: width * outputs, width * columns.lowerBound..<width * columns.upperBound)
+        let stored = try parts.segments(
+            ofPart: 2, rowCount: groupCount, rowByteCount: width * shape.dimensions[0],
+            width * columns.lowerBound..<width * columns.upperBound)
         var scales = [Float](repeating: 0, count: groupCount * columns.count)
         var span = scales.mutableSpan
-        FloatConversion.widen(scaleBytes.span.bytes, of: scaleType, into: &span)
-        let zeroBytes = try parts.segments(
-            ofPart: 1, rowCount: groupCount, rowByteCount: outputs * bits / 8,
-            columns.lowerBound * bits / 8..<columns.upperBound * bits / 8)
+        FloatConversion.widen(stored.bytes.span.bytes, of: scaleType, into: &span)
+        return scales
+    }
+
+    private func zeros(_ columns: Range<Int>, of parts: StoredParts) throws(FileError) -> [Float] {
         let rule = try zeros.rule(of: parts)
-        let zeros = ZeroPoints.values(zeroBytes, bits: bits, isAcross: order == .across, rule)
-        codes.withUnsafeBytes { codes in
-            groups.withUnsafeBufferPointer { groups in
-                scales.withUnsafeBufferPointer { scales in
-                    zeros.withUnsafeBufferPointer { zeros in
-                        guard let destination = panel.baseAddress else { return }
-                        var columns = qk_columns(
-                            order: order == .down ? QK_COLUMNS_DOWN : QK_COLUMNS_ACROSS, bits: UInt32(bits), inputCount: inputs,
-                            outputCount: columns.count, words: codes.bindMemory(to: UInt32.self).baseAddress, groups: groups.baseAddress,
-                            scales: scales.baseAddress, zeros: zeros.baseAddress)
-                        qk_columns_decode(&columns, destination)
-                    }
-                }
-            }
-        }
+        let stored = try parts.segments(
+            ofPart: 1, rowCount: groupCount, rowByteCount: shape.dimensions[0] * bits / 8,
+            columns.lowerBound * bits / 8..<columns.upperBound * bits / 8)
+        return ZeroPoints.values(stored.bytes, bits: bits, isAcross: order == .across, rule)
     }
 
     /// Refuses groups of inputs that are not there.
-    package func checkGroups(of parts: StoredParts) throws(FileError) { if groupSize == nil { _ = try groups(of: parts) } }
-
-    /// The group of each input: as the file says, or by their size.
-    private func groups(of parts: StoredParts) throws(FileError) -> [UInt32] {
-        let inputs = shape.dimensions[1]
-        if let groupSize { return (0..<inputs).map { UInt32($0 / groupSize) } }
-        let bytes = try parts.bytes(ofPart: 3, 0..<4 * inputs)
-        let groups = bytes.withUnsafeBytes { bytes in
-            (0..<inputs).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self) }
-        }
-        if let input = groups.firstIndex(where: { $0 >= UInt32(groupCount) }) {
-            throw FileError(
-                parts.source.path, at: "tensor '\(parts.source.tensors[parts.tensors[3]].name)'",
-                "says that input \(input) is of group \(Int32(bitPattern: groups[input])), but there are \(groupCount) groups",
-                hint: "the file is damaged; fetch it again")
-        }
-        return groups
-    }
-}
-
-extension StoredParts {
-    /// Bytes that are copied in the time that a read of its own takes (0.5 microseconds).
-    private static let smallRowByteCount = 4096
-    /// Bytes of whole rows that are read at a time.
-    private static let runByteCount = 1 << 18
-
-    /// The same bytes of every row of a part, one row after the other.
-    ///
-    /// Short rows are read whole: that is faster than a read for each.
-    ///
-    /// - Parameter range: of each row of `rowByteCount` bytes.
-    func segments(ofPart part: Int, rowCount: Int, rowByteCount: Int, _ range: Range<Int>) throws(FileError) -> [UInt8] {
-        if range.count == rowByteCount { return try bytes(ofPart: part, 0..<rowCount * rowByteCount) }
-        let width = range.count, index = tensors[part]
-        return try [UInt8](count: rowCount * width) { buffer throws(FileError) in
-            guard rowByteCount <= Self.smallRowByteCount else {
-                for row in 0..<rowCount {
-                    let segment = UnsafeMutableRawBufferPointer(rebasing: buffer[row * width..<(row + 1) * width])
-                    try source.read(tensor: index, atByteOffset: row * rowByteCount + range.lowerBound, into: segment)
-                }
-                return
-            }
-            let step = Self.runByteCount / rowByteCount
-            for first in stride(from: 0, to: rowCount, by: step) {
-                let end = min(first + step, rowCount)
-                let rows = try bytes(ofPart: part, first * rowByteCount..<end * rowByteCount)
-                rows.withUnsafeBytes { rows in
-                    for row in first..<end {
-                        let start = (row - first) * rowByteCount + range.lowerBound
-                        UnsafeMutableRawBufferPointer(rebasing: buffer[row * width..<(row + 1) * width])
-                            .copyMemory(from: UnsafeRawBufferPointer(rebasing: rows[start..<start + width]))
-                    }
-                }
-            }
-        }
-    }
+    package func checkGroups(of parts: StoredParts) throws(FileError) { _ = try groups.grouping(of: parts) }
 }

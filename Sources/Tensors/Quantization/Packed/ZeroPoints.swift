@@ -77,22 +77,24 @@ package final class ZeroPoints: Sendable {
     }
 
     /// The zeros of rows that are whole words each, as numbers.
+    ///
+    /// - Parameter isAcross: whether the fields of a word are of the columns 0 2 4 6 1 3 5 7.
     static func values(_ words: [UInt8], bits: Int, isAcross: Bool, _ rule: Rule) -> [Float] {
         let count = words.count * 8 / bits
         if rule == .middle { return [Float](repeating: Float(1 << (bits - 1)), count: count) }
         let mask = UInt32(1) << UInt32(bits) - 1
         let bytes = rule == .plusOneInWords ? incremented(words, bits: bits) : words
         let one: UInt32 = rule == .plusOne ? 1 : 0
-        return bytes.withUnsafeBytes { bytes in
-            (0..<count).map { index in
-                let place = isAcross ? index / 8 * 8 + fieldsAcross[index % 8] : index
-                return Float((field(place, bits: bits, bytes) &+ one) & mask)
+        return [Float](unsafeUninitializedCapacity: count) { values, initialized in
+            bytes.withUnsafeBytes { bytes in
+                for index in 0..<count {
+                    let place = isAcross ? index & ~7 | (index & 1) << 2 | index >> 1 & 3 : index
+                    values[index] = Float((field(place, bits: bits, bytes) &+ one) & mask)
+                }
             }
+            initialized = count
         }
     }
-
-    /// Of each of eight columns, the field of AWQ's word that has it.
-    private static let fieldsAcross = [0, 4, 1, 5, 2, 6, 3, 7]
 
     private static func field(_ index: Int, bits: Int, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
         let bit = index * bits, byte = bit / 8
