@@ -8,6 +8,8 @@ import TensorCore
 ///     P.weight            F8_E4M3 or F8_E5M2 [out, in]; I8 [out, in / 2] of 4-bit floats, if the scales are powers of two
 ///     P.weight_scale_inv  by what it is multiplied, whatever its name says: one for all, for each row, or for each block
 ///                         (also `.weight_scale`, `.scale`, `.qscale_weight`, `.scale_weight`); F32, F16, BF16, or U8 of powers of two
+///
+/// and of all experts of a layer, as transformers stores them (`FP8Stack`).
 struct FP8Layout: TensorLayout {
     private static let weightEnd = ".weight"
     private static let scaleEnds = [".weight_scale_inv", ".weight_scale", ".scale", ".qscale_weight", ".scale_weight"]
@@ -15,8 +17,8 @@ struct FP8Layout: TensorLayout {
     private static let usualBlock = (rows: 128, columns: 128)
 
     func find(in source: any TensorSource, _ context: LayoutContext) throws(FileError) -> LayoutFindings {
-        var findings = LayoutFindings()
         let blocks = Self.statedBlocks(context.quantization)
+        var findings = try FP8Stack.find(in: source, context, blocks: blocks)
         for (index, info) in source.tensors.enumerated() where info.name.hasSuffix(Self.weightEnd) {
             guard [.f8e4m3, .f8e5m2, .i8].contains(info.scalarType), info.shape.dimensions.count == 2 else { continue }
             let module = String(info.name.dropLast(Self.weightEnd.count))
