@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("mistral", "safetensors checkpoint in Mistral's layout", 32_768), ("meta-llama", "PyTorch checkpoint in Meta's layout", 4096),
+        ("mistral", "safetensors checkpoint in Mistral's layout", 128_000), ("meta-llama", "PyTorch checkpoint in Meta's layout", 2048),
         ("nanogpt", "PyTorch checkpoint in nanoGPT's layout", 12), ("llm.c", "llm.c file", 24), ("llama2.c", "llama2.c file", 24),
     ])
     func kindAndLengthAreTold(_ name: String, _ title: String, _ contextLength: Int) throws {
@@ -63,10 +63,10 @@ import Testing
     /// Llama 3 and later are told by their number of tokens and the setting of their rotations.
     @Test(
         arguments: [
-            (#""rope_theta": 500000.0, "vocab_size": 128256"#, 128_256, 4096, 8192, nil),
-            (#""rope_theta": 500000.0, "use_scaled_rope": true"#, 128_256, 4096, 131_072, 8.0),
-            (#""rope_theta": 500000.0, "use_scaled_rope": true"#, 128_256, 3072, 131_072, 32.0),
-            (#""rope_theta": 1000000.0"#, 32_016, 4096, 16_384, nil), (#""use_scaled_rope": false"#, 32_000, 4096, 4096, nil),
+            (#""rope_theta": 500000.0, "vocab_size": 128256"#, 128_256, 4096, 2048, nil),
+            (#""rope_theta": 500000.0, "use_scaled_rope": true"#, 128_256, 4096, 2048, 8.0),
+            (#""use_scaled_rope": true, "rope_scaling_factor": 32, "max_seq_len": 131072"#, 128_256, 3072, 131_072, 32.0),
+            (#""use_scaled_rope": false"#, 32_000, 3072, 2048, nil),
             (#""max_seq_len": 100"#, 32_000, 4096, 100, nil),
         ] as [(String, Int, Int, Int, Double?)])
     func laterModelsAreTold(_ members: String, _ vocabulary: Int, _ width: Int, _ length: Int, _ factor: Double?) throws {
@@ -78,6 +78,26 @@ import Testing
         #expect(made.config["eos_token_id"] == .integer(vocabulary == 128_256 ? 128_001 : 2))
         let scaling = made.config["rope_scaling"]
         #expect(scaling?["factor"] == factor.map { .double($0) } && (factor == nil || scaling?["rope_type"] == .string("llama3")))
+    }
+
+    /// Meta's program and published configurations disagree about narrow models: nobody guesses.
+    @Test func unknownScalingIsRefused() throws {
+        let folder = try TemporaryFolder()
+        let text = #"{"dim": 3072, "n_layers": 2, "n_heads": 32, "norm_eps": 1e-05, "use_scaled_rope": true, "rope_scaling_factor": null}"#
+        let refusal = try #require(MetaParameters(InputFile(path: folder.write(text, to: "params.json"))).refusal)
+        #expect(
+            refusal.message.hasPrefix("is true, but nothing says by how much rotations are scaled: Meta's program takes 8, config.json of")
+                && refusal.hint == "add \"rope_scaling_factor\" to params.json: 32 for Llama 3.2, 8 for what Meta's program computes")
+    }
+
+    /// mistral-inference takes another base where there is no window.
+    @Test(arguments: [(#""sliding_window": 4096"#, 10_000.0), (#""sliding_window": null"#, 1e6), (#""rope_theta": 5e5"#, 5e5)])
+    func mistralsRotationsDependOnTheWindow(_ member: String, _ theta: Double) throws {
+        let folder = try TemporaryFolder()
+        let text = #"{"dim": 64, "n_layers": 2, "n_heads": 4, "hidden_dim": 96, "norm_eps": 1e-05, \#(member)}"#
+        let parameters = try MetaParameters(InputFile(path: folder.write(text, to: "params.json")))
+        let made = parameters.config(vocabularySize: 64, innerWidth: 96, hasHead: true, scalarType: .bf16)
+        #expect(made.config["rope_theta"] == .double(theta))
     }
 
     static let parameters: [(text: String, refusal: String)] = [
@@ -123,7 +143,7 @@ import Testing
         let folder = try TemporaryFolder()
         try folder.copy(Fixture.path("layouts/mistral/consolidated.safetensors"))
         try folder.write(
-            #"{"dim": 64, "n_layers": 2, "n_heads": 4, "hidden_dim": 96, "norm_eps": 1e-5, "quantization": {"qformat_weight": "fp8_e4m3"}}"#,
+            #"{"dim": 64, "n_layers": 2, "n_heads": 4, "hidden_dim": 96, "norm_eps": 1e-5, "quantization": {"qformat_weight": "int4"}}"#,
             to: "params.json")
         let checkpoint = try Checkpoint.open(folder.path)
         #expect(checkpoint.tensors.contains { $0.name == "tok_embeddings.weight" } && checkpoint.foreignWeights?.kind == .layout)

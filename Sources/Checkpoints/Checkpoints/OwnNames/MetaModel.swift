@@ -76,9 +76,10 @@ struct MetaModel {
         do throws(ModelError) { description = try ModelDescription(config: .object(config)) } catch {
             throw FileError(path, error.message, hint: error.hint)
         }
-        // Tables of cosines and frequencies, which follow from the parameters.
+        // Tables of cosines and frequencies follow from the parameters; scales of activations are of no use to weights.
         let habits = RearrangedSource.Habits(
-            spelling: Self.spelling, pairsRows: true, leavesOut: { $0.hasSuffix("rope.freqs") }, authority: authority)
+            spelling: Self.spelling, pairsRows: true, scaleEnd: isInPieces ? nil : ".qscale_weight",
+            leavesOut: { $0.hasSuffix("rope.freqs") || $0.hasSuffix(".qscale_act") }, authority: authority)
         source = try RearrangedSource(sources, isInPieces: isInPieces, as: description, habits, path: path)
         self.config = config
         self.warnings = warnings

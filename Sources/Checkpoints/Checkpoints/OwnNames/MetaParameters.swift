@@ -8,7 +8,8 @@ import TensorCore
 ///
 /// Meta's have `multiple_of` and no width of the MLP, Mistral's have `hidden_dim` and `head_dim`.
 ///
-/// Sources: model.py of llama and llama-models, args of mistral-inference; Llama 3's rotation of transformers' conversion.
+/// What params.json does not say, the programs say that read it: `ModelArgs` and `apply_scaling` of Meta's llama and llama-models,
+/// `Transformer` of mistral-inference.
 struct MetaParameters {
     let file: InputFile
     /// Whether it is Mistral's, and not Meta's.
@@ -26,6 +27,7 @@ struct MetaParameters {
     let refusal: FileError?
     private let epsilon: Double
     private let theta: Double
+    private let scaling: (factor: Double, highFrequencyFactor: Double)
     private let window: Int?
     private let contextLength: Int?
 
@@ -35,7 +37,7 @@ struct MetaParameters {
 
     private static let followed: Set<String> = [
         "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "norm_eps", "rope_theta", "vocab_size", "use_scaled_rope",
-        "sliding_window", "_sliding_window", "max_seq_len", "max_position_embeddings",
+        "rope_scaling_factor", "rope_high_freq_factor", "sliding_window", "_sliding_window", "max_seq_len", "max_position_embeddings",
         // The shape of w1 says what they say.
         "multiple_of", "ffn_dim_multiplier",
         // Nothing that is computed depends on them.
@@ -78,7 +80,10 @@ struct MetaParameters {
         vocabularySize = object["vocab_size"]?.integer == -1 ? nil : try count("vocab_size")
         guard let epsilon = try real("norm_eps") else { throw FileError(path, at: "'norm_eps'", "is missing") }
         self.epsilon = epsilon
-        theta = try real("rope_theta") ?? 10_000
+        // mistral-inference rotated slower where texts are not seen through a window.
+        let hasWindow = ["sliding_window", "_sliding_window"].contains { (object[$0] ?? .null) != .null }
+        theta = try real("rope_theta") ?? (isMistral && !hasWindow ? 1e6 : 10_000)
+        scaling = (try real("rope_scaling_factor") ?? 8, try real("rope_high_freq_factor") ?? 4)
         guard headCount % keyValueHeadCount == 0 else {
             throw FileError(path, "n_heads is \(headCount), no multiple of n_kv_heads, \(keyValueHeadCount)")
         }
@@ -115,13 +120,29 @@ struct MetaParameters {
                 return FileError(
                     path, at: "'\(name)'", "is a list: layers with windows of their own are not read from such files", hint: hint)
             }
-            guard !followed.contains(member.key) else { continue }
+            guard !followed.contains(member.key), member.key != "quantization" || !isFloat8(member.value) else { continue }
             return FileError(
                 path, at: "'\(name)'", "is not followed: a model of Mistral's or Meta's own layout that has it computes something else",
                 hint: hint)
         }
-        return nil
+        guard object["use_scaled_rope"] == .bool(true), let width = object["dim"]?.integer, width < widthOfScaling,
+            object["rope_scaling_factor"].map(isOff) ?? true
+        else { return nil }
+        return FileError(
+            path, at: "'use_scaled_rope'",
+            "is true, but nothing says by how much rotations are scaled: Meta's program takes 8, config.json of the published models this "
+                + "narrow (Llama 3.2) says 32",
+            hint: "add \"rope_scaling_factor\" to params.json: 32 for Llama 3.2, 8 for what Meta's program computes")
     }
+
+    /// Whether a quantization is that to F8_E4M3 with a scale for each weight: `{"qformat_weight": "fp8_e4m3", "qscheme_act": "TENSOR"}`.
+    private static func isFloat8(_ quantization: JSONValue) -> Bool {
+        guard let settings = quantization.object, settings["qformat_weight"] == .string("fp8_e4m3") else { return false }
+        return settings.members.allSatisfy { ["qformat_weight", "qscheme_act"].contains($0.key) }
+    }
+
+    /// Models that are as wide have the factor of Meta's program in their published config.json, too.
+    private static let widthOfScaling = 4096
 
     // MARK: - config.json
 
@@ -129,7 +150,7 @@ struct MetaParameters {
     ///   - vocabularySize: rows of the embedding.
     ///   - innerWidth: rows of w1.
     ///   - hasHead: whether there is an `output`.
-    /// - Returns: beside it what was not stated, and is taken from published models.
+    /// - Returns: beside it what was not stated, and where it is from.
     func config(
         vocabularySize: Int, innerWidth: Int, hasHead: Bool, scalarType: ScalarType
     ) -> (config: JSONObject, warnings: [String]) {
@@ -137,16 +158,17 @@ struct MetaParameters {
         var rope = JSONObject(["rope_theta": .double(theta), "rope_type": .string("default")])
         var warnings: [String] = []
         if hasScaledRotation {
-            // Of the models with this setting those of 1 and 3 billion weights alone are narrower than 4096.
-            let factor = width < 4096 ? 32.0 : 8.0
             rope["rope_type"] = .string("llama3")
-            for (key, value) in [("factor", factor), ("low_freq_factor", 1), ("high_freq_factor", 4)] { rope[key] = .double(value) }
+            for (key, value) in [
+                ("factor", scaling.factor), ("low_freq_factor", 1), ("high_freq_factor", scaling.highFrequencyFactor),
+            ] { rope[key] = .double(value) }
             rope["original_max_position_embeddings"] = .integer(8192)
-            warnings.append("params.json does not say how rotations are scaled: by \(Int(factor)), as in the published model of this width")
         }
-        let positions = contextLength ?? publishedContextLength(isThird: isThird)
+        let positions = contextLength ?? usualContextLength
         if contextLength == nil {
-            warnings.append("params.json does not say how long a text may be: \(positions) tokens, as published models of the kind")
+            warnings.append(
+                "params.json does not say how long a text may be: \(positions) tokens, as \(isMistral ? "Mistral's" : "Meta's") program "
+                    + "takes; add \"max_seq_len\" to it if the model was made for others")
         }
         let typeName = scalarType.torchName ?? "float32"
         var config = JSONObject([
@@ -174,12 +196,6 @@ struct MetaParameters {
         return (config, warnings)
     }
 
-    /// Of Mistral's: 7B. Of Meta's: Llama 3.1 and later, 3, CodeLlama, 2 and 1, told by rotations, tokens and the epsilon of the norms.
-    private func publishedContextLength(isThird: Bool) -> Int {
-        if isMistral { return 32_768 }
-        if hasScaledRotation { return 131_072 }
-        if isThird { return 8192 }
-        if theta == 1e6 { return 16_384 }
-        return epsilon == 1e-6 ? 2048 : 4096
-    }
+    /// Where nothing is stated: the positions that mistral-inference has rotations for, and `max_seq_len` of Meta's `ModelArgs`.
+    private var usualContextLength: Int { isMistral ? 128_000 : 2048 }
 }

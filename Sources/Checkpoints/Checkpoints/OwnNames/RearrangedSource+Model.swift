@@ -12,6 +12,8 @@ extension RearrangedSource {
         let pairsRows: Bool
         /// Whether biases that are not stored are zeros.
         var hasOptionalBiases = false
+        /// What the names of scales end with in the place of `.weight`: each is one number, of a weight of 8-bit floats.
+        var scaleEnd: String?
         /// Names that are no weights.
         let leavesOut: @Sendable (String) -> Bool
         /// What says how large the model is: `params.json`.
@@ -49,6 +51,7 @@ extension RearrangedSource {
                 plan.headWidth = description.layers[layer].attention.headWidth
             }
             plans.append(plan)
+            if let scale = try Self.scale(of: name, as: expected.name, habits, &holders, sources) { plans.append(scale) }
         }
         if let stranger = holders.rest.first {
             throw FileError(
@@ -70,6 +73,26 @@ extension RearrangedSource {
             return Tensor(info: info, pieces: [], joint: .none)
         }
         self.init(sources, plans, path: path)
+    }
+
+    /// The scale of a weight, under the name that Hugging Face's models have for it; nil where there is none.
+    private static func scale(
+        of name: String, as expectedName: String, _ habits: Habits, _ holders: inout Holders, _ sources: [any TensorSource]
+    ) throws(FileError) -> Tensor? {
+        let end = ".weight"
+        guard let scaleEnd = habits.scaleEnd, name.hasSuffix(end), expectedName.hasSuffix(end),
+            let piece = holders.take(String(name.dropLast(end.count)) + scaleEnd)?.first
+        else { return nil }
+        let info = sources[piece.source].tensors[piece.tensor]
+        guard info.elementCount == 1, let shape = Shape([]),
+            let renamed = TensorInfo(name: expectedName + "_scale", scalarType: info.scalarType, shape: shape)
+        else {
+            throw FileError(
+                sources[piece.source].path, at: "tensor '\(info.name)'",
+                "has shape \(info.shape), but of such files only weights with one scale are read: rows of others lie in another order",
+                hint: "take the Hugging Face files of the same model (model*.safetensors), if it has some")
+        }
+        return Tensor(info: renamed, pieces: [piece], joint: .rows)
     }
 
     /// How the pieces of a tensor come together to what is expected.
