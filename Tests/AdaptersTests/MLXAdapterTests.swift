@@ -29,6 +29,24 @@ import Testing
         }
     }
 
+    /// A file that is cut off anywhere is refused, or is the whole adapter.
+    @Test(arguments: ["lora", "dora"]) func nothingIsReadOfAPiece(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        for file in ["adapter_config.json", "adapters.safetensors"] { try folder.copy(Self.path("\(name)/\(file)")) }
+        for file in ["adapters.safetensors", "adapter_config.json"] {
+            let faults = try truncationFaults(of: file, in: folder) {
+                let adapter = try Adapter.open(folder.path)
+                return try adapter.modules.map { module in
+                    let update = try #require(module.update)
+                    let magnitude = try update.magnitude.map { try adapter.values(of: $0) } ?? []
+                    return "\(module.name) \(update.scaling) \(try adapter.values(of: update.a) + adapter.values(of: update.b) + magnitude)"
+                }
+            }
+            #expect(faults == [])
+            try folder.copy(Self.path("\(name)/\(file)"))
+        }
+    }
+
     /// The folder, the configuration, and the file itself or an earlier state of it.
     @Test func anyOfItsFilesNamesIt() throws {
         let folder = try TemporaryFolder()
