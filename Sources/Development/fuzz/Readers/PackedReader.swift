@@ -1,6 +1,7 @@
 import ByteIO
 import Checkpoints
 import JSONText
+import Quantization
 import SafetensorsFormat
 import TensorCore
 
@@ -11,7 +12,10 @@ extension Reader {
         "packed",
         words: headerWords + [
             ".qweight", ".qzeros", ".scales", ".g_idx", ".weight", ".weight_scale_inv", ".weight_scale", ".SCB", ".weight_format", ".bias",
-            "I32", "I8", "F8_E4M3", "F8_E8M0", "quantization_config", "quant_method", "gptq", "awq", "fp8", "auto-round", "bits",
+            ".biases", ".weight_packed", ".weight_shape", ".weight_global_scale", ".weight_scale_2", "_scale_inv", "experts.down_proj",
+            "I32",
+            "U32", "U8", "BF16", "I8", "F8_E4M3", "F8_E8M0", "quantization", "mode", "affine", "mxfp4", "mxfp8", "nvfp4",
+            "compressed-tensors", "quantization_config", "quant_method", "gptq", "awq", "fp8", "auto-round", "bits",
             "group_size", "sym", "checkpoint_format", "gptq_v2", "version", "gemm", "gemv", "weight_block_size", "desc_act",
         ], mutation: .model(prefixByteCount: 0), seeds: { _ in PackedSeeds.all },
         read: { bytes in
@@ -43,7 +47,38 @@ extension Reader {
                 let same = try zip(reader.elements(start..<end), whole[start..<end]).allSatisfy { $0.bitPattern == $1.bitPattern }
                 require(same, "a weight is the same however it is decoded")
             }
+            try convertAtOnce(checkpoint, tensor, whole)
         }
+    }
+
+    /// Elements that are decoded as their type, and codes that are translated, are what two steps give.
+    private static func convertAtOnce(_ checkpoint: Checkpoint, _ tensor: LogicalTensor, _ elements: [Float]) throws {
+        let range = elements.indices, blockSize = 64
+        guard !range.isEmpty, let (run, type) = try checkpoint.reader(of: tensor, order: .outputsByInputs).run(range) else { return }
+        let size = type.bitCount / 8
+        var expected = [UInt8](repeating: 0, count: elements.count * size), decoded = expected
+        expected.withUnsafeMutableBytes { bytes in
+            var span = MutableRawSpan(_unsafeBytes: bytes)
+            FloatConversion.narrow(elements.span, to: type, into: &span)
+        }
+        try decoded.withUnsafeMutableBytes { try run.decode(range, as: type, into: $0) }
+        require(decoded == expected, "elements are rounded to their type")
+        var codes = [UInt8](repeating: 0, count: elements.count / 2), constants = [Float](repeating: 0, count: elements.count / blockSize)
+        let done = codes.withUnsafeMutableBytes { codes in
+            constants.withUnsafeMutableBufferPointer {
+                run.quantize(range, as: type, to: .nf4, blockSize: blockSize, packed: codes, absmax: $0)
+            }
+        }
+        guard let done else { return }
+        var expectedCodes = [UInt8](repeating: 0, count: codes.count), expectedConstants = [Float](repeating: 0, count: constants.count)
+        let nonfinite = expectedCodes.withUnsafeMutableBytes { codes in
+            var packed = MutableRawSpan(_unsafeBytes: codes), absmax = expectedConstants.mutableSpan
+            return BlockQuantizer.quantize(
+                expected.span.bytes, of: type, as: .nf4, blockSize: blockSize, packed: &packed, absmax: &absmax)
+        }
+        require(
+            done.firstNonfinite == nonfinite && codes == expectedCodes
+                && zip(constants, expectedConstants).allSatisfy { $0.bitPattern == $1.bitPattern }, "codes are translated")
     }
 }
 
@@ -53,6 +88,12 @@ private enum PackedSeeds {
         let gptq = "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"sym\":false}}"
         let awq = "{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":16,\"version\":\"gemm\"}}"
         let gemv = "{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":32,\"version\":\"gemv\"}}"
+        let mlx = "{\"quantization\":{\"group_size\":32,\"bits\":4}}"
+        let mlx3 = "{\"quantization\":{\"group_size\":64,\"bits\":3,\"layers.0.q_proj\":{\"group_size\":64,\"bits\":3}}}"
+        let mlxFloats = "{\"quantization\":{\"mode\":\"mxfp4\",\"group_size\":32,\"bits\":4}}"
+        let packed =
+            "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"config_groups\":{\"a\":{\"weights\":{\"num_bits\":4,"
+            + "\"group_size\":32}}}}}"
         let fp8 = "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[4,4]}}"
         return [
             seed(gptq, nil, [("qweight", "I32", [4, 8]), ("qzeros", "I32", [2, 1]), ("scales", "F16", [2, 8]), ("g_idx", "I32", [32])]),
@@ -65,6 +106,16 @@ private enum PackedSeeds {
             seed(nil, nil, [("weight", "F8_E4M3", [2, 64]), ("weight_scale", "U8", [2, 2])]),
             seed(nil, nil, [("weight", "I8", [2, 32]), ("scale", "F8_E8M0", [2, 2])]),
             seed(nil, nil, [("weight", "I8", [3, 5]), ("SCB", "F32", [3]), ("weight_format", "U8", [])]),
+            seed(mlx, nil, [("weight", "U32", [3, 8]), ("scales", "BF16", [3, 2]), ("biases", "BF16", [3, 2])]),
+            seed(mlx3, nil, [("weight", "U32", [2, 6]), ("scales", "F16", [2, 1]), ("biases", "F16", [2, 1])]),
+            seed(mlxFloats, nil, [("weight", "U32", [2, 8]), ("scales", "U8", [2, 2])]),
+            seed(nil, nil, [("weight_packed", "U8", [2, 16]), ("weight_scale", "F8_E4M3", [2, 2]), ("weight_global_scale", "F32", [1])]),
+            seed(
+                packed, nil,
+                [
+                    ("weight_packed", "I32", [3, 8]), ("weight_scale", "BF16", [3, 2]), ("weight_shape", "I64", [2]),
+                    ("weight_zero_point", "I32", [1, 2]),
+                ]),
         ]
     }
 
@@ -74,16 +125,20 @@ private enum PackedSeeds {
         if let config { metadata["config"] = .string(config) }
         if let own { metadata["own"] = .string(own) }
         header["__metadata__"] = .object(metadata)
+        func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
         var offset = 0
+        var data: [UInt8] = []
         for tensor in tensors {
-            let size = ["I32": 4, "F32": 4, "F16": 2][tensor.type] ?? 1
+            let size = ["I64": 8, "I32": 4, "U32": 4, "F32": 4, "F16": 2, "BF16": 2][tensor.type] ?? 1
             let end = offset + tensor.shape.reduce(size, *)
             header["layers.0.q_proj.\(tensor.name)"] = .object([
                 "dtype": .string(tensor.type), "shape": .array(tensor.shape.map { .integer($0) }),
                 "data_offsets": .array([.integer(offset), .integer(end)]),
             ])
             offset = end
+            // Numbers and no codes: that of a weight of 3 x 64.
+            data += tensor.name == "weight_shape" ? [3, 0, 0, 0, 0, 0, 0, 0, 64] + zeros(7) : zeros(end - data.count)
         }
-        return Array(JSONValue.object(header).text(.compact).utf8) + [0] + [UInt8](repeating: 0, count: offset)
+        return Array(JSONValue.object(header).text(.compact).utf8) + [0] + data
     }
 }
