@@ -43,7 +43,7 @@ import Transformer
 
         func quantized(_ engine: MatrixEngine, _ moments: InputMoments? = nil) throws -> FourBitWeight {
             let quantizer = CalibratedQuantizer(settings, engine: engine)
-            let inputs = try #require(quantizer.inputs((moments ?? self.moments(engine)).matrix))
+            let inputs = try #require(quantizer.inputs(moments ?? self.moments(engine)))
             return try #require(weight.withUnsafeBufferPointer { quantizer.quantize($0, inputs) })
         }
     }
@@ -138,7 +138,7 @@ import Transformer
     }
 
     @Test func nothingIsLearnedOfInputsThatAreAllZero() throws {
-        let moments = SymmetricBlocks(count: 70)
+        let moments = InputMoments(width: 70, heldOutCount: 0)
         #expect(CalibratedQuantizer(engine: .test()).inputs(moments) == nil)
     }
 
@@ -148,7 +148,7 @@ import Transformer
         var weight = layer.weight
         for i in 0..<1024 { weight[i] = 0 }
         let quantizer = CalibratedQuantizer(engine: engine)
-        let inputs = try #require(quantizer.inputs(layer.moments(engine).matrix))
+        let inputs = try #require(quantizer.inputs(layer.moments(engine)))
         let found = try #require(weight.withUnsafeBufferPointer { quantizer.quantize($0, inputs) })
         #expect(found.absmax.prefix(16).allSatisfy { $0 == 0 })
         var restored = [Float](repeating: .nan, count: weight.count)

@@ -145,7 +145,7 @@ import Transformer
                     let nearest = try #require(weight.withUnsafeBufferPointer { FourBitWeight(nearest: $0, settings) })
                     let best: FourBitWeight? = weight.withUnsafeBufferPointer { weight in
                         if count >= group.width {
-                            return group.moments(ofExpert: expert, engine).flatMap { quantizer.inputs($0.matrix) }
+                            return group.moments(ofExpert: expert, engine).flatMap { quantizer.inputs($0) }
                                 .flatMap { quantizer.quantize(weight, $0) }
                         }
                         guard count >= 32 else { return nil }
@@ -180,7 +180,7 @@ import Transformer
             let elements = try Self.elements(pass, tensor), size = elements.count / group.expertCount
             for (expert, matrix) in outcome.matrices.enumerated() where matrix.choice == .calibrated {
                 let own = expert * size..<(expert + 1) * size, scales = Array(restored[own.lowerBound / 64..<own.upperBound / 64])
-                let passing = try #require(group.moments(ofExpert: expert, engine).flatMap { quantizer.inputs($0.matrix)?.passing })
+                let passing = try #require(group.moments(ofExpert: expert, engine).flatMap { quantizer.inputs($0)?.passing })
                 let codes = elements[own].withUnsafeBufferPointer { quantizer.codes(of: $0, scales, passing) }
                 #expect(outcome.weight.codes[own.lowerBound / 2..<own.upperBound / 2] == codes[...])
             }

@@ -84,7 +84,7 @@ static void feedback(qk_simd level, digest *d) {
     for (size_t blockSize = 32; blockSize <= 128; blockSize *= 2) {
         qk_searchScales_at(level, weight, 0, ROWS * COLUMNS - 17, COLUMNS, importance, blockSize, factors, 5, scales);
         addFloats(d, scales, (ROWS * COLUMNS - 17 + blockSize - 1) / blockSize);
-        const qk_feedback f = {weight, COLUMNS, scales, blockSize, order, passing, 2};
+        const qk_feedback f = {weight, COLUMNS, scales, blockSize, order, COLUMNS, passing, 2};
         double *scratch = room(qk_feedback_scratchCount(&f), 8);
         qk_feedback_at(level, &f, 1, ROWS - 1, scratch, codes);
         addBytes(d, codes, (ROWS - 1) * COLUMNS);

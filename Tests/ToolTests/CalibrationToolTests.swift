@@ -98,6 +98,31 @@ import Transformer
         #expect(unasked.status == .usage)
     }
 
+    /// Under a limit fewer inputs are taken together, which is told, written and done again by the one who checks.
+    @Test func lessMemoryTakesFewerInputsTogether() throws {
+        let folder = try TemporaryFolder(), texts = try Self.texts(folder)
+        let model = try LayeredModel(Checkpoint.open(Self.llama))
+        let text = try CalibrationText(
+            [texts.calibrating], tokenLimit: 1024, for: model, Console(toolName: "test", output: RecordingSink(), errors: RecordingSink()))
+        let needed = CalibrationMemory(model, text.samples).total
+        let line = ["to-nf4", Self.llama, "--calibrate", texts.calibrating, "--tokens", "1024"]
+        var files: [[UInt8]] = []
+        for (name, limit) in [("whole", needed), ("halves", needed - 1), ("again", needed - 1)] {
+            let run = ToolRunner(qconvert, line + ["-o", folder.path(name), "--max-memory", "\(limit)"])
+            #expect(run.status == .done, "\(run.errors)")
+            let isTold = run.errors.contains("no more than 192 inputs of a layer are taken together, of the widest, with 384, in 2 chunks")
+            #expect(isTold == (name != "whole"))
+            files.append(try folder.bytes(name))
+        }
+        #expect(files[1] == files[2] && files[0] != files[1])
+        let note = try ToolRunner(qinspect, ["metadata", folder.path("halves"), "--json"]).document()["lineage"]?.array?.last?[
+            "calibration"]
+        #expect(note?["chunk"]?.integer == 192)
+        let check = ["roundtrip", Self.llama, folder.path("halves"), "--bit-exact", "--calibrate", texts.calibrating]
+        let exact = ToolRunner(qverify, check)
+        #expect(exact.status == .done, "\(exact.output)")
+    }
+
     /// The text of the tools needs not be given again; one code that is not what calibration gives is found and named.
     @Test func roundtripFindsAnotherCode() throws {
         let folder = try TemporaryFolder(), model = folder.path("a.qnf"), gpt2 = Fixture.sample("gpt2-tensorflow")

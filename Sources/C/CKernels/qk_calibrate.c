@@ -175,7 +175,7 @@ QK_INLINE void feedback(
     double *scales = weights + QK_BLOCK64_COUNT;
     for (size_t panel = 0; panel < f->blockRows; panel++) {
         const size_t first = panel * QK_BLOCK64;
-        const size_t columnCount = f->columns - first < QK_BLOCK64 ? f->columns - first : QK_BLOCK64;
+        const size_t columnCount = f->count - first < QK_BLOCK64 ? f->count - first : QK_BLOCK64;
         gatherPanel(f, row, rowCount, f->order + first, columnCount, weights, scales);
         memcpy(targets, weights, columnCount * QK_BLOCK64 * sizeof(double));
         for (size_t earlier = 0; earlier < panel; earlier++)

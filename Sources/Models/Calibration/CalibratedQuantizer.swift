@@ -30,12 +30,13 @@ package struct CalibratedQuantizer {
     package struct Inputs {
         /// h, damped as H is: a block of inputs that are always 0 is as important as any other, a little.
         package let importance: [Double]
-        package let passing: PassingMatrix
+        /// One, or one for each chunk of columns where H is cut.
+        package let passing: [PassingMatrix]
     }
 
     /// - Returns: nil where nothing can be learned of the inputs: all are 0.
-    package func inputs(_ moments: SymmetricBlocks) -> Inputs? {
-        guard let passing = PassingMatrix(moments, damping: damping, engine: engine) else { return nil }
+    package func inputs(_ moments: InputMoments) -> Inputs? {
+        guard let passing = PassingMatrix.ofChunks(of: moments, damping: damping, engine: engine) else { return nil }
         let diagonal = moments.diagonal
         let added = damping * (diagonal.reduce(0, +) / Double(diagonal.count))
         return Inputs(importance: diagonal.map { $0 + added }, passing: passing)
@@ -79,16 +80,32 @@ package struct CalibratedQuantizer {
 
     /// Codes by feedback.
     ///
-    /// - Parameter scales: of the blocks, as readers will see them.
-    func codes(of weight: UnsafeBufferPointer<Float>, _ scales: [Float], _ passing: PassingMatrix) -> [UInt8] {
-        let columns = passing.order.count, rowCount = weight.count / columns, size = Self.rowsAtOnce
+    /// - Parameters:
+    ///   - scales: of the blocks, as readers will see them.
+    ///   - passing: of all columns, in chunks: what is wrong in one is not paid back in another.
+    func codes(of weight: UnsafeBufferPointer<Float>, _ scales: [Float], _ passing: [PassingMatrix]) -> [UInt8] {
+        let columns = passing.reduce(0) { $0 + $1.order.count }
         let unpacked = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: weight.count)
         defer { unpacked.deallocate() }
+        for chunk in passing { choose(weight, scales, columns: columns, chunk, into: unpacked) }
+        return [UInt8](unsafeUninitializedCapacity: (weight.count + 1) / 2) { packed, count in
+            qk_packCodes(unpacked.baseAddress, unpacked.count, packed.baseAddress)
+            count = (weight.count + 1) / 2
+        }
+    }
+
+    /// Codes of some columns, one in each byte.
+    private func choose(
+        _ weight: UnsafeBufferPointer<Float>, _ scales: [Float], columns: Int, _ passing: PassingMatrix,
+        into unpacked: UnsafeMutableBufferPointer<UInt8>
+    ) {
+        let rowCount = weight.count / columns, size = Self.rowsAtOnce
         scales.withUnsafeBufferPointer { scales in
             passing.order.withUnsafeBufferPointer { order in
                 var feedback = qk_feedback(
                     weight: weight.baseAddress, columns: columns, scales: scales.baseAddress, blockSize: settings.blockSize,
-                    order: order.baseAddress, passing: passing.blocks.block(at: 0), blockRows: passing.blocks.blockRowCount)
+                    order: order.baseAddress, count: order.count, passing: passing.blocks.block(at: 0),
+                    blockRows: passing.blocks.blockRowCount)
                 let scratchCount = qk_feedback_scratchCount(&feedback)
                 let scratch = UnsafeMutableRawBufferPointer.allocate(
                     byteCount: 8 * scratchCount * engine.pool.threadCount, alignment: 64
@@ -101,10 +118,6 @@ package struct CalibratedQuantizer {
                         unpacked.baseAddress.map { $0 + row * columns })
                 }
             }
-        }
-        return [UInt8](unsafeUninitializedCapacity: (weight.count + 1) / 2) { packed, count in
-            qk_packCodes(unpacked.baseAddress, unpacked.count, packed.baseAddress)
-            count = (weight.count + 1) / 2
         }
     }
 }

@@ -12,6 +12,10 @@ package struct CalibrationMemory: Sendable, Hashable {
     package let weights: Int
     package let moments: Int
     package let heldOut: Int
+    /// Inputs of the layer that has most.
+    package let widest: Int
+    /// Inputs that moments are of together at most; nil for all.
+    package let chunkWidth: Int?
     /// Embedding and head as they are stored, buffers, one weight in float32 thrice, its factor, the program itself: an upper bound.
     package let work: Int
 
@@ -21,7 +25,27 @@ package struct CalibrationMemory: Sendable, Hashable {
     /// Weights in float32 that are at hand at a time: as it was, as it became, as the nearest codes would have it.
     private static let weightCopies = 3
 
-    package init(_ model: LayeredModel, _ samples: CalibrationSamples) {
+    /// With moments cut into as few chunks as it takes to stay under a limit.
+    ///
+    /// - Parameter limit: in bytes; nil for none.
+    /// - Returns: the least that is possible where nothing fits.
+    package static func fitting(_ limit: Int?, _ model: LayeredModel, _ samples: CalibrationSamples) -> CalibrationMemory {
+        var result = CalibrationMemory(model, samples)
+        guard let limit else { return result }
+        for count in chunkCounts where result.total > limit && result.chunkWidth != SymmetricBlocks.size {
+            let blocks = (result.widest + SymmetricBlocks.size - 1) / SymmetricBlocks.size
+            result = CalibrationMemory(model, samples, chunkWidth: max(1, (blocks + count - 1) / count) * SymmetricBlocks.size)
+        }
+        return result
+    }
+
+    /// Chunks of the widest layer that are tried in turn.
+    private static let chunkCounts = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 1 << 20]
+
+    /// Of the widest layer.
+    package var chunkCount: Int { InputMoments.chunks(width: widest, chunkWidth: chunkWidth).count }
+
+    package init(_ model: LayeredModel, _ samples: CalibrationSamples, chunkWidth: Int? = nil) {
         let description = model.configuration, checkpoint = model.checkpoint
         var (weights, moments, heldOut, largest, widest, stacks) = (0, 0, 0, 0, 0, 0)
         for (number, layer) in description.layers.enumerated() {
@@ -31,14 +55,14 @@ package struct CalibrationMemory: Sendable, Hashable {
             let widths = Self.groupWidths(layer, description)
             weights = max(
                 weights, Self.linearWeights(of: layer, number, model).reduce(0) { $0 + $1.storedByteCount(in: checkpoint.source) })
-            var ownMoments = widths.reduce(0) { Self.sum($0, InputMoments.byteCount(width: $1)) }
+            var ownMoments = widths.reduce(0) { Self.sum($0, InputMoments.byteCount(width: $1, chunkWidth: chunkWidth)) }
             var rows = Self.product([4, samples.heldOutCount, widths.reduce(0, +)])
             if let mixture {
                 // What experts see is kept as it is, and moments are made for one of them at a time, from a copy.
                 let inner = layer.feedForward.innerWidth, asked = Self.product([samples.tokenCount, mixture.chosenCount])
                 rows = Self.sum(rows, Self.product([4, asked, Self.sum(description.width, inner)]))
                 ownMoments = [
-                    ownMoments, InputMoments.byteCount(width: max(description.width, inner)),
+                    ownMoments, InputMoments.byteCount(width: max(description.width, inner), chunkWidth: chunkWidth),
                     Self.product([4, samples.tokenCount, max(description.width, inner)]),
                 ].reduce(0, Self.sum)
                 if mixture.storage != .separate {
@@ -57,12 +81,15 @@ package struct CalibrationMemory: Sendable, Hashable {
             widest = max(widest, sizes.map(\.inputs).max() ?? 0)
         }
         states = Self.product([4, samples.tokenCount, description.width])
+        self.widest = widest
+        self.chunkWidth = chunkWidth
         self.weights = weights
         self.moments = moments
         self.heldOut = heldOut
         let tables = checkpoint.storedByteCount - model.layerByteCount
         work = [
-            Self.fixedWork, tables, stacks, Self.product([4 * Self.weightCopies, largest]), SymmetricBlocks.byteCount(max(1, widest)),
+            Self.fixedWork, tables, stacks, Self.product([4 * Self.weightCopies, largest]),
+            InputMoments.byteCount(width: max(1, widest), chunkWidth: chunkWidth),
             MomentMemory.byteCount(width: widest),
         ].reduce(0, Self.sum)
     }

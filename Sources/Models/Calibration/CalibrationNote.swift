@@ -40,9 +40,12 @@ package struct CalibrationNote: Sendable, Hashable {
     package let samplesDigest: String
     package let window: Int
     package let damping: Double
+    /// Inputs of a layer that are taken together at most; nil for all.
+    package let chunkWidth: Int?
 
     package init(
-        texts: [Text], tokenLimit: Int, tokenCount: Int, heldOutCount: Int, samplesDigest: String, window: Int, damping: Double
+        texts: [Text], tokenLimit: Int, tokenCount: Int, heldOutCount: Int, samplesDigest: String, window: Int, damping: Double,
+        chunkWidth: Int? = nil
     ) {
         self.texts = texts
         self.tokenLimit = tokenLimit
@@ -51,6 +54,7 @@ package struct CalibrationNote: Sendable, Hashable {
         self.samplesDigest = samplesDigest
         self.window = window
         self.damping = damping
+        self.chunkWidth = chunkWidth
     }
 
     /// What a lineage says; nil where it is no such thing.
@@ -61,10 +65,11 @@ package struct CalibrationNote: Sendable, Hashable {
             case .number(let damping)? = document["damping"], damping.double > 0, damping.double.isFinite
         else { return nil }
         let texts = rows.compactMap { Text($0) }
-        guard texts.count == rows.count else { return nil }
+        let chunkWidth = document["chunk"]?.integer
+        guard texts.count == rows.count, (document["chunk"] == nil) == (chunkWidth == nil), chunkWidth ?? 64 >= 64 else { return nil }
         self.init(
             texts: texts, tokenLimit: tokenLimit, tokenCount: tokenCount, heldOutCount: heldOutCount, samplesDigest: samplesDigest,
-            window: window, damping: damping.double)
+            window: window, damping: damping.double, chunkWidth: chunkWidth)
     }
 
     /// What is known before the moments are.
@@ -72,10 +77,12 @@ package struct CalibrationNote: Sendable, Hashable {
 
     /// - Parameter moments: digest of all moments; nil before they are known, which makes it no shorter.
     package func document(moments: String?) -> JSONValue {
-        .object([
+        var object = JSONObject([
             "texts": .array(texts.map(\.document)), "token_limit": .integer(tokenLimit), "tokens": .integer(tokenCount),
             "held_out": .integer(heldOutCount), "samples": .string(samplesDigest), "window": .integer(window), "damping": .double(damping),
             "moments": .string(moments ?? "sha256:" + String(repeating: "0", count: 64)),
         ])
+        if let chunkWidth { object["chunk"] = .integer(chunkWidth) }
+        return .object(object)
     }
 }

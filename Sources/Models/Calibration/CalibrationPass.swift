@@ -29,10 +29,14 @@ package struct CalibrationPass {
 
     package let model: LayeredModel
     package let samples: CalibrationSamples
+    /// Inputs that moments are of together at most; nil for all.
+    package let chunkWidth: Int?
     package let engine: MatrixEngine
 
     /// - Throws: where samples have tokens that the model does not know, are longer than it can be, or are of one kind alone.
-    package init(_ model: LayeredModel, _ samples: CalibrationSamples, engine: MatrixEngine) throws(ModelError) {
+    package init(
+        _ model: LayeredModel, _ samples: CalibrationSamples, chunkWidth: Int? = nil, engine: MatrixEngine
+    ) throws(ModelError) {
         let configuration = model.configuration
         guard samples.calibratingCount > 0, samples.heldOutCount > 0 else {
             throw ModelError("calibrating takes tokens to learn from and others to judge by")
@@ -46,6 +50,7 @@ package struct CalibrationPass {
         }
         self.model = model
         self.samples = samples
+        self.chunkWidth = chunkWidth
         self.engine = engine
     }
 
@@ -108,7 +113,7 @@ package struct CalibrationPass {
                     return
                 }
                 let width = weights.linearLayers[group.layers.lowerBound].matrix.inputCount
-                let moments = found[group.layers] ?? InputMoments(width: width, heldOutCount: samples.heldOutCount)
+                let moments = found[group.layers] ?? InputMoments(width: width, heldOutCount: samples.heldOutCount, chunkWidth: chunkWidth)
                 found[group.layers] = moments
                 sample.isHeldOut ? moments.hold(x, rowCount: rowCount) : moments.add(x, rowCount: rowCount, memory, engine)
             }
@@ -136,7 +141,8 @@ package struct CalibrationPass {
             }
         }
         let group = ExpertGroup(
-            layer: layer, modules: modules, isStacked: isStacked, width: rows[0].width, rows: rows, memory: memory)
+            layer: layer, modules: modules, isStacked: isStacked, width: rows[0].width, rows: rows,
+            chunkWidth: chunkWidth, memory: memory)
         guard group.isFinite else { throw notFinite(modules[0][0].name) }
         return group
     }
@@ -151,7 +157,7 @@ package struct CalibrationPass {
 
     /// Refuses inputs that are no numbers: nothing can be made of their mean.
     private func check(_ moments: InputMoments, of modules: [Module]) throws {
-        guard moments.matrix.diagonal.contains(where: { !$0.isFinite }) || moments.heldOut.contains(where: { !$0.isFinite }) else { return }
+        guard moments.diagonal.contains(where: { !$0.isFinite }) || moments.heldOut.contains(where: { !$0.isFinite }) else { return }
         throw notFinite(modules[0].name)
     }
 

@@ -24,11 +24,15 @@ package final class ExpertGroup {
     /// in.
     package let width: Int
     private let rows: [ExpertRows]
+    private let chunkWidth: Int?
     private let memory: MomentMemory
 
-    /// - Parameter rows: of each expert.
+    /// - Parameters:
+    ///   - rows: of each expert.
+    ///   - chunkWidth: inputs that moments are of together at most; nil for all.
     init(
-        layer: Int, modules: [[CalibrationPass.Module]], isStacked: Bool, width: Int, rows: [ExpertRows], memory: MomentMemory
+        layer: Int, modules: [[CalibrationPass.Module]], isStacked: Bool, width: Int, rows: [ExpertRows], chunkWidth: Int?,
+        memory: MomentMemory
     ) {
         precondition(modules.count == rows.count, "\(modules.count) experts, but rows of \(rows.count)")
         self.layer = layer
@@ -36,6 +40,7 @@ package final class ExpertGroup {
         self.isStacked = isStacked
         self.width = width
         self.rows = rows
+        self.chunkWidth = chunkWidth
         self.memory = memory
     }
 
@@ -67,7 +72,7 @@ package final class ExpertGroup {
     package func moments(ofExpert expert: Int, _ engine: MatrixEngine) -> InputMoments? {
         let rows = rows[expert]
         guard rows.tokenCount > 0 else { return nil }
-        let moments = InputMoments(width: width, heldOutCount: rows.heldOutCount)
+        let moments = InputMoments(width: width, heldOutCount: rows.heldOutCount, chunkWidth: chunkWidth)
         rows.learned.flatMap { $0 }.withUnsafeBufferPointer { x in
             if let start = x.baseAddress { moments.add(start, rowCount: rows.tokenCount, memory, engine) }
         }

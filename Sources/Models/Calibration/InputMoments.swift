@@ -8,6 +8,8 @@ package import Transformer
 ///     H = mean over tokens of x x'        [in, in]            h = diag H
 ///     X = inputs of other tokens          [heldOutCount, in]
 ///
+/// Where there is no memory for H, its diagonal chunks are kept alone: inputs of different chunks count as independent.
+///
 /// Sums are the same bits for any number of threads and on every level: tokens come in pieces of at most 512 in order, products of
 /// 256 of them are chains of float32 multiply-adds, the sums of a piece are added to the doubles of H.
 package final class InputMoments {
@@ -15,12 +17,25 @@ package final class InputMoments {
     package let width: Int
     /// Tokens in H.
     package private(set) var tokenCount = 0
-    /// H, once `finish` was called.
-    package let matrix: SymmetricBlocks
+    /// Inputs that are in H together, in their order: all, unless H is cut.
+    package let chunks: [Range<Int>]
+    /// H of each chunk, once `finish` was called.
+    package let matrices: [SymmetricBlocks]
+    /// Of all matrices, which one, and the block's place in it.
+    private let blocks: [(chunk: Int, index: Int)]
     /// X, row by row.
     package private(set) var heldOut: [Float] = []
 
     package var heldOutCount: Int { heldOut.count / width }
+
+    /// H where it is not cut.
+    package var matrix: SymmetricBlocks {
+        precondition(chunks.count == 1, "H is cut into \(chunks.count) chunks")
+        return matrices[0]
+    }
+
+    /// h.
+    package var diagonal: [Double] { matrices.flatMap(\.diagonal) }
 
     /// Rows of x that are taken together, and pieces of one chain of float32.
     static let largestPiece = 512
@@ -28,11 +43,30 @@ package final class InputMoments {
     private static let stride = Int(QK_MATMUL_STRIDE)
     private static let size = SymmetricBlocks.size
 
-    /// - Parameter heldOutCount: tokens that X will have: room is made for them.
-    package init(width: Int, heldOutCount: Int) {
+    /// - Parameters:
+    ///   - heldOutCount: tokens that X will have: room is made for them.
+    ///   - chunkWidth: inputs that are in H together at most; nil for all.
+    package init(width: Int, heldOutCount: Int, chunkWidth: Int? = nil) {
         self.width = width
-        matrix = SymmetricBlocks(count: width)
+        chunks = Self.chunks(width: width, chunkWidth: chunkWidth)
+        matrices = chunks.map { SymmetricBlocks(count: $0.count) }
+        blocks = matrices.enumerated().flatMap { chunk, matrix in (0..<matrix.blockCount).map { (chunk, $0) } }
         heldOut.reserveCapacity(width * heldOutCount)
+    }
+
+    /// As few chunks as there have to be, of whole blocks of columns, as equal as these allow, the larger ones first.
+    static func chunks(width: Int, chunkWidth: Int?) -> [Range<Int>] {
+        guard let chunkWidth, chunkWidth < width else { return [0..<width] }
+        precondition(chunkWidth >= size, "chunks of whole blocks of \(size), not \(chunkWidth)")
+        let blockCount = (width + size - 1) / size, largest = chunkWidth / size
+        let count = (blockCount + largest - 1) / largest
+        var start = 0
+        return (0..<count).map { number in
+            let blocks = blockCount / count + (number < blockCount % count ? 1 : 0)
+            let chunk = start..<min(width, start + blocks * size)
+            start = chunk.upperBound
+            return chunk
+        }
     }
 
     /// Keeps rows of x for X.
@@ -54,9 +88,10 @@ package final class InputMoments {
         let rows = WeightMatrix(
             dense: UnsafeRawBufferPointer(start: x, count: 4 * rowCount * self.width), of: .f32, outputCount: rowCount,
             inputCount: self.width)
-        memory.prepare(blockCount: matrix.blockRowCount)
+        let columnBlockCount = (self.width + size - 1) / size
+        memory.prepare(blockCount: columnBlockCount)
         let (tiles, panels) = (memory.tiles, memory.panels)
-        engine.pool.forKernels(count: matrix.blockRowCount * pieces.count) { index, _ in
+        engine.pool.forKernels(count: columnBlockCount * pieces.count) { index, _ in
             let column = index / pieces.count * size, piece = pieces[index % pieces.count]
             let count = min(size, self.width - column)
             let tile = tiles + index * size * stride, panel = panels + index * size * depth
@@ -70,8 +105,10 @@ package final class InputMoments {
                 qk_matmul_expandPanels_at(level, $0, piece.lowerBound, piece.count, column, count, panel)
             }
         }
-        engine.pool.forKernels(count: matrix.blockCount) { index, _ in
-            let (row, column) = SymmetricBlocks.place(ofBlock: index)
+        engine.pool.forKernels(count: blocks.count) { index, _ in
+            let (chunk, place) = blocks[index], first = chunks[chunk].lowerBound / size
+            let (ownRow, ownColumn) = SymmetricBlocks.place(ofBlock: place)
+            let (row, column) = (first + ownRow, first + ownColumn)
             withUnsafeTemporaryAllocation(byteCount: 4 * SymmetricBlocks.elementCount, alignment: 64) { bytes in
                 let sums = bytes.bindMemory(to: Float.self)
                 guard let sums = sums.baseAddress else { return }
@@ -83,7 +120,7 @@ package final class InputMoments {
                             level, tile, size, piece.count, panel + first * piece.count, sums + first, size, number > 0)
                     }
                 }
-                qk_block64_add_at(level, sums, matrix.block(at: index))
+                qk_block64_add_at(level, sums, matrices[chunk].block(at: place))
             }
         }
     }
@@ -92,11 +129,16 @@ package final class InputMoments {
     package func finish(_ engine: MatrixEngine) {
         precondition(tokenCount > 0, "a mean is one of something")
         let factor = 1 / Double(tokenCount)
-        engine.pool.forKernels(count: matrix.blockCount) { index, _ in qk_block64_scale_at(engine.level, factor, matrix.block(at: index)) }
+        engine.pool.forKernels(count: blocks.count) { index, _ in
+            let (chunk, place) = blocks[index]
+            qk_block64_scale_at(engine.level, factor, matrices[chunk].block(at: place))
+        }
     }
 
     /// What a group of `width` inputs takes besides X.
-    package static func byteCount(width: Int) -> Int { SymmetricBlocks.byteCount(width) }
+    package static func byteCount(width: Int, chunkWidth: Int? = nil) -> Int {
+        chunks(width: width, chunkWidth: chunkWidth).reduce(0) { $0 + SymmetricBlocks.byteCount($1.count) }
+    }
 }
 
 /// Memory for a piece of x, turned for products: shared by all groups, one after another.

@@ -115,7 +115,7 @@ package struct ModelCalibration {
             }
         } _: { group in
             observer(.all(group))
-            lines.append("\(group.layer) \(group.modules[0].name) \(group.moments.matrix.checksum)\n")
+            lines += group.moments.matrices.map { "\(group.layer) \(group.modules[0].name) \($0.checksum)\n" }
             let modules = group.modules.filter { wanted($0.weight.name) }
             guard !modules.isEmpty else { return }
             let matrix = matrix(of: group.moments)
@@ -126,7 +126,7 @@ package struct ModelCalibration {
 
     /// What is known of a matrix that sees every token.
     private func matrix(of moments: InputMoments) -> KnownMatrix {
-        let inputs = quantizer.inputs(moments.matrix), judge = OutputError(on: moments, engine: pass.engine)
+        let inputs = quantizer.inputs(moments), judge = OutputError(on: moments, engine: pass.engine)
         return KnownMatrix(
             matrix: .init(
                 choice: inputs == nil ? .nearest : .calibrated, importance: { inputs?.importance ?? [] }, passing: { inputs?.passing },
@@ -149,7 +149,7 @@ package struct ModelCalibration {
                     return diagonal.map { $0 + added }
                 },
                 passing: {
-                    group.moments(ofExpert: expert, engine).flatMap { PassingMatrix($0.matrix, damping: damping, engine: engine) }
+                    group.moments(ofExpert: expert, engine).flatMap { PassingMatrix.ofChunks(of: $0, damping: damping, engine: engine) }
                 },
                 judge: { OutputError(on: group.heldOut(ofExpert: expert), engine: engine) }),
             tokenCount: count)

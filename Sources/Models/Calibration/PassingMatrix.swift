@@ -12,22 +12,48 @@ package import Transformer
 /// In float64, each element one chain of fused multiply-adds in a fixed order: the same bits for any number of threads and on every
 /// level. n^3 / 3 multiplications.
 package final class PassingMatrix: @unchecked Sendable {
-    /// Columns in the order in which they are coded.
+    /// Columns of the weight in the order in which they are coded: all, or those of a chunk where H is cut.
     package let order: [UInt32]
+    /// The least of them.
+    private let first: Int
     /// a, as `qk_feedback` takes it.
     let blocks: SymmetricBlocks
 
     /// - Parameter damping: in parts of the mean of h; positive.
     /// - Returns: nil where G is not positive definite: inputs that are all 0, or too large for their own sums.
-    package init?(_ moments: SymmetricBlocks, damping: Double, engine: MatrixEngine) {
+    package convenience init?(_ moments: SymmetricBlocks, damping: Double, engine: MatrixEngine) {
+        let diagonal = moments.diagonal, mean = diagonal.reduce(0, +) / Double(diagonal.count)
+        self.init(moments, firstColumn: 0, adding: damping * mean, engine: engine)
+    }
+
+    /// - Parameters:
+    ///   - moments: of a chunk.
+    ///   - firstColumn: of the chunk.
+    ///   - added: to the diagonal.
+    private init?(_ moments: SymmetricBlocks, firstColumn: Int, adding added: Double, engine: MatrixEngine) {
+        guard added > 0, added.isFinite else { return nil }
         let diagonal = moments.diagonal
-        let mean = diagonal.reduce(0, +) / Double(diagonal.count)
-        guard mean > 0, mean.isFinite else { return nil }
-        order = diagonal.indices.sorted { (-diagonal[$0], $0) < (-diagonal[$1], $1) }.map(UInt32.init)
+        first = firstColumn
+        order = diagonal.indices.sorted { (-diagonal[$0], $0) < (-diagonal[$1], $1) }.map { UInt32(firstColumn + $0) }
         blocks = SymmetricBlocks(count: moments.count)
-        gather(moments, damping: damping * mean, engine)
+        gather(moments, damping: added, engine)
         guard factor(engine) else { return nil }
         reverse(engine)
+    }
+
+    /// Of each chunk; what is added to diagonals is in parts of the mean over all of them.
+    ///
+    /// - Returns: nil where that of any chunk would be nil.
+    package static func ofChunks(of moments: InputMoments, damping: Double, engine: MatrixEngine) -> [PassingMatrix]? {
+        let diagonal = moments.diagonal, mean = diagonal.reduce(0, +) / Double(diagonal.count)
+        var result: [PassingMatrix] = []
+        for (chunk, matrix) in zip(moments.chunks, moments.matrices) {
+            guard let passing = PassingMatrix(matrix, firstColumn: chunk.lowerBound, adding: damping * mean, engine: engine) else {
+                return nil
+            }
+            result.append(passing)
+        }
+        return result
     }
 
     private var size: Int { SymmetricBlocks.size }
@@ -35,7 +61,7 @@ package final class PassingMatrix: @unchecked Sendable {
     /// G with rows and columns reversed; those beyond its end, which are in front then, are of the identity.
     private func gather(_ moments: SymmetricBlocks, damping: Double, _ engine: MatrixEngine) {
         let count = moments.count, padded = blocks.blockRowCount * size
-        let reversed = (0..<padded).map { padded - 1 - $0 < count ? order[padded - 1 - $0] : UInt32.max }
+        let reversed = (0..<padded).map { padded - 1 - $0 < count ? order[padded - 1 - $0] - UInt32(first) : UInt32.max }
         let (source, blocks, size) = (moments.block(at: 0), blocks, size)
         reversed.withUnsafeBufferPointer { reversed in
             engine.pool.forKernels(count: blocks.blockCount) { index, _ in

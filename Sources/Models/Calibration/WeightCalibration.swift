@@ -17,7 +17,7 @@ struct WeightCalibration {
         /// h, damped; asked for unless the nearest codes are chosen.
         let importance: () -> [Double]
         /// Asked for where codes are chosen by feedback.
-        let passing: () -> PassingMatrix?
+        let passing: () -> [PassingMatrix]?
         let judge: () -> OutputError
     }
 

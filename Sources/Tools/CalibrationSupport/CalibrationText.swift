@@ -83,14 +83,16 @@ package struct CalibrationText: Sendable {
 
     /// For a lineage.
     ///
-    /// - Parameter damping: of what is done with the moments.
-    package func note(damping: Double) -> CalibrationNote {
+    /// - Parameters:
+    ///   - damping: of what is done with the moments.
+    ///   - chunkWidth: inputs that these are of together at most; nil for all.
+    package func note(damping: Double, chunkWidth: Int? = nil) -> CalibrationNote {
         CalibrationNote(
             texts: sources.map {
                 CalibrationNote.Text(
                     name: FilePath.name(of: $0.path), checksum: $0.checksum.description, tokenCount: $0.tokenCount)
             }, tokenLimit: tokenLimit, tokenCount: samples.tokenCount, heldOutCount: samples.heldOutCount, samplesDigest: digest,
-            window: window, damping: damping)
+            window: window, damping: damping, chunkWidth: chunkWidth)
     }
 
     /// For a lineage that says of moments what it has to elsewhere.

@@ -52,8 +52,10 @@ struct CalibrationSetup {
             }
         }
         text = try CalibrationText(texts, tokenLimit: arguments.integer(always: "tokens"), for: model, console)
-        memory = CalibrationMemory(model, text.samples)
-        try memory.check(checkpoint.path, limit: arguments.byteCount("max-memory"))
+        let limit = arguments.byteCount("max-memory")
+        memory = CalibrationMemory.fitting(limit, model, text.samples)
+        try memory.check(checkpoint.path, limit: limit)
+        if let warning = memory.chunkWarning { console.warning(warning) }
         let asked = arguments.integer(always: "tokens")
         if arguments.isGiven("tokens"), text.samples.tokenCount + text.window <= asked {
             console.warning(
@@ -68,7 +70,7 @@ struct CalibrationSetup {
         try importance.matrix.write(to: importance.path, note, replaces: replaces, inputs: checkpoint.inputFiles)
     }
 
-    var note: CalibrationNote { text.note(damping: CalibratedQuantizer.defaultDamping) }
+    var note: CalibrationNote { text.note(damping: CalibratedQuantizer.defaultDamping, chunkWidth: memory.chunkWidth) }
 
     /// What will be done, in a line.
     var summary: String {
@@ -84,7 +86,8 @@ struct CalibrationSetup {
                 hint: "start from the model before it was quantized")
         }
         let engine = MatrixEngine(pool: resources.pool)
-        let calibration = ModelCalibration(try CalibrationPass(model, text.samples, engine: engine), plan.settings)
+        let calibration = ModelCalibration(
+            try CalibrationPass(model, text.samples, chunkWidth: memory.chunkWidth, engine: engine), plan.settings)
         let names = Set(try plan.calibratedItems(calibration).keys)
         let journal = try checkpoints.map { try CalibrationJournal(folder: $0, identity: plan.calibrationIdentity(calibration)) }
         console.note("calibrating: \(summary)")

@@ -53,8 +53,9 @@ struct CalibrationCheck {
                 hint: "give the files in the order in which they were given then (\(names.joined(separator: ", ").terminalSafe))")
         }
         let samples = text.samples
-        try CalibrationMemory(layered, samples).check(source.path, limit: arguments.byteCount("max-memory"))
-        let pass = try CalibrationPass(layered, samples, engine: MatrixEngine(pool: pool))
+        try CalibrationMemory(layered, samples, chunkWidth: note.chunkWidth).check(source.path, limit: arguments.byteCount("max-memory"))
+        let pass = try CalibrationPass(
+            layered, samples, chunkWidth: note.chunkWidth, engine: MatrixEngine(pool: pool))
         bits = CalibratedBits(ModelCalibration(pass, settings, damping: note.damping), model: model)
         layerCount = layered.configuration.layers.count
     }

@@ -31,15 +31,16 @@ typedef struct {
     /// Of blocks of `blockSize` elements of the whole weight, as readers will see them.
     const float *scales;
     size_t blockSize;
-    /// Columns in the order in which they are coded.
+    /// `count` columns in the order in which they are coded; others are left alone.
     const uint32_t *order;
+    size_t count;
     /// a, unit upper triangular in that order, as blocks of `blockRows` block rows: block (i, j) is the one of the reversed matrix
     /// (`qk_block64_reverse`), (blockRows - 1 - i, blockRows - 1 - j).
     const double *passing;
     size_t blockRows;
 } qk_feedback;
 
-/// Codes of at most 64 rows from `row` on, [rowCount][columns], a byte each:
+/// Codes of at most 64 rows from `row` on, [rowCount][columns], a byte each, of the columns in the order:
 ///
 ///     for j in order:  t = w_j + sum over i < j of e_i a_ij     code_j = nearest(t / s_j)     e_j = w_j - value(code_j) s_j
 ///

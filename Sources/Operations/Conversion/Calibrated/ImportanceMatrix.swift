@@ -39,7 +39,7 @@ package final class ImportanceMatrix {
         switch inputs {
         case .all(let group):
             let count = group.moments.tokenCount
-            let sums = group.moments.matrix.diagonal.map { Float($0 * Double(count)) }
+            let sums = group.moments.diagonal.map { Float($0 * Double(count)) }
             for module in group.modules { add(module.name, sums, [count]) }
         case .experts(let group):
             let counts = (0..<group.expertCount).map { group.tokenCount(ofExpert: $0) }
