@@ -149,7 +149,7 @@ def main():
 
 
 def options_limit(options):
-    """Of the sample, whose layers have 64 inputs, less can be won."""
+    """Of the sample, whose layers have 128 inputs, less can be won."""
     return 0.65 if str(options.model).startswith(str(SAMPLES)) else 0.5
 
 

@@ -1,4 +1,5 @@
 import ByteIO
+import Checkpoints
 import CommandLineKit
 import JSONText
 import TestSupport
@@ -17,6 +18,11 @@ struct FlipToolTests {
         let folder = try TemporaryFolder()
         #expect(ToolRunner(qconvert, ["to-nf4", Fixture.sample("llama-hf"), "-o", folder.path("base.qnf")]).status == .done)
         return folder
+    }
+
+    /// Everything but what a .qnf says of itself.
+    private static func weights(at path: String) throws -> [String: StoredTensor] {
+        try storedTensors(at: path).filter { !$0.key.hasPrefix(QNFMetadata.filePrefix) }
     }
 
     @Test func keepsTheEffectVerifiesAndUndoes() throws {
@@ -79,6 +85,50 @@ struct FlipToolTests {
         let missing = ToolRunner(qmerge, [base, Self.adapter, "-o", folder.path("b.qnf"), "--text", folder.path("none.txt")])
         #expect(missing.status == .failed && missing.errors.contains("no such file"))
         #expect(try folder.names().sorted() == ["a.qnf", "again.qnf", "base.qnf", "flips.qnf", "text.json"])
+    }
+
+    /// Nothing has to be asked for: a small delta is flipped on the text of the tools, and checked without naming it.
+    @Test func smallDeltasAreFlippedUnlessAskedOtherwise() throws {
+        let folder = try Self.makeFolder(), base = folder.path("base.qnf")
+        let (merged, again, named) = (folder.path("merged.qnf"), folder.path("again.qnf"), folder.path("named.qnf"))
+        let run = ToolRunner(qmerge, [base, Self.adapter, "-o", merged])
+        #expect(run.status == .done && run.errors.contains("28 of 28 weights would keep 1.8% of their deltas"), "\(run.errors)")
+        #expect(run.errors.contains("on 4,096 tokens that the base reads") && run.errors.contains("the text is a general one"))
+        #expect(run.output.contains("of the effect is kept in 28 flipped ones"))
+        #expect(ToolRunner(qmerge, [base, Self.adapter, "-o", named, "--method", "flips", "--calibrate", "default"]).status == .done)
+        #expect(try Self.weights(at: merged) == Self.weights(at: named))
+        let check = ToolRunner(qverify, ["merge", base, Self.adapter, merged])
+        #expect(check.status == .done, "\(check.output) \(check.errors)")
+        let requantized = ToolRunner(qmerge, [base, Self.adapter, "-o", again, "--method", "requantize"])
+        #expect(
+            requantized.status == .done && !requantized.output.contains("flipped") && requantized.errors.contains("hint: --method flips"))
+        for option in [["--tokens", "600"], ["--calibrate", "default"]] {
+            let refused = ToolRunner(qmerge, [base, Self.adapter, "-o", folder.path("x.qnf"), "--method", "requantize"] + option)
+            #expect(refused.status == .usage && refused.errors.contains("\(option[0]) is for flips"))
+        }
+    }
+
+    /// What cannot be run, or not in the memory that there is, is quantized again, and the reason is told.
+    @Test func aBaseThatCannotBeRunIsQuantizedAgain() throws {
+        let folder = try Self.makeFolder(), base = folder.path("base.qnf")
+        let narrow = ToolRunner(qmerge, [base, Self.adapter, "-o", folder.path("narrow.qnf"), "--max-memory", "60M"])
+        #expect(narrow.status == .done && narrow.errors.contains("--max-memory allows 62.9 MB, but running the base and flipping codes"))
+        #expect(narrow.errors.contains("note: ") && narrow.errors.contains("and weights are quantized again"))
+        #expect(ToolRunner(qmerge, [base, Self.adapter, "-o", folder.path("again.qnf"), "--method", "requantize"]).status == .done)
+        #expect(try Self.weights(at: folder.path("narrow.qnf")) == Self.weights(at: folder.path("again.qnf")))
+        // A base without a tokenizer.
+        let model = try folder.makeFolder("model")
+        for name in try FilePath.entries(of: Fixture.sample("llama-hf")) where !name.contains("token") && !name.contains("template") {
+            try folder.write(Fixture.bytes("\(Fixture.sample("llama-hf"))/\(name)"), to: "model/\(name)")
+        }
+        let bare = folder.path("bare.qnf")
+        #expect(ToolRunner(qconvert, ["to-nf4", model, "-o", bare]).status == .done)
+        let run = ToolRunner(qmerge, [bare, Self.adapter, "-o", folder.path("bare-merged.qnf")])
+        #expect(
+            run.status == .done && run.errors.contains("the base cannot be run on a text, and weights are quantized again"), "\(run.errors)"
+        )
+        let asked = ToolRunner(qmerge, [bare, Self.adapter, "-o", folder.path("x.qnf"), "--method", "flips"])
+        #expect(asked.status == .failed && asked.errors.contains("tokenizer"))
     }
 
     @Test func recordsAreReadBesideTexts() throws {

@@ -48,7 +48,7 @@ struct MergeToolTests {
         #expect(run.errors.contains("warning: less than 50% of the delta survived in 14 of 14 tensors"))
         #expect(
             run.errors.contains(
-                "\nhint: --calibrate FILE with its training data, and --calibrate default, flip codes until nearly all of its effect is there; or keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16; --reference"
+                "\nhint: --method flips, best with --calibrate FILE of its training data and --calibrate default, flips codes until nearly all of its effect is there; or keep the adapter beside the base and apply it at run time, or write a dense model with --to bf16; --reference"
             ))
         let lenient = ToolRunner(
             qmerge, [folder.path("base.qnf"), Self.plain + "@0.01", "-o", folder.path("m.qnf"), "-f", "--min-survival", "0"])
@@ -64,8 +64,9 @@ struct MergeToolTests {
         (["--combine", "svd", "A"], "--combine svd needs a --rank"),
         (["--combine", "cat", "A", "--rank", "3"], "--rank is for --combine svd; cat has the rank of its adapters"),
         (["--extract", "base.qnf", "base.qnf"], "--extract needs a --rank"),
-        (["base.qnf", "A", "--method", "flips"], "--method flips needs a text that the base is run on"),
-        (["base.qnf", "A", "--tokens", "2048"], "--tokens says how much of a text to read, but there is no --calibrate"),
+        (
+            ["base.qnf", "A", "--method", "requantize", "--tokens", "2048"], "--tokens is for flips, and --method requantize does without"
+        ),
         (
             ["base.qnf", "A", "--method", "requantize", "--calibrate", "x"],
             "--calibrate is for flips, and --method requantize does without"

@@ -16,9 +16,9 @@ private let mergeCommand = Command(
         the weight W, how much of it survived (<W'-W, D> / <D, D>), how much else changed (noise, relative to D), the share of codes or \
         elements that are others now, and the relative RMSE to W + D.
 
-        With a text, codes of 4-bit weights are flipped instead, wherever less than 90% of a delta would survive: as few as bring its \
-        effect back on what the base's layers see of the text: best what the adapter was trained on, and a general text beside it. The report says then \
-        how much of the effect D X on inputs X that were held out is there, and the error |(W'-W-D) X| / |D X|. With --text it says as well how far \
+        So codes of 4-bit weights are flipped instead, wherever less than 90% of a delta would survive: as few as bring its effect back on \
+        what the base's layers see of a text, a general one unless --calibrate names others: best what the adapter was trained on, and the general \
+        one ('default') beside it. The report says then how much of the effect D X on inputs X that were held out is there, and the error |(W'-W-D) X| / |D X|. With --text it says as well how far \
         the merged model's predictions are from those of the base with the adapters beside it, and how much of what these gain is kept.
 
           qmerge base.qnf my.lora --calibrate train.jsonl --calibrate default -o m.qnf
@@ -35,7 +35,7 @@ private let mergeCommand = Command(
         .choice("to", ["f32", "f16", "bf16"], help: "write a dense model: a folder, or one file that ends in .safetensors"),
         .choice(
             "method", MergeMethod.allCases.map(\.rawValue), default: "auto",
-            help: "how 4-bit weights take the adapters up: auto flips codes where --calibrate is given and a delta would be lost"),
+            help: "how 4-bit weights take the adapters up: auto flips codes where a delta would be lost, requantize is what PEFT does"),
     ] + [.calibrate(use: "to flip codes on"), .calibrationTokens(defaultCalibrationTokens)] + [
         .path(
             "reference", "SOURCE",

@@ -9,10 +9,11 @@ import ModelLoading
 import Parallelism
 import Streaming
 import ToolSupport
+import Transformer
 
 /// How weights that stay 4-bit take the adapters up: `--method`.
 enum MergeMethod: String, CaseIterable {
-    /// Flips where quantizing again loses too much and there is a text, else quantizing again.
+    /// Flips where quantizing again loses too much and the base can be run, else quantizing again.
     case auto
     case requantize
     case flips
@@ -42,16 +43,15 @@ func calibrated(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Cons
 }
 
 /// Which weights of a merge are flipped, and on what; nil where all are quantized again.
+///
+/// Where nobody says how, small deltas are flipped on the text of the tools, and what stands against it is told instead of refused.
 func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) throws -> FlipMerge? {
     let method = arguments.string("method").flatMap(MergeMethod.init) ?? .auto
     let paths = arguments.strings("calibrate")
     if plan.reference != nil, plan.form == .qnf, !paths.isEmpty { return nil }
-    let isAsked = method == .flips || !paths.isEmpty
-    guard !arguments.isGiven("tokens") || !paths.isEmpty else {
-        throw UsageError("--tokens says how much of a text to read, but there is no --calibrate")
-    }
-    guard method != .requantize || paths.isEmpty else {
-        throw UsageError("--calibrate is for flips, and --method requantize does without")
+    let isAsked = method == .flips || !paths.isEmpty || arguments.isGiven("tokens")
+    for name in ["calibrate", "tokens"] where method == .requantize && arguments.isGiven(name) {
+        throw UsageError("--\(name) is for flips, and --method requantize does without")
     }
     let reason =
         plan.form != .qnf
@@ -63,23 +63,25 @@ func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) 
         guard !isAsked else { throw UsageError("codes are flipped of weights that stay 4-bit, but \(reason)") }
         return nil
     }
-    guard !paths.isEmpty else {
-        guard method != .flips else {
-            throw UsageError(
-                "--method flips needs a text that the base is run on",
-                hint: "--calibrate FILE with what the adapter was trained on, and --calibrate default beside it, a general text")
-        }
-        return nil
-    }
+    guard method != .requantize else { return nil }
     let model: LayeredModel
     do throws(FileError) { model = try LayeredModel(plan.base) } catch {
         guard method == .auto else { throw error }
-        console.warning("\(error.description): the base cannot be run, and weights are quantized again")
+        tell("\(error.description): the base cannot be run, and weights are quantized again", isWarning: isAsked, console)
         return nil
     }
-    let text = try CalibrationText(
-        paths, tokenLimit: arguments.integer("tokens") ?? defaultCalibrationTokens, for: model, console)
-    try checkMemory(FlipMerge.memory(plan, model, text.samples), arguments)
+    let text: CalibrationText
+    do {
+        text = try CalibrationText(
+            paths.isEmpty ? [CalibrationText.defaultWord] : paths,
+            tokenLimit: arguments.integer("tokens") ?? defaultCalibrationTokens, for: model, console)
+        try checkMemory(FlipMerge.memory(plan, model, text.samples), arguments)
+        _ = try CalibrationPass(model, text.samples, engine: MatrixEngine(pool: WorkerPool(threadCount: 1)))
+    } catch {
+        guard !isAsked else { throw error }
+        tell("\(error): the base cannot be run on a text, and weights are quantized again", isWarning: false, console)
+        return nil
+    }
     let progress = console.progress("measuring", total: plan.requantizedByteCount)
     let resources = try arguments.resources(for: [plan.base], progress: progress)
     let trial = try MergeTrial(plan, resources: resources).run()
@@ -89,21 +91,30 @@ func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) 
         console.note("at least \(NumberText.percent(FlipMerge.enough)) of every delta survives quantizing again: nothing is flipped")
         return nil
     }
-    announce(chosen, of: trial.count, plan, text, threadCount: resources.pool.threadCount, console)
+    announce(chosen, of: trial.count, plan, text, isGeneral: paths.isEmpty, threadCount: resources.pool.threadCount, console)
     return try FlipMerge(
         requantized: chosen, of: model, on: text.samples, calibration: text.document, resources: resources)
 }
 
+private func tell(_ text: String, isWarning: Bool, _ console: Console) {
+    if isWarning { console.warning(text) } else { console.note(text) }
+}
+
 private func checkMemory(_ needed: Int, _ arguments: ParsedArguments) throws {
-    guard let allowed = arguments.byteCount("max-memory"), needed > allowed else { return }
+    let limit = arguments.byteCount("max-memory"), available = AvailableMemory.byteCount ?? .max
+    guard needed > min(limit ?? .max, available) else { return }
+    let allowed =
+        limit.map { $0 <= available } ?? false
+        ? "--max-memory allows \(NumberText.byteCount(limit ?? 0))" : "there are \(NumberText.byteCount(available)) of memory available"
     throw Failure(
-        "--max-memory allows \(NumberText.byteCount(allowed)), but running the base and flipping codes takes up to "
+        "\(allowed), but running the base and flipping codes takes up to "
             + "\(NumberText.byteCount(needed))", hint: "fewer --tokens take less; --method requantize takes little")
 }
 
 /// Says what will be done, what it takes, and how to have it otherwise.
 private func announce(
-    _ chosen: [String: Double], of count: Int, _ plan: MergePlan, _ text: CalibrationText, threadCount: Int, _ console: Console
+    _ chosen: [String: Double], of count: Int, _ plan: MergePlan, _ text: CalibrationText, isGeneral: Bool, threadCount: Int,
+    _ console: Console
 ) {
     let mean = chosen.values.reduce(0, +) / Double(chosen.count)
     let seconds = FlipMerge.operationCount(plan, names: Set(chosen.keys), text.samples) / (operationsPerSecond * Double(threadCount))
@@ -112,6 +123,10 @@ private func announce(
         "quantized again, \(chosen.count) of \(count) weights would keep \(NumberText.percent(mean)) of their deltas at the mean: their codes "
             + "are flipped instead, on \(NumberText.grouped(text.samples.tokenCount)) tokens that the base reads, which takes about \(time); "
             + "--method requantize does without")
+    guard isGeneral else { return }
+    console.note(
+        "the text is a general one: with --calibrate FILE of what the adapter was trained on, and --calibrate default beside it, more of the effect "
+            + "is kept where it matters")
 }
 
 /// What a thread gets done, on the machines that were measured.

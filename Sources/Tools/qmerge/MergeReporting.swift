@@ -94,7 +94,8 @@ func warn(_ lost: [MergeReport.Row], _ report: MergeReport, _ plan: MergePlan, _
     let canFlip = plan.form == .qnf && plan.reference == nil && report.flips == nil
     let flips =
         canFlip
-        ? "--calibrate FILE with its training data, and --calibrate default, flip codes until nearly all of its effect is there; or " : ""
+        ? "--method flips, best with --calibrate FILE of its training data and --calibrate default, flips codes until nearly all of its effect is "
+            + "there; or " : ""
     console.warning(
         report.flips.map { flips in
             "less than \(limit)% of the effect, or of the delta, is there in \(lost.count) of \(report.rows.count) tensors\(which); in those that "

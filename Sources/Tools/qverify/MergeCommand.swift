@@ -60,9 +60,9 @@ func verifyMerge(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
 private func stated(
     _ plan: MergePlan, _ merged: Checkpoint, _ resources: Resources, _ arguments: ParsedArguments, _ console: Console
 ) throws -> (FlipMerge?, CalibratedMerge?) {
-    let paths = arguments.strings("calibrate")
+    let given = arguments.strings("calibrate")
     guard plan.form == .qnf, let stated = try StatedFlips(of: merged) else {
-        guard paths.isEmpty, !arguments.isGiven("tokens") else {
+        guard given.isEmpty, !arguments.isGiven("tokens") else {
             throw UsageError("\(merged.path) says nothing of flips, so there is nothing to --calibrate for")
         }
         return (nil, nil)
@@ -73,6 +73,8 @@ private func stated(
                 ? "\(merged.path) was made of the weights from before the quantization: --reference SOURCE names them"
                 : "\(merged.path) was made of the base's own codes, but --reference is given")
     }
+    // The text of the tools needs not be given again.
+    let paths = given.isEmpty && stated.texts == [CalibrationText.defaultWord] ? stated.texts : given
     guard !paths.isEmpty else {
         let names = stated.texts.isEmpty ? "a text" : stated.texts.map { "'\($0.terminalSafe)'" }.joined(separator: ", ")
         throw Failure(
