@@ -26,7 +26,7 @@ let layers: [(name: String, rooms: Set<String>)] = [
     ("Tensors", ["TensorCore", "Quantization", "LinearAlgebra"]),
     ("Containers", ["ContainerKit", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat", "PyTorchFormat", "FlatFormat"]),
     ("Checkpoints", ["Architectures", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Prompts"]),
-    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Calibration", "Training", "Sensitivity"]),
+    ("Models", ["Transformer", "ModelLoading", "Evaluation", "Records", "Calibration", "Training", "Sensitivity", "Distillation"]),
     ("Operations", ["Streaming", "Parts", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra"]),
     (
         "Tools",
@@ -47,6 +47,7 @@ let sideways: [String: Set<String>] = [
     "ModelLoading": ["Transformer"], "Evaluation": ["Transformer"], "Calibration": ["Transformer", "ModelLoading"],
     "Training": ["Transformer", "ModelLoading", "Records"],
     "Sensitivity": ["Transformer", "ModelLoading", "Records", "Calibration", "Training"],
+    "Distillation": ["Transformer", "ModelLoading", "Records", "Calibration", "Training"],
     "Parts": ["Streaming"], "Conversion": ["Streaming", "Parts"], "Inspection": ["Streaming"], "Comparison": ["Streaming"],
     "Merging": ["Streaming"],
     "AdapterAlgebra": ["Streaming", "Merging"],
@@ -209,6 +210,13 @@ let package = Package(
                 "ByteIO", "JSONText", "Parallelism", "Quantization", "Architectures", "Checkpoints", "Tokenization", "Transformer",
                 "ModelLoading", "Records", "Calibration", "Training", "CKernels", "TensorCore",
             ]),
+        // Likewise.
+        library(
+            "Distillation",
+            [
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Transformer",
+                "ModelLoading", "Records", "Calibration", "Training",
+            ]),
         library("CommandLineKit"),
         library(
             "Reports",
@@ -227,7 +235,7 @@ let package = Package(
             "qconvert",
             [
                 "GGUFFormat", "Architectures", "Parallelism", "Tokenization", "Conversion", "Parts", "Transformer", "ModelLoading",
-                "Calibration", "Training", "Sensitivity", "ModelToolSupport", "CalibrationSupport",
+                "Calibration", "Training", "Sensitivity", "Distillation", "ModelToolSupport", "CalibrationSupport",
             ]),
         tool(
             "qinspect",
@@ -324,7 +332,7 @@ let package = Package(
                 "qinspect",
                 "qmerge", "qrun", "qtrain", "qverify", "SafetensorsFormat", "GGUFFormat", "ToolSupport", "Records", "Training", "Reports",
                 "Architectures", "Checkpoints", "Parallelism", "Transformer", "ModelLoading", "Calibration", "Conversion", "Streaming",
-                "CalibrationSupport",
+                "CalibrationSupport", "Distillation",
             ]),
         tests(
             "EvaluationTests",
@@ -338,8 +346,8 @@ let package = Package(
             "CalibrationTests",
             [
                 "CKernels", "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints",
-                "Tokenization",
-                "Transformer", "ModelLoading", "Records", "Training", "Calibration", "Sensitivity",
+                "Tokenization", "Prompts",
+                "Transformer", "ModelLoading", "Records", "Training", "Calibration", "Sensitivity", "Distillation",
             ]),
         tests("TokenizationTests", ["ByteIO", "JSONText", "Tokenization"]),
         tests("PromptsTests", ["ByteIO", "JSONText", "Jinja", "Prompts", "Tokenization"]),

@@ -40,7 +40,7 @@ package struct FourBitWeight: Sendable {
     }
 
     /// Constants as whoever reads the weight gets them; nil where their mean is not finite.
-    static func restored(_ absmax: [Float], _ settings: QuantizationSettings) -> [Float]? {
+    package static func restored(_ absmax: [Float], _ settings: QuantizationSettings) -> [Float]? {
         guard settings.isDoubleQuantized else { return absmax }
         let nested = DoubleQuantization.quantize(absmax.span)
         guard let form = try? QuantState.Nested(offset: nested.offset) else { return nil }

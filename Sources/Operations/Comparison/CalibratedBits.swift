@@ -26,14 +26,20 @@ extension Checkpoint {
     package var calibrationNote: CalibrationNote? {
         metadata?.lineage.array?.reversed().lazy.compactMap { $0["calibration"].flatMap { CalibrationNote($0) } }.first
     }
+
+    /// How its constants and norms were tuned after that, by the last step of its lineage; nil where they were not.
+    package var distillationNote: DistillationNote? {
+        metadata?.lineage.array?.last?["distillation"].flatMap { DistillationNote($0) }
+    }
 }
 
-/// Chooses the codes of a calibrated model again and compares every byte.
+/// Chooses the codes of a calibrated model again and compares every byte; where constants were tuned after that, those of the codes alone.
 package struct CalibratedBits {
     private let choose:
         (_ wanted: (String) -> Bool, _ progress: () -> Void, _ body: (ModelCalibration.Outcome) throws -> Void) throws -> Void
     private let settings: QuantizationSettings
     private let model: Checkpoint
+    private var hasTunedConstants: Bool { model.distillationNote.map { $0.weightCount > 0 } ?? false }
 
     /// - Parameters:
     ///   - calibration: of the source, as the model's lineage says.
@@ -67,6 +73,7 @@ package struct CalibratedBits {
 
     private func isSame(_ weight: FourBitWeight, _ tensor: QuantizedTensor) throws(FileError) -> Bool {
         guard tensor.state.settings == settings, try model.source.bytes(ofTensor: tensor.codes) == weight.codes else { return false }
+        guard !hasTunedConstants else { return true }
         let constants = QuantizedConstants(weight.absmax, settings)
         for (part, bytes) in constants.parts {
             guard let index = tensor.index(of: part), try model.source.bytes(ofTensor: index) == bytes else { return false }
@@ -76,13 +83,19 @@ package struct CalibratedBits {
 }
 
 extension RoundtripReport {
-    /// The same with what is known of some tensors' bits.
+    /// The same with what is known of some tensors' bits; where constants were tuned, nothing is known of those whose codes are right.
     package func with(bits: [String: Bool]) -> RoundtripReport {
-        RoundtripReport(
+        let hasTunedConstants = distillation.map { $0.weightCount > 0 } ?? false
+        func isExact(_ row: Row) -> Bool? {
+            guard let isSame = bits[row.name] else { return row.isBitExact }
+            return isSame && hasTunedConstants ? nil : isSame
+        }
+        return RoundtripReport(
             rows: rows.map { row in
                 Row(
                     name: row.name, shape: row.shape, typeName: row.typeName, isQuantized: row.isQuantized, statistics: row.statistics,
-                    largestBoundShare: row.largestBoundShare, isBitExact: bits[row.name] ?? row.isBitExact)
-            }, quantizedTotals: quantizedTotals, missing: missing, extra: extra, mismatched: mismatched, isCalibrated: isCalibrated)
+                    largestBoundShare: row.largestBoundShare, isBitExact: isExact(row), isTuned: row.isTuned)
+            }, quantizedTotals: quantizedTotals, missing: missing, extra: extra, mismatched: mismatched, isCalibrated: isCalibrated,
+            distillation: distillation)
     }
 }

@@ -1,3 +1,4 @@
+package import Calibration
 package import Checkpoints
 package import Quantization
 package import Streaming
@@ -17,9 +18,11 @@ package struct RoundtripReport: Sendable {
         package let largestBoundShare: Double?
         /// Whether the model holds exactly what converting the source gives; nil of 4-bit weights where that was not asked for.
         package let isBitExact: Bool?
+        /// Whether the model's lineage says that this dense tensor was tuned by distillation.
+        package let isTuned: Bool
 
-        /// Dense in the model, but neither what the source holds nor that in another type.
-        package var isChanged: Bool { !isQuantized && isBitExact == false }
+        /// Dense in the model and not said to be tuned, but neither what the source holds nor that in another type.
+        package var isChanged: Bool { !isQuantized && !isTuned && isBitExact == false }
         /// A 4-bit weight with an error larger than the format allows.
         package var isBeyondBound: Bool { (largestBoundShare ?? 0) > 1 }
 
@@ -35,6 +38,8 @@ package struct RoundtripReport: Sendable {
     package let mismatched: [(name: String, source: Shape, model: Shape)]
     /// Whether the model's codes were chosen by calibration: no bound of single weights holds then.
     package let isCalibrated: Bool
+    /// Where constants and norms were tuned after that.
+    package let distillation: DistillationNote?
 
     package var isComplete: Bool { missing.isEmpty && extra.isEmpty && mismatched.isEmpty }
     package var isBitExact: Bool { isComplete && rows.allSatisfy { $0.isBitExact ?? false } }
@@ -46,6 +51,8 @@ package struct Roundtrip: Sendable {
     private let model: Checkpoint
     private let checksBits: Bool
     private let resources: Resources
+    /// Names of dense tensors that were tuned.
+    private let tuned: Set<String>
 
     /// - Parameter checksBits: also quantize the source again and compare every byte.
     package init(source: Checkpoint, model: Checkpoint, checksBits: Bool, resources: Resources) {
@@ -53,6 +60,7 @@ package struct Roundtrip: Sendable {
         self.model = model
         self.checksBits = checksBits
         self.resources = resources
+        tuned = Set(model.distillationNote?.vectors ?? [])
     }
 
     package func run() throws -> RoundtripReport {
@@ -79,7 +87,7 @@ package struct Roundtrip: Sendable {
             rows: compared.map(\.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
             missing: matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes),
             extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched,
-            isCalibrated: isCalibrated)
+            isCalibrated: isCalibrated, distillation: model.distillationNote)
     }
 
     private var isCalibrated: Bool { model.isCalibrated }
@@ -89,7 +97,7 @@ package struct Roundtrip: Sendable {
             name: pair.tensor.name, shape: pair.tensor.shape, typeName: pair.tensor.typeName,
             isQuantized: pair.isQuantized, statistics: summary.statistics.totals,
             largestBoundShare: isCalibrated ? nil : summary.largestBoundShare,
-            isBitExact: summary.isBitExact)
+            isBitExact: summary.isBitExact, isTuned: tuned.contains(pair.tensor.name))
     }
 
     private static func precedes(_ a: RoundtripReport.Row, _ b: RoundtripReport.Row) -> Bool {

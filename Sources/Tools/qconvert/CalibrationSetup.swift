@@ -8,6 +8,7 @@ import Conversion
 import JSONText
 import ModelLoading
 import ModelToolSupport
+import Parallelism
 import Quantization
 import Streaming
 import ToolSupport
@@ -76,6 +77,18 @@ struct CalibrationSetup {
     var summary: String {
         "\(NumberText.grouped(text.samples.tokenCount)) tokens in windows of \(text.window), \(NumberText.grouped(text.samples.heldOutCount)) of "
             + "them held out; \(model.configuration.layers.count) layers; about \(NumberText.byteCount(memory.total)) of memory"
+    }
+
+    /// A digest of all that decides what the calibrated file holds.
+    ///
+    /// - Parameter options: those that shape it.
+    func identity(of plan: ConversionPlan, options: [String]) throws -> String {
+        let engine = MatrixEngine(pool: WorkerPool(threadCount: 1))
+        let calibration = ModelCalibration(try CalibrationPass(model, text.samples, engine: engine), plan.settings)
+        var digest = SHA256()
+        digest.append(Array(try plan.calibrationIdentity(calibration).utf8))
+        digest.append(Array(JSONValue.strings(options).text(.compact).utf8))
+        return digest.finish()
     }
 
     /// The calibration of a plan's weights, on the threads of its resources.

@@ -41,9 +41,11 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     var plan = try planned(nil)
     let whole = plan, budget = try BudgetSetup(arguments, whole, calibration, castingTo: denseType(arguments), console)
     if let known = try budget?.knownBudget(of: whole) { plan = try planned(known) }
+    let distillation = try DistillationSetup(arguments, whole, calibration)
     for remark in plan.remarks { console.warning(remark.text, hint: remark.hint) }
     if arguments.flag("dry-run") {
         if let calibration { console.note("would calibrate: \(calibration.summary)") }
+        if let distillation { console.note("would distill: \(distillation.summary)") }
         if let budget, !budget.isKnown { console.note("would measure which weights are to stay in 16 bits: they are listed as nf4 here") }
         guard let part else { return try describe(plan, arguments, console) }
         return try describe(part, plan.share(of: part), arguments, console)
@@ -58,12 +60,30 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let share = part.map { plan.share(of: $0) }
     let progress = console.progress("converting", total: share?.inputByteCount ?? plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
-    var calibrated = try calibration?.calibration(of: whole, resources, console) ?? importance?.search(of: whole, resources, console)
-    if let budget, !budget.isKnown {
-        calibrated = try calibrated?.choosing()
-        plan = try planned(budget.measuredBudget(of: whole, calibrated?.outcomes ?? [:], resources, console))
+    /// What is written: chooses codes, and measures the budget where there is one.
+    func prepared() throws -> (conversion: Conversion, calibration: ConversionCalibration?) {
+        var calibrated = try calibration?.calibration(of: whole, resources, console) ?? importance?.search(of: whole, resources, console)
+        if let budget, !budget.isKnown {
+            calibrated = try calibrated?.choosing()
+            plan = try planned(budget.measuredBudget(of: whole, calibrated?.outcomes ?? [:], resources, console))
+        }
+        return (Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite")), calibrated)
     }
-    let conversion = Conversion(plan, resources: resources, allowsNonfinite: arguments.flag("allow-nonfinite"))
+    if let distillation, let calibration {
+        let run = DistilledConversion(
+            distillation, whole, identity: try calibration.identity(of: whole, options: effectiveOptions(arguments)), resources, console)
+        let distilled = try run.run(arguments) { path in
+            let (conversion, chosen) = try prepared()
+            let result = try conversion.run(path: path, replaces: true, calibration: chosen)
+            progress.finish()
+            try calibration.writeImportance(of: checkpoint, replaces: arguments.flag("force"))
+            warn(of: result.narrowing, arguments, console)
+            return (result, plan)
+        }
+        try distilled.report(whole, measures, arguments, console)
+        return .done
+    }
+    let (conversion, calibrated) = try prepared()
     if let part, let share {
         let made = try conversion.run(part, path: arguments.string(always: "output"), existing: arguments.existingPart)
         progress.finish()

@@ -1,3 +1,4 @@
+import Calibration
 import Checkpoints
 import CommandLineKit
 import Comparison
@@ -47,7 +48,17 @@ private func failures(of report: RoundtripReport, _ arguments: ParsedArguments) 
     if let limit = arguments.number("max-rel-rmse") {
         failures.add(report.rows.filter { $0.relativeRMSE > limit }.map(\.name), "have a relative RMSE above \(limit)")
     }
-    if arguments.flag("bit-exact") { failures.add(report.rows.filter { $0.isBitExact != true }.map(\.name), "are not bit-exact") }
+    guard arguments.flag("bit-exact") else { return failures }
+    guard let note = report.distillation, note.bestStep > 0 else {
+        failures.add(report.rows.filter { $0.isBitExact != true }.map(\.name), "are not bit-exact")
+        return failures
+    }
+    let isOther = { (row: RoundtripReport.Row) in row.isBitExact == false && !row.isTuned }
+    failures.add(report.rows.filter { isOther($0) && $0.isQuantized }.map(\.name), "have other codes than calibrating gives")
+    failures.add(report.rows.filter { isOther($0) && !$0.isQuantized }.map(\.name), "are not bit-exact")
+    failures.append(
+        "\(note.words), which is not computed again; codes of \(report.rows.count { $0.isQuantized && $0.isBitExact == nil }) weights are "
+            + "those that calibrating the source with this text gives")
     return failures
 }
 
@@ -63,6 +74,11 @@ func roundtripFailures(of report: RoundtripReport) -> [String] {
     return failures
 }
 
+extension DistillationNote {
+    /// What was tuned: `constants of 210 weights and 61 norms were tuned by distillation`.
+    fileprivate var words: String { "constants of \(weightCount) weights and \(vectors.count) norms were tuned by distillation" }
+}
+
 extension [String] {
     /// Adds that tensors of these names, if any, are not as they should be.
     fileprivate mutating func add(_ names: [String], _ what: String) {
@@ -73,6 +89,11 @@ extension [String] {
 
 private func verdict(_ report: RoundtripReport, _ arguments: ParsedArguments) -> String {
     let bits = arguments.flag("bit-exact") ? "; every byte is what quantizing the source gives" : ""
+    if let note = report.distillation, note.bestStep > 0 {
+        let largest = report.rows.filter(\.isTuned).map(\.relativeRMSE).max() ?? 0
+        return "OK: \(report.rows.count) tensors compared; codes were chosen by calibration, and \(note.words), norms by up to "
+            + "\(NumberText.percent(largest, decimals: 1)), so that no bound holds for single weights"
+    }
     guard !report.isCalibrated else {
         return "OK: \(report.rows.count) tensors compared; codes were chosen by calibration, so that no bound holds for single weights"
             + (arguments.flag("bit-exact") ? "; every byte is what calibrating the source with this text gives" : "")
@@ -109,10 +130,12 @@ private func writeJSON(_ report: RoundtripReport, failures: [String], _ measures
         for member in row.statistics.document.members { object[member.key] = member.value }
         object["share_of_bound"] = row.largestBoundShare.map { .double($0) } ?? .null
         object["bit_exact"] = row.isBitExact.map { .bool($0) } ?? .null
+        if row.isTuned { object["tuned"] = .bool(true) }
         return .object(object)
     }
     try console.writeJSON([
         "ok": .bool(failures.isEmpty), "failures": .strings(failures), "calibrated": .bool(report.isCalibrated),
+        "distillation": report.distillation?.document ?? .null,
         "missing": .strings(report.missing),
         "extra": .strings(report.extra), "mismatched": .strings(report.mismatched.map(\.name)),
         "quantized": report.quantizedTotals.map { .object($0.document) } ?? .null, "tensors": .array(rows),
