@@ -488,6 +488,66 @@ def transformers_and_peft_follow_what_qtrain_trains(tools):
     return f"losses {found[0]:.5f} with the adapter, {found[1]:.5f} of the tuned model"
 
 
+@check("torch", "transformers", "peft", "safetensors")
+def an_adapter_changes_hands_and_comes_back(tools):
+    """Trained by qtrain, then by PEFT and torch, then by qtrain again: at each hand-over both find the same loss of the same text."""
+    import torch
+    from peft import PeftModel
+    from tokenizers import Tokenizer
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(1)
+    torch.manual_seed(7)
+    llama = SAMPLES / "llama-hf"
+    text = (SAMPLES / "text/heldout.txt").read_text(encoding="utf-8")[:500]
+    file = tools.work / "handed.txt"
+    file.write_text(text, encoding="utf-8")
+    base = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32, attn_implementation="eager")
+    ids = Tokenizer.from_file(str(llama / "tokenizer.json")).encode(text, add_special_tokens=False).ids + [base.config.eos_token_id]
+
+    def ours(adapter):
+        seen = ["--data", file, "--template", "none", "--train-on", "all", "--split", "0,1,0", "--json"]
+        return json.loads(tools.run("qtrain", "evaluate", llama, "--adapter", adapter, *seen))["loss"]
+
+    def same(adapter, theirs, step):
+        found = ours(adapter)
+        expect(abs(found - theirs) <= 1e-4, f"{step}: our loss is {found}, theirs {theirs}")
+        losses.append(theirs)
+
+    def trained(output, *words, steps=10, rate="2e-3"):
+        data = ["--data", SAMPLES / "instructions.json", "--steps", steps, "--lr", rate, "--targets", "q_proj,down_proj"]
+        tools.run("qtrain", llama, *data, "-o", output, "--quiet", *words)
+
+    losses = []
+    first, handed = tools.work / "first.lora", tools.work / "handed"
+    trained(first)
+    tools.run("qconvert", "to-peft", first, "-o", handed)
+    model = PeftModel.from_pretrained(base, handed, is_trainable=True)
+    same(first, text_loss(model, ids), "from qtrain to PEFT")
+    # The factors, and nothing else, go on where they were.
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)
+    model.train()
+    batch = torch.tensor([ids])
+    for _ in range(5):
+        optimizer.zero_grad()
+        model(input_ids=batch, labels=batch, use_cache=False).loss.backward()
+        optimizer.step()
+    back = tools.work / "back"
+    model.save_pretrained(back)
+    theirs = text_loss(model, ids)
+    same(back, theirs, "from PEFT to qtrain")
+    # A learning rate of nothing: what qtrain begins with is what PEFT saved.
+    again, still = tools.work / "again.lora", tools.work / "still.lora"
+    trained(still, "--init-from", back, steps=1, rate="0")
+    same(still, theirs, "begun by qtrain with what PEFT saved")
+    trained(again, "--init-from", back)
+    tools.run("qconvert", "to-peft", again, "-o", tools.work / "third")
+    fresh = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32, attn_implementation="eager")
+    same(again, text_loss(PeftModel.from_pretrained(fresh, tools.work / "third"), ids), "and once more to PEFT")
+    expect(len({round(loss, 3) for loss in losses}) >= 3, f"training changes nothing: {losses}")
+    return "losses " + ", ".join(f"{loss:.5f}" for loss in losses)
+
+
 QUESTIONS = ["What is the capital of France?", "And of Italy?", "Which of the two is larger? Answer in one sentence."]
 
 
