@@ -5,7 +5,7 @@ import Checkpoints
 import CommandLineKit
 import Conversion
 import Distillation
-import Glibc
+import Platform
 import JSONText
 import ModelLoading
 import Parallelism
