@@ -65,9 +65,11 @@ import Transformer
             workerScratch: try WorkerScratch(workerCount: 2, count: 16))
         let memory = try FloatMemory(count: head.scratchCount(positions: batch.positionCount))
         var x = [Float](repeating: 0, count: batch.positionCount * width), dx = x
-        embedding.forward(prepared, into: &x, scratch: memory.pointer, context)
-        let sum = head.loss(x, batch, lossWeight: 0.5, gradient: &dx, scratch: memory.pointer, context)
-        embedding.backward(&dx, prepared, scratch: [], context)
+        // Nothing is projected.
+        let updates = UpdateMemory(u: memory.pointer, dv: memory.pointer, dropped: memory.pointer)
+        embedding.forward(prepared, into: &x, scratch: memory.pointer, updates: updates, context)
+        let sum = head.loss(x, batch, lossWeight: 0.5, gradient: &dx, scratch: memory.pointer, updates: updates, context)
+        embedding.backward(&dx, prepared, scratch: [], updates: updates, context)
         #expect(abs(sum / 2 - loss(start, places)) < 1e-5)
         Reference.expectClose(
             LayerGradientTests.gradients(set, 0), Reference.gradient(start) { loss($0, places) }, "table")

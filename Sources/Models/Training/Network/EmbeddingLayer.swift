@@ -16,6 +16,8 @@ struct EmbeddingLayer {
     let norm: NormLayer?
     /// From rows of tokens, [E], to C; nil where they have that width. A model with one has no norm of the sum.
     var projection: BaseWeight?
+    /// Beside the projection, where LoRA tunes it.
+    var update: LowRankBranch?
 
     /// C.
     var width: Int { projection?.outputCount ?? tokens.inputCount }
@@ -29,18 +31,21 @@ struct EmbeddingLayer {
     ///   - x: [N, C]
     ///   - scratch: [N, E]; used only with a projection.
     func forward(
-        _ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, _ context: StepContext
+        _ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, updates: UpdateMemory,
+        _ context: StepContext
     ) {
-        sum(batch, into: x, scratch: scratch, context)
+        sum(batch, into: x, scratch: scratch, updates: updates, context)
         norm?.forward(x, rows: batch.positionCount, into: x, context.engine)
     }
 
     /// Rows of the tables, added up.
     private func sum(
-        _ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, _ context: StepContext
+        _ batch: PreparedBatch, into x: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, updates: UpdateMemory,
+        _ context: StepContext
     ) {
         readTokens(batch, into: projection == nil ? x : scratch, pool: context.pool)
         projection?.multiply(scratch, rows: batch.positionCount, into: x, context)
+        update?.forward(scratch, rows: batch.positionCount, u: updates.u, addingTo: x, scratch: updates.dropped, context)
         guard let positions else { return }
         context.pool.forTiles(of: batch.positionCount, size: Self.tile) { range in
             for n in range {
@@ -61,28 +66,31 @@ struct EmbeddingLayer {
         }
     }
 
-    /// Adds the gradients of norm and tables, where they are trained.
+    /// Adds the gradients of norm, tables and the projection's update, where they are trained.
     ///
     /// - Parameters:
     ///   - dx: [N, C]; overwritten.
     ///   - scratch: [N, C] twice, and [2, N]; used only with a norm or a projection.
+    ///   - updates: of `forward`.
     func backward(
-        _ dx: UnsafeMutablePointer<Float>, _ batch: PreparedBatch, scratch: [UnsafeMutablePointer<Float>], _ context: StepContext
+        _ dx: UnsafeMutablePointer<Float>, _ batch: PreparedBatch, scratch: [UnsafeMutablePointer<Float>], updates: UpdateMemory,
+        _ context: StepContext
     ) {
-        guard let norm else { return addGradients(dx, batch, scratch: scratch, context) }
+        guard let norm else { return addGradients(dx, batch, scratch: scratch, updates: updates, context) }
         guard tokens.gradient != nil || positions?.gradient != nil || norm.weight.gradient != nil else { return }
         let rows = batch.positionCount, count = rows * width, (sums, dsums, statistics) = (scratch[0], scratch[1], scratch[2])
-        sum(batch, into: sums, scratch: dsums, context)
+        sum(batch, into: sums, scratch: dsums, updates: updates, context)
         norm.forward(sums, rows: rows, statistics: statistics, into: dsums, context.engine)
         dsums.update(repeating: 0, count: count)
         norm.backward(dx, x: sums, rows: rows, statistics: statistics, addingTo: dsums, context.engine)
-        addGradients(dsums, batch, scratch: scratch, context)
+        addGradients(dsums, batch, scratch: scratch, updates: updates, context)
     }
 
     private func addGradients(
-        _ dx: UnsafeMutablePointer<Float>, _ batch: PreparedBatch, scratch: [UnsafeMutablePointer<Float>], _ context: StepContext
+        _ dx: UnsafeMutablePointer<Float>, _ batch: PreparedBatch, scratch: [UnsafeMutablePointer<Float>], updates: UpdateMemory,
+        _ context: StepContext
     ) {
-        guard tokens.gradient != nil || positions?.gradient != nil else { return }
+        guard tokens.gradient != nil || positions?.gradient != nil || update != nil else { return }
         if let gradient = positions?.gradient {
             addRows(dx, width: width, to: gradient, batch.positions.map { $0 + positionOffset }, pool: context.pool)
         }
@@ -90,6 +98,11 @@ struct EmbeddingLayer {
         if let projection {
             readTokens(batch, into: scratch[0], pool: context.pool)
             projection.addGradient(dx, x: scratch[0], rows: batch.positionCount, context)
+            update?.backward(
+                dx, x: scratch[0], u: updates.u, rows: batch.positionCount, addingTo: nil, dv: updates.dv, scratch: updates.dropped, context
+            )
+            // Of LoRA nobody wants the gradient of a token.
+            guard tokens.gradient != nil else { return }
             drows = scratch[1]
             projection.multiplyTransposed(dx, rows: batch.positionCount, into: drows, accumulates: false, context)
         }

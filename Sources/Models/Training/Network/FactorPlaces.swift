@@ -56,7 +56,7 @@ struct FactorPlaces: Sendable {
     init(_ model: ModelDescription, _ settings: LowRankSettings) {
         rank = settings.rank
         var pairs: [Pair] = []
-        for tensor in model.linearWeights where settings.isTarget(tensor.module) {
+        for tensor in model.tunableWeights where settings.isTarget(tensor.module) {
             pairs.append(Pair(name: tensor.module, experts: nil, inputs: tensor.sizes.inputs, outputs: tensor.sizes.outputs))
         }
         for parameter in settings.tunesExperts ? model.expertParameters : [] where settings.isTarget(parameter.name) {

@@ -15,6 +15,9 @@ package struct Network {
     let embedding: EmbeddingLayer
     let blocks: [TransformerBlock<TunableLinear>]
     let head: OutputHead
+
+    /// Of the updates of projections of embedding and head; 0 for none.
+    var projectionRank: Int { max(embedding.update?.rank ?? 0, head.update?.rank ?? 0) }
 }
 
 extension Network {

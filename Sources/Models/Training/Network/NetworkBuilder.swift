@@ -94,13 +94,13 @@ struct NetworkBuilder {
         let head = OutputHead(
             norm: norm(ModuleKey(.finalNorm), c.finalNorm, width: c.width), weight: c.head.isTied ? table : matrix(ModuleKey(.head)),
             bias: vector(ModuleKey(.head), .bias), scale: c.head.scale, cap: c.head.cap,
-            projection: c.embeddingWidth == c.width ? nil : matrix(ModuleKey(.outputProjection)))
+            projection: c.embeddingWidth == c.width ? nil : matrix(ModuleKey(.outputProjection)), update: update(.outputProjection))
         return Network(
             configuration: c, tuning: tuning, places: places, parameters: parameters, scaledWeights: scaledWeights,
             embedding: EmbeddingLayer(
                 tokens: table, positions: positions, positionOffset: c.positionOffset, scale: c.embeddingScale,
                 norm: c.embeddingNorm.map { norm(ModuleKey(.embeddingNorm), $0, width: c.width) },
-                projection: c.embeddingWidth == c.width ? nil : matrix(ModuleKey(.inputProjection))),
+                projection: c.embeddingWidth == c.width ? nil : matrix(ModuleKey(.inputProjection)), update: update(.inputProjection)),
             blocks: c.layers.indices.map(block), head: head)
     }
 
@@ -142,6 +142,12 @@ struct NetworkBuilder {
         }
         let weight = norm.hasWeight ? vector(key, .weight) : nil, bias = norm.hasBias ? vector(key, .bias) : nil
         return NormLayer(norm, width: width, period: rows, weight: weight, bias: bias)
+    }
+
+    /// Of a projection of the embedding or of the head; nil where there is none, or it is not tuned.
+    private func update(_ role: TensorRole) -> LowRankBranch? {
+        guard configuration.embeddingWidth != configuration.width else { return nil }
+        return update(configuration.name(role), matrix(ModuleKey(role)))
     }
 
     private func update(_ module: String, _ weight: BaseWeight) -> LowRankBranch? {
@@ -207,6 +213,11 @@ struct NetworkBuilder {
 }
 
 extension ModelDescription {
-    /// Names of the linear layers of all layers, in order.
-    package var linearModules: [String] { linearWeights.map(\.module) }
+    /// Names of the linear layers that LoRA can tune, experts apart: those of all layers, in order, and projections of embedding and head.
+    package var linearModules: [String] { tunableWeights.map(\.module) }
+
+    /// Their weights.
+    var tunableWeights: [ExpectedTensor] {
+        linearWeights + expectedTensors.filter { $0.key.role == .inputProjection || $0.key.role == .outputProjection }
+    }
 }

@@ -19,6 +19,8 @@ struct OutputHead {
     let cap: Float?
     /// From C to the width of the head, [E]; nil where that is the same.
     var projection: BaseWeight?
+    /// Beside the projection, where LoRA tunes it.
+    var update: LowRankBranch?
 
     /// Floats of logits that are there at a time.
     private static let logitLimit = 1 << 23
@@ -78,9 +80,11 @@ struct OutputHead {
     ///   - dx: [N, C], the gradient of x; nil where none is wanted.
     ///   - labels: what takes the places of the targets that count; nil for none.
     ///   - teacher: whose predictions take their places: the losses are divergences then; nil for none.
+    ///   - updates: used only where the projection is tuned.
     func loss(
         _ x: UnsafePointer<Float>, _ batch: Batch, lossWeight: Float, gradient dx: UnsafeMutablePointer<Float>?,
-        labels: DrawnLabels? = nil, teacher: Teacher? = nil, scratch: UnsafeMutablePointer<Float>, _ context: StepContext
+        labels: DrawnLabels? = nil, teacher: Teacher? = nil, scratch: UnsafeMutablePointer<Float>, updates: UpdateMemory,
+        _ context: StepContext
     ) -> Double {
         let counted = batch.targets.indices.filter { batch.targets[$0] != Batch.ignored }
         let m = counted.count, c = norm.width
@@ -88,6 +92,7 @@ struct OutputHead {
         guard m > 0 else { return 0 }
         let parts = parts(scratch, count: m), logits = parts.logits, e = weight.inputCount
         project(x, counted, scratch: scratch, context)
+        update?.forward(parts.normed, rows: m, u: updates.u, addingTo: parts.projected, scratch: updates.dropped, context)
         teacher?.prepare(counted, context)
         var total = 0.0
         let limit = rowLimit(positions: m)
@@ -112,6 +117,9 @@ struct OutputHead {
         guard let dx else { return total }
         projection?.multiplyTransposed(parts.dprojected, rows: m, into: parts.dnormed, accumulates: false, context)
         projection?.addGradient(parts.dprojected, x: parts.normed, rows: m, context)
+        update?.backward(
+            parts.dprojected, x: parts.normed, u: updates.u, rows: m, addingTo: parts.dnormed, dv: updates.dv, scratch: updates.dropped,
+            context)
         parts.dhidden.update(repeating: 0, count: m * c)
         norm.backward(parts.dnormed, x: parts.hidden, rows: m, statistics: parts.statistics, addingTo: parts.dhidden, context.engine)
         for (row, n) in counted.enumerated() { (dx + n * c).update(from: parts.dhidden + row * c, count: c) }

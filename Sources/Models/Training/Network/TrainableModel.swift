@@ -32,6 +32,8 @@ package final class TrainableModel {
         let hidden: [UnsafeMutablePointer<Float>]
         let activations: [BlockActivations]
         let scratch: BlockScratch
+        /// Of the embedding's projection and of the head's.
+        let updates: (embedding: UpdateMemory, head: UpdateMemory)
         let gradient: UnsafeMutablePointer<Float>
         let headScratch: UnsafeMutablePointer<Float>
         /// Of a teacher: outputs of its last block, [N, C], and scratch of its head.
@@ -85,7 +87,8 @@ package final class TrainableModel {
         let teacher = taught(prepared, step)
         forward(prepared, step)
         let sum = head.loss(
-            memory.hidden[blocks.count], batch, lossWeight: 0, gradient: nil, teacher: teacher, scratch: memory.headScratch, step)
+            memory.hidden[blocks.count], batch, lossWeight: 0, gradient: nil, teacher: teacher, scratch: memory.headScratch,
+            updates: memory.updates.head, step)
         return Loss(sum: sum, count: batch.learnedCount)
     }
 
@@ -119,7 +122,7 @@ package final class TrainableModel {
         forward(prepared, step)
         let sum = head.loss(
             memory.hidden[blocks.count], batch, lossWeight: Float(lossWeight), gradient: memory.gradient, labels: labels,
-            teacher: teacher, scratch: memory.headScratch, step)
+            teacher: teacher, scratch: memory.headScratch, updates: memory.updates.head, step)
         step.balance?.isObserving = false
         for (index, block) in blocks.enumerated().reversed() {
             let pass = pass(index, prepared, step), x = memory.hidden[index]
@@ -128,7 +131,8 @@ package final class TrainableModel {
         }
         // Nothing else needs the hidden states any more, nor what the head has used.
         embedding.backward(
-            memory.gradient, prepared, scratch: [memory.hidden[0], memory.hidden[blocks.count], memory.headScratch], step)
+            memory.gradient, prepared, scratch: [memory.hidden[0], memory.hidden[blocks.count], memory.headScratch],
+            updates: memory.updates.embedding, step)
         return Loss(sum: sum, count: batch.learnedCount, routerLoss: step.balance?.loss)
     }
 
@@ -155,7 +159,7 @@ package final class TrainableModel {
     private func forward(
         _ batch: PreparedBatch, _ embedding: EmbeddingLayer, _ blocks: [TransformerBlock<TunableLinear>], _ step: StepContext
     ) {
-        embedding.forward(batch, into: memory.hidden[0], scratch: memory.hidden[blocks.count], step)
+        embedding.forward(batch, into: memory.hidden[0], scratch: memory.hidden[blocks.count], updates: memory.updates.embedding, step)
         for (index, block) in blocks.enumerated() {
             let pass = pass(index, batch, step)
             block.forward(memory.hidden[index], into: memory.hidden[index + 1], pass.memory, pass)
@@ -183,8 +187,9 @@ package final class TrainableModel {
         let (shapes, widest) = shapes(network, positions: n)
         let hidden = [Int](repeating: n * network.configuration.width, count: network.blocks.count + 2)
         let kept = recomputes ? [widest.activationCount] : shapes.map(\.activationCount)
+        let updates = [Int](repeating: n * network.projectionRank, count: 3)
         let taught = teacher.map { [n * $0.configuration.width, $0.head.scratchCount(positions: n)] } ?? []
-        return hidden + [widest.scratchCount, network.head.scratchCount(positions: n)] + taught + kept
+        return hidden + [widest.scratchCount, network.head.scratchCount(positions: n)] + updates + taught + kept
     }
 
     private static func plan(
@@ -193,13 +198,15 @@ package final class TrainableModel {
         let counts = counts(network, teacher, positionLimit: n, recomputes: recomputes)
         let owner = try FloatMemory(count: counts.reduce(0) { $0 + BlockShape.aligned($1) })
         let parts = BlockShape.divide(owner.pointer, counts)
-        let layers = network.blocks.count, firstKept = layers + 4 + (teacher == nil ? 0 : 2)
+        let layers = network.blocks.count, firstKept = layers + 7 + (teacher == nil ? 0 : 2)
         let (shapes, widest) = shapes(network, positions: n)
+        let scratch = BlockScratch(parts[layers + 2], widest)
+        let updates = (0..<2).map { UpdateMemory(u: parts[layers + 4 + $0], dv: parts[layers + 6], dropped: scratch.dropped) }
         return Memory(
             hidden: Array(parts[..<(layers + 1)]),
             activations: parts[firstKept...].enumerated().map { BlockActivations($1, recomputes ? widest : shapes[$0]) },
-            scratch: BlockScratch(parts[layers + 2], widest), gradient: parts[layers + 1], headScratch: parts[layers + 3],
-            teacher: teacher == nil ? nil : (parts[layers + 4], parts[layers + 5]),
+            scratch: scratch, updates: (updates[0], updates[1]), gradient: parts[layers + 1], headScratch: parts[layers + 3],
+            teacher: teacher == nil ? nil : (parts[layers + 7], parts[layers + 8]),
             workers: try WorkerScratch(workerCount: workerCount, count: CausalAttention.scratchCount(longestSample: longestSample)),
             owner: owner)
     }
