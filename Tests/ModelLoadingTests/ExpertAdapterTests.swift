@@ -14,10 +14,10 @@ import Transformer
 
 /// Adapters of experts as PEFT makes them of parameters that hold all of a layer (`target_parameters`).
 @Suite struct ExpertAdapterTests {
-    private static func logits(_ base: String, _ adapter: String?, _ ids: [Int32]) throws -> [Float] {
+    private static func logits(_ base: String, _ adapter: String?, _ ids: [Int32], oneByOne: Bool = false) throws -> [Float] {
         let model = try LoadedModel.open(base), session = model.exactSession()
         if let adapter { session.weights = try model.weights(with: [(try Adapter.open(adapter), 1)], engine: session.engine) }
-        return try session.allLogits(ids)
+        return oneByOne ? try ids.flatMap { try session.append([$0]) } : try session.allLogits(ids)
     }
 
     private static func merge(_ base: String, _ adapter: String, to path: String) throws {
@@ -33,6 +33,8 @@ import Transformer
         let adapter = Fixture.path("experts/\(name)"), reference = try Reference(file: adapter + "/logits.safetensors")
         let found = try Self.logits(Fixture.mixture(name), adapter, reference.ids)
         #expect(relativeDifference(found, reference.logits) < 2e-5)
+        let oneByOne = try Self.logits(Fixture.mixture(name), adapter, reference.ids, oneByOne: true)
+        #expect(relativeDifference(oneByOne, reference.logits) < 2e-5)
         #expect(relativeDifference(try Self.logits(Fixture.mixture(name), nil, reference.ids), reference.logits) > 1e-2)
     }
 

@@ -227,10 +227,10 @@ import Transformer
         let folder = try TemporaryFolder(), model = try Self.convertedModel(folder)
         #expect(model.weights.layers[0].linearLayers.filter { !$0.name.hasSuffix(".gate") }.allSatisfy { $0.matrix.hasIntegerProducts })
         let ids = (0..<40).map { Int32($0 * 7 % 48) }
-        func logits(_ pieces: [Int], threadCount: Int) throws -> [UInt32] {
+        func logits(_ pieces: [Int], threadCount: Int, _ precision: MatrixEngine.Precision = .balanced) throws -> [UInt32] {
             let session = InferenceSession(
                 model.configuration, model.weights, engine: MatrixEngine(pool: WorkerPool(threadCount: threadCount)), contextLength: 40,
-                precision: .balanced, cacheType: .f32)
+                precision: precision, cacheType: .f32)
             var start = 0, last: [Float] = []
             for piece in pieces {
                 last = try session.append(Array(ids[start..<start + piece]))
@@ -245,6 +245,10 @@ import Transformer
                 #expect(bits == expected, "\(pieces)")
             }
         }
+        // In bytes, as long as there are few.
+        let alone = try logits(Array(repeating: 1, count: 40), threadCount: 1, .fast)
+        #expect(alone != expected)
+        for threadCount in [1, 3] { #expect(try logits([8, 1, 7, 8, 8, 1, 7], threadCount: threadCount, .fast) == alone) }
     }
 
     @Test(arguments: ["mixtral", "qwen3_moe"], ["F32", "Q8_0"])
