@@ -409,8 +409,8 @@ if isFuzzing {
             name: "fuzz",
             dependencies: [
                 platform, "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat",
-                "PyTorchFormat",
-                "FlatFormat", "Checkpoints", "Adapters", "Tokenization", "Jinja", "Streaming", "Conversion", "Inspection",
+                "PyTorchFormat", "FlatFormat", "Checkpoints", "Architectures", "Adapters", "Tokenization", "Jinja", "Streaming",
+                "Conversion", "Inspection",
             ],
             exclude: ["run.sh"], swiftSettings: swiftSettings,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))

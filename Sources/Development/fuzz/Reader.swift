@@ -24,7 +24,8 @@ struct Reader: Sendable {
     }
 
     static let all: [Reader] = [
-        .json, .header, .safetensors, .shards, .quantState, .bitsandbytes, .qnf, .snappy, .sliceKey, .protobuf, .checkpointState,
+        .json, .modelConfiguration, .header, .safetensors, .shards, .quantState, .bitsandbytes, .qnf, .snappy, .sliceKey, .protobuf,
+        .checkpointState,
         .table, .bundle, .gpt2, .anyFile, .gguf, .pyTorch, .flat, .packed, .tokenizer, .merges, .sentencePiece, .tekken, .peft, .lora,
         .ggufAdapter, .jinja, .imatrix,
     ]

@@ -17,6 +17,7 @@ extension Reader {
             "U32", "U8", "BF16", "I8", "F8_E4M3", "F8_E8M0", "quantization", "mode", "affine", "mxfp4", "mxfp8", "nvfp4",
             "compressed-tensors", "quantization_config", "quant_method", "gptq", "awq", "fp8", "auto-round", "bits",
             "group_size", "sym", "checkpoint_format", "gptq_v2", "version", "gemm", "gemv", "weight_block_size", "desc_act",
+            "_blocks", "_scales", ".mlp.experts.down_proj",
         ], mutation: .model(prefixByteCount: 0), seeds: { _ in PackedSeeds.all },
         read: { bytes in
             var input = FuzzInput(bytes)
@@ -116,10 +117,15 @@ private enum PackedSeeds {
                     ("weight_packed", "I32", [3, 8]), ("weight_scale", "BF16", [3, 2]), ("weight_shape", "I64", [2]),
                     ("weight_zero_point", "I32", [1, 2]),
                 ]),
+            seed(
+                "{\"model_type\":\"gpt_oss\",\"quantization_config\":{\"quant_method\":\"mxfp4\"}}", nil,
+                [("gate_up_proj_blocks", "U8", [2, 3, 2, 16]), ("gate_up_proj_scales", "U8", [2, 3, 2])], of: "mlp.experts"),
         ]
     }
 
-    private static func seed(_ config: String?, _ own: String?, _ tensors: [(name: String, type: String, shape: [Int])]) -> [UInt8] {
+    private static func seed(
+        _ config: String?, _ own: String?, _ tensors: [(name: String, type: String, shape: [Int])], of module: String = "q_proj"
+    ) -> [UInt8] {
         var header = JSONObject()
         var metadata = JSONObject()
         if let config { metadata["config"] = .string(config) }
@@ -131,7 +137,7 @@ private enum PackedSeeds {
         for tensor in tensors {
             let size = ["I64": 8, "I32": 4, "U32": 4, "F32": 4, "F16": 2, "BF16": 2][tensor.type] ?? 1
             let end = offset + tensor.shape.reduce(size, *)
-            header["layers.0.q_proj.\(tensor.name)"] = .object([
+            header["layers.0.\(module).\(tensor.name)"] = .object([
                 "dtype": .string(tensor.type), "shape": .array(tensor.shape.map { .integer($0) }),
                 "data_offsets": .array([.integer(offset), .integer(end)]),
             ])
