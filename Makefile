@@ -117,6 +117,7 @@ interop: build
 	$(PYTHON) Tests/Interop/evaluation.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/gguf_files.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/llama_cpp_models.py --bin $(BIN)
+	$(PYTHON) Tests/Interop/llama_cpp_families.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/engine_loaders.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/killed_parts.py --bin $(BIN)
 	$(PYTHON) Tests/Interop/random_unicode.py --bin $(BIN) --characters $(CHARACTERS)

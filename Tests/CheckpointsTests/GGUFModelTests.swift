@@ -1,3 +1,4 @@
+import Architectures
 import ByteIO
 import JSONText
 import TensorCore
@@ -136,6 +137,44 @@ import Testing
         let checkpoint = try Checkpoint.open(try folder.write(bytes, to: "model.gguf"))
         #expect(
             checkpoint.config == nil && checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains(word), "\(checkpoint.warnings)")
+    }
+
+    /// Whatever a number of any family is, the file is a model of it, or a warning says why not.
+    @Test(arguments: Set(Architecture.all.compactMap(\.gguf?.name)).sorted())
+    func hostileNumbersOfAllFamiliesAreRead(family: String) throws {
+        let folder = try TemporaryFolder()
+        for spelling in Architecture.all.compactMap(\.gguf) where spelling.name == family {
+            let numbers = spelling.numbers.filter(\.isNumber)
+            for (index, hostile) in numbers.enumerated() {
+                let values: [(type: UInt32, bytes: [UInt8])]
+                var image = GGUFImage()
+                switch hostile.kind {
+                case .count:
+                    values = [Int64(0), -1, 3, 1 << 40, (1 << 53) - 1, .max, .min].map { (11, image.bytes(of: UInt64(bitPattern: $0))) }
+                case .flag: values = [(7, [2])]
+                default:
+                    values = [Float(0), -1, .nan, .infinity, .leastNonzeroMagnitude, .greatestFiniteMagnitude].map {
+                        (6, image.bytes(of: $0.bitPattern))
+                    }
+                }
+                for value in values {
+                    image = GGUFImage()
+                    image.add("general.architecture", spelling.name)
+                    for (other, number) in numbers.enumerated() where other != index {
+                        let key = "\(spelling.name).\(number.key)"
+                        switch number.kind {
+                        case .count: image.add(key, type: 4, image.bytes(of: UInt32(4)))
+                        case .flag: image.add(key, type: 7, [1])
+                        default: image.add(key, type: 6, image.bytes(of: Float(0.5).bitPattern))
+                        }
+                    }
+                    image.add("\(spelling.name).\(hostile.key)", type: value.type, value.bytes)
+                    image.add(tensor: "token_embd.weight", [1, 1], type: 0, [0, 0, 0, 0])
+                    let checkpoint = try Checkpoint.open(try folder.write(image.bytes, to: "model.gguf"))
+                    #expect((checkpoint.config == nil) == checkpoint.warnings.contains { $0 != "the file has no tokenizer" })
+                }
+            }
+        }
     }
 
     @Test func countsThatNoNumberHoldsAreNotFollowed() throws {

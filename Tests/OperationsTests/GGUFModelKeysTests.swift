@@ -32,7 +32,7 @@ import Testing
         #expect(own.entries == expected)
         let index = file.tensors.firstIndex { $0.name == "rope_freqs.weight" }
         let factors = try index.map { try file.floats(ofTensor: $0, 0..<file.tensors[$0].elementCount) }
-        #expect(own.frequencyFactors == factors && (factors != nil) == (name == "llama-rope3"))
+        #expect(own.factors.first?.values == factors && (factors != nil) == (name == "llama-rope3"))
     }
 
     /// As Llama 3.1 to 3.3 have it.
@@ -43,7 +43,7 @@ import Testing
             parsing: Array(
                 #"{"rope_type":"llama3","rope_theta":500000.0,"factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":8192}"#
                     .utf8))
-        let factors = try #require(try Self.keys(config).frequencyFactors)
+        let factors = try #require(try Self.keys(config).factors.first?.values)
         #expect(factors.count == 64 && factors[0] == 1 && factors[63] == 8)
         #expect(factors == factors.sorted() && factors.contains { $0 > 1 && $0 < 8 })
     }

@@ -89,7 +89,7 @@ import Tokenization
         for entry in file.metadata.entries where entry.key != "tokenizer.ggml.add_sep_token" {
             #expect(try Self.items(own[entry.key]) == Self.items(entry.value), "\(entry.key)")
         }
-        #expect(keys.remarks == [] && keys.frequencyFactors == nil)
+        #expect(keys.remarks == [] && keys.factors == [])
         let bare = try Checkpoint.open(Fixture.checkpoint("llama/dense-f32"))
         let other = try ModelDescription(config: try #require(bare.config))
         let error = #expect(throws: FileError.self) { try GGUFKeys(of: bare, other, name: "", fileType: 0) }

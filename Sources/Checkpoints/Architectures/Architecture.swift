@@ -66,9 +66,15 @@ package struct Architecture: Sendable, Hashable {
 
     /// The one that a GGUF file calls so, the first where several do; nil where it is none that can be run.
     ///
-    /// - Parameter hasExperts: whether the file says so of its model.
-    package static func namedInGGUF(_ name: String, hasExperts: Bool) -> Architecture? {
-        all.first { $0.gguf?.name == name && $0.gguf?.hasExperts == hasExperts }
+    /// - Parameter isPositive: whether the file has a number of more than 0 under a key, which stands behind the name and a dot.
+    package static func namedInGGUF<Failure: Error>(
+        _ name: String, isPositive: (String) throws(Failure) -> Bool
+    ) throws(Failure) -> Architecture? {
+        let candidates = all.filter { $0.gguf?.name == name }
+        for candidate in candidates {
+            if let mark = candidate.gguf?.mark, try isPositive(mark) { return candidate }
+        }
+        return candidates.first { $0.gguf?.mark == nil }
     }
 
     /// The one of a config.json.

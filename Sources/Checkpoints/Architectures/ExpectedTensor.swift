@@ -34,6 +34,9 @@ package struct ExpectedTensor: Sendable, Hashable {
     /// Of a matrix, or of each of several, whichever way it lies.
     package var sizes: (outputs: Int, inputs: Int) { orientation.sizes(of: Array(dimensions.suffix(2))) }
 
+    /// Whether it is one of several that GGUF files have as one: of one expert, or a row of a norm.
+    package var isPart: Bool { key.expert != nil || row != nil }
+
     /// Whether it is a matrix, or one for each expert.
     package var isMatrix: Bool { part == .weight && dimensions.count >= 2 && !key.role.isNorm }
 
@@ -75,23 +78,6 @@ extension ModelDescription {
     /// Weights of the linear layers of all layers, in order: every matrix but embeddings, head, routers and experts.
     package var linearWeights: [ExpectedTensor] {
         expectedTensors.filter(\.isLinearWeight)
-    }
-
-    /// What a GGUF file has as one tensor: of experts the tensors of all of a layer, in their order; else one alone. In the order of those of
-    /// the first experts.
-    package var groupedTensors: [[ExpectedTensor]] {
-        var groups: [[ExpectedTensor]] = []
-        var places: [ModuleKey: Int] = [:]
-        for tensor in expectedTensors {
-            guard let layer = tensor.key.layer, let expert = tensor.key.expert else {
-                groups.append([tensor])
-                continue
-            }
-            let key = ModuleKey(tensor.key.role, layer: layer)
-            if expert == 0 { places[key] = groups.count }
-            if let place = places[key], expert > 0 { groups[place].append(tensor) } else { groups.append([tensor]) }
-        }
-        return groups
     }
 
     /// Weights of the experts of all layers, in order: a matrix for each expert, or for all of a layer in one tensor.

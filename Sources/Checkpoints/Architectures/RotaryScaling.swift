@@ -42,6 +42,12 @@ package struct YarnScaling: Sendable, Hashable {
     /// 0.1 weight ln(factor) + 1.
     package static func magnitude(factor: Double, weight: Double) -> Double { factor <= 1 ? 1 : 0.1 * weight * log(factor) + 1 }
 
+    /// The weight w, by which a magnitude is (0.1 ln(factor) + 1) / (0.1 w ln(factor) + 1): `mscale_all_dim` beside an `mscale` of 1.
+    var allDimensionsWeight: Double {
+        guard factor > 1 else { return 0 }
+        return (Self.magnitude(factor: factor, weight: 1) / magnitude - 1) / (0.1 * log(factor))
+    }
+
     /// - Parameter plain: the R / 2 frequencies of the series with this base.
     func scaled(_ plain: [Double], theta: Double) -> [Double] {
         let width = Double(2 * plain.count)

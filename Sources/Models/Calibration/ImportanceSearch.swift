@@ -30,7 +30,7 @@ package struct ImportanceSearch {
         var found: [String: [Double]] = [:], missing: [String] = []
         for expected in model.linearWeights + model.expertWeights
         where expected.dimensions.count == 2 && GGUFSpelling.modules[expected.key.role] != nil {
-            let name = GGUFSpelling.name(ModuleKey(expected.key.role, layer: expected.key.layer), .weight)
+            let name = model.nameInGGUF(ModuleKey(expected.key.role, layer: expected.key.layer), .weight)
             guard let entry = file.entries[name] else {
                 missing.append(name)
                 continue

@@ -10,6 +10,7 @@ struct WeightStack {
     private enum Content {
         case dense(UnsafeRawBufferPointer, ScalarType, Orientation, owner: AnyObject)
         case packed(PackedWeight)
+        case blocks(UnsafeRawBufferPointer, BlockFormat, owner: AnyObject)
         case mxfp4(codes: UnsafeRawBufferPointer, scales: UnsafeRawBufferPointer, owner: AnyObject)
     }
 
@@ -30,7 +31,11 @@ struct WeightStack {
         case .encoded(let encoded) where encoded.encoding is MXFP4:
             content = .mxfp4(
                 codes: try memory.bytes(ofTensor: encoded.parts[0]), scales: try memory.bytes(ofTensor: encoded.parts[1]), owner: memory)
-        case .encoded:
+        case .encoded(let encoded):
+            if let format = entry.tensor.blockFormat {
+                content = .blocks(try memory.bytes(ofTensor: encoded.parts[0]), format, owner: memory)
+                return
+            }
             let decoded = try DecodedWeight(checkpoint, entry.tensor)
             content = .dense(UnsafeRawBufferPointer(decoded.memory.buffer), decoded.type, .outputsByInputs, owner: decoded.memory)
         }
@@ -43,6 +48,9 @@ struct WeightStack {
                 dense: part(number, of: bytes), of: type, outputCount: sizes.outputs, inputCount: sizes.inputs, orientation: orientation,
                 owner: owner)
         case .packed(let packed): return packed.matrix(number)
+        case .blocks(let bytes, let format, let owner):
+            return WeightMatrix(
+                blocks: part(number, of: bytes), of: format, outputCount: sizes.outputs, inputCount: sizes.inputs, owner: owner)
         case .mxfp4(let codes, let scales, let owner):
             return WeightMatrix(
                 codes: part(number, of: codes), scales: part(number, of: scales), ofMXFP4: sizes.outputs, inputCount: sizes.inputs,

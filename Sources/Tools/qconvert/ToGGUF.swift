@@ -52,7 +52,7 @@ func toGGUF(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
         of: checkpoint, model, name: try options.name ?? name(of: checkpoint), fileType: options.mixture.fileType)
     for remark in keys.remarks { console.warning(remark) }
     let plan = try GGUFExportPlan(
-        checkpoint, model, options.mixture, frequencyFactors: keys.frequencyFactors, importance: options.importance)
+        checkpoint, model, options.mixture, factors: keys.factors, importance: options.importance)
     if let file = options.importance { try tell(plan, file, console) }
     if plan.quantizesAgain {
         console.note(

@@ -85,9 +85,12 @@ package struct GGUFAdapterExport: Sendable {
         guard !role.isOfMixture else {
             throw refusal(adapter, target.module, "belongs to the experts of a layer, for which GGUF adapters have no place")
         }
+        if role == .fusedQueryKeyValue, model.layers.first?.attention.projections == .grouped {
+            throw refusal(adapter, target.module, "makes queries, keys and values in groups, whose rows lie in another order in GGUF files")
+        }
         let isPaired = model.architecture.gguf?.pairsRows == true && (role == .query || role == .key)
         let headWidth = isPaired ? parameter.key.layer.map { model.layers[$0].attention.headWidth } : nil
-        let name = GGUFSpelling.name(parameter.key, .weight)
+        let name = model.nameInGGUF(parameter.key, .weight)
         return [
             output(name + GGUFAdapterFile.suffixes.a, update.a, isEmbedding ? .transposed : .none),
             output(name + GGUFAdapterFile.suffixes.b, update.b, .scaled(Float(update.scaling), headWidth: headWidth)),

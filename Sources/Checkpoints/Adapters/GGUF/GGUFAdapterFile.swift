@@ -31,8 +31,8 @@ struct GGUFAdapterFile {
         guard let name = try metadata.string(Key.architecture) else {
             throw FileError(metadata.path, at: "key '\(Key.architecture)'", "is missing, and without it nobody knows the names of the base")
         }
-        guard let architecture = Architecture.namedInGGUF(name, hasExperts: false) ?? Architecture.namedInGGUF(name, hasExperts: true)
-        else {
+        // Of families that files call the same the names of linear layers are the same, too.
+        guard let architecture = Architecture.namedInGGUF(name, isPositive: { _ in false }) else {
             throw FileError(
                 metadata.path, at: "key '\(Key.architecture)'", "is '\(JSONError.excerpt(name))', which is not known",
                 hint: "known are \(Set(Architecture.all.compactMap(\.gguf?.name)).sorted().joined(separator: ", "))")
@@ -120,10 +120,17 @@ struct GGUFAdapterFile {
         named name: String, _ a: Int, _ b: Int, _ file: GGUFSource, _ architecture: Architecture
     ) throws(FileError) -> Module {
         let spelling = architecture.spelling
-        guard let (key, part) = GGUFSpelling.module(named: name, of: spelling), part == .weight, !key.role.isNorm,
+        guard let (key, part) = GGUFSpelling.module(named: name, of: spelling, architecture.gguf?.renamed(nil) ?? [:]), part == .weight,
+            !key.role.isNorm,
             key.role != .positions, !key.role.isOfMixture
         else {
             throw error(file, a, "is of no linear layer and no embedding of a \(architecture.modelType)")
+        }
+        guard key.role != .fusedQueryKeyValue || architecture.gguf?.groupsHeads != true else {
+            throw error(
+                file, a,
+                "makes queries, keys and values, whose rows lie in another order in a \(architecture.modelType)'s own files; that is "
+                    + "not followed in adapters")
         }
         let isEmbedding = key.role == .embedding
         let shapes = try [a, b].map { index throws(FileError) in

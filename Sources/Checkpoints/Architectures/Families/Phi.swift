@@ -16,7 +16,7 @@ enum Phi {
                 .queryNorm: "self_attn.q_layernorm", .keyNorm: "self_attn.k_layernorm", .attentionOutput: "self_attn.dense",
                 .up: "mlp.fc1", .down: "mlp.fc2", .finalNorm: "final_layernorm",
             ]),
-            biasedRoles: Set(TensorRole.allCases).subtracting([.embedding]), optionalRoles: [.queryNorm, .keyNorm],
+            biasedRoles: Set(TensorRole.allCases).subtracting([.embedding]), optionalRoles: [.queryNorm, .keyNorm], gguf: .phi2,
             members: Llama.members.union(["layer_norm_eps", "qk_layernorm"]), describe: phi),
     ]
 

@@ -1,11 +1,19 @@
 extension GGUFSpelling {
-    /// A number that stands under a key of the family, and most also under a member of config.json.
+    /// What stands under a key of the family, most of it a number that is also under a member of config.json.
     package struct Number: Sendable {
         package enum Kind: Sendable, Hashable {
             /// u32.
             case count
             /// f32.
             case real
+            /// bool; as a number 0 or 1.
+            case flag
+            /// A string that is the same for all models.
+            case text(String)
+            /// An array of bool, for each layer whether it slides.
+            case slidingLayers
+            /// Here stands what scales the rotation, with `rope.scaling.type` also where nothing does; elsewhere it stands before the base.
+            case scaling
         }
 
         /// Behind the name of the architecture and a dot: `attention.head_count`.
@@ -48,11 +56,34 @@ extension GGUFSpelling {
         }
 
         static func real(
-            _ key: String, _ member: String, or fallback: Fallback = .required, written writing: Writing = .always,
+            _ key: String, _ member: String?, or fallback: Fallback = .required, written writing: Writing = .always,
             _ value: @escaping @Sendable (ModelDescription) -> Double?
         ) -> Number {
             Number(key: key, member: member, kind: .real, fallback: fallback, writing: writing, value: value)
         }
+
+        static func flag(_ key: String, _ member: String, or fallback: Bool, _ value: @escaping @Sendable (ModelDescription) -> Bool)
+            -> Number
+        {
+            Number(key: key, member: member, kind: .flag, fallback: .value(fallback ? 1 : 0), writing: .always) { value($0) ? 1 : 0 }
+        }
+
+        static func text(_ key: String, _ text: String) -> Number {
+            Number(key: key, member: nil, kind: .text(text), fallback: .leftOut, writing: .always) { _ in 0 }
+        }
+
+        /// Which layers slide; the family says what readers take without the key.
+        static func slidingLayers(_ writing: Writing = .whereUnusual) -> Number {
+            Number(key: slidingLayersKey, member: nil, kind: .slidingLayers, fallback: .leftOut, writing: writing) { _ in nil }
+        }
+
+        static let scaling = Number(key: scalingKey, member: nil, kind: .scaling, fallback: .leftOut, writing: .always) { _ in nil }
+
+        package static let slidingLayersKey = "attention.sliding_window_pattern"
+        package static let scalingKey = "rope.scaling.type"
+
+        /// Whether it is a number at all.
+        package var isNumber: Bool { kind == .count || kind == .real || kind == .flag }
     }
 }
 
@@ -81,4 +112,7 @@ package struct GGUFNumbers: Sendable {
         case .leftOut, .required: return nil
         }
     }
+
+    /// A float32 as the shortest decimal that means it: 1e-5, and not 9.999999747378752e-06.
+    package static func shortest(_ value: Double) -> Double { Double("\(Float(value))") ?? value }
 }

@@ -2,25 +2,25 @@ import JSONText
 
 extension GGUFSpelling {
     // Sizes, and the numbers of attention, in the order in which converters write them.
-    private static let blockCount = Number.count("block_count", "num_hidden_layers") { $0.layers.count }
-    private static let contextLength = Number.count("context_length", "max_position_embeddings") { $0.contextLength }
-    private static let width = Number.count("embedding_length", "hidden_size") { $0.width }
-    private static let innerWidth = Number.count("feed_forward_length", "intermediate_size") { $0.layers.first?.feedForward.innerWidth }
-    private static let sizes = [blockCount, contextLength, width, innerWidth]
-    private static let gemmaSizes = [contextLength, width, blockCount, innerWidth]
-    private static let heads: [Number] = [
+    static let blockCount = Number.count("block_count", "num_hidden_layers") { $0.layers.count }
+    static let contextLength = Number.count("context_length", "max_position_embeddings") { $0.contextLength }
+    static let width = Number.count("embedding_length", "hidden_size") { $0.width }
+    static let innerWidth = Number.count("feed_forward_length", "intermediate_size") { $0.layers.first?.feedForward.innerWidth }
+    static let sizes = [blockCount, contextLength, width, innerWidth]
+    static let gemmaSizes = [contextLength, width, blockCount, innerWidth]
+    static let heads: [Number] = [
         .count("attention.head_count", "num_attention_heads") { $0.layers.first?.attention.headCount },
         .count("attention.head_count_kv", "num_key_value_heads", or: .sameAs("attention.head_count")) {
             $0.layers.first?.attention.keyValueHeadCount
         },
     ]
-    private static let theta = Number.real("rope.freq_base", "rope_theta", or: .value(10_000)) { $0.layers.first?.attention.rotary?.theta }
-    private static let unusualTheta = Number.real("rope.freq_base", "rope_theta", or: .value(10_000), written: .whereUnusual) {
+    static let theta = Number.real("rope.freq_base", "rope_theta", or: .value(10_000)) { $0.layers.first?.attention.rotary?.theta }
+    static let unusualTheta = Number.real("rope.freq_base", "rope_theta", or: .value(10_000), written: .whereUnusual) {
         $0.layers.first?.attention.rotary?.theta
     }
-    private static let epsilon = Number.real("attention.layer_norm_rms_epsilon", "rms_norm_eps") { Double($0.finalNorm.epsilon) }
+    static let epsilon = Number.real("attention.layer_norm_rms_epsilon", "rms_norm_eps") { Double($0.finalNorm.epsilon) }
     /// Of keys and of values.
-    private static func headWidths(_ writing: Number.Writing = .always) -> [Number] {
+    static func headWidths(_ writing: Number.Writing = .always) -> [Number] {
         [
             .count("attention.key_length", "head_dim", or: .evenShare, written: writing) { $0.layers.first?.attention.headWidth },
             .count("attention.value_length", nil, or: .sameAs("attention.key_length"), written: writing) {
@@ -29,18 +29,23 @@ extension GGUFSpelling {
         ]
     }
 
-    private static let expertNumbers: [Number] = [
+    static let expertNumbers: [Number] = [
         .count(GGUFSpelling.expertCount, "num_local_experts") { $0.mixture?.expertCount },
         .count("expert_used_count", "num_experts_per_tok") { $0.mixture?.chosenCount },
     ]
+    /// Of one expert.
+    static let expertInnerWidth = Number.count("expert_feed_forward_length", "moe_intermediate_size") {
+        $0.layers.first { $0.feedForward.mixture != nil }?.feedForward.innerWidth
+    }
     /// Of layers without experts, of which a model may have none.
-    private static let denseInnerWidth = Number.count("feed_forward_length", "intermediate_size", or: .leftOut) {
+    static let denseInnerWidth = Number.count("feed_forward_length", "intermediate_size", or: .leftOut) {
         $0.layers.first { $0.feedForward.mixture == nil }?.feedForward.innerWidth
     }
 
     /// With experts a Mixtral, which a file calls a Llama.
     static let mixtral = GGUFSpelling(
-        "llama", pairsRows: true, takesFrequencyFactors: true, biases: [], constants: JSONObject(["hidden_act": .string("silu")]),
+        "llama", mark: expertCount, pairsRows: true, takesFrequencyFactors: true, biases: [],
+        constants: JSONObject(["hidden_act": .string("silu")]),
         numbers: sizes + heads + [theta, epsilon] + expertNumbers + headWidths(.whereStated("head_dim")),
         [
             .count("vocab_size", nil, or: .leftOut) { $0.vocabularySize },
@@ -55,13 +60,9 @@ extension GGUFSpelling {
             "decoder_sparse_step": .integer(1), "mlp_only_layers": .array([]),
         ]),
         numbers: [blockCount, contextLength, width, denseInnerWidth] + heads + [theta, epsilon] + expertNumbers + headWidths(),
-        [
-            .count("expert_feed_forward_length", "moe_intermediate_size") {
-                $0.layers.first { $0.feedForward.mixture != nil }?.feedForward.innerWidth
-            }
-        ])
+        [expertInnerWidth])
 
-    private static let llamaNumbers = sizes + heads + [theta, epsilon] + headWidths()
+    static let llamaNumbers = sizes + heads + [theta, epsilon] + headWidths()
 
     /// Llama and Mistral, which a file does not tell apart: they compute the same where nothing slides.
     static let llama = GGUFSpelling(
@@ -74,18 +75,18 @@ extension GGUFSpelling {
         ])
 
     static let qwen2 = GGUFSpelling(
-        "qwen2", hasEvenHeads: true, constants: qwenConstants,
-        numbers: sizes + heads + [theta, epsilon] + headWidths(.whereStated("head_dim")))
+        "qwen2", constants: qwenConstants,
+        numbers: sizes + heads + [theta, epsilon] + headWidths(.whereStated("head_dim")), limits: [.evenHeads])
     static let qwen3 = GGUFSpelling("qwen3", constants: qwenConstants, numbers: llamaNumbers)
 
-    private static let qwenConstants = JSONObject(["hidden_act": .string("silu"), "use_sliding_window": .bool(false)])
+    static let qwenConstants = JSONObject(["hidden_act": .string("silu"), "use_sliding_window": .bool(false)])
 
     static let gemma = GGUFSpelling(
-        "gemma", isAlwaysTied: true, constants: gemmaConstants,
-        numbers: gemmaSizes + heads + [epsilon] + headWidths() + [unusualTheta])
+        "gemma", constants: gemmaConstants,
+        numbers: gemmaSizes + heads + [epsilon] + headWidths() + [unusualTheta], limits: [.tiedHead])
 
     static let gemma2 = GGUFSpelling(
-        "gemma2", isAlwaysTied: true, constants: gemmaConstants,
+        "gemma2", constants: gemmaConstants,
         numbers: gemmaSizes + heads + [epsilon] + headWidths() + [unusualTheta],
         [
             .real("attn_logit_softcapping", "attn_logit_softcapping", or: .value(50)) {
@@ -94,9 +95,10 @@ extension GGUFSpelling {
             .real("final_logit_softcapping", "final_logit_softcapping", or: .value(30)) { $0.head.cap.map(Double.init) },
             slidingWindow,
         ],
+        limits: [.tiedHead],
         // The file does not say what scores are divided by: the width of a head, but in the model of 46 layers, whose heads are wider
         // than their share.
-        complete: { setScoreDivisor(&$0, $1, layerCountOfShare: 46) })
+        complete: { setScoreDivisor(&$0, $1.numbers, layerCountOfShare: 46) })
 
     static let gemma3 = GGUFSpelling(
         "gemma3", constants: gemmaConstants,
@@ -113,32 +115,7 @@ extension GGUFSpelling {
             .real("final_logit_softcapping", "final_logit_softcapping", or: .leftOut) { $0.head.cap.map(Double.init) },
             slidingWindow,
         ],
-        complete: { setScoreDivisor(&$0, $1, layerCountOfShare: 62) })
-
-    /// Without LongRoPE, whose factors are tensors of their own.
-    static let phi3 = GGUFSpelling(
-        "phi3", biases: [], constants: JSONObject(["hidden_act": .string("silu")]),
-        numbers: [
-            contextLength,
-            .count("rope.scaling.original_context_length", "original_max_position_embeddings", or: .sameAs("context_length")) { _ in nil },
-            width, innerWidth, blockCount,
-        ] + heads + [
-            epsilon,
-            .count("rope.dimension_count", nil, or: .evenShare) { model in
-                model.layers.first.flatMap { layer in
-                    layer.attention.rotary.map { $0.turnedWidth(headWidth: layer.attention.headWidth) }
-                }
-            },
-            theta,
-        ],
-        [.count("attention.sliding_window", nil, or: .value(0)) { $0.layers.first?.attention.window ?? 0 }],
-        complete: { config, numbers in
-            if let window = numbers.count("attention.sliding_window"), window > 0 { config["sliding_window"] = .integer(window) }
-            guard let heads = numbers.count("attention.head_count"), let width = numbers.count("embedding_length"), heads > 0,
-                let turned = numbers.count("rope.dimension_count"), width >= heads, turned != width / heads
-            else { return }
-            config["partial_rotary_factor"] = .double(Double(turned) / Double(width / heads))
-        })
+        complete: { setScoreDivisor(&$0, $1.numbers, layerCountOfShare: 62) })
 
     static let gpt2 = GGUFSpelling(
         "gpt2", biases: [.fusedQueryKeyValue, .attentionOutput, .up, .down],
@@ -152,15 +129,15 @@ extension GGUFSpelling {
             .real("attention.layer_norm_epsilon", "layer_norm_epsilon") { Double($0.finalNorm.epsilon) },
         ])
 
-    private static let gemmaConstants = JSONObject([
+    static let gemmaConstants = JSONObject([
         "hidden_act": .string("gelu_pytorch_tanh"), "hidden_activation": .string("gelu_pytorch_tanh"),
     ])
-    private static let slidingWindow = Number.count("attention.sliding_window", "sliding_window", or: .value(4096)) {
+    static let slidingWindow = Number.count("attention.sliding_window", "sliding_window", or: .value(4096)) {
         $0.layers.lazy.compactMap(\.attention.window).first
     }
 
     /// `query_pre_attn_scalar`, which llama.cpp knows by the number of layers.
-    private static func setScoreDivisor(_ config: inout JSONObject, _ numbers: GGUFNumbers, layerCountOfShare: Int) {
+    static func setScoreDivisor(_ config: inout JSONObject, _ numbers: GGUFNumbers, layerCountOfShare: Int) {
         guard let heads = numbers.count("attention.head_count"), heads > 0, let width = numbers.count("embedding_length") else { return }
         let share = width / heads
         let isShare = numbers.count("block_count") == layerCountOfShare

@@ -21,13 +21,13 @@ package struct GGUFContents: Sendable {
 
     package let metadata: GGUFMetadata
     package let tensors: [Tensor]
-    /// By which the frequencies of rotations are divided, [D / 2]; nil where there are none.
-    package let frequencyFactors: [Float]?
+    /// By which the frequencies of rotations are divided, [R / 2]: tensors of no module, by name (`GGUFSpelling.factorNames`).
+    package let factors: [String: [Float]]
 
-    package init(metadata: GGUFMetadata, tensors: [Tensor], frequencyFactors: [Float]?) {
+    package init(metadata: GGUFMetadata, tensors: [Tensor], factors: [String: [Float]]) {
         self.metadata = metadata
         self.tensors = tensors
-        self.frequencyFactors = frequencyFactors
+        self.factors = factors
     }
 
     init(_ file: GGUFSource) throws(FileError) {
@@ -38,16 +38,19 @@ package struct GGUFContents: Sendable {
                 name: stored.name, shape: file.blockType(ofTensor: index)?.shape ?? stored.shape,
                 matrixType: stored.shape.dimensions.count == 2 ? stored.scalarType : nil)
         }
-        frequencyFactors = try Self.frequencyFactors(file)
+        factors = try Self.factors(file)
     }
 
-    private static func frequencyFactors(_ file: GGUFSource) throws(FileError) -> [Float]? {
-        guard let index = file.tensors.firstIndex(where: { $0.name == GGUFSpelling.frequencyFactors }) else { return nil }
-        let info = file.tensors[index]
-        guard info.scalarType == .f32, info.shape.dimensions.count == 1, info.elementCount <= 1 << 16 else {
-            throw FileError(file.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue) \(info.shape), but F32 [n] is expected")
+    private static func factors(_ file: GGUFSource) throws(FileError) -> [String: [Float]] {
+        var factors: [String: [Float]] = [:]
+        for (index, info) in file.tensors.enumerated() where GGUFSpelling.factorNames.contains(info.name) {
+            guard info.scalarType == .f32, info.shape.dimensions.count == 1, info.elementCount <= 1 << 16 else {
+                throw FileError(
+                    file.path, at: "tensor '\(info.name)'", "is \(info.scalarType.rawValue) \(info.shape), but F32 [n] is expected")
+            }
+            factors[info.name] = try file.floats(ofTensor: index, 0..<info.elementCount)
         }
-        return try file.floats(ofTensor: index, 0..<info.elementCount)
+        return factors
     }
 }
 

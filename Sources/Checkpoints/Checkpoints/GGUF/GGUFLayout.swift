@@ -18,7 +18,8 @@ struct GGUFLayout: TensorLayout {
     private func encoding(of index: Int, in source: any BlockSource, isTurned: Bool) throws(FileError) -> (any WeightEncoding)? {
         let info = source.tensors[index]
         guard let (type, shape) = source.blocks(ofTensor: index) else {
-            return isTurned && info.shape.dimensions.count == 2 ? DenseRows(scalarType: info.scalarType, shape: info.shape) : nil
+            return isTurned && (2...3).contains(info.shape.dimensions.count)
+                ? DenseRows(scalarType: info.scalarType, shape: info.shape) : nil
         }
         guard let format = BlockFormat(identifier: UInt32(type)) else {
             throw FileError(source.path, at: "tensor '\(info.name)'", "is of ggml's type \(type), which is not read")
@@ -30,7 +31,7 @@ struct GGUFLayout: TensorLayout {
     }
 }
 
-/// A dense weight [out, in] of a family that has it as [in, out] elsewhere.
+/// A dense weight [out, in], or several, of a family that has it as [in, out] elsewhere.
 private struct DenseRows: WeightEncoding {
     let scalarType: ScalarType
     let shape: Shape

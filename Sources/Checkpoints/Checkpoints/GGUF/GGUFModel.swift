@@ -19,10 +19,14 @@ struct GGUFModel: TensorSource {
         case none
         /// Rows of heads of so many.
         case unpaired(headWidth: Int)
+        /// Rows of heads of queries, keys and values.
+        case ungrouped(GroupedHeads)
         /// F32.
         case minusOne(roundsTo16Bits: Bool)
         /// The matrix of one expert, of the bytes that all of a layer have.
         case part(number: Int, byteCount: Int)
+        /// With another one those of one tensor.
+        case gateUp(GateUpRows)
     }
 
     let tensors: [TensorInfo]
@@ -50,8 +54,8 @@ struct GGUFModel: TensorSource {
         var tensors: [TensorInfo] = []
         var places: [Int] = []
         var changes: [Change] = []
-        for (index, info) in file.tensors.enumerated() where info.name != GGUFSpelling.frequencyFactors {
-            guard let (key, part) = GGUFSpelling.module(named: info.name, of: spelling) else {
+        for (index, info) in file.tensors.enumerated() where !GGUFSpelling.factorNames.contains(info.name) {
+            guard let (key, part) = description.module(namedInGGUF: info.name) else {
                 throw GGUFNotFollowed(message: "tensor '\(info.name)' is none of a \(description.modelType) as the keys describe it")
             }
             if key.role.isOfExpert, let layer = key.layer, let mixture = Self.mixture(key, part, description) {
@@ -62,10 +66,26 @@ struct GGUFModel: TensorSource {
                 }
                 continue
             }
+            if let rows = Self.normRows(key, part, description) {
+                for (number, row) in try Self.rows(info, key, rows, spelling).enumerated() {
+                    tensors.append(row)
+                    places.append(index)
+                    changes.append(.part(number: number, byteCount: row.byteCount))
+                }
+                continue
+            }
+            if let pair = try Self.gateUp(index, key, part, file, description) {
+                // Both become one, in the place of the first of them.
+                guard index == min(pair.rows.gate, pair.rows.up) else { continue }
+                tensors.append(pair.info)
+                places.append(pair.rows.gate)
+                changes.append(.gateUp(pair.rows))
+                continue
+            }
             guard expected.contains(ModulePart(key: key, part: part)) else {
                 throw GGUFNotFollowed(message: "tensor '\(info.name)' is none of a \(description.modelType) as the keys describe it")
             }
-            guard let renamed = TensorInfo(name: "\(spelling.module(key)).\(part)", scalarType: info.scalarType, shape: info.shape) else {
+            guard let renamed = TensorInfo(name: spelling.tensor(key, part), scalarType: info.scalarType, shape: info.shape) else {
                 preconditionFailure("another name changes no size")
             }
             tensors.append(renamed)
@@ -77,32 +97,6 @@ struct GGUFModel: TensorSource {
         self.places = places
         self.changes = changes
         config = configuration.config
-    }
-
-    /// Of a layer that has experts with such a matrix.
-    private static func mixture(_ key: ModuleKey, _ part: ExpectedTensor.Part, _ description: ModelDescription) -> Mixture? {
-        guard part == .weight, let layer = key.layer, layer < description.layers.count,
-            let mixture = description.layers[layer].feedForward.mixture, mixture.expertRoles.contains(key.role)
-        else { return nil }
-        return mixture
-    }
-
-    /// The matrices of all experts of a layer, one after the other in the file.
-    private static func experts(
-        _ info: TensorInfo, _ key: ModuleKey, _ layer: Int, _ mixture: Mixture, _ spelling: Spelling
-    ) throws(GGUFNotFollowed) -> [TensorInfo] {
-        let dimensions = info.shape.dimensions
-        guard dimensions.count == 3, dimensions[0] == mixture.expertCount else {
-            throw GGUFNotFollowed(
-                message: "tensor '\(info.name)' has shape \(info.shape), but holds a matrix for each of \(mixture.expertCount) experts")
-        }
-        return (0..<mixture.expertCount).map { expert in
-            let name = spelling.tensor(ModuleKey(key.role, layer: layer, expert: expert), .weight)
-            guard let shape = Shape(Array(dimensions.dropFirst())),
-                let part = TensorInfo(name: name, scalarType: info.scalarType, shape: shape)
-            else { preconditionFailure("a part of a tensor can be counted") }
-            return part
-        }
     }
 
     private struct ModulePart: Hashable {
@@ -120,6 +114,15 @@ struct GGUFModel: TensorSource {
             }
             return .minusOne(roundsTo16Bits: is16Bit)
         }
+        if key.role == .fusedQueryKeyValue, layer.attention.projections == .grouped {
+            let heads = GroupedHeads(layer.attention), expected = heads.headCount * heads.headWidth
+            guard info.shape.dimensions.first == expected else {
+                throw GGUFNotFollowed(
+                    message: "tensor '\(info.name)' has shape \(info.shape), but \(heads.headCount) heads of \(heads.headWidth) are "
+                        + "\(expected) rows")
+            }
+            return .ungrouped(heads)
+        }
         guard description.architecture.gguf?.pairsRows == true, key.role == .query || key.role == .key else { return .none }
         let width = layer.attention.headWidth
         guard let rowCount = info.shape.dimensions.first, rowCount % width == 0, rowCount > 0 else {
@@ -135,7 +138,7 @@ struct GGUFModel: TensorSource {
         case .none: file.place(ofTensor: places[index])
         case .part(let number, let byteCount):
             file.place(ofTensor: places[index]).map { ($0.file, $0.offset + number * byteCount) }
-        case .unpaired, .minusOne: nil
+        case .unpaired, .ungrouped, .minusOne, .gateUp: nil
         }
     }
 
@@ -144,7 +147,16 @@ struct GGUFModel: TensorSource {
         case .none: try file.read(tensor: places[index], atByteOffset: offset, into: buffer)
         case .part(let number, let byteCount):
             try file.read(tensor: places[index], atByteOffset: number * byteCount + offset, into: buffer)
+        case .gateUp(let rows):
+            try rows.read(atByteOffset: offset, into: buffer) { tensor, offset, part throws(FileError) in
+                try file.read(tensor: tensor, atByteOffset: offset, into: part)
+            }
         case .unpaired(let width): try readUnpaired(index, headWidth: width, atByteOffset: offset, into: buffer)
+        case .ungrouped(let heads):
+            let info = tensors[index]
+            try GroupedRows.read(
+                atByteOffset: offset, into: buffer, rowByteCount: info.byteCount / (heads.headCount * heads.headWidth), heads
+            ) { offset, part throws(FileError) in try file.read(tensor: places[index], atByteOffset: offset, into: part) }
         case .minusOne(let rounds):
             // A norm is small: all of it, then the part that is asked for.
             let whole = try file.floats(ofTensor: places[index], 0..<tensors[index].elementCount).map { value in
@@ -178,10 +190,14 @@ extension GGUFSource: BlockSource {
 extension GGUFModel: BlockSource {
     func blocks(ofTensor index: Int) -> (type: Int, shape: Shape)? {
         let blocks = file.blocks(ofTensor: places[index])
-        guard let blocks, case .part = changes[index] else { return blocks }
-        guard let shape = Shape(Array(blocks.shape.dimensions.dropFirst())) else {
-            preconditionFailure("a part of a tensor can be counted")
+        guard let blocks else { return nil }
+        var dimensions = blocks.shape.dimensions
+        switch changes[index] {
+        case .part: dimensions.removeFirst()
+        case .gateUp: dimensions[1] *= 2
+        default: return blocks
         }
+        guard let shape = Shape(dimensions) else { preconditionFailure("as many bytes can be counted") }
         return (blocks.type, shape)
     }
 }

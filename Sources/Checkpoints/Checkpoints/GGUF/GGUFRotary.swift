@@ -8,26 +8,31 @@ import TensorCore
 /// What was done to the frequencies of a model, as `rope_scaling` of config.json says it.
 ///
 /// Linear factors and those of YaRN stand under keys. Those of Llama 3.1 do not: the file has the factors themselves, by which each
-/// frequency is divided, and the settings that lead to them are looked for.
+/// frequency is divided, and the settings that lead to them are looked for. LongRoPE is such factors as they are, two for each frequency.
 struct GGUFRotary {
     /// Keys of a family that are read here.
     static let keys: Set<String> = [
         "rope.scaling.type", "rope.scaling.factor", "rope.scaling.original_context_length", "rope.scale_linear",
+        "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow",
     ]
 
     let scaling: JSONObject?
 
-    init(_ contents: GGUFContents, architecture: String) throws(FileError) {
-        let metadata = contents.metadata
-        let type = try metadata.string("\(architecture).rope.scaling.type") ?? "none"
+    init(_ contents: GGUFContents, _ spelling: GGUFSpelling, _ numbers: GGUFNumbers) throws(FileError) {
+        let metadata = contents.metadata, architecture = spelling.name
+        let stated = try metadata.string("\(architecture).rope.scaling.type"), type = stated ?? "none"
         let older = try metadata.float("\(architecture).rope.scale_linear")
-        let factor = try metadata.float("\(architecture).rope.scaling.factor") ?? older
-        let factors = contents.frequencyFactors
-        guard factors == nil || type == "none" else {
+        // Where nothing is scaled, a factor counts for nothing.
+        let factor = stated == "none" ? nil : try metadata.float("\(architecture).rope.scaling.factor") ?? older
+        let factors = contents.factors[GGUFSpelling.frequencyFactors]
+        let long = contents.factors[GGUFSpelling.longFactors], short = contents.factors[GGUFSpelling.shortFactors]
+        guard factors == nil || type == "none" && long == nil && short == nil else {
             throw FileError(metadata.path, "has factors of frequencies and a scaling of type '\(JSONError.excerpt(type))'")
         }
         if let factors {
             scaling = try Self.llama3(factors, metadata, architecture)
+        } else if long != nil || short != nil {
+            scaling = try Self.longrope(long, short, type, metadata, numbers)
         } else if type == "none", (factor ?? 1) == 1 {
             scaling = nil
         } else {
@@ -36,8 +41,44 @@ struct GGUFRotary {
             if let length = try metadata.integer("\(architecture).rope.scaling.original_context_length") {
                 object["original_max_position_embeddings"] = .integer(length)
             }
+            if type == "yarn" { try Self.addYarn(to: &object, metadata, spelling, numbers) }
             scaling = object
         }
+    }
+
+    /// Bounds and magnitude of YaRN.
+    private static func addYarn(
+        to object: inout JSONObject, _ metadata: GGUFMetadata, _ spelling: GGUFSpelling, _ numbers: GGUFNumbers
+    ) throws(FileError) {
+        for (member, key) in [("beta_fast", "yarn_beta_fast"), ("beta_slow", "yarn_beta_slow")] {
+            guard let value = try metadata.float("\(spelling.name).rope.scaling.\(key)") else { continue }
+            object[member] = .double(GGUFNumbers.shortest(Double(value)))
+        }
+        if spelling.hasRoundedYarn { object["truncate"] = .bool(false) }
+        if let weight = numbers[GGUFSpelling.yarnMultiplier], weight != 0 {
+            object["mscale"] = .double(1)
+            object["mscale_all_dim"] = .double(GGUFNumbers.shortest(weight))
+        }
+    }
+
+    /// - Parameter type: `rope.scaling.type`; converters leave it out.
+    private static func longrope(
+        _ long: [Float]?, _ short: [Float]?, _ type: String, _ metadata: GGUFMetadata, _ numbers: GGUFNumbers
+    ) throws(FileError) -> JSONObject {
+        guard let long, let short else {
+            let missing = long == nil ? GGUFSpelling.longFactors : GGUFSpelling.shortFactors
+            throw FileError(metadata.path, at: "tensor '\(missing)'", "is missing beside the other one of LongRoPE")
+        }
+        guard type == "none" || type == "longrope" else {
+            throw FileError(metadata.path, "has factors of LongRoPE and a scaling of type '\(JSONError.excerpt(type))'")
+        }
+        func list(_ factors: [Float]) -> JSONValue { .array(factors.map { .double(GGUFNumbers.shortest(Double($0))) }) }
+        var object = JSONObject(["rope_type": .string("longrope"), "short_factor": list(short), "long_factor": list(long)])
+        if let original = numbers.count("rope.scaling.original_context_length") {
+            object["original_max_position_embeddings"] = .integer(original)
+        }
+        if let magnitude = numbers["rope.scaling.attn_factor"] { object["attention_factor"] = .double(GGUFNumbers.shortest(magnitude)) }
+        return object
     }
 
     /// The settings whose factors these are, to within what single precision loses.

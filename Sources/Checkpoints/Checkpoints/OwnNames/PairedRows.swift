@@ -35,3 +35,24 @@ enum PairedRows {
         }
     }
 }
+
+/// Rows of heads of one matrix for queries, keys and values, as GGUF files order them: read in the order of the model.
+enum GroupedRows {
+    /// Fills `buffer` with the bytes from `offset` of the rows in the order of the model.
+    ///
+    /// - Parameter stored: reads bytes of the rows as they lie from an offset on; it is asked for one head at most at a time.
+    static func read(
+        atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer, rowByteCount: Int, _ heads: GroupedHeads,
+        stored: (_ offset: Int, _ buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Void
+    ) throws(FileError) {
+        let headByteCount = heads.headWidth * rowByteCount, end = offset + buffer.count
+        var position = offset
+        while position < end {
+            let (head, inHead) = position.quotientAndRemainder(dividingBy: headByteCount)
+            let count = min(headByteCount - inHead, end - position)
+            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[position - offset..<position - offset + count])
+            try stored(heads.stored(head) * headByteCount + inHead, part)
+            position += count
+        }
+    }
+}

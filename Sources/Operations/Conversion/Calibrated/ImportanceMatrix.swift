@@ -28,8 +28,9 @@ package final class ImportanceMatrix {
         var names: [String: [String]] = [:]
         for weight in model.linearWeights + model.expertWeights where weight.key.expert ?? 0 == 0 {
             let roles: [TensorRole] = weight.key.role == .expertGateUp ? [.expertGate, .expertUp] : [weight.key.role]
+            // Some families are in no GGUF files, and some of their modules have no names there.
             names[weight.module] = roles.filter { GGUFSpelling.modules[$0] != nil }
-                .map { GGUFSpelling.name(ModuleKey($0, layer: weight.key.layer), .weight) }
+                .map { model.nameInGGUF(ModuleKey($0, layer: weight.key.layer), .weight) }
         }
         self.names = names
     }

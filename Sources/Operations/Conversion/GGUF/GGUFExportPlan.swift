@@ -13,8 +13,12 @@ package struct GGUFExportPlan: Sendable {
         case none
         /// Rows of each head of so many go to pairs: row j to 2j, row j + D / 2 to 2j + 1.
         case paired(headWidth: Int)
+        /// Heads of queries, keys and values in turn go to all queries, all keys and all values.
+        case grouped(GroupedHeads)
         /// The factor of the norm is w + 1, and that is what is stored.
         case plusOne
+        /// Of the rows of each expert, gates and ups, one half.
+        case half(StackHalf)
     }
 
     package struct Output: Sendable {
@@ -24,11 +28,14 @@ package struct GGUFExportPlan: Sendable {
         package let shape: Shape
         package let storage: GGUFStorage
         let change: Change
-        /// One; of the experts of a layer one for each, all of one shape; none of factors of frequencies, which no tensor of the source holds.
+        /// One; of the experts of a layer one for each, and of norms of heads, all of one shape; none of factors of
+        /// frequencies, which no tensor of the source holds.
         let tensors: [LogicalTensor]
         let values: [Float]
         /// How much errors of each column count, a row for each of the tensors; nil where nothing is known of that.
         let importance: [Float]?
+        /// Whether its blocks are those of the source, in another order of bytes.
+        var isKept = false
 
         /// Elements of each of the tensors.
         var partElementCount: Int { shape.elementCount / max(1, tensors.count) }
@@ -44,12 +51,12 @@ package struct GGUFExportPlan: Sendable {
 
     /// - Parameters:
     ///   - description: what `describedModel` gives.
-    ///   - frequencyFactors: by which the frequencies of rotation are divided, where config.json says so in another way.
+    ///   - factors: by which the frequencies of rotation are divided.
     ///   - importance: how large the inputs of weights are.
     /// - Throws: where the model is of no family that GGUF files have, where its tensors are not those of config.json, and where it holds
     ///   others, which would be lost.
     package init(
-        _ checkpoint: Checkpoint, _ description: ModelDescription, _ mixture: GGUFMixture, frequencyFactors: [Float]?,
+        _ checkpoint: Checkpoint, _ description: ModelDescription, _ mixture: GGUFMixture, factors: [GGUFFactors],
         importance: ImportanceFile? = nil
     ) throws(FileError) {
         var mixture = mixture
@@ -67,35 +74,47 @@ package struct GGUFExportPlan: Sendable {
                     + TensorGroups.text(index.unusedNames))
         }
         // As converters and llama-quantize order them.
-        var expected = description.groupedTensors.sorted { $0[0].name.utf8.lexicographicallyPrecedes($1[0].name.utf8) }
-        if mixture.isQuantizedLater { expected.sort { Self.precedes($0[0].key, $0[0].part, $1[0].key, $1[0].part) } }
+        var expected = description.tensorsInGGUF.sorted { a, b in
+            let (name, other) = (a.parts[0].name, b.parts[0].name)
+            // Of two that are one elsewhere, gates first.
+            return name == other ? b.half?.isOfUps == true && a.half?.isOfUps == false : name.utf8.lexicographicallyPrecedes(other.utf8)
+        }
+        if mixture.isQuantizedLater { expected.sort(by: Self.precedes) }
         var outputs: [Output] = []
-        if let frequencyFactors, let shape = Shape([frequencyFactors.count]) {
+        for factor in factors {
+            guard let shape = Shape([factor.values.count]) else { continue }
             outputs.append(
                 Output(
-                    name: GGUFSpelling.frequencyFactors, shape: shape, storage: .scalar(.f32), change: .none, tensors: [],
-                    values: frequencyFactors, importance: nil))
+                    name: factor.name, shape: shape, storage: .scalar(.f32), change: .none, tensors: [], values: factor.values,
+                    importance: nil))
         }
-        let names = expected.map { GGUFSpelling.name($0[0].key, $0[0].part) }
-        let shapes = expected.map { Self.shape($0) }
+        let names = expected.map(\.name)
+        let shapes = expected.map { tensor in
+            guard let shape = Shape(tensor.dimensions) else { preconditionFailure("a stored tensor has such a shape") }
+            return shape
+        }
         let attention = description.layers.first?.attention
         let storages = mixture.storage(
             of: Array(zip(names, shapes)),
             GGUFMixture.Model(
                 headsPerKey: attention.map { $0.headCount / $0.keyValueHeadCount } ?? 1, layerCount: description.layers.count,
                 expertCount: description.mixture?.expertCount ?? 0, isLlama: spelling.name == "llama"))
-        for (position, group) in expected.enumerated() {
-            let sources = group.map { tensor in
+        for (position, planned) in expected.enumerated() {
+            let sources = planned.parts.map { tensor in
                 guard let entry = index[tensor.name] else { preconditionFailure("the index has every expected tensor") }
                 return entry.tensor
             }
+            let isKept = spelling.keepsMXFP4 && planned.parts[0].key.role.isOfExpert && MXFP4Rows.holds(sources[0])
+            let storage = isKept ? .blocks(.mxfp4) : storages[position]
             outputs.append(
                 Output(
-                    name: names[position], shape: shapes[position], storage: storages[position],
-                    change: Self.change(group[0], description, pairsRows: spelling.pairsRows), tensors: sources, values: [],
+                    name: names[position], shape: shapes[position], storage: storage,
+                    change: planned.half.map { .half($0) }
+                        ?? Self.change(planned.parts[0], description, pairsRows: spelling.pairsRows),
+                    tensors: sources, values: [],
                     importance: try importance.flatMap { file throws(FileError) in
-                        try Self.importance(in: file, of: names[position], shapes[position], storages[position], parts: group.count)
-                    }))
+                        try Self.importance(in: file, of: names[position], shapes[position], storage, parts: planned.parts.count)
+                    }, isKept: isKept))
         }
         self.checkpoint = checkpoint
         self.mixture = mixture
@@ -106,7 +125,7 @@ package struct GGUFExportPlan: Sendable {
     /// Whether weights that were rounded to few bits once are rounded to few bits again.
     package var quantizesAgain: Bool {
         outputs.contains { output in
-            guard case .blocks = output.storage else { return false }
+            guard case .blocks = output.storage, !output.isKept else { return false }
             return output.tensors.contains { $0.plainIndex == nil }
         }
     }
@@ -141,28 +160,22 @@ package struct GGUFExportPlan: Sendable {
     /// Of the elements of all tensors.
     package var elementCount: Int { outputs.reduce(0) { $0 + $1.shape.elementCount } }
 
-    private static func shape(_ group: [ExpectedTensor]) -> Shape {
-        let tensor = group[0], own = tensor.dimensions.count == 2 ? [tensor.sizes.outputs, tensor.sizes.inputs] : tensor.dimensions
-        let dimensions = (tensor.key.role.isOfExpert ? [group.count] : []) + own
-        guard let shape = Shape(dimensions) else { preconditionFailure("a stored tensor has such a shape") }
-        return shape
-    }
-
     private static func change(_ tensor: ExpectedTensor, _ description: ModelDescription, pairsRows: Bool) -> Change {
         guard let layer = tensor.key.layer.map({ description.layers[$0] }) ?? description.layers.first else { return .none }
         if tensor.key.role.isNorm, tensor.part == .weight {
             return layer.norm(tensor.key.role, width: description.width).norm.addsOne ? .plusOne : .none
+        }
+        if tensor.key.role == .fusedQueryKeyValue, layer.attention.projections == .grouped {
+            return .grouped(GroupedHeads(layer.attention))
         }
         guard pairsRows, tensor.key.role == .query || tensor.key.role == .key else { return .none }
         return .paired(headWidth: layer.attention.headWidth)
     }
 
     /// What is outside of the layers first, then layer by layer, each by name.
-    private static func precedes(
-        _ a: ModuleKey, _ aPart: ExpectedTensor.Part, _ b: ModuleKey, _ bPart: ExpectedTensor.Part
-    ) -> Bool {
-        guard a.layer == b.layer else { return (a.layer ?? -1) < (b.layer ?? -1) }
-        return GGUFSpelling.name(a, aPart).utf8.lexicographicallyPrecedes(GGUFSpelling.name(b, bPart).utf8)
+    private static func precedes(_ a: GGUFModelTensor, _ b: GGUFModelTensor) -> Bool {
+        let (layer, other) = (a.parts[0].key.layer ?? -1, b.parts[0].key.layer ?? -1)
+        return layer == other ? a.name.utf8.lexicographicallyPrecedes(b.name.utf8) : layer < other
     }
 }
 

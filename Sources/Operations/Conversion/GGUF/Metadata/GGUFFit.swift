@@ -19,21 +19,82 @@ struct GGUFFit {
 
     /// Tensors for which a file of this family has no place.
     func check() throws(FileError) {
-        if spelling.isAlwaysTied, !description.head.isTied {
-            throw refusal("has a head of its own, but in a GGUF file of '\(spelling.name)' the head is always the embedding")
-        }
-        if spelling.hasEvenHeads, let heads = description.layers.first(where: { $0.attention.queryWidth != description.width })?.attention {
-            throw refusal(
-                at: "'head_dim'",
-                "is \(heads.headWidth), which for \(heads.headCount) heads is \(heads.queryWidth), but programs that run GGUF files of "
-                    + "'\(spelling.name)' take the width of the model, \(description.width)")
-        }
+        for limit in spelling.limits { try check(limit) }
         for tensor in description.expectedTensors where tensor.part == .bias && !tensor.key.role.isNorm {
             guard spelling.biases.contains(tensor.key.role) else {
                 throw refusal(
-                    "has the tensor '\(tensor.name)', but a GGUF file of '\(spelling.name)' has no bias of '\(GGUFSpelling.modules[tensor.key.role] ?? "")'"
+                    "has the tensor '\(tensor.name)', but a GGUF file of '\(spelling.name)' has no bias of '\(spelling.renamed(description)[tensor.key.role] ?? GGUFSpelling.modules[tensor.key.role] ?? tensor.module)'"
                 )
             }
+        }
+        try checkScaling()
+    }
+
+    private func check(_ limit: GGUFSpelling.Limit) throws(FileError) {
+        let programs = "programs that run GGUF files of '\(spelling.name)'"
+        switch limit {
+        case .tiedHead:
+            guard !description.head.isTied else { return }
+            throw refusal("has a head of its own, but in a GGUF file of '\(spelling.name)' the head is always the embedding")
+        case .ownHead:
+            guard description.head.isTied else { return }
+            throw refusal("has no head of its own, but \(programs) do not take the embedding for it")
+        case .evenHeads:
+            guard let heads = description.layers.first(where: { $0.attention.queryWidth != description.width })?.attention else { return }
+            throw refusal(
+                at: "'head_dim'",
+                "is \(heads.headWidth), which for \(heads.headCount) heads is \(heads.queryWidth), but \(programs) take the width of the "
+                    + "model, \(description.width)")
+        case .keyForEachHead:
+            let attention = description.layers.first { $0.attention.keyValueHeadCount != $0.attention.headCount }?.attention
+            guard let attention else { return }
+            throw refusal(
+                at: "the number of heads of keys",
+                "is \(attention.keyValueHeadCount), but \(programs) take that of heads, \(attention.headCount)")
+        case .biases(let roles):
+            let biased = Set(description.expectedTensors.lazy.filter { $0.part == .bias }.map { $0.key })
+            let missing = description.expectedTensors.first {
+                $0.part == .weight && roles.contains($0.key.role) && !biased.contains($0.key)
+            }
+            guard let missing else { return }
+            throw refusal("has no bias beside '\(missing.name)', but \(programs) expect one")
+        case .other(let obstacle):
+            if let message = obstacle(description) { throw refusal(message) }
+        }
+    }
+
+    /// What programs that run such a file compute otherwise, a sentence each.
+    var remarks: [String] {
+        var remarks: [String] = []
+        let rotaries = description.layers.compactMap(\.attention.rotary)
+        if rotaries.contains(where: { if case .longrope = $0.scaling { true } else { false } }) {
+            remarks.append(
+                "programs that run GGUF files choose the factors of LongRoPE by the context that they were started with, not by the length of a text"
+            )
+        }
+        if spelling.hasRoundedYarn, rotaries.contains(where: { if case .yarn(let yarn) = $0.scaling { !yarn.truncates } else { false } }) {
+            remarks.append("programs that run GGUF files round the bounds between which YaRN mixes, which this model does not")
+        }
+        if description.layers.contains(where: { $0.feedForward.activation == .gelu }) {
+            remarks.append("programs that run GGUF files compute GELU by its approximation by a tanh")
+        }
+        return remarks
+    }
+
+    private func checkScaling() throws(FileError) {
+        for layer in description.layers {
+            guard case .yarn(let yarn)? = layer.attention.rotary?.scaling, !spelling.followsYarnBounds,
+                yarn.fastTurns != 32 || yarn.slowTurns != 1
+            else { continue }
+            throw refusal(
+                at: "'beta_fast' and 'beta_slow'",
+                "are \(yarn.fastTurns) and \(yarn.slowTurns), but programs that run GGUF files of '\(spelling.name)' take 32 and 1")
+        }
+        let isLong = description.layers.contains { if case .longrope? = $0.attention.rotary?.scaling { true } else { false } }
+        if isLong, !spelling.takesLongFactors {
+            throw refusal(
+                at: "'rope_scaling'",
+                "of type 'longrope' becomes tensors of factors, for which a GGUF file of '\(spelling.name)' has no place")
         }
         let rotary = description.layers.lazy.compactMap(\.attention.rotary).first { if case .llama3 = $0.scaling { true } else { false } }
         if rotary != nil, !spelling.takesFrequencyFactors {
@@ -44,13 +105,13 @@ struct GGUFFit {
     }
 
     /// Reads the keys as those of a file, and compares the model that comes out.
-    func checkReading(of entries: [GGUFMetadata.Entry], _ frequencyFactors: [Float]?) throws(FileError) {
-        let tensors = description.groupedTensors.compactMap { group in
-            let tensor = group[0], dimensions = (tensor.key.expert == nil ? [] : [group.count]) + tensor.dimensions
-            return Shape(dimensions).map { GGUFContents.Tensor(name: GGUFSpelling.name(tensor.key, tensor.part), shape: $0) }
+    func checkReading(of entries: [GGUFMetadata.Entry], _ factors: [GGUFFactors]) throws(FileError) {
+        let tensors = description.tensorsInGGUF.compactMap { tensor in
+            Shape(tensor.dimensions).map { GGUFContents.Tensor(name: tensor.name, shape: $0) }
         }
         let contents = GGUFContents(
-            metadata: GGUFMetadata(entries, path: path), tensors: tensors, frequencyFactors: frequencyFactors)
+            metadata: GGUFMetadata(entries, path: path), tensors: tensors,
+            factors: Dictionary(factors.map { ($0.name, $0.values) }) { first, _ in first })
         let read = try ModelDescription(ofGGUF: contents)
         for property in Self.properties {
             let (own, other) = (property.value(description), property.value(read))
@@ -111,6 +172,8 @@ struct GGUFFit {
         },
         .init(what: "'attn_logit_softcapping'") { shown($0.attention.scoreCap) },
         .init(what: "the window ('sliding_window', 'layer_types')") { shown($0.attention.window) },
+        .init(what: "the chunks ('attention_chunk_size')") { shown($0.attention.chunk) },
+        .init(what: "whether heads have sinks") { "\($0.attention.hasSinks)" },
         .init(what: "the norm of heads") { layer in
             shown(layer.attention.headNorm.map { "\(text($0)), \(layer.attention.headNormScope)" })
         },
@@ -119,6 +182,9 @@ struct GGUFFit {
         .init(what: "the temperature of queries") { shown($0.attention.temperature.map { "\($0.weight) for \($0.interval)" }) },
         .init(what: "the form of the MLP") { "\($0.feedForward.form)" },
         .init(what: "the activation ('hidden_act')") { $0.feedForward.activation.names[0] },
+        .init(what: "the bounds of gates ('swiglu_limit', 'swiglu_alpha')") {
+            shown($0.feedForward.clamp.map { "\($0.limit) and \($0.alpha)" })
+        },
         .init(what: "the width inside of the MLP") { "\($0.feedForward.innerWidth)" },
         .init(what: "the experts") { shown($0.feedForward.mixture.map(text)) },
     ]

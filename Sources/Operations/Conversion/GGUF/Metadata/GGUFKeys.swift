@@ -8,9 +8,9 @@ import Tokenization
 /// Everything that a GGUF file says beside its tensors: what model it holds, and its tokenizer.
 package struct GGUFKeys: Sendable {
     package let entries: [GGUFMetadata.Entry]
-    /// The elements of the tensor `rope_freqs.weight`, [D / 2], F32; nil where the file is to have none.
-    package let frequencyFactors: [Float]?
-    /// What programs that run GGUF files will do otherwise than the model's own tokenizer.
+    /// Tensors of factors by which frequencies are divided; most files have none.
+    package let factors: [GGUFFactors]
+    /// What programs that run GGUF files will do otherwise than the model and its own tokenizer.
     package let remarks: [String]
 
     /// - Parameters:
@@ -30,7 +30,7 @@ package struct GGUFKeys: Sendable {
         let tokenizer = GGUFTokenizerKeys(
             stored, architecture: description.architecture.gguf?.name ?? "", end: description.endTokenIDs.first)
         entries = model.entries + tokenizer.entries
-        frequencyFactors = model.frequencyFactors
-        self.remarks = remarks + tokenizer.remarks
+        factors = model.factors
+        self.remarks = model.remarks + remarks + tokenizer.remarks
     }
 }

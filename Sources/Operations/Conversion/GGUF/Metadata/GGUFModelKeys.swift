@@ -14,8 +14,10 @@ package import JSONText
 /// Everything is read back before it is given out: a model of which such a file would make another one is refused.
 package struct GGUFModelKeys: Sendable {
     package let entries: [GGUFMetadata.Entry]
-    /// The elements of the tensor `rope_freqs.weight`, [D / 2], F32; nil where the file has none.
-    package let frequencyFactors: [Float]?
+    /// Tensors of factors by which frequencies are divided; most files have none.
+    package let factors: [GGUFFactors]
+    /// What programs that run such a file compute otherwise.
+    package let remarks: [String]
 
     /// Of the blocks as they are laid out today.
     private static let quantizationVersion: UInt32 = 2
@@ -34,11 +36,12 @@ package struct GGUFModelKeys: Sendable {
             throw FileError(path, "is a \(description.modelType), for which there are no GGUF files")
         }
         try GGUFFit(description, spelling, path: path).check()
-        frequencyFactors = FrequencyFactors.ofModel(description)
+        factors = FrequencyFactors.tensors(of: description)
+        remarks = GGUFFit(description, spelling, path: path).remarks
         var entries: [GGUFMetadata.Entry] = [
             .init("general.architecture", .string(spelling.name)), .init("general.type", .string("model")),
             .init("general.name", .string(name)),
-            .init("general.size_label", .string(SizeLabel.text(description, others: frequencyFactors?.count ?? 0))),
+            .init("general.size_label", .string(SizeLabel.text(description, others: factors.reduce(0) { $0 + $1.values.count }))),
         ]
         var numbers = NumberKeys(description, spelling, config, path: path)
         entries += try numbers.entries(0..<spelling.leadingNumberCount)
@@ -46,7 +49,7 @@ package struct GGUFModelKeys: Sendable {
         entries += try numbers.entries(spelling.leadingNumberCount..<spelling.numbers.count)
         entries.append(.init("general.quantization_version", .u32(Self.quantizationVersion)))
         self.entries = entries
-        try GGUFFit(description, spelling, path: path).checkReading(of: entries, frequencyFactors)
+        try GGUFFit(description, spelling, path: path).checkReading(of: entries, factors)
     }
 }
 
@@ -101,7 +104,14 @@ private struct NumberKeys {
     mutating func entries(_ range: Range<Int>) throws(FileError) -> [GGUFMetadata.Entry] {
         var entries: [GGUFMetadata.Entry] = []
         for number in spelling.numbers[range] {
-            if number.key == Self.baseKey { entries += scaling() }
+            if number.kind == .scaling || number.key == Self.baseKey && !statesScaling {
+                let scaling = scaling()
+                entries += scaling
+                if scaling.isEmpty, statesScaling { entries.append(.init(key(number.key), .string("none"))) }
+            }
+            if case .text(let text) = number.kind { entries.append(.init(key(number.key), .string(text))) }
+            if number.kind == .slidingLayers, let flags = slidingLayers(number.writing) { entries.append(.init(key(number.key), flags)) }
+            guard number.isNumber else { continue }
             let usual = GGUFNumbers(known).fallback(of: number)
             guard let value = number.value(description) ?? stated(number) ?? usual else { continue }
             known[number.key] = value
@@ -118,6 +128,16 @@ private struct NumberKeys {
     }
 
     private static let baseKey = "rope.freq_base"
+    private var statesScaling: Bool { spelling.numbers.contains { $0.kind == .scaling } }
+
+    /// For each layer whether it slides; nil where the key is left out.
+    private func slidingLayers(_ writing: GGUFSpelling.Number.Writing) -> GGUFValue? {
+        let flags = description.layers.map { $0.attention.window != nil }
+        guard flags.contains(true), let period = spelling.slidingPeriod else { return nil }
+        let usual = flags.indices.map { ($0 + 1) % period != 0 }
+        guard writing == .always || flags != usual else { return nil }
+        return .array(GGUFArray(flags))
+    }
 
     private func key(_ name: String) -> String { "\(spelling.name).\(name)" }
 
@@ -133,18 +153,42 @@ private struct NumberKeys {
 
     private func stored(_ value: Double, of number: GGUFSpelling.Number) throws(FileError) -> GGUFValue {
         switch number.kind {
-        case .real: return .f32(Float(value))
+        case .flag: return .bool(value != 0)
         case .count:
             guard let count = UInt32(exactly: value) else {
                 throw FileError(path, at: "key '\(key(number.key))'", "would be \(value), but at most \(UInt32.max) can be written")
             }
             return .u32(count)
+        default: return .f32(Float(value))
         }
     }
 
-    /// Stands before the base. What is divided as in Llama 3.1 has a tensor instead.
+    /// Stands before the base. What is divided as in Llama 3.1 or by LongRoPE has tensors instead.
     private func scaling() -> [GGUFMetadata.Entry] {
-        guard case .linear(let factor)? = FrequencyFactors.rotary(of: description)?.scaling else { return [] }
-        return [.init(key("rope.scaling.type"), .string("linear")), .init(key("rope.scaling.factor"), .f32(Float(factor)))]
+        func scaled(_ type: String, by factor: Double) -> [GGUFMetadata.Entry] {
+            [.init(key("rope.scaling.type"), .string(type)), .init(key("rope.scaling.factor"), .f32(Float(factor)))]
+        }
+        switch FrequencyFactors.rotary(of: description)?.scaling {
+        case .linear(let factor): return scaled("linear", by: factor)
+        case .yarn(let settings):
+            guard let original = UInt32(exactly: settings.originalContextLength) else { return [] }
+            var entries = scaled("yarn", by: settings.factor)
+            entries.append(.init(key("rope.scaling.original_context_length"), .u32(original)))
+            for (name, member, value, usual) in [
+                ("yarn_beta_fast", "beta_fast", settings.fastTurns, 32.0), ("yarn_beta_slow", "beta_slow", settings.slowTurns, 1),
+            ] where value != usual || states(member) {
+                entries.append(.init(key("rope.scaling.\(name)"), .f32(Float(value))))
+            }
+            return entries
+        default: return []
+        }
+    }
+
+    /// Whether config.json has this among its settings of the rotation.
+    private func states(_ member: String) -> Bool {
+        ["rope_scaling", "rope_parameters"].contains { name in
+            let parameters = config[name]?.object
+            return [parameters, parameters?["full_attention"]?.object].contains { $0?[member] != nil }
+        }
     }
 }
