@@ -25,9 +25,33 @@ EXACT, TABLE = 2e-5, 4e-3
 
 # Members of config.json that differ from the fixture's, and the tolerance.
 CASES = {
+    "arcee": ({"mlp_bias": False}, EXACT),
+    "bloom": ({}, TABLE),
+    "cohere-biased": ({"attention_bias": False}, EXACT),
+    "cohere2": ({}, EXACT),
+    "exaone4-full": ({}, EXACT),
+    "falcon": ({}, TABLE),
+    "falcon-groups": ({}, TABLE),
+    "glm": ({"head_dim": 8}, EXACT),
+    "glm4": ({}, EXACT),
+    "gpt_neox": ({}, TABLE),
+    "granite": ({}, EXACT),
     "llama-yarn": ({}, EXACT),
+    "ministral3": ({"sliding_window": None}, EXACT),
+    "nemotron": ({}, EXACT),
+    "olmo": ({}, EXACT),
+    "olmo2": ({"attention_bias": False}, EXACT),
+    "olmo3": ({"rope_parameters": {
+        "full_attention": {"factor": 4.0, "original_max_position_embeddings": 16, "rope_theta": 500000.0, "rope_type": "yarn"},
+        "sliding_attention": {"rope_theta": 500000.0, "rope_type": "default"}}}, EXACT),
     "phi": ({}, TABLE),
     "phi3": ({"sliding_window": None, "max_position_embeddings": 64, "original_max_position_embeddings": 16}, EXACT),
+    "seed_oss": ({}, EXACT),
+    "smollm3": ({"no_rope_layers": None, "no_rope_layer_interval": 4}, EXACT),
+    "stablelm": ({}, EXACT),
+    "stablelm-norms": ({}, EXACT),
+    "stablelm-parallel": ({}, EXACT),
+    "starcoder2": ({"sliding_window": None}, TABLE),
 }
 
 

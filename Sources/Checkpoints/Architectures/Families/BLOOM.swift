@@ -6,7 +6,7 @@ enum BLOOM {
     static let architectures = [
         Architecture(
             modelType: "bloom", classPrefixes: ["Bloom"], spelling: spelling, isTiedByDefault: true,
-            biasedRoles: Set(TensorRole.allCases).subtracting([.embedding, .head]),
+            biasedRoles: Set(TensorRole.allCases).subtracting([.embedding, .head]), gguf: .bloom,
             members: [
                 "hidden_size", "n_embed", "n_head", "num_attention_heads", "n_layer", "num_hidden_layers", "layer_norm_epsilon",
                 "apply_residual_connection_post_layernorm", "seq_length", "max_position_embeddings", "slow_but_exact",

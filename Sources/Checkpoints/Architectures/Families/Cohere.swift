@@ -8,9 +8,9 @@ enum Cohere {
         Architecture(
             modelType: "cohere", classPrefixes: ["Cohere"],
             spelling: spelling.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"]), isTiedByDefault: true,
-            optionalRoles: [.queryNorm, .keyNorm], members: members.union(["use_qk_norm"]), describe: cohere),
+            optionalRoles: [.queryNorm, .keyNorm], gguf: .cohere, members: members.union(["use_qk_norm"]), describe: cohere),
         Architecture(
-            modelType: "cohere2", classPrefixes: ["Cohere2"], spelling: spelling, isTiedByDefault: true,
+            modelType: "cohere2", classPrefixes: ["Cohere2"], spelling: spelling, isTiedByDefault: true, gguf: .cohere2,
             members: members.union(["sliding_window", "sliding_window_pattern", "layer_types"]), describe: cohere2),
     ]
 

@@ -4,7 +4,7 @@ import JSONText
 enum Exaone {
     static let architectures = [
         Architecture(
-            modelType: "exaone4", classPrefixes: ["Exaone4"], spelling: OLMo.later,
+            modelType: "exaone4", classPrefixes: ["Exaone4"], spelling: OLMo.later, gguf: .exaone4,
             members: Llama.members.union(["sliding_window", "sliding_window_pattern", "layer_types"]), describe: describe)
     ]
 

@@ -6,7 +6,7 @@ enum Falcon {
     static let architectures = [
         Architecture(
             modelType: "falcon", classPrefixes: ["Falcon"], spelling: spelling, isTiedByDefault: true,
-            biasedRoles: [.attentionNorm, .feedForwardNorm, .finalNorm], optionalRoles: [.attentionNorm, .feedForwardNorm],
+            biasedRoles: [.attentionNorm, .feedForwardNorm, .finalNorm], optionalRoles: [.attentionNorm, .feedForwardNorm], gguf: .falcon,
             members: [
                 "hidden_size", "n_embed", "num_attention_heads", "num_hidden_layers", "num_kv_heads", "num_ln_in_parallel_attn",
                 "layer_norm_epsilon", "alibi", "new_decoder_architecture", "multi_query", "parallel_attn", "bias", "ffn_hidden_size",

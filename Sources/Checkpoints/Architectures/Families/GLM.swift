@@ -4,11 +4,11 @@ import JSONText
 /// head turned in neighbouring pairs; the latter with norms after the branches, too.
 enum GLM {
     static let architectures = [
-        Architecture(modelType: "glm", classPrefixes: ["Glm"], spelling: spelling, members: members, describe: describe),
+        Architecture(modelType: "glm", classPrefixes: ["Glm"], spelling: spelling, gguf: .glm, members: members, describe: describe),
         Architecture(
             modelType: "glm4", classPrefixes: ["Glm4"],
             spelling: spelling.with([.attentionPostNorm: "post_self_attn_layernorm", .feedForwardPostNorm: "post_mlp_layernorm"]),
-            members: members, describe: describe),
+            gguf: .glm4, members: members, describe: describe),
     ]
 
     private static let spelling = Llama.spelling.without([.gate, .up]).with([.fusedGateUp: "mlp.gate_up_proj"])

@@ -7,6 +7,7 @@ enum GPTNeoX {
         Architecture(
             modelType: "gpt_neox", classPrefixes: ["GPTNeoX"], spelling: spelling,
             biasedRoles: [.attentionNorm, .feedForwardNorm, .finalNorm, .up, .down],
+            gguf: .gptNeoX,
             members: Llama.members.union([
                 "layer_norm_eps", "rotary_pct", "rotary_emb_base", "use_parallel_residual", "attention_bias",
             ]), describe: describe)

@@ -5,7 +5,8 @@ import TensorCore
 enum Granite {
     static let architectures = [
         Architecture(
-            modelType: "granite", classPrefixes: ["Granite"], spelling: Llama.spelling, members: members.union(["mlp_bias"]),
+            modelType: "granite", classPrefixes: ["Granite"], spelling: Llama.spelling, gguf: .granite,
+            members: members.union(["mlp_bias"]),
             describe: granite),
         Architecture(
             modelType: "granitemoe", classPrefixes: ["GraniteMoe"], spelling: Llama.spelling.with(expertNames),

@@ -7,7 +7,7 @@ enum Ministral {
             modelType: "ministral", classPrefixes: ["Ministral"], spelling: Llama.spelling,
             members: Llama.members.union(["sliding_window", "layer_types"]), describe: ministral),
         Architecture(
-            modelType: "ministral3", classPrefixes: ["Ministral3"], spelling: Llama.spelling,
+            modelType: "ministral3", classPrefixes: ["Ministral3"], spelling: Llama.spelling, gguf: .ministral3,
             members: Llama.members.union(["sliding_window"]), describe: ministral3),
     ]
 

@@ -5,12 +5,13 @@ import JSONText
 enum Nemotron {
     static let architectures = [
         Architecture(
-            modelType: "arcee", classPrefixes: ["Arcee"], spelling: spelling, members: Llama.members.union(["attention_bias", "mlp_bias"]),
+            modelType: "arcee", classPrefixes: ["Arcee"], spelling: spelling, gguf: .arcee,
+            members: Llama.members.union(["attention_bias", "mlp_bias"]),
             describe: arcee),
         Architecture(
             modelType: "nemotron", classPrefixes: ["Nemotron"], spelling: spelling,
             biasedRoles: [.attentionNorm, .feedForwardNorm, .finalNorm],
-            members: Llama.members.union(["attention_bias", "mlp_bias", "norm_eps"]), describe: nemotron),
+            gguf: .nemotron, members: Llama.members.union(["attention_bias", "mlp_bias", "norm_eps"]), describe: nemotron),
     ]
 
     private static let spelling = Llama.spelling.without([.gate])

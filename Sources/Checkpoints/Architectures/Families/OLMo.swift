@@ -6,12 +6,13 @@ enum OLMo {
     static let architectures = [
         Architecture(
             modelType: "olmo", classPrefixes: ["Olmo"], spelling: Llama.spelling.without([.attentionNorm, .feedForwardNorm, .finalNorm]),
-            members: Llama.members.union(["attention_bias", "clip_qkv"]), describe: olmo),
+            gguf: .olmo, members: Llama.members.union(["attention_bias", "clip_qkv"]), describe: olmo),
         Architecture(
-            modelType: "olmo2", classPrefixes: ["Olmo2"], spelling: later, members: Llama.members.union(["attention_bias"]), describe: olmo2
+            modelType: "olmo2", classPrefixes: ["Olmo2"], spelling: later, gguf: .olmo2, members: Llama.members.union(["attention_bias"]),
+            describe: olmo2
         ),
         Architecture(
-            modelType: "olmo3", classPrefixes: ["Olmo3"], spelling: later,
+            modelType: "olmo3", classPrefixes: ["Olmo3"], spelling: later, gguf: .olmo3,
             members: Llama.members.union(["attention_bias", "sliding_window", "layer_types"]), describe: olmo3),
     ]
 

@@ -5,7 +5,7 @@ enum SeedOSS {
     static let architectures = [
         Architecture(
             modelType: "seed_oss", classPrefixes: ["SeedOss"], spelling: Llama.spelling,
-            members: Llama.members.union(["attention_bias", "attention_out_bias", "mlp_bias"]), describe: describe)
+            gguf: .seedOSS, members: Llama.members.union(["attention_bias", "attention_out_bias", "mlp_bias"]), describe: describe)
     ]
 
     private static func describe(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {

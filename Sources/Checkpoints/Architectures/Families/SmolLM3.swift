@@ -2,7 +2,7 @@
 enum SmolLM3 {
     static let architectures = [
         Architecture(
-            modelType: "smollm3", classPrefixes: ["SmolLM3"], spelling: Llama.spelling, isTiedByDefault: true,
+            modelType: "smollm3", classPrefixes: ["SmolLM3"], spelling: Llama.spelling, isTiedByDefault: true, gguf: .smollm3,
             members: Llama.members.union([
                 "attention_bias", "mlp_bias", "no_rope_layers", "no_rope_layer_interval", "use_sliding_window", "sliding_window",
                 "layer_types",

@@ -8,7 +8,8 @@ enum StableLM {
             modelType: "stablelm", classPrefixes: ["StableLm"],
             spelling: Llama.spelling.with([.queryNorm: "self_attn.q_layernorm", .keyNorm: "self_attn.k_layernorm"]),
             biasedRoles: [.attentionNorm, .feedForwardNorm, .finalNorm], optionalRoles: [.feedForwardNorm, .queryNorm, .keyNorm],
-            members: Llama.members.union(["layer_norm_eps", "use_qkv_bias", "qk_layernorm", "use_parallel_residual"]), describe: describe)
+            gguf: .stableLM, members: Llama.members.union(["layer_norm_eps", "use_qkv_bias", "qk_layernorm", "use_parallel_residual"]),
+            describe: describe)
     ]
 
     private static func describe(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {

@@ -7,7 +7,7 @@ enum Starcoder2 {
             modelType: "starcoder2", classPrefixes: ["Starcoder2"],
             spelling: Llama.spelling.without([.gate]).with([.up: "mlp.c_fc", .down: "mlp.c_proj"]), isTiedByDefault: true,
             biasedRoles: [.attentionNorm, .feedForwardNorm, .finalNorm],
-            members: Llama.members.union(["norm_epsilon", "use_bias", "sliding_window"]), describe: describe)
+            gguf: .starcoder2, members: Llama.members.union(["norm_epsilon", "use_bias", "sliding_window"]), describe: describe)
     ]
 
     private static func describe(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {
