@@ -52,6 +52,8 @@ CASES = {
     "stablelm-norms": ({}, EXACT),
     "stablelm-parallel": ({}, EXACT),
     "starcoder2": ({"sliding_window": None}, TABLE),
+    "olmoe": ({"clip_qkv": None, "num_key_value_heads": 4}, EXACT),
+    "qwen2_moe": ({"decoder_sparse_step": 1, "mlp_only_layers": [], "use_sliding_window": False, "layer_types": None}, EXACT),
 }
 
 

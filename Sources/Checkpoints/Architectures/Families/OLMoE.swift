@@ -4,7 +4,7 @@ enum OLMoE {
         Architecture(
             modelType: "olmoe", classPrefixes: ["Olmoe"],
             spelling: QwenMixture.spelling.with([.queryNorm: "self_attn.q_norm", .keyNorm: "self_attn.k_norm"]),
-            members: MixtureDecoder.members.union(["attention_bias", "clip_qkv", "norm_topk_prob"]), describe: describe)
+            gguf: .olmoe, members: MixtureDecoder.members.union(["attention_bias", "clip_qkv", "norm_topk_prob"]), describe: describe)
     ]
 
     private static func describe(_ fields: ConfigurationFields, _ architecture: Architecture) throws(ModelError) -> ModelDescription {

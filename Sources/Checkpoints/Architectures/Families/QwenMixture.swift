@@ -7,7 +7,7 @@ enum QwenMixture {
                 .sharedGate: "mlp.shared_expert.gate_proj", .sharedUp: "mlp.shared_expert.up_proj",
                 .sharedDown: "mlp.shared_expert.down_proj", .sharedWeight: "mlp.shared_expert_gate",
             ]),
-            gguf: nil,
+            gguf: .qwen2Mixture,
             members: members.union(["qkv_bias", "shared_expert_intermediate_size", "max_window_layers", "layer_types"]), describe: qwen2),
         Architecture(
             modelType: "qwen3_moe", classPrefixes: ["Qwen3Moe"],
