@@ -50,15 +50,18 @@ import Testing
     static let noBias = JSONObject(["attention_bias": .bool(false)])
     static let noWindow = JSONObject(["sliding_window": .null])
     static let allTurn = JSONObject(["no_rope_layers": .null, "no_rope_layer_interval": .integer(4)])
-    /// The fixture has another magnitude than that of its factor, and another base in layers that slide.
-    static let usualYarn = JSONObject([
-        "rope_parameters": .object([
-            "full_attention": .object([
-                "rope_type": .string("yarn"), "rope_theta": .double(500_000), "factor": .double(4),
-                "original_max_position_embeddings": .integer(16),
-            ]), "sliding_attention": .object(["rope_type": .string("default"), "rope_theta": .double(500_000)]),
+    /// The fixture has another magnitude than that of its factor.
+    static let usualYarn = yarn(slidingBase: 500_000)
+    static func yarn(slidingBase: Double) -> JSONObject {
+        JSONObject([
+            "rope_parameters": .object([
+                "full_attention": .object([
+                    "rope_type": .string("yarn"), "rope_theta": .double(500_000), "factor": .double(4),
+                    "original_max_position_embeddings": .integer(16),
+                ]), "sliding_attention": .object(["rope_type": .string("default"), "rope_theta": .double(slidingBase)]),
+            ])
         ])
-    ])
+    }
     static let cases: [Case] = [
         Case("arcee", JSONObject(["mlp_bias": .bool(false)]), without: ["mlp.up_proj.bias", "mlp.down_proj.bias"]),
         Case("bloom"),
@@ -168,7 +171,7 @@ import Testing
             "has no head of its own, but programs that run GGUF files of 'olmo2' do not take the embedding for it"
         ),
         (
-            Case("olmo3"),
+            Case("olmo3", yarn(slidingBase: 10_000)),
             "has layers that slide with a rotation of base 10000.0, but programs that run GGUF files of 'olmo2' take that of the others, 500000.0"
         ),
         (
