@@ -22,6 +22,9 @@ FIXTURES = ROOT / "Tests/Fixtures"
 LENGTH = 40
 # What llama.cpp's GELU, a table of halves, is off by; and a tanh from the function itself.
 EXACT, TABLE = 2e-5, 4e-3
+# Where weights are blocks, llama.cpp rounds what they are multiplied by to 8 bits: .02 in the mean here.
+BLOCKS = 4e-1
+GPT_OSS = {"swiglu_limit": 7.0, "rope_parameters": {"rope_theta": 150000.0, "rope_type": "default"}}
 
 # Members of config.json that differ from the fixture's, and the tolerance.
 CASES = {
@@ -53,6 +56,10 @@ CASES = {
     "stablelm-parallel": ({}, EXACT),
     "starcoder2": ({"sliding_window": None}, TABLE),
     "olmoe": ({"clip_qkv": None, "num_key_value_heads": 4}, EXACT),
+    "granitemoe": ({}, EXACT),
+    "gpt_oss": (GPT_OSS, EXACT),
+    "gpt_oss-mxfp4": (GPT_OSS, BLOCKS),
+    "llama4": ({"attention_chunk_size": 8192, "attn_scale": 0.1, "floor_scale": 8192}, EXACT),
     "qwen2_moe": ({"decoder_sparse_step": 1, "mlp_only_layers": [], "use_sliding_window": False, "layer_types": None}, EXACT),
 }
 
@@ -85,7 +92,7 @@ def make(name, changes, folder):
     config = config_of(name) | changes | {"vocab_size": rows}
     for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
         config[key] = 0
-    model_type = config.pop("model_type")
+    model_type, quantization = config.pop("model_type"), config.pop("quantization_config", None)
     torch.manual_seed(1)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **config), attn_implementation="eager")
     with torch.no_grad():
@@ -94,7 +101,11 @@ def make(name, changes, folder):
             if "norm" in key and key.endswith("weight") and model_type not in ("nemotron",):
                 value.add_(1)
     model.eval().save_pretrained(folder)
-    stored = load_file(folder / "model.safetensors")
+    if quantization:
+        store_blocks(model, folder, quantization)
+        stored = {key: value.detach() for key, value in model.state_dict().items()}
+    else:
+        stored = load_file(folder / "model.safetensors")
     for file in tokenizer.iterdir():
         shutil.copy(file, folder)
     if name.startswith("phi3"):
@@ -105,6 +116,31 @@ def make(name, changes, folder):
         (folder / "tokenizer.json").write_text(json.dumps(vocabulary))
     ids = torch.randint(1, rows, (1, LENGTH), generator=torch.Generator().manual_seed(2))
     return stored, ids, logits_of(model, ids)
+
+
+def store_blocks(model, folder, quantization):
+    """Gives the experts weights that are MXFP4, and stores them so."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    steps = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    values = torch.cat([steps, -steps])
+    tensors = load_file(folder / "model.safetensors")
+    for key, weight in model.named_parameters():
+        if not key.endswith(("gate_up_proj", "down_proj")):
+            continue
+        experts, inputs, outputs = weight.shape
+        blocks = torch.randint(0, 256, (experts, outputs, inputs // 32, 16), dtype=torch.uint8)
+        scales = torch.randint(122, 126, (experts, outputs, inputs // 32), dtype=torch.uint8)
+        codes = torch.stack([blocks & 15, blocks >> 4], -1).flatten(-2)
+        decoded = values[codes.long()] * torch.exp2(scales.float() - 127)[..., None]
+        with torch.no_grad():
+            weight.copy_(decoded.reshape(experts, outputs, inputs).transpose(1, 2))
+        del tensors[key]
+        tensors[key + "_blocks"], tensors[key + "_scales"] = blocks, scales
+    save_file(tensors, folder / "model.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": quantization}))
 
 
 def logits_of(model, ids):
@@ -165,6 +201,23 @@ def check_converter(converter, source, own, work):
             raise Failed(f"'{name}' is not what the converter writes")
 
 
+def check_blocks(path, stored):
+    """Experts are MXFP4, and decoded by gguf-py what they were."""
+    import gguf
+    import numpy as np
+
+    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
+    for key, weight in stored.items():
+        if not key.endswith(("gate_up_proj", "down_proj")):
+            continue
+        rows, layer = weight.numpy().transpose(0, 2, 1), key.split(".")[2]
+        parts = {"gate": rows[:, ::2], "up": rows[:, 1::2]} if key.endswith("gate_up_proj") else {"down": rows}
+        for part, expected in parts.items():
+            tensor = tensors[f"blk.{layer}.ffn_{part}_exps.weight"]
+            if tensor.tensor_type.name != "MXFP4" or not np.array_equal(gguf.quants.dequantize(tensor.data, tensor.tensor_type), expected):
+                raise Failed(f"'{tensor.name}' is not what the experts were")
+
+
 def check(name, changes, tolerance, folder, converter, work):
     import torch
     from safetensors.torch import load_file
@@ -173,6 +226,8 @@ def check(name, changes, tolerance, folder, converter, work):
     source, file, back = work / "source", work / "own.gguf", work / "back"
     stored, ids, expected = make(name, changes, source)
     run(Path(folder) / "qconvert", "to-gguf", source, "-o", file, "--type", "f32", "--quiet")
+    if name.endswith("-mxfp4"):
+        check_blocks(file, stored)
     compare("logits in llama.cpp", llama_logits(file, ids), expected, tolerance)
     run(Path(folder) / "qconvert", "to-hf", file, "-o", back, "--dtype", "f32", "--quiet")
     read = load_file(back / "model.safetensors")

@@ -253,11 +253,16 @@ import Transformer
 
     /// Settings for which such files have no place, as they are of all released models.
     private static let changesForGGUF: [String: JSONObject] = [
+        "gpt_oss": JSONObject(["swiglu_limit": .double(7)]), "gpt_oss-mxfp4": JSONObject(["swiglu_limit": .double(7)]),
+        "granitemoe": JSONObject([:]),
+        "llama4": JSONObject([
+            "attention_chunk_size": .integer(8192), "attn_scale": .double(0.1), "floor_scale": .integer(8192),
+        ]),
         "mixtral": JSONObject(["sliding_window": .null]),
         "qwen3_moe": JSONObject(["sliding_window": .null, "attention_bias": .bool(false)]),
     ]
 
-    @Test(arguments: ["mixtral", "qwen3_moe"], ["F32", "Q8_0"])
+    @Test(arguments: ["mixtral", "qwen3_moe", "granitemoe", "gpt_oss", "gpt_oss-mxfp4", "llama4"], ["F32", "Q8_0"])
     func filesOfGGUFComputeTheSame(_ name: String, _ type: String) throws {
         let folder = try TemporaryFolder(), path = folder.path("model.gguf")
         let isStacked = !["mixtral", "qwen3_moe"].contains(name)
@@ -282,7 +287,8 @@ import Transformer
         let ids = try Self.reference(name).ids
         let (logits, expected) = (try model.exactSession().allLogits(ids), try LoadedModel(source).exactSession().allLogits(ids))
         let difference = relativeDifference(logits, expected)
-        #expect(type == "F32" ? difference < 1e-6 : difference > 1e-6 && difference < 5e-2, "\(difference)")
+        // Rounded weights may choose another expert.
+        #expect(type == "F32" ? difference < 1e-6 : difference > 1e-6 && difference < (isStacked ? 0.5 : 5e-2), "\(difference)")
     }
 
     // MARK: - What does not fit

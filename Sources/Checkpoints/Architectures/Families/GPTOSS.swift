@@ -11,6 +11,7 @@ enum GPTOSS {
                     .sinks: "self_attn.sinks", .router: "mlp.router", .expertGateUp: "mlp.experts.gate_up_proj",
                     .expertDown: "mlp.experts.down_proj",
                 ], parameters: [.sinks, .expertGateUp, .expertDown]),
+            gguf: .gptOSS,
             members: MixtureDecoder.members.union([
                 "attention_bias", "sliding_window", "layer_types", "swiglu_limit", "swiglu_alpha", "experts_per_token",
                 // Said by released configurations and followed from the rope parameters.

@@ -9,7 +9,7 @@ enum Granite {
             members: members.union(["mlp_bias"]),
             describe: granite),
         Architecture(
-            modelType: "granitemoe", classPrefixes: ["GraniteMoe"], spelling: Llama.spelling.with(expertNames),
+            modelType: "granitemoe", classPrefixes: ["GraniteMoe"], spelling: Llama.spelling.with(expertNames), gguf: .graniteMixture,
             members: members.union(["num_local_experts", "num_experts", "num_experts_per_tok"]), describe: mixture),
         Architecture(
             modelType: "granitemoehybrid", classPrefixes: ["GraniteMoeHybrid"],

@@ -6,8 +6,8 @@ import TensorCore
 enum Llama4 {
     static let architectures = [
         Architecture(
-            modelType: "llama4_text", classPrefixes: ["Llama4"], spelling: spelling(prefix: "model.", head: "lm_head"), members: members,
-            describe: describe),
+            modelType: "llama4_text", classPrefixes: ["Llama4"], spelling: spelling(prefix: "model.", head: "lm_head"), gguf: .llama4,
+            members: members, describe: describe),
         // The text model is one with a head of its own inside of the larger one.
         Architecture(
             modelType: "llama4", classPrefixes: ["Llama4"], causalClass: "Llama4ForConditionalGeneration",

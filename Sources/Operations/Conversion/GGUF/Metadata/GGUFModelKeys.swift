@@ -33,7 +33,8 @@ package struct GGUFModelKeys: Sendable {
         _ description: ModelDescription, config: JSONObject, name: String, fileType: Int, path: String
     ) throws(FileError) {
         guard let spelling = description.architecture.gguf else {
-            throw FileError(path, "is a \(description.modelType), for which there are no GGUF files")
+            throw FileError(
+                path, "is a \(description.modelType), for which there are no GGUF files", hint: "a .qnf or a Hugging Face folder keeps it")
         }
         try GGUFFit(description, spelling, path: path).check()
         factors = FrequencyFactors.tensors(of: description)
