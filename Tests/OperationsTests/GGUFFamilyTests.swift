@@ -179,6 +179,11 @@ import Testing
             "has no head of its own, but programs that run GGUF files of 'olmo2' do not take the embedding for it"
         ),
         (
+            Case("olmo3"),
+            "'rope_theta' and 'rope_scaling': are 500000.0 scaled by 4.0 beyond 16.0 (YaRN), cosines and sines times 1.2 in layer 3, but read "
+                + "from a GGUF file of 'olmo2' they would be 500000.0 scaled by 4.0 beyond 16.0 (YaRN), cosines and sines times 1.1386294"
+        ),
+        (
             Case("olmo3", yarn(slidingBase: 10_000)),
             "has layers that slide with a rotation of base 10000.0, but programs that run GGUF files of 'olmo2' take that of the others, 500000.0"
         ),

@@ -238,5 +238,6 @@ struct GGUFFit {
             case .proportional(let share, let factor): "scaled by \(factor) in \(share) of a head"
             }
         return "\(rotary.theta) \(scaling)" + (rotary.width.map { ", \($0) elements of a head" } ?? "")
+            + (rotary.magnitude == 1 ? "" : ", cosines and sines times \(Float(rotary.magnitude))")
     }
 }
