@@ -49,6 +49,27 @@ import Testing
         #expect(try folder.bytes("a.lora") == folder.bytes("b.lora"))
     }
 
+    /// Texts of training records go along, whatever is in them.
+    @Test func keepsTheSample() throws {
+        let folder = try TemporaryFolder(), texts = ["<s> a \"b\"\n\u{1F600}", "", "\u{0}\\"]
+        let tensors = AdapterFolder.factors("q_proj").map { StoredTensor(AdapterFolder.prefix + $0.name, .f16, $0.dimensions, $0.bytes) }
+        let plan = AdapterPlan(
+            configuration: try AdapterConfiguration(rank: 2, alpha: 4, targetModules: ["q_proj"]),
+            tensors: try tensors.map { try tensorInfo($0.name, .f16, $0.dimensions) }, baseFingerprint: nil, tool: "t", sample: texts)
+        let output = try AtomicOutput(destination: folder.path("a.lora"), replaces: false)
+        let writer = try AdapterWriter(.lora, of: plan, to: output)
+        for index in plan.tensors.indices {
+            try writer.write([Float](repeating: 0.1, count: plan.tensors[index].elementCount), tensor: index)
+        }
+        try output.commit(writer.finish())
+        #expect(try Adapter.open(folder.path("a.lora")).sample == texts)
+        try Adapter.open(folder.path("a.lora")).copy(to: folder.path("peft"), as: .peft, replaces: false, tool: "x")
+        let back = try Adapter.open(folder.path("peft"))
+        #expect(back.sample == texts)
+        try back.copy(to: folder.path("b.lora"), as: .lora, replaces: false, tool: "x")
+        #expect(try folder.bytes("a.lora") == folder.bytes("b.lora"))
+    }
+
     @Test func metadataStandsInItsOrder() throws {
         let folder = try TemporaryFolder()
         try Adapter.open(Fixture.adapter("llama-dora")).copy(to: folder.path("a.lora"), as: .lora, replaces: false, tool: "test 1")

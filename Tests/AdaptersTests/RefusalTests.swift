@@ -187,6 +187,9 @@ import Testing
                 ["lora.version": "1", "lora.base_fingerprint": "sha256:12"],
                 "'lora.base_fingerprint' is 'sha256:12', but 'sha256:' and 64 lower-case hexadecimal digits are expected"
             ),
+            (["lora.version": "1", "lora.calibration_sample": "[]"], "'lora.calibration_sample' is no list of texts"),
+            (["lora.version": "1", "lora.calibration_sample": "[\"a\", 1]"], "'lora.calibration_sample' is no list of texts"),
+            (["lora.version": "1", "lora.calibration_sample": "a"], "'lora.calibration_sample' is no list of texts"),
             (["lora.version": "1", "lora.crc32c": "1234"], "'lora.crc32c' has 4 digits, but 2 tensors need 16"),
             (["lora.version": "1", "lora.crc32c": "00000000xyz00000"], "'lora.crc32c' is no list of checksums at digit 8"),
         ] as [(KeyValuePairs<String, String>, String)])

@@ -31,6 +31,8 @@ package struct Adapter: Sendable {
     package let baseFingerprint: String?
     /// The program that wrote the adapter; nil where the file does not tell.
     package let tool: String?
+    /// Texts of training records that the trainer was asked to leave there, as the model read them; none in most.
+    package let sample: [String]
     /// What is odd about the adapter, but no reason to refuse it.
     package let warnings: [String]
     /// The files it consists of, which no output may replace.
@@ -50,6 +52,7 @@ package struct Adapter: Sendable {
         self.warnings = collector.warnings + warnings
         baseFingerprint = metadata?.baseFingerprint
         tool = metadata?.tool
+        sample = metadata?.sample ?? []
         files = stored.files + guides
         source = AdapterSource(stored: stored, checksums: metadata?.checksums)
     }

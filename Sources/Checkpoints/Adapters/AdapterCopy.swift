@@ -7,7 +7,9 @@ extension Adapter {
     ///
     /// - Parameter tool: the program to name where the adapter itself names none.
     package func plan(tool: String) -> AdapterPlan {
-        AdapterPlan(configuration: configuration, tensors: tensors, baseFingerprint: baseFingerprint, tool: self.tool ?? tool)
+        AdapterPlan(
+            configuration: configuration, tensors: tensors, baseFingerprint: baseFingerprint, tool: self.tool ?? tool,
+            sample: sample)
     }
 
     /// Writes the same adapter in another form, byte for byte as far as tensors go, through a buffer of fixed size.

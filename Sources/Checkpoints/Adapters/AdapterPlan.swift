@@ -12,9 +12,13 @@ package struct AdapterPlan: Sendable {
     package let baseFingerprint: String?
     /// The program that made the adapter: `qtrain 0.1.0`.
     package let tool: String
+    /// Texts of training records that go with it, for whoever merges it; none unless they were asked for.
+    package let sample: [String]
 
     /// - Precondition: the tensors fit the configuration, as when they came from an `Adapter` or `AdapterConfiguration`.
-    package init(configuration: AdapterConfiguration, tensors: [TensorInfo], baseFingerprint: String?, tool: String) {
+    package init(
+        configuration: AdapterConfiguration, tensors: [TensorInfo], baseFingerprint: String?, tool: String, sample: [String] = []
+    ) {
         precondition(baseFingerprint.map(AdapterMetadata.isFingerprint) ?? true, "\(baseFingerprint ?? "") is no fingerprint")
         self.configuration = configuration
         self.tensors = tensors.sorted { first, second in
@@ -23,6 +27,7 @@ package struct AdapterPlan: Sendable {
         }
         self.baseFingerprint = baseFingerprint
         self.tool = tool
+        self.sample = sample
     }
 
     /// Stands before every name of the base.
@@ -47,6 +52,7 @@ package struct AdapterPlan: Sendable {
     func metadata(_ form: Adapter.Form, checksums: [CRC32C]) -> [(key: String, value: String)] {
         AdapterMetadata.members(
             tool: tool, baseFingerprint: baseFingerprint,
-            configuration: form == .lora ? JSONValue.object(configuration.document).text(.compact) : nil, checksums: checksums)
+            configuration: form == .lora ? JSONValue.object(configuration.document).text(.compact) : nil, sample: sample,
+            checksums: checksums)
     }
 }

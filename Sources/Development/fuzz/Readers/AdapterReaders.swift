@@ -13,7 +13,7 @@ extension Reader {
         "base_model.model.q.lora_A.weight", "base_model.model.q.lora_B.weight", ".lora_B.bias", ".lora_embedding_A", ".lora_embedding_B",
         ".lora_magnitude_vector", ".base_layer.weight", ".modules_to_save.weight", ".token_adapter.trainable_tokens_delta",
         "\"target_parameters\":[\"experts.down_proj\"]", ".base_layer.lora_A.weight", ".mlp.experts.lora_B.weight", "lora.config",
-        "lora.crc32c", "lora.version", "lora.base_fingerprint", "(a|b)*", "[^a-z]{2,3}",
+        "lora.crc32c", "lora.version", "lora.base_fingerprint", "lora.calibration_sample", "[\"a\"]", "(a|b)*", "[^a-z]{2,3}",
     ]
 
     private static let configuration = "{\"peft_type\":\"LORA\",\"r\":2,\"lora_alpha\":4,\"target_modules\":[\"q\"]}"

@@ -17,8 +17,10 @@ package enum AdapterOutput {
     ///   - baseFingerprint: of the weights it was trained on.
     ///   - baseName: how the base was called on the command line.
     ///   - tool: `qtrain 0.1.0`.
+    ///   - sample: texts of training samples that go along; none unless they are asked for.
     package static func write(
-        _ model: TrainableModel, to output: consuming AtomicOutput, baseFingerprint: String, baseName: String, tool: String
+        _ model: TrainableModel, to output: consuming AtomicOutput, baseFingerprint: String, baseName: String, tool: String,
+        sample: [String] = []
     ) throws(FileError) {
         guard case .lowRank(let settings, _) = model.tuning else { preconditionFailure("only LoRA trains an adapter") }
         let configuration = try AdapterConfiguration(
@@ -26,7 +28,8 @@ package enum AdapterOutput {
             usesRankStabilization: settings.usesRSLoRA, fanInFanOut: model.configuration.spelling.hasConv1D, dropout: settings.dropout,
             others: [("base_model_name_or_path", .string(baseName))] + targetParameters(model).map { ("target_parameters", .strings($0)) })
         let factors = OutputFactor.all(of: model)
-        let plan = AdapterPlan(configuration: configuration, tensors: factors.map(\.info), baseFingerprint: baseFingerprint, tool: tool)
+        let plan = AdapterPlan(
+            configuration: configuration, tensors: factors.map(\.info), baseFingerprint: baseFingerprint, tool: tool, sample: sample)
         let writer = try AdapterWriter(.lora, of: plan, to: output)
         let named = Dictionary(factors.map { ($0.info.name, $0) }) { first, _ in first }
         for (index, info) in plan.tensors.enumerated() {
