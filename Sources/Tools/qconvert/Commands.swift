@@ -35,7 +35,7 @@ private let toNF4Command = Command(
         times that for the weights.
 
         With --distill constants and norms are tuned besides, in one pass over the same tokens forth and back through the model, until it predicts what the \
-        unquantized one does as well as it can: divergence is about 0.3 of the usual one. That takes some five times as long as reading the tokens, a night for \
+        unquantized one does as well as it can: the more tokens, the more that gains. It takes some five times as long as reading the tokens, a night for \
         a 7B model on two cores; stopped by a signal, the same command goes on where it was.
 
         With --imatrix FILE (GGUF, or the older .dat) scales are searched for by how large each input is, and codes are the nearest ones: nothing is \
