@@ -31,8 +31,8 @@ let layers: [(name: String, rooms: Set<String>)] = [
     (
         "Tools",
         [
-            "CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport", "qconvert", "qinspect",
-            "qmerge", "qrun",
+            "CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport", "MergeSupport",
+            "qconvert", "qinspect", "qmerge", "qrun",
             "qtrain", "qverify",
         ]
     ),
@@ -56,9 +56,10 @@ let sideways: [String: Set<String>] = [
     "CalibrationSupport": ["CommandLineKit", "ToolSupport", "PromptSupport"],
     "qconvert": ["CommandLineKit", "ToolSupport", "ModelToolSupport", "CalibrationSupport"],
     "qinspect": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport"],
-    "qmerge": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport"],
+    "MergeSupport": ["CommandLineKit", "ToolSupport", "CalibrationSupport"],
+    "qmerge": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport", "MergeSupport"],
     "qrun": ["CommandLineKit", "ToolSupport", "PromptSupport", "ModelToolSupport"],
-    "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport"],
+    "qtrain": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "MergeSupport"],
     "qverify": ["CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "CalibrationSupport"],
 ]
 
@@ -248,7 +249,13 @@ let package = Package(
             "qmerge",
             [
                 "Parallelism", "Architectures", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "Tokenization", "Prompts",
-                "Transformer", "Records", "Evaluation", "PromptSupport", "ModelToolSupport", "CalibrationSupport",
+                "Transformer", "Records", "Evaluation", "PromptSupport", "ModelToolSupport", "CalibrationSupport", "MergeSupport",
+            ]),
+        library(
+            "MergeSupport",
+            [
+                "ByteIO", "JSONText", "Parallelism", "Checkpoints", "Adapters", "Transformer", "ModelLoading", "Calibration", "Merging",
+                "Streaming", "CommandLineKit", "ToolSupport", "CalibrationSupport",
             ]),
         library(
             "CalibrationSupport",
@@ -283,9 +290,7 @@ let package = Package(
             dependencies: [
                 platform, "ByteIO", "JSONText", "Parallelism", "TensorCore", "ContainerKit", "Architectures", "Checkpoints", "Adapters",
                 "Tokenization", "Prompts", "Transformer", "ModelLoading", "Records", "Training", "Evaluation", "Streaming",
-                "CommandLineKit",
-                "Reports", "ToolSupport", "PromptSupport",
-                "ModelToolSupport",
+                "Merging", "CommandLineKit", "Reports", "ToolSupport", "PromptSupport", "ModelToolSupport", "MergeSupport",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(

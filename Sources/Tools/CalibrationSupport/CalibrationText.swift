@@ -44,12 +44,18 @@ package struct CalibrationText: Sendable {
     ///   - tokenLimit: of all files together.
     /// - Throws: where there is no tokenizer, a file is no text and no records, or is too short.
     package init(_ paths: [String], tokenLimit: Int, for model: LayeredModel, _ console: Console) throws {
-        precondition(!paths.isEmpty, "there is something to read")
+        try self.init(paths.map { CalibrationInput($0) }, tokenLimit: tokenLimit, for: model, console)
+    }
+
+    /// The same, of what adapters bring along, too.
+    package init(_ inputs: [CalibrationInput], tokenLimit: Int, for model: LayeredModel, _ console: Console) throws {
+        precondition(!inputs.isEmpty, "there is something to read")
+        let paths = inputs.map(\.path)
         let checkpoint = model.checkpoint
         window = min(CalibrationSamples.defaultWindow, model.configuration.contextLength)
         let tokenizer = try checkpoint.tokenizer()
         for warning in tokenizer.warnings { console.warning("\(checkpoint.path): \(warning)") }
-        let texts = try paths.map { try Self.ids(of: $0, limit: tokenLimit, tokenizer, checkpoint.path, console) }
+        let texts = try inputs.map { try Self.ids(of: $0, limit: tokenLimit, tokenizer, checkpoint.path, console) }
         var chosen: [Int: CalibrationSamples] = [:]
         // What a short file leaves, the longer ones share.
         var left = tokenLimit
@@ -105,12 +111,17 @@ package struct CalibrationText: Sendable {
 
     /// Tokens of a file without what frames a text: of many records or a long text, parts that are evenly spread.
     private static func ids(
-        of path: String, limit: Int, _ tokenizer: Tokenizer, _ model: String, _ console: Console
+        of input: CalibrationInput, limit: Int, _ tokenizer: Tokenizer, _ model: String, _ console: Console
     ) throws -> (ids: [TokenID], checksum: CRC32C, count: Int) {
+        let path = input.path
         let options = EncodingOptions(addsSpecialTokens: false)
         func encoded(_ text: String, _ checksum: CRC32C) -> (ids: [TokenID], checksum: CRC32C, count: Int) {
             let ids = parts(of: Array(text.utf8), limit: limit).flatMap { tokenizer.encode(String(decoding: $0, as: UTF8.self), options) }
             return (ids, checksum, ids.count)
+        }
+        if let texts = input.texts {
+            let ids = texts.flatMap { tokenizer.encode($0, options) }
+            return (ids, CRC32C(of: Array(JSONValue.strings(texts).text(.compact).utf8)), ids.count)
         }
         if path == defaultWord { return encoded(DefaultText.text, CRC32C(of: Array(DefaultText.text.utf8))) }
         let set = try DataSet.open(path)

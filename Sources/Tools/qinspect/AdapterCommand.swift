@@ -27,6 +27,12 @@ private func writeSummary(_ listing: AdapterListing, _ console: Console) throws 
     try line("trained on", configuration.baseModelName)
     try line("fingerprint", adapter.baseFingerprint)
     try line("written by", adapter.tool)
+    let sample = adapter.sample
+    try line(
+        "holds",
+        sample.isEmpty
+            ? nil
+            : "\(sample.count) training samples as text, \(NumberText.byteCount(sample.reduce(0) { $0 + $1.utf8.count })), for merging")
     try line("target modules", configuration.targetModules.isEmpty ? nil : configuration.targetModules.joined(separator: ", "))
     for (index, form) in listing.forms.enumerated() {
         let count = listing.forms.count == 1 ? "" : ", \(form.count) module\(form.count == 1 ? "" : "s")"
@@ -124,7 +130,8 @@ private func writeJSON(_ listing: AdapterListing, _ console: Console) throws {
         "path": .string(adapter.path), "form": .string(adapter.form.rawValue),
         "base": adapter.configuration.baseModelName.map { .string($0) } ?? .null,
         "base_fingerprint": adapter.baseFingerprint.map { .string($0) } ?? .null,
-        "tool": adapter.tool.map { .string($0) } ?? .null, "bytes": .integer(adapter.storedByteCount),
+        "calibration_sample": .integer(adapter.sample.count), "tool": adapter.tool.map { .string($0) } ?? .null,
+        "bytes": .integer(adapter.storedByteCount),
         "trained": .integer(adapter.trainedCount), "delta_norm": .double(listing.deltaNorm),
         "modules": .array(listing.rows.map(document)), "config": .object(adapter.configuration.document),
         "warnings": .strings(adapter.warnings),

@@ -1,5 +1,6 @@
 import CalibrationSupport
 package import CommandLineKit
+import MergeSupport
 import ToolSupport
 
 /// The tool: adapters into models, out of them again, and adapters from others.
@@ -17,7 +18,7 @@ private let mergeCommand = Command(
         elements that are others now, and the relative RMSE to W + D.
 
         So codes of 4-bit weights are flipped instead, wherever less than 90% of a delta would survive: as few as bring its effect back on \
-        what the base's layers see of a text, a general one unless --calibrate names others: best what the adapter was trained on, and the general \
+        what the base's layers see of a text, a general one and what the adapter brings along of its training unless --calibrate names others: best what the adapter was trained on, and the general \
         one ('default') beside it. The report says then how much of the effect D X on inputs X that were held out is there, and the error |(W'-W-D) X| / |D X|. With --text it says as well how far \
         the merged model's predictions are from those of the base with the adapters beside it, and how much of what these gain is kept.
 

@@ -3,6 +3,7 @@ import ByteIO
 import Checkpoints
 import CommandLineKit
 import JSONText
+import MergeSupport
 import Merging
 import TensorCore
 import ToolSupport
@@ -30,7 +31,8 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let measurement = try MergeMeasurement(
         arguments, base: arguments.string("reference") ?? inputs[0], adapters: Array(inputs.dropFirst()), canRun: isFolder || form == .qnf,
         console)
-    let calibrated = try calibrated(plan, arguments, console), flips = try flips(plan, arguments, console)
+    let choice = MergeOptions(arguments)
+    let calibrated = try calibrated(plan, choice, arguments, console), flips = try flips(plan, choice, arguments, console)
     let progress = console.progress("merging", total: plan.inputByteCount)
     let resources = try arguments.resources(for: [base] + (reference.map { [$0] } ?? []), progress: progress)
     let outcome = try Merge(

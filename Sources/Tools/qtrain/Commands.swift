@@ -75,6 +75,8 @@ private let runOptions: [Option] = [
     .path("checkpoints", "FOLDER", defaultText: "OUTPUT.checkpoints", help: "where checkpoints lie"),
     .integer("keep", in: 1...1_000_000, default: 2, help: "newest checkpoints to keep"),
     .flag("resume", help: "go on from the newest checkpoint, bit for bit"),
+    .path("merge-into", "OUT.qnf", help: "also write base and adapter as one model, as qmerge does"),
+    .integer("calibration-sample", in: 1...4096, unit: "samples", help: "leave so many in the adapter, as text, for qmerge"),
 ]
 
 private let trainCommand = Command(
@@ -83,6 +85,11 @@ private let trainCommand = Command(
         The base stays as it is, 4-bit or dense; trained is a pair of small factors beside each linear layer (LoRA), or with \
         --full everything. The output is a .lora file for 'qrun --adapter' and 'qmerge'; 'qconvert to-peft' makes a PEFT \
         folder of it.
+
+        With --merge-into OUT.qnf the adapter is merged into a 4-bit base when it is done: its effect is brought into the codes by what the base's layers see of \
+        the training records and of a general text ('qmerge MODEL OUTPUT -o OUT.qnf --calibrate FILE --calibrate default', byte for byte). With \
+        --calibration-sample N the adapter brings N of the training samples along, to the letter, and merging needs no other text: whoever gets the adapter \
+        can read them.
 
         Same seed and options, same bytes on one kind of processor: for any number of threads, and after any number of \
         interruptions.

@@ -11,9 +11,11 @@ struct RunOutput: ~Copyable {
     private let output: AtomicOutput
     /// Where the output is a folder.
     private let writer: ShardedWriter?
+    private let sample: [String]
 
+    /// - Parameter sample: texts that go into an adapter.
     /// - Throws: where the output exists, is an input, or does not fit on the disk.
-    init(_ setup: TrainSetup) throws(FileError) {
+    init(_ setup: TrainSetup, sample: [String] = []) throws(FileError) {
         let isFolder = setup.options.isFull
         let output = try AtomicOutput(
             destination: setup.options.files.output, isFolder: isFolder, replaces: setup.options.files.replaces,
@@ -22,6 +24,7 @@ struct RunOutput: ~Copyable {
         if !isFolder { try AdapterOutput.reserve(setup.model, in: output) }
         self.output = output
         self.writer = writer
+        self.sample = sample
     }
 
     consuming func write(_ setup: TrainSetup) throws(FileError) {
@@ -30,7 +33,7 @@ struct RunOutput: ~Copyable {
         } else {
             try AdapterOutput.write(
                 setup.model, to: output, baseFingerprint: setup.fingerprint, baseName: setup.loaded.checkpoint.path,
-                tool: "qtrain \(toolVersion)")
+                tool: "qtrain \(toolVersion)", sample: sample)
         }
     }
 }

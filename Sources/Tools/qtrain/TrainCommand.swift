@@ -1,7 +1,9 @@
 import Checkpoints
 import CommandLineKit
 import JSONText
+import Merging
 import ModelToolSupport
+import Records
 import ToolSupport
 import Training
 
@@ -16,18 +18,31 @@ func train(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
             "\(model.path): --full trains dense weights, but these are 4-bit",
             hint: "train LoRA factors beside them (leave out --full), or take the original model")
     }
+    let merge = try MergeInto(model.checkpoint, options, arguments)
     let data = try TrainingData(model, options.data, console)
     let setup = try TrainSetup(model.loaded, data, options, console)
     let isJSON = arguments.flag("json")
     if arguments.flag("dry-run") { return try setup.describe(asJSON: isJSON, console) }
     // Opened before the long work: what cannot be written is an error now.
-    let outcome = try setup.run(console, measures, into: try RunOutput(setup))
-    try report(outcome, setup, measures, asJSON: isJSON, console)
+    let output = try RunOutput(setup, sample: sample(setup, console))
+    let outcome = try setup.run(console, measures, into: output)
+    let merged = try merge?.run(options.files.output, replaces: options.files.replaces || options.files.resumes, console)
+    try report(outcome, setup, merged, measures, asJSON: isJSON, console)
     return .done
 }
 
+/// Texts of as many training samples as were asked for, and says so; none where none were.
+private func sample(_ setup: TrainSetup, _ console: Console) throws -> [String] {
+    guard let count = setup.options.files.sampleCount else { return [] }
+    let sample = try CalibrationSample(setup.samples.samples, setup.data.tokenizer, count: count)
+    console.note(
+        "\(setup.options.files.output) will hold \(sample.texts.count) of \(setup.samples.samples.count) training samples as text, "
+            + "\(NumberText.grouped(sample.tokenCount)) tokens, for merging: whoever gets it can read them")
+    return sample.texts
+}
+
 private func report(
-    _ outcome: TrainOutcome, _ setup: TrainSetup, _ measures: RunMeasures, asJSON: Bool, _ console: Console
+    _ outcome: TrainOutcome, _ setup: TrainSetup, _ merged: MergeOutcome?, _ measures: RunMeasures, asJSON: Bool, _ console: Console
 ) throws {
     let path = setup.options.files.output, history = outcome.history
     let first = history.evaluations.first
@@ -39,7 +54,7 @@ private func report(
             hint: "a lower --lr, or other data")
     }
     if asJSON {
-        return try console.writeJSON([
+        var document = JSONObject([
             "output": .string(path), "steps": .integer(history.losses.count),
             "output_step": .integer(setup.options.keepsBest ? last?.step ?? 0 : history.losses.count),
             "ended_early": .bool(history.losses.count < setup.run.plan.stepCount),
@@ -50,6 +65,8 @@ private func report(
             "start_seconds": .double(outcome.startSeconds),
             "seconds": .double(measures.seconds), "peak_memory": .integer(measures.peakMemory),
         ])
+        if let merged { document["merged"] = merged.document }
+        return try console.writeJSON(document)
     }
     func text(_ loss: Double?) -> String { loss.map { NumberText.fixed($0, decimals: 4) } ?? "-" }
     let numbers = "\(text(history.losses.first)) -> \(text(history.losses.last))"
@@ -66,6 +83,7 @@ private func report(
         ? "all weights in f32"
         : "\(NumberText.grouped(setup.model.parameters.elementCount)) parameters of \(setup.model.tunedModules.count) layers"
     try console.writeLine("\(path): \(kind), \(history.losses.count) steps")
+    if let merged, let path = setup.options.files.merged { try console.writeLine("\(path): \(merged.line)") }
     console.note(
         "\(NumberText.duration(seconds: measures.seconds)), \(outcome.speed), "
             + "\(NumberText.byteCount(measures.peakMemory)) of memory at most")

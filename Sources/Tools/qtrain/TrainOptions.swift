@@ -44,6 +44,10 @@ struct TrainOptions {
     /// What a run reads and writes besides the model and the data.
     struct RunFiles {
         let output: String
+        /// Where base and adapter go in one.
+        let merged: String?
+        /// How many of the training samples go into the adapter, as text; nil for none.
+        let sampleCount: Int?
         let log: String?
         let plot: String?
         /// An adapter, or a checkpoint, whose factors the run begins with.
@@ -60,6 +64,8 @@ struct TrainOptions {
 
         init(_ arguments: ParsedArguments) throws {
             output = arguments.string(always: "output")
+            merged = arguments.string("merge-into")
+            sampleCount = arguments.integer("calibration-sample")
             log = arguments.string("log")
             plot = arguments.string("plot")
             start = arguments.string("init-from")
@@ -70,7 +76,8 @@ struct TrainOptions {
             resumes = arguments.flag("resume")
             replaces = arguments.flag("force")
             // The last of two outputs of one name would replace the first, after all the work.
-            let given = ["output", "plot", "log", "checkpoints"].compactMap { name in arguments.string(name).map { (name: name, path: $0) }
+            let given = ["output", "merge-into", "plot", "log", "checkpoints"].compactMap { name in
+                arguments.string(name).map { (name: name, path: $0) }
             }
             for (index, later) in given.enumerated() {
                 guard let earlier = given[..<index].first(where: { $0.path == later.path }) else { continue }
@@ -82,7 +89,7 @@ struct TrainOptions {
     init(_ arguments: ParsedArguments) throws {
         let isFull = arguments.flag("full")
         if isFull {
-            let given = ["rank", "alpha", "dropout", "targets", "rslora", "init-from"].filter(arguments.isGiven)
+            let given = ["rank", "alpha", "dropout", "targets", "rslora", "init-from", "calibration-sample"].filter(arguments.isGiven)
             guard given.isEmpty else {
                 throw UsageError("--full trains all weights, so that --\(given[0]), which is for LoRA, has no meaning")
             }

@@ -1,4 +1,5 @@
 import Adapters
+import ByteIO
 import CalibrationSupport
 import Checkpoints
 import CommandLineKit
@@ -73,9 +74,14 @@ private func stated(
                 ? "\(merged.path) was made of the weights from before the quantization: --reference SOURCE names them"
                 : "\(merged.path) was made of the base's own codes, but --reference is given")
     }
-    // The text of the tools needs not be given again.
-    let paths = given.isEmpty && stated.texts == [CalibrationText.defaultWord] ? stated.texts : given
-    guard !paths.isEmpty else {
+    var inputs = given.map { CalibrationInput($0) }
+    if inputs.isEmpty {
+        // What is at hand anyway needs not be given again: the text of the tools, and what the adapters bring along.
+        let brought = CalibrationInput.brought(by: plan.adapters.map { ($0.adapter.path, $0.adapter.sample) })
+        inputs =
+            [[CalibrationInput(CalibrationText.defaultWord)], brought].first { $0.map { FilePath.name(of: $0.path) } == stated.texts } ?? []
+    }
+    guard !inputs.isEmpty else {
         let names = stated.texts.isEmpty ? "a text" : stated.texts.map { "'\($0.terminalSafe)'" }.joined(separator: ", ")
         throw Failure(
             stated.isCalibrated
@@ -88,7 +94,7 @@ private func stated(
         throw UsageError("\(merged.path) does not say how many tokens were read", hint: "--tokens N")
     }
     let model = try LayeredModel(plan.reference ?? plan.base)
-    let text = try CalibrationText(paths, tokenLimit: tokenLimit, for: model, console)
+    let text = try CalibrationText(inputs, tokenLimit: tokenLimit, for: model, console)
     guard text.digest == stated.samples else {
         throw Failure(
             "\(merged.path): its codes were \(stated.isCalibrated ? "chosen by" : "flipped on") tokens with the digest \(stated.samples ?? "none"), but those of the text have "

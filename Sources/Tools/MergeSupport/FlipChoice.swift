@@ -1,10 +1,11 @@
+import Adapters
 import ByteIO
 import Calibration
 import CalibrationSupport
 import Checkpoints
-import CommandLineKit
+package import CommandLineKit
 import JSONText
-import Merging
+package import Merging
 import ModelLoading
 import Parallelism
 import Streaming
@@ -12,7 +13,7 @@ import ToolSupport
 import Transformer
 
 /// How weights that stay 4-bit take the adapters up: `--method`.
-enum MergeMethod: String, CaseIterable {
+package enum MergeMethod: String, CaseIterable, Sendable {
     /// Flips where quantizing again loses too much and the base can be run, else quantizing again.
     case auto
     case requantize
@@ -20,20 +21,52 @@ enum MergeMethod: String, CaseIterable {
 }
 
 /// How much of the text is read unless it is said.
-let defaultCalibrationTokens = 4096
+package let defaultCalibrationTokens = 4096
+
+/// How a merge takes the adapters up, as a command line has it.
+package struct MergeOptions: Sendable {
+    package var method: MergeMethod
+    /// What the base is run on: files, or `default`.
+    package var texts: [String]
+    /// How much of them is read; nil where nobody says.
+    package var tokenLimit: Int?
+
+    package init(method: MergeMethod = .auto, texts: [String], tokenLimit: Int? = nil) {
+        self.method = method
+        self.texts = texts
+        self.tokenLimit = tokenLimit
+    }
+
+    /// Of a command line of qmerge.
+    package init(_ arguments: ParsedArguments) {
+        self.init(
+            method: arguments.string("method").flatMap(MergeMethod.init) ?? .auto, texts: arguments.strings("calibrate"),
+            tokenLimit: arguments.isGiven("tokens") ? arguments.integer("tokens") : nil)
+    }
+
+    /// What the base is run on: what was said, or else what the adapters bring along.
+    func inputs(of plan: MergePlan) -> [CalibrationInput] {
+        guard texts.isEmpty else { return texts.map { CalibrationInput($0) } }
+        return method == .requantize ? [] : CalibrationInput.brought(by: plan.adapters.map { ($0.adapter.path, $0.adapter.sample) })
+    }
+}
 
 /// How weights of a reference become 4-bit, where a text is given for that; nil for the nearest codes.
-func calibrated(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) throws -> CalibratedMerge? {
-    let paths = arguments.strings("calibrate")
-    guard !paths.isEmpty, let reference = plan.reference, plan.form == .qnf else { return nil }
-    let method = arguments.string("method").flatMap(MergeMethod.init) ?? .auto
+///
+/// - Parameter arguments: say how many threads and how much memory there are.
+package func calibrated(
+    _ plan: MergePlan, _ options: MergeOptions, _ arguments: ParsedArguments, _ console: Console
+) throws -> CalibratedMerge? {
+    let inputs = options.inputs(of: plan)
+    guard !inputs.isEmpty, let reference = plan.reference, plan.form == .qnf else { return nil }
+    let method = options.method
     guard method == .auto else {
         throw UsageError(
             "with --reference, --calibrate chooses codes for other weights than the base's, so --method \(method.rawValue) is none")
     }
     let model = try LayeredModel(reference)
     let text = try CalibrationText(
-        paths, tokenLimit: arguments.integer("tokens") ?? defaultCalibrationTokens, for: model, console)
+        inputs, tokenLimit: options.tokenLimit ?? defaultCalibrationTokens, for: model, console)
     try checkMemory(CalibrationMemory(model, text.samples).total, arguments)
     let resources = try arguments.resources(for: [plan.base, reference])
     console.note(
@@ -44,13 +77,18 @@ func calibrated(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Cons
 
 /// Which weights of a merge are flipped, and on what; nil where all are quantized again.
 ///
-/// Where nobody says how, small deltas are flipped on the text of the tools, and what stands against it is told instead of refused.
-func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) throws -> FlipMerge? {
-    let method = arguments.string("method").flatMap(MergeMethod.init) ?? .auto
-    let paths = arguments.strings("calibrate")
-    if plan.reference != nil, plan.form == .qnf, !paths.isEmpty { return nil }
-    let isAsked = method == .flips || !paths.isEmpty || arguments.isGiven("tokens")
-    for name in ["calibrate", "tokens"] where method == .requantize && arguments.isGiven(name) {
+/// Where nobody says how, small deltas are flipped on what the adapters bring along, or on the text of the tools, and what stands against
+/// it is told instead of refused.
+///
+/// - Parameter arguments: say how many threads and how much memory there are.
+package func flips(
+    _ plan: MergePlan, _ options: MergeOptions, _ arguments: ParsedArguments, _ console: Console
+) throws -> FlipMerge? {
+    let method = options.method, inputs = options.inputs(of: plan)
+    if plan.reference != nil, plan.form == .qnf, !inputs.isEmpty { return nil }
+    let isAsked = method == .flips || !options.texts.isEmpty || options.tokenLimit != nil
+    for (name, isGiven) in [("calibrate", !options.texts.isEmpty), ("tokens", options.tokenLimit != nil)]
+    where method == .requantize && isGiven {
         throw UsageError("--\(name) is for flips, and --method requantize does without")
     }
     let reason =
@@ -73,8 +111,8 @@ func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) 
     let text: CalibrationText
     do {
         text = try CalibrationText(
-            paths.isEmpty ? [CalibrationText.defaultWord] : paths,
-            tokenLimit: arguments.integer("tokens") ?? defaultCalibrationTokens, for: model, console)
+            inputs.isEmpty ? [CalibrationInput(CalibrationText.defaultWord)] : inputs,
+            tokenLimit: options.tokenLimit ?? defaultCalibrationTokens, for: model, console)
         try checkMemory(FlipMerge.memory(plan, model, text.samples), arguments)
         _ = try CalibrationPass(model, text.samples, engine: MatrixEngine(pool: WorkerPool(threadCount: 1)))
     } catch {
@@ -91,7 +129,7 @@ func flips(_ plan: MergePlan, _ arguments: ParsedArguments, _ console: Console) 
         console.note("at least \(NumberText.percent(FlipMerge.enough)) of every delta survives quantizing again: nothing is flipped")
         return nil
     }
-    announce(chosen, of: trial.count, plan, text, isGeneral: paths.isEmpty, threadCount: resources.pool.threadCount, console)
+    announce(chosen, of: trial.count, plan, text, isGeneral: inputs.isEmpty, threadCount: resources.pool.threadCount, console)
     return try FlipMerge(
         requantized: chosen, of: model, on: text.samples, calibration: text.document, resources: resources)
 }
