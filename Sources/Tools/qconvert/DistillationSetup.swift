@@ -5,10 +5,10 @@ import Checkpoints
 import CommandLineKit
 import Conversion
 import Distillation
-import Platform
 import JSONText
 import ModelLoading
 import Parallelism
+import Platform
 import Quantization
 import Streaming
 import TensorCore

@@ -1,11 +1,11 @@
 import Architectures
 import CommandLineKit
 import Evaluation
-import Platform
 import JSONText
 import ModelLoading
 import ModelToolSupport
 import Parallelism
+import Platform
 import PromptSupport
 import Prompts
 import Records
