@@ -49,7 +49,7 @@ let sideways: [String: Set<String>] = [
     "Sensitivity": ["Transformer", "ModelLoading", "Records", "Calibration", "Training"],
     "Distillation": ["Transformer", "ModelLoading", "Records", "Calibration", "Training"],
     "Parts": ["Streaming"], "Conversion": ["Streaming", "Parts"], "Inspection": ["Streaming"], "Comparison": ["Streaming"],
-    "Merging": ["Streaming"],
+    "Merging": ["Streaming", "Parts"],
     "AdapterAlgebra": ["Streaming", "Merging"],
     "Reports": ["CommandLineKit"], "ToolSupport": ["CommandLineKit"], "PromptSupport": ["CommandLineKit"],
     "ModelToolSupport": ["CommandLineKit", "ToolSupport"],
@@ -180,6 +180,7 @@ let package = Package(
             [
                 "CKernels", "ByteIO", "JSONText", "Compression", "Parallelism", "TensorCore", "Quantization", "ContainerKit",
                 "SafetensorsFormat", "Architectures", "Checkpoints", "Adapters", "Transformer", "ModelLoading", "Calibration", "Streaming",
+                "Parts",
             ]),
         // Apart from Merging, as OpenBLAS starts threads, which look for work for a while, in each tool that links it.
         library(
@@ -230,7 +231,7 @@ let package = Package(
             "ToolSupport",
             [
                 "CBuild", "CKernels", "ByteIO", "JSONText", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming",
-                "Inspection", "CommandLineKit",
+                "Parts", "Inspection", "CommandLineKit",
             ]),
         tool(
             "qconvert",
@@ -241,15 +242,15 @@ let package = Package(
         tool(
             "qinspect",
             [
-                "CKernels", "Parallelism", "ContainerKit", "GGUFFormat", "Architectures", "Inspection", "Comparison", "Reports",
+                "CKernels", "Parallelism", "ContainerKit", "GGUFFormat", "Architectures", "Parts", "Inspection", "Comparison", "Reports",
                 "Tokenization", "Prompts",
                 "PromptSupport",
             ]),
         tool(
             "qmerge",
             [
-                "Parallelism", "Architectures", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "Tokenization", "Prompts",
-                "Transformer", "Records", "Evaluation", "PromptSupport", "ModelToolSupport", "CalibrationSupport", "MergeSupport",
+                "Parts", "Parallelism", "Architectures", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "Tokenization",
+                "Prompts", "Transformer", "Records", "Evaluation", "PromptSupport", "ModelToolSupport", "CalibrationSupport", "MergeSupport",
             ]),
         library(
             "MergeSupport",
@@ -274,7 +275,7 @@ let package = Package(
         tool(
             "qverify",
             [
-                "Inspection", "Comparison", "Merging", "Parallelism", "Architectures", "Tokenization", "Prompts", "Transformer",
+                "Inspection", "Comparison", "Parts", "Merging", "Parallelism", "Architectures", "Tokenization", "Prompts", "Transformer",
                 "Evaluation", "Records", "ModelLoading", "GGUFFormat", "Calibration", "PromptSupport", "ModelToolSupport",
                 "CalibrationSupport",
                 "Reports",

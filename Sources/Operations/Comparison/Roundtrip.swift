@@ -64,40 +64,77 @@ package struct Roundtrip: Sendable {
     }
 
     package func run() throws -> RoundtripReport {
-        let matching = TensorMatching(source.tensors, model.tensors, rule: .exactNames)
-        var pairs: [TensorPair] = []
+        let matched = Matched(source, model)
+        return try report(of: find(in: Array(matched.pairs.indices), matched), matched)
+    }
+
+    /// Stored tensors of the source and of the model, of each pair that is compared, in the order of the model.
+    package static func pairs(source: Checkpoint, model: Checkpoint) -> [(source: [Int], model: [Int])] {
+        Matched(source, model).pairs.map { (source.tensors[$0.source].parts, model.tensors[$0.model].parts) }
+    }
+
+    /// Compares some of the pairs, named by their indices; in that order.
+    package func find(in indices: [Int]) throws -> [RoundtripFinding] { try find(in: indices, Matched(source, model)) }
+
+    /// What is known of all pairs, as a report. Reads nothing.
+    package func report(of found: [RoundtripFinding]) -> RoundtripReport { report(of: found, Matched(source, model)) }
+
+    // MARK: - Pairs
+
+    /// What is compared, and what cannot be.
+    private struct Matched {
+        var pairs: [(source: Int, model: Int)] = []
         var mismatched: [(name: String, source: Shape, model: Shape)] = []
-        for (first, second) in matching.pairs {
-            let original = source.tensors[first], tensor = model.tensors[second]
-            guard original.shape == tensor.shape else {
-                mismatched.append((tensor.name, original.shape, tensor.shape))
-                continue
+        let missing: [String]
+        let extra: [String]
+
+        init(_ source: Checkpoint, _ model: Checkpoint) {
+            let matching = TensorMatching(source.tensors, model.tensors, rule: .exactNames)
+            for (first, second) in matching.pairs {
+                let original = source.tensors[first], tensor = model.tensors[second]
+                if original.shape == tensor.shape {
+                    pairs.append((first, second))
+                } else {
+                    mismatched.append((tensor.name, original.shape, tensor.shape))
+                }
             }
-            pairs.append(
-                try TensorPair(
-                    source: source, original: original, model: model, tensor: tensor,
-                    bits: checksBits ? .conversion : .denseConversion))
+            missing = matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes)
+            extra = matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes)
         }
-        let compared = try PairComparison(pairs: pairs, resources: resources).run { pair, summary in
-            (row: row(pair, summary), statistics: pair.isQuantized ? [summary.statistics] : [])
+    }
+
+    private func find(in indices: [Int], _ matched: Matched) throws -> [RoundtripFinding] {
+        let pairs = try indices.map { index in
+            let (first, second) = matched.pairs[index]
+            return try TensorPair(
+                source: source, original: source.tensors[first], model: model, tensor: model.tensors[second],
+                bits: checksBits ? .conversion : .denseConversion)
         }
+        return try PairComparison(pairs: pairs, resources: resources).run { pair, summary in
+            RoundtripFinding(
+                isQuantized: pair.isQuantized, statistics: summary.statistics, largestBoundShare: summary.largestBoundShare,
+                isBitExact: summary.isBitExact)
+        }
+    }
+
+    private func report(of found: [RoundtripFinding], _ matched: Matched) -> RoundtripReport {
+        precondition(found.count == matched.pairs.count, "\(found.count) of \(matched.pairs.count) pairs are known")
         var totals = ErrorStatistics()
-        for statistics in compared.lazy.flatMap(\.statistics) { totals.append(statistics) }
+        for finding in found where finding.isQuantized { totals.append(finding.statistics) }
+        let rows = zip(matched.pairs, found).map { row(of: model.tensors[$0.model], $1) }
         return RoundtripReport(
-            rows: compared.map(\.row).sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
-            missing: matching.onlyInFirst.map { source.tensors[$0].name }.sorted(by: NaturalOrder.precedes),
-            extra: matching.onlyInSecond.map { model.tensors[$0].name }.sorted(by: NaturalOrder.precedes), mismatched: mismatched,
-            isCalibrated: isCalibrated, distillation: model.distillationNote)
+            rows: rows.sorted(by: Self.precedes), quantizedTotals: totals.elementCount > 0 ? totals.totals : nil,
+            missing: matched.missing, extra: matched.extra, mismatched: matched.mismatched, isCalibrated: isCalibrated,
+            distillation: model.distillationNote)
     }
 
     private var isCalibrated: Bool { model.isCalibrated }
 
-    private func row(_ pair: TensorPair, _ summary: TensorPair.Summary) -> RoundtripReport.Row {
+    private func row(of tensor: LogicalTensor, _ finding: RoundtripFinding) -> RoundtripReport.Row {
         RoundtripReport.Row(
-            name: pair.tensor.name, shape: pair.tensor.shape, typeName: pair.tensor.typeName,
-            isQuantized: pair.isQuantized, statistics: summary.statistics.totals,
-            largestBoundShare: isCalibrated ? nil : summary.largestBoundShare,
-            isBitExact: summary.isBitExact, isTuned: tuned.contains(pair.tensor.name))
+            name: tensor.name, shape: tensor.shape, typeName: tensor.typeName, isQuantized: finding.isQuantized,
+            statistics: finding.statistics.totals, largestBoundShare: isCalibrated ? nil : finding.largestBoundShare,
+            isBitExact: finding.isBitExact, isTuned: tuned.contains(tensor.name))
     }
 
     private static func precedes(_ a: RoundtripReport.Row, _ b: RoundtripReport.Row) -> Bool {

@@ -1,5 +1,6 @@
 import ByteIO
 package import Checkpoints
+package import JSONText
 import Parallelism
 import Quantization
 package import Streaming
@@ -42,11 +43,30 @@ package struct IntegrityCheck: Sendable {
         self.resources = resources
     }
 
-    package func run() throws -> IntegrityReport {
+    package func run() throws -> IntegrityReport { report(of: try find(in: Array(checkpoint.source.tensors.indices))) }
+
+    /// What is wrong with a stored tensor.
+    package struct Found: Sendable, Hashable {
+        /// The checksum that was computed, where it is not the one that is stored.
+        package var checksum: String?
+        /// Why checksums of its parts are wrong.
+        package var parts: String?
+        /// The first element that is not finite.
+        package var nonfinite: Int?
+
+        package init(checksum: String? = nil, parts: String? = nil, nonfinite: Int? = nil) {
+            self.checksum = checksum
+            self.parts = parts
+            self.nonfinite = nonfinite
+        }
+    }
+
+    /// Reads stored tensors, named by their indices; tells of each.
+    package func find(in tensors: [Int]) throws -> [Int: Found] {
         let source = checkpoint.source
         let table = ChecksumTable(tensorCount: source.tensors.count)
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 1)
-        let jobs = source.tensors.indices.flatMap { tensor in
+        let jobs = tensors.flatMap { tensor in
             Chunks.ranges(
                 count: source.tensors[tensor].byteCount, limit: min(Self.chunkByteCount, 4 * resources.chunkElementCount), unit: 8
             )
@@ -70,35 +90,48 @@ package struct IntegrityCheck: Sendable {
             }
             resources.progress(range.count)
         }
-        return try report(table, nonfinite: nonfinite.withLock { $0 })
+        return try found(in: tensors, table, nonfinite: nonfinite.withLock { $0 })
     }
 
-    private func report(_ table: ChecksumTable, nonfinite: [Int: Int]) throws -> IntegrityReport {
+    private func found(in tensors: [Int], _ table: ChecksumTable, nonfinite: [Int: Int]) throws -> [Int: Found] {
+        let source = checkpoint.source
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { buffer.deallocate() }
+        var all: [Int: Found] = [:]
+        for index in tensors {
+            var found = Found(nonfinite: nonfinite[index])
+            if let stored = checkpoint.storedChecksum(ofTensor: index) {
+                let computed = table.checksum(ofTensor: index, byteCount: source.tensors[index].byteCount)
+                if computed != stored { found.checksum = computed.map(\.description) ?? "unknown" }
+            }
+            do throws(FileError) { try source.verifyPartChecksums(ofTensor: index, buffer: buffer) } catch {
+                found.parts = error.description
+            }
+            all[index] = found
+        }
+        return all
+    }
+
+    /// What all of that comes to, given every stored tensor. Reads nothing.
+    package func report(of found: [Int: Found]) -> IntegrityReport {
         let source = checkpoint.source
         var problems: [IntegrityReport.Finding] = []
         var flaws = checkpoint.flaws().map { IntegrityReport.Finding(tensor: $0.tensor, message: $0.message) }
         var checksumCount = 0
         for (index, info) in source.tensors.enumerated() {
-            if let stored = checkpoint.storedChecksum(ofTensor: index) {
-                checksumCount += 1
-                let computed = table.checksum(ofTensor: index, byteCount: info.byteCount)
-                if computed != stored {
-                    let found = computed.map(\.description) ?? "unknown"
-                    problems.append(.init(tensor: info.name, message: "its checksum is \(found), but the file says \(stored)"))
-                }
+            guard let stored = checkpoint.storedChecksum(ofTensor: index) else { continue }
+            checksumCount += 1
+            if let computed = found[index]?.checksum {
+                problems.append(.init(tensor: info.name, message: "its checksum is \(computed), but the file says \(stored)"))
             }
         }
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-        defer { buffer.deallocate() }
         for (index, info) in source.tensors.enumerated() {
-            do throws(FileError) { try source.verifyPartChecksums(ofTensor: index, buffer: buffer) } catch {
-                problems.append(.init(tensor: info.name, message: error.description))
-            }
+            if let message = found[index]?.parts { problems.append(.init(tensor: info.name, message: message)) }
         }
         let constants = Set(checkpoint.tensors.flatMap { $0.quantized?.parts ?? [] })
-        for (index, element) in nonfinite.sorted(by: { $0.key < $1.key }) {
-            let finding = IntegrityReport.Finding(
-                tensor: source.tensors[index].name, message: "element \(element) is not a finite number")
+        for (index, info) in source.tensors.enumerated() {
+            guard let element = found[index]?.nonfinite else { continue }
+            let finding = IntegrityReport.Finding(tensor: info.name, message: "element \(element) is not a finite number")
             // A checksum that is right says that they were written so (`allowsNonfinite`).
             let isDamage = constants.contains(index) && checkpoint.storedChecksum(ofTensor: index) == nil
             if isDamage { problems.append(finding) } else { flaws.append(finding) }
@@ -106,5 +139,27 @@ package struct IntegrityCheck: Sendable {
         return IntegrityReport(
             problems: problems, flaws: flaws, checkedByteCount: checkpoint.storedByteCount, tensorCount: source.tensors.count,
             checksumCount: checksumCount)
+    }
+}
+
+/// As parts of a check keep it.
+extension IntegrityCheck.Found {
+    package var document: JSONValue {
+        var object = JSONObject()
+        if let checksum { object["checksum"] = .string(checksum) }
+        if let parts { object["parts"] = .string(parts) }
+        if let nonfinite { object["nonfinite"] = .integer(nonfinite) }
+        return .object(object)
+    }
+
+    /// - Returns: nil where the document is no such thing.
+    package init?(document: JSONValue) {
+        guard let object = document.object, object.members.allSatisfy({ ["checksum", "parts", "nonfinite"].contains($0.key) }) else {
+            return nil
+        }
+        self.init(checksum: object["checksum"]?.string, parts: object["parts"]?.string, nonfinite: object["nonfinite"]?.integer)
+        guard object["checksum"] == nil || checksum != nil, object["parts"] == nil || parts != nil,
+            object["nonfinite"] == nil || (nonfinite ?? -1) >= 0
+        else { return nil }
     }
 }

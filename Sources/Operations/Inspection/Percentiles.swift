@@ -9,6 +9,12 @@ package struct Percentiles: Sendable, Hashable {
     /// One for each of `places`: the smallest value that so many percent of all values do not exceed.
     package let values: [Float]
 
+    /// - Parameter values: one for each of `places`.
+    init?(values: [Float]) {
+        guard values.count == Self.places.count, values.allSatisfy(\.isFinite) else { return nil }
+        self.values = values
+    }
+
     package var minimum: Float { values[0] }
     package var median: Float { value(at: 50) }
     package var maximum: Float { values[values.count - 1] }

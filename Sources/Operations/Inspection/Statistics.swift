@@ -1,5 +1,6 @@
 import ByteIO
 package import Checkpoints
+package import JSONText
 import Parallelism
 import Quantization
 package import Streaming
@@ -40,7 +41,7 @@ package struct Statistics: Sendable {
         }
     }
 
-    private let tensors: [(tensor: LogicalTensor, row: LayerListing.Row)]
+    private var tensors: [(tensor: LogicalTensor, row: LayerListing.Row)]
     private let unreadable: [UnreadableTensor]
     private let checkpoint: any NamedTensors
     private let bins: Bins?
@@ -66,11 +67,28 @@ package struct Statistics: Sendable {
         }
     }
 
-    package func run() throws -> StatisticsReport {
-        let scans = tensors.map { TensorScan(checkpoint, $0.tensor) }
+    package func run() throws -> StatisticsReport { report(of: try find(in: Array(tensors.indices))) }
+
+    /// Stored tensors of each that is included, in the order of the checkpoint.
+    package var parts: [[Int]] { tensors.map(\.tensor.parts) }
+
+    /// Looks at some of those that are included, named by their indices; in that order.
+    package func find(in indices: [Int]) throws -> [TensorStatistics] {
+        var share = self
+        share.tensors = indices.map { tensors[$0] }
+        let scans = share.tensors.map { TensorScan(checkpoint, $0.tensor) }
         let scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 2)
-        let found = try addHistograms(to: try scan(scans, scratch), scans, scratch)
-        return StatisticsReport(
+        return try share.addHistograms(to: try share.scan(scans, scratch), scans, scratch)
+    }
+
+    /// What one of them is known to hold; nil where `document` was not made of it.
+    package func statistics(of index: Int, from document: JSONValue) -> TensorStatistics? {
+        TensorStatistics(document: document, row: tensors[index].row, scalarType: tensors[index].tensor.scalarType)
+    }
+
+    /// What is known of all of them, as a report.
+    package func report(of found: [TensorStatistics]) -> StatisticsReport {
+        StatisticsReport(
             tensors: found.sorted { NaturalOrder.precedes($0.row.name, $1.row.name) }, unreadable: unreadable,
             byteCount: tensors.reduce(0) { $0 + $1.row.byteCount })
     }

@@ -37,6 +37,8 @@ struct LineReader {
         }
     }
 
+    var isAtEnd: Bool { position == bytes.count }
+
     func expectEnd() throws(FileError) {
         guard position == bytes.count else { throw damage("goes on after line \(number), which should be the last") }
     }

@@ -59,6 +59,16 @@ package struct PartNumber: Sendable, Hashable, CustomStringConvertible {
         return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
     }
 
+    /// That all of so many parts are there.
+    static func checkPresence(of numbers: Set<Int>, count: Int) throws(OperationError) {
+        let missing = (1...count).filter { !numbers.contains($0) }
+        guard !missing.isEmpty else { return }
+        let ranges = Self.ranges(missing)
+        throw OperationError(
+            "\(missing.count) of \(count) parts \(missing.count == 1 ? "is" : "are") missing: \(ranges)",
+            hint: "make \(missing.count == 1 ? "it" : "them") as before, under Slurm as an array of \(ranges) with `part` auto/\(count)")
+    }
+
     // MARK: - Schedulers
 
     /// Slurm counts as the user asks, Kubernetes from 0.

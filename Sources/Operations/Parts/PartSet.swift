@@ -31,14 +31,7 @@ package struct PartSet: Sendable {
         }
         guard let first else { throw OperationError("no parts are given") }
         let count = first.part.count
-        let missing = (1...count).filter { byNumber[$0] == nil }
-        guard missing.isEmpty else {
-            let ranges = PartNumber.ranges(missing)
-            throw OperationError(
-                "\(missing.count) of \(count) parts \(missing.count == 1 ? "is" : "are") missing: \(ranges)",
-                hint: "make \(missing.count == 1 ? "it" : "them") as before, under Slurm as an array of \(ranges) with `part` auto/\(count)"
-            )
-        }
+        try PartNumber.checkPresence(of: Set(byNumber.keys), count: count)
         let parts = (1...count).compactMap { byNumber[$0] }
         self.parts = parts
         frame = try parts[0].frame()

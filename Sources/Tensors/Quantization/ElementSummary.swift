@@ -15,6 +15,21 @@ package struct ElementSummary: Sendable {
 
     private init(_ summary: qk_summary) { self.summary = summary }
 
+    /// All of it as whole numbers, doubles by their bits: what `init(words:)` takes.
+    package var words: [UInt64] {
+        [summary.finite, summary.zeros, summary.nans, summary.positiveInfinities, summary.negativeInfinities]
+            + [summary.mean, summary.squares, summary.minimum, summary.maximum].map(\.bitPattern)
+    }
+
+    /// - Returns: nil where no elements have such a summary.
+    package init?(words: [UInt64]) {
+        guard words.count == 9, words[..<5].allSatisfy({ $0 < 1 << 56 }), words[1] <= words[0] else { return nil }
+        summary.finite = words[0]
+        (summary.zeros, summary.nans, summary.positiveInfinities, summary.negativeInfinities) = (words[1], words[2], words[3], words[4])
+        (summary.mean, summary.squares) = (Double(bitPattern: words[5]), Double(bitPattern: words[6]))
+        (summary.minimum, summary.maximum) = (Double(bitPattern: words[7]), Double(bitPattern: words[8]))
+    }
+
     /// Elements of a run of dense ones: chunks begin at a multiple.
     package static let runLength = Int(QK_RUN)
 

@@ -57,6 +57,31 @@ package struct ErrorStatistics: Sendable {
 
     package var elementCount: Int { Int(sums.count) }
 
+    /// All of it as whole numbers, doubles by their bits: what `init(words:)` takes.
+    package var words: [UInt64] {
+        let lanes = [sums.referenceSquares, sums.actualSquares, sums.products, sums.errorSquares, sums.errorMagnitudes]
+        return [sums.count, sums.largestErrorIndex, sums.largestError.bitPattern]
+            + lanes.flatMap { lanes in withUnsafeBytes(of: lanes) { Array($0.bindMemory(to: UInt64.self)) } }
+    }
+
+    /// - Returns: nil where no stream has such sums.
+    package init?(words: [UInt64]) {
+        guard words.count == 3 + 5 * Int(QK_ERROR_LANES), words[0] < 1 << 56, words[1] <= words[0] else { return nil }
+        (sums.count, sums.largestErrorIndex, sums.largestError) = (words[0], words[1], Double(bitPattern: words[2]))
+        func fill<Lanes>(_ lanes: inout Lanes, _ number: Int) {
+            withUnsafeMutableBytes(of: &lanes) { bytes in
+                words[3 + number * Int(QK_ERROR_LANES)..<3 + (number + 1) * Int(QK_ERROR_LANES)].withUnsafeBytes {
+                    bytes.copyMemory(from: $0)
+                }
+            }
+        }
+        fill(&sums.referenceSquares, 0)
+        fill(&sums.actualSquares, 1)
+        fill(&sums.products, 2)
+        fill(&sums.errorSquares, 3)
+        fill(&sums.errorMagnitudes, 4)
+    }
+
     /// The sums so far. A NaN or an infinity among the values makes them NaN.
     package var totals: Totals {
         let totals = withUnsafePointer(to: sums) { qk_error_total($0) }

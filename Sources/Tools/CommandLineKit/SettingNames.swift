@@ -23,7 +23,8 @@ extension String {
         // Running.
         "contextLength": "--context", "exact": "--exact", "verify": "--verify", "AdapterApplication": "'qrun --adapter'",
         // Conversion and looking.
-        "Conversion": "'qconvert to-nf4'", "part": "--part", "PartJoin": "'qconvert join'", "Export": "'qconvert to-safetensors'",
+        "Conversion": "'qconvert to-nf4'", "part": "--part", "PartJoin": "'qconvert join'", "ReportSet.model": "--model",
+        "ReportSet.source": "--source", "Export": "'qconvert to-safetensors'",
         "Export(castingTo: .f32)": "'qconvert to-safetensors --dtype f32'", "HuggingFaceExport": "'qconvert to-hf'",
         "DenseExport": "'qconvert to-hf --dequantize'", "IntegrityCheck": "'qinspect check'", "Statistics": "'qinspect stats'",
         "AdapterListing": "'qinspect adapter'", "allowsNonfinite": "--allow-nonfinite", "plainConstants": "--no-double-quant",

@@ -1,6 +1,6 @@
-import Checkpoints
+package import Checkpoints
 package import CommandLineKit
-import Inspection
+package import Inspection
 import JSONText
 
 /// Reads every byte of a model and reports what is wrong: `qinspect check` and `qverify integrity`.
@@ -10,6 +10,14 @@ package func checkIntegrity(of path: String, _ arguments: ParsedArguments, _ con
     let progress = console.progress("checking", total: checkpoint.storedByteCount)
     let report = try IntegrityCheck(checkpoint, resources: try arguments.resources(for: [checkpoint], progress: progress)).run()
     progress.finish()
+    return try tellIntegrity(report, of: checkpoint, path: path, measures, arguments, console)
+}
+
+/// What is said of a model that was read, in one run or in parts.
+package func tellIntegrity(
+    _ report: IntegrityReport, of checkpoint: any NamedTensors, path: String, _ measures: RunMeasures, _ arguments: ParsedArguments,
+    _ console: Console
+) throws -> ExitCode {
     if arguments.flag("json") {
         func document(_ finding: IntegrityReport.Finding) -> JSONValue {
             .object(["tensor": finding.tensor.map { .string($0) } ?? .null, "message": .string(finding.message)])

@@ -2,32 +2,15 @@ import ByteIO
 import CommandLineKit
 import JSONText
 import Parts
-import Platform
 import Streaming
 import ToolSupport
 
 extension Option {
     /// Of every conversion of a model.
-    static let part = Option.text("part", "K/N", help: "do part K of N alone; auto or auto/N of a scheduler's task")
     static let resume = Option.flag("resume", help: "keep what is finished, and go on from it after a kill")
 }
 
-/// Variables of schedulers that say which task of an array this is.
-private let taskVariables = [
-    "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_COUNT", "JOB_COMPLETION_INDEX",
-]
-
 extension ParsedArguments {
-    /// The part that is asked for; nil for all of the work.
-    func part() throws(UsageError) -> PartNumber? {
-        guard let text = string("part") else { return nil }
-        var environment: [String: String] = [:]
-        for name in taskVariables {
-            if let value = getenv(name) { environment[name] = String(cString: value) }
-        }
-        do { return try PartNumber(text, environment: environment) } catch { throw UsageError(error.message, hint: error.hint) }
-    }
-
     /// Whether the work is to go on where it was interrupted.
     func resumes() throws(UsageError) -> Bool {
         guard flag("resume") else { return false }

@@ -3,5 +3,6 @@ import ToolSupport
 
 /// `qinspect check`.
 func check(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
-    try checkIntegrity(of: arguments.positional(always: "file"), arguments, console)
+    if let (part, output) = try arguments.reportPart() { return try checkPart(part, output: output, arguments, console) }
+    return try checkIntegrity(of: arguments.positional(always: "file"), arguments, console)
 }

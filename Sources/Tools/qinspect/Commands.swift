@@ -7,7 +7,7 @@ package let qinspect = Tool(
     "qinspect", summary: "show what is inside a model file or folder", version: toolVersion,
     commands: [
         layersCommand, architectureCommand, statsCommand, tensorCommand, diffCommand, reportCommand, adapterCommand, templateCommand,
-        metadataCommand, filesCommand, checkCommand, digestCommand, doctorCommand,
+        metadataCommand, filesCommand, checkCommand, joinCommand, digestCommand, doctorCommand,
     ])
 
 private let fileArgument = Argument(
@@ -45,8 +45,10 @@ private let statsCommand = Command(
 
         --json has all of it with every digit: NaN, infinities of both signs and absmax, the count of each code, and percentiles. \
         The digits do not depend on the number of threads.
+
+        --part K/N writes what it finds of a share of the tensors into a file; 'qinspect join' prints the report of all.
         """,
-    arguments: [fileArgument], options: [.match, .diffable, .threads, .maxMemory, .json],
+    arguments: [fileArgument], options: [.match, .diffable] + Option.reportParts + [.threads, .maxMemory, .json],
     example: "qinspect stats model.qnf --match 'mlp.*weight'", run: stats)
 
 private let tensorCommand = Command(
@@ -105,8 +107,10 @@ private let checkCommand = Command(
         Opening a file checks its structure; then every byte is read once, compared with the checksums that the format keeps \
         (.qnf and TensorFlow do, plain safetensors does not), and floats are looked through for NaN and infinities. \
         Exit status 1 where something is wrong, 2 where the file cannot be read as a model at all.
+
+        --part K/N writes what it finds of a share of the tensors into a file; 'qinspect join' prints the report of all, and answers.
         """,
-    arguments: [fileArgument], options: [.threads, .maxMemory, .json],
+    arguments: [fileArgument], options: Option.reportParts + [.threads, .maxMemory, .json],
     example: "qinspect check model.qnf", run: check)
 
 private let digestCommand = Command(

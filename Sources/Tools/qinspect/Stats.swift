@@ -9,6 +9,9 @@ import ToolSupport
 
 /// `qinspect stats`.
 func stats(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    if let (part, output) = try arguments.reportPart(without: ["diffable"]) {
+        return try statsPart(part, output: output, arguments, console)
+    }
     let measures = RunMeasures()
     let path = arguments.positional(always: "file")
     let pattern = try arguments.matchPattern()
@@ -18,6 +21,14 @@ func stats(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     let resources = try arguments.resources(for: [checkpoint], progress: progress)
     let report = try Statistics(checkpoint, resources: resources, where: isIncluded).run()
     progress.finish()
+    return try tellStatistics(report, of: checkpoint, path: path, measures, arguments, console)
+}
+
+/// What is said of statistics, of one run or joined from parts.
+func tellStatistics(
+    _ report: StatisticsReport, of checkpoint: any NamedTensors, path: String, _ measures: RunMeasures, _ arguments: ParsedArguments,
+    _ console: Console
+) throws -> ExitCode {
     warnOfDamage(report, console)
     if arguments.flag("json") {
         try writeStatisticsJSON(report, checkpoint, isDiffable: arguments.flag("diffable"), measures, console)

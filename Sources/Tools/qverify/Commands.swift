@@ -6,7 +6,7 @@ import ToolSupport
 /// The tool: what a conversion has lost, and whether a file is whole.
 package let qverify = Tool(
     "qverify", summary: "measure what a conversion has lost", version: toolVersion,
-    commands: [roundtripCommand, mergeCommand, integrityCommand, perplexityCommand, compareCommand, reportCommand])
+    commands: [roundtripCommand, joinCommand, mergeCommand, integrityCommand, perplexityCommand, compareCommand, reportCommand])
 
 private let roundtripCommand = Command(
     "roundtrip", summary: "compare a quantized model with its source, weight by weight",
@@ -15,19 +15,20 @@ private let roundtripCommand = Command(
         gap between codes, 0.1519 of the block's absmax for NF4, plus what 8-bit constants add), signal to noise in decibels and \
         cosine. Worst first. Exit status 1 where tensors are missing, an error leaves its bound, or a limit below is not met. Codes that were \
         chosen by calibration have no such bound; --bit-exact chooses them once more, with the same text.
+
+        --part K/N writes what it finds of a share of the tensors into a file; 'qverify join' prints the report of all, and answers.
         """,
     arguments: [
         Argument("source", help: "the model before quantization, in any format"),
         Argument("model", help: "the model to judge"),
     ],
     options: [
-        .number("max-rel-rmse", in: 0...1, help: "largest relative RMSE that a quantized tensor may have"),
+        .maximumRelativeRMSE,
         .flag("bit-exact", help: "quantize the source again and compare every byte"),
         .calibrate(use: "that codes were chosen by, for --bit-exact"),
         .path("imatrix", "FILE", help: "that scales were searched for by, for --bit-exact"),
-        .flag("all", help: "list all tensors, not only the worst ten"),
-        .threads, .maxMemory, .json,
-    ],
+        .allTensors,
+    ] + Option.reportParts + [.threads, .maxMemory, .json],
     example: "qverify roundtrip TinyLlama-1.1B tinyllama.qnf --max-rel-rmse 0.12", run: roundtrip)
 
 private let mergeCommand = Command(
@@ -53,4 +54,10 @@ private let integrityCommand = Command(
     example: "qverify integrity model.qnf"
 ) { arguments, console in
     try checkIntegrity(of: arguments.positional(always: "file"), arguments, console)
+}
+
+extension Option {
+    static let maximumRelativeRMSE = Option.number(
+        "max-rel-rmse", in: 0...1, help: "largest relative RMSE that a quantized tensor may have")
+    static let allTensors = Option.flag("all", help: "list all tensors, not only the worst ten")
 }

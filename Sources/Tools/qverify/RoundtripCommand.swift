@@ -10,6 +10,9 @@ import ToolSupport
 
 /// `qverify roundtrip`.
 func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
+    if let (part, output) = try arguments.reportPart(without: ["max-rel-rmse", "all"]) {
+        return try roundtripPart(part, output: output, arguments, console)
+    }
     let measures = RunMeasures()
     let source = try console.openCheckpoint(arguments.positional(always: "source"), for: .computing)
     let model = try console.openCheckpoint(arguments.positional(always: "model"), for: .computing)
@@ -27,7 +30,17 @@ func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitC
     var report = try Roundtrip(source: source, model: model, checksBits: checksBits, resources: resources).run()
     progress.finish()
     if let calibration { report = report.with(bits: try calibration.run(console)) }
-    let failures = failures(of: report, arguments)
+    return try tellRoundtrip(
+        report, checksBits: checksBits, byteCount: source.storedByteCount, measures, arguments, console)
+}
+
+/// What is said of a comparison, of one run or joined from parts.
+///
+/// - Parameter byteCount: of the source.
+func tellRoundtrip(
+    _ report: RoundtripReport, checksBits: Bool, byteCount: Int, _ measures: RunMeasures, _ arguments: ParsedArguments, _ console: Console
+) throws -> ExitCode {
+    let failures = failures(of: report, checksBits: checksBits, arguments)
     if arguments.flag("json") {
         try writeJSON(report, failures: failures, measures, console)
     } else {
@@ -36,19 +49,19 @@ func roundtrip(_ arguments: ParsedArguments, _ console: Console) throws -> ExitC
         let hidden = report.rows.count - shown.count
         if hidden > 0 { try console.writeLine("\(hidden) more, with less error or none (--all lists them)") }
         for failure in failures { try console.writeLine("NOT OK: \(failure.terminalSafe)") }
-        if failures.isEmpty { try console.writeLine(verdict(report, arguments)) }
-        console.note(measures.summary(byteCount: source.storedByteCount))
+        if failures.isEmpty { try console.writeLine(verdict(report, checksBits: checksBits)) }
+        console.note(measures.summary(byteCount: byteCount))
     }
     return failures.isEmpty ? .done : .no
 }
 
 /// Why the answer is no; empty where it is yes.
-private func failures(of report: RoundtripReport, _ arguments: ParsedArguments) -> [String] {
+private func failures(of report: RoundtripReport, checksBits: Bool, _ arguments: ParsedArguments) -> [String] {
     var failures = roundtripFailures(of: report)
     if let limit = arguments.number("max-rel-rmse") {
         failures.add(report.rows.filter { $0.relativeRMSE > limit }.map(\.name), "have a relative RMSE above \(limit)")
     }
-    guard arguments.flag("bit-exact") else { return failures }
+    guard checksBits else { return failures }
     guard let note = report.distillation, note.bestStep > 0 else {
         failures.add(report.rows.filter { $0.isBitExact != true }.map(\.name), "are not bit-exact")
         return failures
@@ -87,8 +100,8 @@ extension [String] {
     }
 }
 
-private func verdict(_ report: RoundtripReport, _ arguments: ParsedArguments) -> String {
-    let bits = arguments.flag("bit-exact") ? "; every byte is what quantizing the source gives" : ""
+private func verdict(_ report: RoundtripReport, checksBits: Bool) -> String {
+    let bits = checksBits ? "; every byte is what quantizing the source gives" : ""
     if let note = report.distillation, note.bestStep > 0 {
         let largest = report.rows.filter(\.isTuned).map(\.relativeRMSE).max() ?? 0
         return "OK: \(report.rows.count) tensors compared; codes were chosen by calibration, and \(note.words), norms by up to "
@@ -96,7 +109,7 @@ private func verdict(_ report: RoundtripReport, _ arguments: ParsedArguments) ->
     }
     guard !report.isCalibrated else {
         return "OK: \(report.rows.count) tensors compared; codes were chosen by calibration, so that no bound holds for single weights"
-            + (arguments.flag("bit-exact") ? "; every byte is what calibrating the source with this text gives" : "")
+            + (checksBits ? "; every byte is what calibrating the source with this text gives" : "")
     }
     return "OK: \(report.rows.count) tensors compared, all errors within the bound of the format\(bits)"
 }
