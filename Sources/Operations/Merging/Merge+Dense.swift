@@ -43,11 +43,8 @@ extension Merge {
         }
         let headers = try undo.flatMap { undo in try image.map { try self.headers($0, undo) } } ?? []
 
-        var places = [QNFPlan.Place](repeating: .plain(0), count: plan.items.count)
-        for (stored, item) in layout.flatMap(\.items).enumerated() { places[item] = .plain(stored) }
-        let run = MergeRun(plan, places: places, sink: writer, undo: undo, resources: resources)
-        let result = try run.run()
-        let checksums = try run.pass.finish()
+        let (places, stored) = densePlaces(layout)
+        let (result, checksums) = try perform(places, stored: stored, sink: writer, undo: undo)
         let report = report(result)
         let lineage = earlier + [step.document(checksums: checksums, report: report)]
 
@@ -79,6 +76,15 @@ extension Merge {
     }
 
     // MARK: - Files
+
+    /// Of each item its place among all stored tensors, and these.
+    func densePlaces(isFolder: Bool) throws -> ([QNFPlan.Place], [TensorInfo]) { densePlaces(try denseFiles(isFolder: isFolder)) }
+
+    private func densePlaces(_ layout: [DenseFile]) -> ([QNFPlan.Place], [TensorInfo]) {
+        var places = [QNFPlan.Place](repeating: .plain(0), count: plan.items.count)
+        for (stored, item) in layout.flatMap(\.items).enumerated() { places[item] = .plain(stored) }
+        return (places, layout.flatMap(\.shard.tensors))
+    }
 
     private func denseFiles(isFolder: Bool) throws -> [DenseFile] {
         let infos = plan.items.map { MergeLayout.info($0, plan) }

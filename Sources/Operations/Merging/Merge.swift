@@ -5,6 +5,7 @@ import Compression
 import ContainerKit
 import JSONText
 import Parallelism
+import Parts
 import Quantization
 import SafetensorsFormat
 package import Streaming
@@ -37,14 +38,17 @@ package struct Merge: Sendable {
     let options: [String]
     let flips: FlipMerge?
     let calibrated: CalibratedMerge?
+    /// What is known already, and is not computed.
+    let parts: MergeParts?
 
     /// - Parameters:
     ///   - options: the options that shape the result, for the lineage.
     ///   - flips: of the weights that are not quantized again; nil where all are. Only of a .qnf without a reference.
     ///   - calibrated: how a reference's merged weights become 4-bit; nil for the nearest codes.
+    ///   - parts: of this merge, with neither of these; what they hold takes the place of computing.
     package init(
         _ plan: MergePlan, resources: Resources, toolVersion: String, options: [String], flips: FlipMerge? = nil,
-        calibrated: CalibratedMerge? = nil
+        calibrated: CalibratedMerge? = nil, parts: MergeParts? = nil
     ) {
         precondition(flips == nil || plan.form == .qnf && plan.reference == nil, "codes are flipped from the base's own on")
         self.plan = plan
@@ -54,6 +58,21 @@ package struct Merge: Sendable {
         precondition(calibrated == nil || plan.form == .qnf && plan.reference != nil, "only a reference's weights are quantized anew")
         self.flips = flips
         self.calibrated = calibrated
+        precondition(parts == nil || flips == nil && calibrated == nil, "calibrations go through the whole model")
+        self.parts = parts
+    }
+
+    /// Does all of the work on tensors, or takes it from parts.
+    ///
+    /// - Parameter stored: what the sink takes.
+    /// - Returns: also the checksums of the checkpoint that is read completely.
+    func perform(
+        _ places: [QNFPlan.Place], stored: [TensorInfo], sink: any MergeSink, undo: UndoRecordWriter?
+    ) throws -> (MergeRun.Result, checksums: [CRC32C]) {
+        let run = MergeRun(plan, places: places, sink: sink, undo: undo, resources: resources, flips: flips, calibrated: calibrated)
+        if let parts { return try run.replay(parts, stored: stored) }
+        let result = try run.run()
+        return (result, try run.pass.finish())
     }
 
     /// Writes the output at `path`, complete or not at all.
@@ -64,6 +83,7 @@ package struct Merge: Sendable {
     package func run(path: String, isFolder: Bool, replaces: Bool, refusesOverflow: Bool = false) throws -> MergeOutcome {
         let inputs =
             plan.base.inputFiles + (plan.reference?.inputFiles ?? []) + plan.adapters.flatMap(\.adapter.files)
+            + (parts?.set.parts.map(\.inputFile) ?? [])
         let output = try AtomicOutput(
             destination: path, isFolder: isFolder, replaces: replaces, inputs: inputs)
         let written: (outcome: MergeOutcome, files: [OutputFile])
@@ -110,15 +130,12 @@ package struct Merge: Sendable {
             lineagePlaceholder: .array(earlier + [step.document(checksums: nil, report: nil)]))
         let undo = plan.keepsUndo ? UndoRecordWriter { try writer.writeUndoRecord($0, atByteOffset: $1) } : nil
         let header = try undo.map { try self.headers(image, $0) } ?? []
-        let run = MergeRun(
-            plan, places: layout.places, sink: writer, undo: undo, resources: resources, flips: flips, calibrated: calibrated)
-        var result = try run.run()
+        var (result, checksums) = try perform(layout.places, stored: layout.stored, sink: writer, undo: undo)
         for file in files {
             guard let previous = file.previous else { continue }
             try undoFile(previous, name: QNFMetadata.filePrefix + file.name, undo, &result)
         }
         try writer.writeFiles()
-        let checksums = try run.pass.finish()
         let undoByteCount = try undo.map {
             try $0.finish(directory(image, headers: header, companions: [], result, checksums: [metadata.checksums]))
         }

@@ -173,6 +173,7 @@ extension MergeRun {
                 name: name, change: change.word, typeName: typeName,
                 measures: .init(sums, elementCount: elementCount, changedCount: changedCount), flips: flips,
                 calibration: calibration))
+        result.findings.append(Finding(typeName: typeName, sums: sums, elementCount: elementCount, changedCount: changedCount))
         result.sums = result.sums + sums
         result.elementCount += elementCount
         if let total = result.changedCount { result.changedCount = changedCount.map { total + $0 } }

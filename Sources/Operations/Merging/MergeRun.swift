@@ -18,6 +18,24 @@ struct MergeRun: Sendable {
         case stored, spare, base, delta, target, output, merged, found, sparse
     }
 
+    /// What was measured in a tensor that changed.
+    struct Finding: Sendable {
+        let typeName: String
+        let sums: MergeSums
+        let elementCount: Int
+        /// Codes or elements that changed; nil where the forms differ.
+        let changedCount: Int?
+    }
+
+    /// What became of an item, besides its bytes.
+    struct Note {
+        let item: Int
+        let undone: [UndoDirectory.Tensor]
+        /// Elements that are too large for their type.
+        let overflowCount: Int
+        let finding: Finding?
+    }
+
     /// What is known about the tensors once all is written.
     struct Result {
         /// Of each item that stays or becomes 4-bit.
@@ -31,6 +49,21 @@ struct MergeRun: Sendable {
         var undone: [UndoDirectory.Tensor] = []
         /// Tensors with elements that were finite in the base but are too large for their type once merged, and how many.
         var overflows: [(name: String, count: Int)] = []
+        /// In the order of the rows, until they are sorted.
+        var findings: [Finding] = []
+        /// One for each item that something was found of, in the order of the work.
+        var notes: [Note] = []
+
+        /// Does one item, and notes what that adds.
+        mutating func noting(_ item: Int, _ body: (inout Result) throws -> Void) rethrows {
+            let before = (undone: undone.count, overflows: overflows.count, findings: findings.count)
+            try body(&self)
+            notes.append(
+                Note(
+                    item: item, undone: Array(undone[before.undone...]),
+                    overflowCount: overflows[before.overflows...].reduce(0) { $0 + $1.count },
+                    finding: findings[before.findings...].last))
+        }
     }
 
     static let chunkElementCount = 1 << 18
@@ -67,16 +100,22 @@ struct MergeRun: Sendable {
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: Slot.allCases.count)
     }
 
-    func run() throws -> Result {
+    /// - Parameter share: indices of the items to do, ascending; nil for all.
+    func run(only share: [Int]? = nil) throws -> Result {
         var result = Result(states: Array(repeating: nil, count: plan.items.count))
-        try copyUnchanged(&result)
-        for (index, item) in plan.items.enumerated() {
-            switch item.outcome {
-            case .copy: continue
-            case .dense(let info): try mergeDense(item, as: info, at: index, &result)
-            case .quantized where isFlipped(item) || isCalibrated(item): continue
-            case .quantized(let state, let settings): try mergeQuantized(item, state, settings, at: index, &result)
-            case .added(let info, let values): try writeAdded(values, as: info, at: index, &result)
+        let indices = share ?? Array(plan.items.indices)
+        try copyUnchanged(indices, &result)
+        for index in indices {
+            let item = plan.items[index]
+            if case .copy = item.outcome { continue }
+            try result.noting(index) { result in
+                switch item.outcome {
+                case .copy: return
+                case .dense(let info): try mergeDense(item, as: info, at: index, &result)
+                case .quantized where isFlipped(item) || isCalibrated(item): return
+                case .quantized(let state, let settings): try mergeQuantized(item, state, settings, at: index, &result)
+                case .added(let info, let values): try writeAdded(values, as: info, at: index, &result)
+                }
             }
         }
         if let flips { try mergeFlipped(flips, &result) }
@@ -102,16 +141,19 @@ struct MergeRun: Sendable {
     }
 
     /// Copies what no adapter touches.
-    private func copyUnchanged(_ result: inout Result) throws {
+    private func copyUnchanged(_ indices: [Int], _ result: inout Result) throws {
         var copies: [Copy] = []
-        for (index, item) in plan.items.enumerated() {
+        for index in indices {
+            let item = plan.items[index]
             guard case .copy = item.outcome else { continue }
             for (tensor, stored) in pairs(item, places[index]) {
                 copies += pass.byteRanges(ofTensor: tensor, limit: 1 << 20).map { Copy(tensor: tensor, stored: stored, range: $0) }
             }
-            guard let quantized = item.tensor.quantized else { continue }
-            result.states[index] = quantized.state
-            if let previous = item.previous { try undoState(of: previous, quantized.state, &result) }
+            try result.noting(index) { result in
+                guard let quantized = item.tensor.quantized else { return }
+                result.states[index] = quantized.state
+                if let previous = item.previous { try undoState(of: previous, quantized.state, &result) }
+            }
         }
         try resources.pool.forEach(count: copies.count) { [copies] index, worker in
             let copy = copies[index]

@@ -52,6 +52,16 @@ struct MergeSums: Sendable {
         }
     }
 
+    /// All of them by their bits: what `init(words:)` takes.
+    var words: [UInt64] { [base, delta, change, changeTimesDelta, error, target].map(\.bitPattern) }
+
+    /// - Returns: nil where there are more or fewer.
+    init?(words: [UInt64]) {
+        guard words.count == 6 else { return nil }
+        let values = words.map { Double(bitPattern: $0) }
+        (base, delta, change, changeTimesDelta, error, target) = (values[0], values[1], values[2], values[3], values[4], values[5])
+    }
+
     static func + (a: MergeSums, b: MergeSums) -> MergeSums {
         var sum = a
         sum.base += b.base

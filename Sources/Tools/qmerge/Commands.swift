@@ -29,6 +29,9 @@ private let mergeCommand = Command(
           qmerge --unmerge merged.qnf -o base.qnf      the base, byte for byte
           qmerge --extract BASE TUNED --rank 16 -o out.lora
           qmerge --combine svd --rank 16 a.lora b.lora@0.5 -o c.lora
+
+        Many machines share a merge: with --part K/N each writes OUTPUT.part-K-of-N, and the same command with --join instead makes the output \
+        of all, with the bytes and the report of one run.
         """,
     arguments: [Argument("input", .oneOrMore, help: "base and adapters; with --unmerge a merged model, with --combine adapters alone")],
     options: [
@@ -57,6 +60,7 @@ private let mergeCommand = Command(
         .choice(
             "combine", ["cat", "linear", "svd"],
             help: "write one adapter of several: their exact sum, one of sums of factors, or the sum cut to --rank"),
+        .part, .flag("join", help: "put the parts of this merge together, which lie beside the output"),
         .integer("rank", short: "r", in: 1...65536, help: "rank of an adapter that --extract or --combine svd makes"),
         .dryRun, .threads, .maxMemory, .force, .json,
     ],
@@ -68,7 +72,9 @@ private func run(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     guard modes.count <= 1 else { throw UsageError("--\(modes[0]) and --\(modes[1]) are two different things") }
     let allowed: [String: [String]] = [
         "unmerge": ["all"], "extract": ["rank"], "combine": ["rank"],
-        "": ["to", "method", "calibrate", "tokens", "reference", "tokenizer", "text", "no-undo", "min-survival", "strict", "list"],
+        "": [
+            "to", "method", "calibrate", "tokens", "reference", "tokenizer", "text", "no-undo", "min-survival", "strict", "list", "part", "join",
+        ],
     ]
     let mode = modes.first ?? ""
     for option in allowed.values.joined() where arguments.isGiven(option) && !allowed[mode, default: []].contains(option) {

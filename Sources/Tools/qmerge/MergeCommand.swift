@@ -12,6 +12,8 @@ import ToolSupport
 func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode {
     let measures = RunMeasures()
     let inputs = arguments.positionals("input"), path = arguments.string(always: "output")
+    let part = try arguments.part()
+    try checkParts(part, arguments)
     guard inputs.count >= 2 else {
         throw UsageError("a base and at least one adapter are needed", hint: "qmerge BASE ADAPTER -o OUTPUT")
     }
@@ -28,16 +30,23 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
     warnOfStrangers(plan, console)
     if plan.changes.isEmpty { console.warning("the adapters add nothing: all of their deltas are zero") }
     if arguments.flag("dry-run") { return try describe(plan, path, arguments, console) }
+    let choice = MergeOptions(arguments)
+    if part != nil || arguments.flag("join") { try checkParts(plan, choice) }
+    if let part { return try mergePart(part, plan, path: path, isFolder: isFolder, measures, arguments, console) }
+    let parts = arguments.flag("join") ? try MergeParts(ofOutput: path) : nil
     let measurement = try MergeMeasurement(
         arguments, base: arguments.string("reference") ?? inputs[0], adapters: Array(inputs.dropFirst()), canRun: isFolder || form == .qnf,
         console)
-    let choice = MergeOptions(arguments)
     let calibrated = try calibrated(plan, choice, arguments, console), flips = try flips(plan, choice, arguments, console)
-    let progress = console.progress("merging", total: plan.inputByteCount)
+    let byteCount = parts == nil ? plan.inputByteCount : try Merge.outputByteCount(plan)
+    let progress = console.progress(parts == nil ? "merging" : "joining", total: byteCount)
     let resources = try arguments.resources(for: [base] + (reference.map { [$0] } ?? []), progress: progress)
-    let outcome = try Merge(
-        plan, resources: resources, toolVersion: toolVersion, options: effectiveOptions(arguments), flips: flips, calibrated: calibrated
-    ).run(path: path, isFolder: isFolder, replaces: arguments.flag("force"), refusesOverflow: arguments.flag("strict"))
+    let merge = Merge(
+        plan, resources: resources, toolVersion: toolVersion, options: effectiveOptions(arguments), flips: flips, calibrated: calibrated,
+        parts: parts)
+    try merge.checkParts()
+    let outcome = try merge.run(
+        path: path, isFolder: isFolder, replaces: arguments.flag("force"), refusesOverflow: arguments.flag("strict"))
     progress.finish()
     for warning in outcome.warnings { console.warning(warning) }
     if let first = outcome.overflows.first { warnOfOverflow(first, outcome, path, console) }
@@ -54,7 +63,7 @@ func merge(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
         try console.write(table(outcome.report, all: arguments.flag("list")))
         try console.writeLine(summary(outcome, plan, path: path))
         for line in predictions?.lines ?? [] { try console.writeLine(line.terminalSafe) }
-        console.note(measures.summary(byteCount: plan.inputByteCount))
+        console.note(measures.summary(byteCount: byteCount))
     }
     if !lost.isEmpty { warn(lost, outcome.report, plan, arguments, console) }
     return lost.isEmpty || !arguments.flag("strict") ? .done : .no
@@ -140,7 +149,7 @@ private func noteChanges(_ plan: MergePlan, isFolder: Bool, _ console: Console) 
 }
 
 /// The options that shape the result, as they would be typed; the lineage keeps them.
-private func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
+func effectiveOptions(_ arguments: ParsedArguments) -> [String] {
     var options: [String] = []
     if let type = arguments.string("to") { options.append("--to \(type)") }
     if let method = arguments.string("method"), arguments.isGiven("method") { options.append("--method \(method)") }

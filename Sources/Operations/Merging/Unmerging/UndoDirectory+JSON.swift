@@ -77,7 +77,14 @@ extension UndoDirectory.Items {
 }
 
 extension UndoDirectory.Tensor {
-    fileprivate var document: JSONValue {
+    /// One that stands apart from a directory.
+    ///
+    /// - Parameter payloadByteCount: bytes that its items lie in.
+    init(parsing document: JSONValue, payloadByteCount: Int) throws(UndoDirectory.Problem) {
+        try self.init(MemberReader(document, place: "the tensor", payloadByteCount: payloadByteCount))
+    }
+
+    var document: JSONValue {
         var object = JSONObject(["name": .string(name)])
         switch method {
         case .difference: object["method"] = .string("xor")

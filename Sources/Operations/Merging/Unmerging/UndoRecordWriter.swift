@@ -42,7 +42,7 @@ final class UndoRecordWriter: Sendable {
     }
 
     /// Writes a compressed stream and returns its offset.
-    fileprivate func append(stream: [UInt8]) throws -> Int {
+    func append(stream: [UInt8]) throws -> Int {
         try state.withLock { state in
             let offset = state.byteCount
             try write(stream, offset)
