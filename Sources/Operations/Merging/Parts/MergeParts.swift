@@ -38,9 +38,6 @@ package struct MergeParts: Sendable {
 
     package var count: Int { self.set.partCount }
 
-    /// Removes their files.
-    package func remove() { for part in set.parts { TemporaryFiles.removeFile(part.path) } }
-
     /// That they are of the merge that one of them would be a part of.
     func check(_ frame: ReportFrame) throws {
         guard let difference = set.frame.difference(from: frame) else { return }
