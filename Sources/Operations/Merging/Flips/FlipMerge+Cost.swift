@@ -6,7 +6,7 @@ import TensorCore
 
 extension FlipMerge {
     /// Additions and multiplications of flipping weights of a plan, roughly: of the forward pass, of the moments, and of what they
-    /// are multiplied with; a step of a code is little beside them.
+    /// are multiplied with as often as flips are tried mostly; a step of a code is little beside them.
     package static func operationCount(_ plan: MergePlan, names: Set<String>, _ samples: CalibrationSamples) -> Double {
         let tokens = Double(samples.tokenCount), heldOut = Double(samples.heldOutCount)
         return plan.items.reduce(0) { sum, item in
@@ -14,9 +14,11 @@ extension FlipMerge {
                 return sum
             }
             let rows = dimensions.dropLast().reduce(1) { $0 * Double($1) }, columns = Double(dimensions[dimensions.count - 1])
-            return sum + rows * columns * (2 * tokens + 2 * columns + 4 * heldOut) + tokens * columns * columns
+            return sum + rows * columns * (2 * tokens + trialCount * (2 * columns + 4 * heldOut)) + tokens * columns * columns
         }
     }
+
+    private static let trialCount = 2.0
 
     /// Bytes that calibrating and flipping take at most.
     package static func memory(_ plan: MergePlan, _ model: LayeredModel, _ samples: CalibrationSamples) -> Int {
