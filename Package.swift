@@ -166,8 +166,8 @@ let package = Package(
         library(
             "Comparison",
             [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "ModelLoading",
-                "Calibration", "Streaming",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Architectures", "Checkpoints", "Transformer",
+                "ModelLoading", "Calibration", "Streaming",
             ]),
         library(
             "Conversion",
@@ -381,7 +381,7 @@ let package = Package(
             [
                 "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "GGUFFormat", "Architectures", "Tokenization",
                 "Checkpoints", "Adapters", "Streaming", "Parts", "Conversion", "Inspection", "Comparison", "Merging", "AdapterAlgebra",
-                "Parallelism", "ModelLoading", "Calibration",
+                "Parallelism", "Transformer", "ModelLoading", "Calibration",
             ]),
         tests(
             "AdaptersTests",

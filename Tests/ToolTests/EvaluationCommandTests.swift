@@ -4,6 +4,7 @@ import JSONText
 import TestSupport
 import Testing
 
+@testable import qconvert
 @testable import qtrain
 @testable import qverify
 
@@ -159,6 +160,37 @@ import Testing
         // Another model's weights are no conversion of these.
         let other = ToolRunner(qverify, ["report", Self.gpt2, Self.fourBit])
         #expect(other.status == .no && other.output.contains("NOT OK: 52 tensors of the source are missing in the model"))
+    }
+
+    /// What calibration gains is hidden from errors of weights, which rise, and told by those of outputs, which fall.
+    @Test func reportsWhatLayersPutOut() throws {
+        let folder = try TemporaryFolder(), calibrated = folder.path("a.qnf"), plain = folder.path("b.qnf")
+        #expect(ToolRunner(qconvert, ["to-nf4", Self.llama, "-o", plain]).status == .done)
+        #expect(
+            ToolRunner(qconvert, ["to-nf4", Self.llama, "-o", calibrated, "--calibrate", Self.text, "--tokens", "2048"]).status == .done)
+        func document(_ model: String) throws -> JSONValue {
+            let run = ToolRunner(qverify, ["report", Self.llama, model, "--activations", Self.text, "--tokens", "1024", "--json"])
+            #expect(run.status == .done, "\(run.errors)")
+            return try run.document()
+        }
+        let (first, second) = (try document(plain), try document(calibrated))
+        func error(_ document: JSONValue) throws -> (weights: Double, outputs: Double) {
+            let outputs = try #require(document["outputs"]?["output_error"]?.double)
+            return (try #require(document["weights"]?["quantized"]?["relative_rmse"]?.double), outputs)
+        }
+        #expect(try error(second).weights > error(first).weights && error(second).outputs < 0.85 * error(first).outputs)
+        #expect(first["outputs"]?["tokens"]?.integer == 1024 && first["outputs"]?["tensors"]?.integer == 28)
+        let rows = try #require(first["weights"]?["layers"]?.array?.first?["tensors"]?.array)
+        #expect(rows.count == 7 && rows.allSatisfy { ($0["output_error"]?.double ?? 0) > 0 })
+
+        let page = folder.path("page.html")
+        let text = ToolRunner(qverify, ["report", Self.llama, plain, "--activations", "default"])
+        #expect(text.output.contains("outputs\n") && text.output.contains("put out on 2,048 tokens of default, as a share of it;"))
+        #expect(ToolRunner(qverify, ["report", Self.llama, plain, "--activations", "default", "-o", page]).status == .done)
+        let ids = try PageReader(try folder.text("page.html")).elements.compactMap { $0.attributes["id"] }
+        #expect(ids.contains("outputs"))
+        let unasked = ToolRunner(qverify, ["report", Self.llama, plain, "--tokens", "600"])
+        #expect(unasked.status == .usage && unasked.errors.contains("but there is no --activations"))
     }
 
     /// The page that qinspect makes of the model, with the answer, and with what is made of a text.

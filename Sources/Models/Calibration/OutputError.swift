@@ -11,7 +11,7 @@ package struct OutputError {
     package init(on moments: InputMoments, engine: MatrixEngine) { self.init(on: moments.heldOut, engine: engine) }
 
     /// - Parameter inputs: X, row by row.
-    init(on inputs: [Float], engine: MatrixEngine) {
+    package init(on inputs: [Float], engine: MatrixEngine) {
         self.inputs = inputs
         self.engine = engine
     }
@@ -47,10 +47,22 @@ package struct OutputError {
     package func squares(
         of quantized: FourBitWeight, _ settings: QuantizationSettings, against weight: UnsafeBufferPointer<Float>, columns: Int
     ) -> Double {
+        let restored = UnsafeMutableBufferPointer<Float>.allocate(capacity: weight.count)
+        defer { restored.deallocate() }
+        quantized.dequantize(settings, into: restored)
+        return squares(of: UnsafeBufferPointer(restored), against: weight, columns: columns)
+    }
+
+    /// The sum of squares of X (Q - W)'.
+    ///
+    /// - Parameter restored: Q, of as many elements as W.
+    package func squares(
+        of restored: UnsafeBufferPointer<Float>, against weight: UnsafeBufferPointer<Float>, columns: Int
+    ) -> Double {
+        precondition(restored.count == weight.count, "\(restored.count) elements against \(weight.count)")
         let difference = UnsafeMutableBufferPointer<Float>.allocate(capacity: weight.count)
         defer { difference.deallocate() }
-        quantized.dequantize(settings, into: difference)
-        qk_subtract_at(engine.level, difference.baseAddress, weight.baseAddress, weight.count, difference.baseAddress)
+        qk_subtract_at(engine.level, restored.baseAddress, weight.baseAddress, weight.count, difference.baseAddress)
         return squares(of: UnsafeBufferPointer(difference), columns: columns)
     }
 }

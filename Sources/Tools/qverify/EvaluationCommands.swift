@@ -1,3 +1,4 @@
+import CalibrationSupport
 import CommandLineKit
 import ModelToolSupport
 import PromptSupport
@@ -71,7 +72,8 @@ let reportCommand = Command(
     "report", summary: "tell all that a conversion has lost, in one document",
     discussion: """
         The error of the weights layer by layer, as 'roundtrip' measures it, and with a text what that does to the model's \
-        predictions, as 'compare' measures it, then with the adapters that are named. With -o all of it, and what 'qinspect report' shows, \
+        predictions, as 'compare' measures it, then with the adapters that are named. With --activations every linear layer is run on a text, and the \
+        error of what it puts out is told beside that of its weights. With -o all of it, and what 'qinspect report' shows, \
         becomes one HTML page. Exit status 1 where either would be.
         """,
     arguments: [
@@ -81,5 +83,7 @@ let reportCommand = Command(
     options: texts + [
         .path("output", short: "o", "PAGE", help: "write a page (HTML) instead of text").inUsage(), .force,
         adapter("adapter-a", "on the source"), adapter("adapter-b", "on the model"), tokenizer,
+        .path("activations", "FILE", help: "text, records, or 'default', to compare what layers put out on").repeatable(),
+        .calibrationTokens(ActivationCheck.defaultTokenCount),
     ] + limits + textOptions + [.threads, .maxMemory, .json],
     example: "qverify report TinyLlama-1.1B tinyllama.qnf --text heldout.txt -o report.html", run: report)

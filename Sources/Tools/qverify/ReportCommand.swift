@@ -1,4 +1,5 @@
 import ByteIO
+import CalibrationSupport
 import Checkpoints
 import CommandLineKit
 import Comparison
@@ -14,15 +15,19 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
     let source = try console.openCheckpoint(options.source.path, for: .computing)
     let model = try console.openCheckpoint(options.model.path, for: .computing)
     let page = try ReportOutput(options, source: source, model: model)
+    let activations = try ActivationCheck(arguments, source: source, model: model, console)
     let progress = console.progress("comparing", total: source.storedByteCount)
     let resources = try arguments.resources(for: [source, model], progress: progress)
-    let weights = try WeightReport(Roundtrip(source: source, model: model, checksBits: false, resources: resources).run())
+    let compared = try Roundtrip(source: source, model: model, checksBits: false, resources: resources).run()
     progress.finish()
+    let weights = WeightReport(compared, try activations?.run(console))
     let comparison =
         try options.readsText
         ? TextComparison(options.source, options.model, options.reading, options.limits, largestCount: 5, console) : nil
     let failures = weights.failures + (comparison?.failures ?? [])
-    if let byteCount = try page.write(source: source, model: model, failures: failures, comparison, arguments, console), !options.isJSON {
+    if let byteCount = try page.write(source: source, model: model, failures: failures, weights.outputs, comparison, arguments, console),
+        !options.isJSON
+    {
         try console.writeLine("\(options.page ?? ""): \(NumberText.byteCount(byteCount))".terminalSafe)
         for failure in failures { try console.writeLine("NOT OK: \(failure.terminalSafe)") }
     } else if options.isJSON {
@@ -30,7 +35,7 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
             "ok": .bool(failures.isEmpty), "failures": .strings(failures), "source": .string(options.source.path),
             "model": .string(options.model.path), "source_bytes": .integer(source.storedByteCount),
             "model_bytes": .integer(model.storedByteCount), "weights": .object(weights.document),
-            "predictions": comparison.map { .object($0.document) } ?? .null,
+            "outputs": weights.outputs?.document ?? .null, "predictions": comparison.map { .object($0.document) } ?? .null,
         ])
     } else {
         let sizes = [source, model].map { NumberText.byteCount($0.storedByteCount) }
@@ -38,6 +43,7 @@ func report(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode
         try console.writeLine("B, model:  \(options.model.path), \(model.kind.title), \(sizes[1])".terminalSafe)
         try console.writeLine()
         try console.write(weights.table())
+        if let outputs = weights.outputs { try console.writeLine(outputs.line.terminalSafe) }
         if let comparison {
             try console.writeLine()
             for title in comparison.titlesWithAdapters { try console.writeLine(title.terminalSafe) }
@@ -62,6 +68,8 @@ struct ReportOptions {
     let model: ModelOptions
     let reading: ReadingOptions
     let limits: ComparisonLimits
+    /// Files that layers are run on.
+    let activations: [String]
     /// Where a page goes; nil for text.
     let page: String?
     let replaces: Bool
@@ -83,6 +91,7 @@ struct ReportOptions {
         source = options("source", adapters: "adapter-a")
         model = options("model", adapters: "adapter-b")
         limits = ComparisonLimits(arguments)
+        activations = arguments.strings("activations").filter { $0 != CalibrationText.defaultWord }
         page = arguments.string("output")
         replaces = arguments.flag("force")
         isJSON = arguments.flag("json")
@@ -104,6 +113,7 @@ struct ReportOutput: ~Copyable {
         for text in [options.reading.path, options.reading.data] where text != "-" {
             if let text { inputs.append(try InputFile(path: text)) }
         }
+        for text in options.activations { inputs.append(try InputFile(path: text)) }
         output = try AtomicOutput(destination: path, replaces: options.replaces, inputs: inputs)
     }
 
@@ -111,7 +121,8 @@ struct ReportOutput: ~Copyable {
     ///
     /// - Returns: bytes of the page; nil where none is wanted.
     consuming func write(
-        source: Checkpoint, model: Checkpoint, failures: [String], _ comparison: TextComparison?, _ arguments: ParsedArguments,
+        source: Checkpoint, model: Checkpoint, failures: [String], _ outputs: OutputErrors?, _ comparison: TextComparison?,
+        _ arguments: ParsedArguments,
         _ console: Console
     ) throws -> Int? {
         let options = options
@@ -125,6 +136,7 @@ struct ReportOutput: ~Copyable {
             failures.isEmpty
             ? Verdict.good("Within bounds", "Every weight is as near to its source as the format allows.")
             : .bad("Not within bounds", "What was asked for does not hold.", failures.map { [.text($0)] })
-        return try ReportPage(content, verdicts: [verdict], chapters: comparison.map { [$0.chapter] } ?? []).write(to: output)
+        return try ReportPage(content, verdicts: [verdict], chapters: [outputs?.chapter, comparison?.chapter].compactMap { $0 }).write(
+            to: output)
     }
 }
