@@ -250,7 +250,8 @@ let package = Package(
             "qmerge",
             [
                 "Parts", "Parallelism", "Architectures", "ModelLoading", "Calibration", "Merging", "AdapterAlgebra", "Tokenization",
-                "Prompts", "Transformer", "Records", "Evaluation", "PromptSupport", "ModelToolSupport", "CalibrationSupport", "MergeSupport",
+                "Prompts", "Transformer", "Records", "Evaluation", "PromptSupport", "ModelToolSupport", "CalibrationSupport",
+                "MergeSupport",
             ]),
         library(
             "MergeSupport",

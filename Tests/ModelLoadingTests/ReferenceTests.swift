@@ -50,7 +50,7 @@ import Transformer
         try folder.copy(Fixture.transformer(name + "/model.safetensors"))
         try folder.copy(Fixture.transformer(name + "/config.json"))
         var config = try #require(try JSONValue(parsing: folder.bytes("config.json")).object)
-        config[member] = .null
+        config[member] = config[member]?.bool.map { .bool(!$0) } ?? .null
         try folder.write(JSONValue.object(config).text(.compact), to: "config.json")
         let reference = try Reference(name)
         let logits = try LoadedModel.open(folder.path).exactSession().allLogits(reference.ids)

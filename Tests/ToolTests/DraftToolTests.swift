@@ -23,10 +23,12 @@ import Testing
         for draft in [["--lookup"], ["--draft", Self.draft]] {
             let run = Self.run(options + draft)
             #expect(run.status == .done && run.output == plain.output)
-            #expect(run.errors.contains(" guesses right"), "\(run.errors)")
+            // What is drawn need not repeat itself: a lookup may have nothing to guess.
+            let mayBeNone = draft.count == 1 && options != ["--temperature", "0"]
+            #expect(mayBeNone || run.errors.contains(" guesses right"), "\(run.errors)")
             let document = try #require(try Self.run(options + draft + ["--json"]).document()["draft"]?.object)
             let guessed = try #require(document["guessed"]?.integer), right = try #require(document["right"]?.integer)
-            #expect(guessed > 0 && right <= guessed)
+            #expect((mayBeNone || guessed > 0) && right <= guessed)
             #expect(document["kind"]?.string == (draft.count == 1 ? "lookup" : "model"))
             #expect(document["model"]?.string == (draft.count == 1 ? nil : Self.draft))
         }

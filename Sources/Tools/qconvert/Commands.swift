@@ -10,9 +10,6 @@ package let qconvert = Tool(
         toGGUFLoRACommand, toMLXAdapterCommand,
     ])
 
-private let sourceHelp =
-    "model: .safetensors file or index, Hugging Face folder, .gguf, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
-
 private let common: [Option] = [.threads, .maxMemory, .force, .json]
 private let denseTypes = ["keep", "f32", "f16", "bf16"]
 
@@ -45,7 +42,7 @@ private let toNF4Command = Command(
         size, until a weight takes so many bits at the mean. What each of them does is measured in one pass forth and back; rules of --keep \
         come first.
         """,
-    arguments: [Argument("source", help: sourceHelp)],
+    arguments: [Argument("source", help: modelHelp)],
     options: [
         .output.required(),
         .choice("quant-type", ["nf4", "fp4"], default: "nf4", help: "4-bit type"),
@@ -80,7 +77,7 @@ private let toHFCommand = Command(
         A 4-bit model becomes a pre-quantized folder (bitsandbytes 4-bit), or with --dequantize a dense one. \
         A dense model, such as a GPT-2 TensorFlow checkpoint, becomes a dense folder.
         """,
-    arguments: [Argument("model", help: sourceHelp)],
+    arguments: [Argument("model", help: modelHelp)],
     options: [
         .output.required(),
         .flag("dequantize", help: "write dense weights"),
@@ -99,7 +96,7 @@ private let plainFloat8 = Option.flag("plain-float8", help: "float8 weights with
 
 private let toSafetensorsCommand = Command(
     "to-safetensors", summary: "write one dense safetensors file",
-    arguments: [Argument("model", help: sourceHelp)],
+    arguments: [Argument("model", help: modelHelp)],
     options: [
         .output.required(),
         .choice("dtype", denseTypes, default: "keep", help: "type of floats"),
@@ -129,7 +126,7 @@ private let toGGUFCommand = Command(
 
         A model that is 4-bit already loses on top; its weights from before, written straight, lose least.
         """,
-    arguments: [Argument("model", help: sourceHelp)],
+    arguments: [Argument("model", help: modelHelp)],
     options: [
         .output.required(),
         .choice(
@@ -155,7 +152,7 @@ private let toMLXCommand = Command(
         Linear layers, embeddings and the output head become codes where their rows are whole groups. The folder loads in mlx-lm \
         for families whose tensors are called there as in transformers: Llama, Mistral, Qwen and their like.
         """,
-    arguments: [Argument("model", help: sourceHelp)],
+    arguments: [Argument("model", help: modelHelp)],
     options: [
         .output.required(),
         .choice("bits", ["4", "8"], placeholder: "N", defaultText: "dense", help: "bits of a code"),

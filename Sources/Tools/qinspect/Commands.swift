@@ -10,8 +10,7 @@ package let qinspect = Tool(
         metadataCommand, filesCommand, checkCommand, joinCommand, digestCommand, doctorCommand,
     ])
 
-private let fileArgument = Argument(
-    "file", help: "model: .qnf, .gguf or .safetensors file or index, Hugging Face folder, TensorFlow checkpoint, bitsandbytes 4-bit folder")
+private let fileArgument = Argument("file", help: modelHelp)
 
 private let layersCommand = Command(
     "layers", summary: "list tensors with shape, type, bits per weight and bytes",

@@ -73,7 +73,8 @@ private func run(_ arguments: ParsedArguments, _ console: Console) throws -> Exi
     let allowed: [String: [String]] = [
         "unmerge": ["all"], "extract": ["rank"], "combine": ["rank"],
         "": [
-            "to", "method", "calibrate", "tokens", "reference", "tokenizer", "text", "no-undo", "min-survival", "strict", "list", "part", "join",
+            "to", "method", "calibrate", "tokens", "reference", "tokenizer", "text", "no-undo", "min-survival", "strict", "list", "part",
+            "join",
         ],
     ]
     let mode = modes.first ?? ""

@@ -6,9 +6,6 @@ import ToolSupport
 /// The tool: text from a model.
 package let qrun = Tool("qrun", version: toolVersion, command: runCommand, others: [chatCommand])
 
-private let modelHelp =
-    "model to run: Hugging Face folder, .safetensors file or index, .gguf, bitsandbytes 4-bit folder, GPT-2 TensorFlow folder, or .qnf"
-
 /// Of both commands: which model, and how it is run.
 private let modelOptions: [Option] =
     [

@@ -8,7 +8,6 @@ import Training
 /// The tool: fine-tuning of models on their own machine.
 package let qtrain = Tool("qtrain", version: toolVersion, command: trainCommand, others: [evaluateCommand])
 
-private let modelHelp = "model: Hugging Face folder, .gguf, GPT-2 TensorFlow folder, bitsandbytes 4-bit folder, or .qnf"
 private let dataHelp = "records to learn from: Alpaca JSON or JSONL, chat or ShareGPT JSONL, prompt/completion JSONL, or text; also gzip"
 
 private let dataOptions: [Option] =

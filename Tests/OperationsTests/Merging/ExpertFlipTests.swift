@@ -70,4 +70,79 @@ import Testing
         _ = try Self.merge(plan, flips, to: folder.path("other.qnf"), threadCount: 3)
         #expect(try folder.bytes("other.qnf") == folder.bytes("merged.qnf"))
     }
+
+    /// Codes of an expert of a stack are those of a weight of its own with such inputs; of one that no token asked each is the nearest.
+    @Test func expertsOfAStackAreFlippedEachByItself() throws {
+        let folder = try TemporaryFolder(), plan = try Self.plan("granitemoe", folder, strength: 0.2)
+        let names = plan.requantizedNames.filter { $0.contains("input_linear") }, name = try #require(names.first)
+        let item = try #require(plan.items.first { $0.name == name }), quantized = try #require(item.tensor.quantized)
+        let state = quantized.state, experts = state.shape.dimensions[0], columns = state.shape.dimensions[2]
+        #expect(experts == 4)
+        @Sendable func inputs(_ expert: Int) -> LayerInputs? {
+            guard expert != 2 else { return nil }
+            var random = SeededGenerator(seed: UInt64(expert))
+            let count = 80
+            let x = random.normals(count: count * columns, scale: 1)
+            var moments = [Float](repeating: 0, count: columns * columns)
+            for token in 0..<60 {
+                for i in 0..<columns {
+                    for j in 0..<columns { moments[i * columns + j] += x[token * columns + i] * x[token * columns + j] / 60 }
+                }
+            }
+            return LayerInputs(columnCount: columns, moments: moments, heldOut: Array(x[(60 * columns)...]))
+        }
+        let trial = try MergeTrial(plan, resources: Resources(threadCount: 2, chunkElementCount: 1 << 19)).run()
+        let flips = FlipMerge(requantized: trial.filter { $0.key == name }, calibration: JSONObject()) { body in
+            for expert in 0..<experts { try body([.init(name, number: expert, of: experts)]) { inputs(expert) } }
+        }
+        let outcome = try Self.merge(plan, flips, to: folder.path("merged.qnf"))
+        let flipped = outcome.report.rows.filter { $0.flips != nil }.map { $0.name }
+        #expect(flipped == [name])
+
+        let base = try plan.base.reader(of: item.tensor, order: .outputsByInputs).allElements()
+        let dense = try MergePlan(base: plan.base, adapters: plan.adapters, form: .export(.f32))
+        _ = try Merge(dense, resources: Resources(threadCount: 2, chunkElementCount: 1 << 19), toolVersion: "0.1.0", options: [])
+            .run(path: folder.path("dense.safetensors"), isFolder: false, replaces: false)
+        let wanted = try #require(try storedTensors(at: folder.path("dense.safetensors"))[name]).floats
+        let reader = try QuantizedReader(source: plan.base.source, tensor: quantized)
+        let absmax = try reader.absmax(ofBlocks: 0..<state.blockCount)
+        let packed = try plan.base.source.bytes(ofTensor: quantized.codes), size = base.count / experts
+        let after = try #require(try weights(at: folder.path("merged.qnf"))[name]).bytes
+        var changedCount = 0
+        for expert in 0..<experts {
+            let own = expert * size..<(expert + 1) * size
+            var codes = own.map { packed[$0 / 2] >> ($0 % 2 == 0 ? 4 : 0) & 15 }
+            let scales = own.map { absmax[$0 / state.blockSize] }, delta = own.map { wanted[$0] - base[$0] }
+            if let inputs = inputs(expert) {
+                let before = codes
+                func flip(_ mu: Double, _ aim: Double) -> ActivationSums {
+                    codes = before
+                    return codes.withUnsafeMutableBufferPointer { codes in
+                        scales.withUnsafeBufferPointer { scales in
+                            delta.withUnsafeBufferPointer {
+                                CodeFlips(inputs, steps: CodeSteps(reader.quantMap), mu: mu, aim: aim)
+                                    .flip(codes: codes, scales: scales, delta: $0)
+                            }
+                        }
+                    }
+                }
+                let best = FlipSearch.run { flip($0, $1) }.best
+                _ = flip(best.mu, best.aim)
+            } else {
+                let values = (0..<16).map { reader.quantMap.values[$0] }
+                codes = (0..<size).map { element in
+                    let target = Double(base[own.lowerBound + element]) + Double(delta[element])
+                    return UInt8(
+                        values.indices.min { a, b in
+                            (Double(values[a]) * Double(scales[element]) - target).magnitude
+                                < (Double(values[b]) * Double(scales[element]) - target).magnitude
+                        } ?? 0)
+                }
+            }
+            let found = own.map { after[$0 / 2] >> ($0 % 2 == 0 ? 4 : 0) & 15 }
+            #expect(found == codes, "expert \(expert)")
+            changedCount += zip(found, own).count { $0 != packed[$1 / 2] >> ($1 % 2 == 0 ? 4 : 0) & 15 }
+        }
+        #expect(changedCount > 0)
+    }
 }

@@ -7,11 +7,12 @@ extension InferenceSession {
     /// its own: what was guessed can then be run before it is chosen.
     ///
     /// Few rows of x are multiplied by other sums than many (`MatrixEngine.alikeRowCount`), and angles may depend on the length of the
-    /// sequence.
+    /// sequence: where they change with the next token, all tokens are read again, which a pass of its own does in just so many rows.
     ///
     /// - Parameter limit: at least 1.
     /// - Returns: at least 1, at most `limit`.
     package func alikePassLength(atMost limit: Int) -> Int {
+        guard stagedRotaries.allSatisfy({ $0.stage(ofLength: turnedLength) == $0.stage(ofLength: count + 1) }) else { return 1 }
         let largest = min(limit, alikeRowCount, buffers.rowLimit)
         return (1...largest).last { length in
             stagedRotaries.allSatisfy { $0.stage(ofLength: count + 1) == $0.stage(ofLength: count + length) }

@@ -34,7 +34,7 @@ package final class InferenceSession {
     /// Tokens of the positions so far.
     private var ids: [Int32] = []
     /// Positions of the sequence for which the keys in the cache were turned.
-    private var turnedLength = 0
+    private(set) var turnedLength = 0
     /// Rotations whose frequencies depend on the length of a pass.
     let stagedRotaries: [RotaryEmbedding]
     /// Told of hidden states [T, C]: those of the embedding (0), after each layer (1...), as tests compare them.

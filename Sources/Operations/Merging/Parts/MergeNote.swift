@@ -84,7 +84,7 @@ extension UndoDirectory.Tensor {
     /// All of its streams, which lie one after another: factors first.
     var extent: Range<Int> {
         var start = items.offset
-        if case .subtraction(_, _, let terms) = method, let first = terms.first { start = first.factors.offset }
+        if case .subtraction(_, _, _, let terms) = method, let first = terms.first { start = first.factors.offset }
         return start..<max(start, items.end)
     }
 
@@ -96,9 +96,9 @@ extension UndoDirectory.Tensor {
         // Of no streams at all there is no place.
         if extent.isEmpty { return self }
         var method = method
-        if case .subtraction(let type, let columns, let terms) = method {
+        if case .subtraction(let type, let columns, let matrices, let terms) = method {
             method = .subtraction(
-                type, columns: columns,
+                type, columns: columns, matrices: matrices,
                 terms.map { UndoDirectory.Term(rank: $0.rank, scale: $0.scale, factors: moved($0.factors)) })
         }
         return UndoDirectory.Tensor(
