@@ -28,45 +28,39 @@ static void bytesOfRows(qk_simd level, digest *d) {
     }
 }
 
-static void scaledCodes(qk_simd level, digest *d) {
-    uint8_t *codes = BYTES(COUNT + 1);
-    float *scales = FLOATS(COUNT), *zeros = FLOATS(COUNT), *values = FLOATS(COUNT);
-    fillBytes(codes, COUNT + 1, 1);
-    for (int kind = 0; kind < MIXTURE_COUNT; kind++) {
-        fillFloats(scales, COUNT, (mixture)kind, 2);
-        fillFloats(zeros, COUNT, (mixture)kind, 3);
-        for (int code = QK_CODE_E4M3; code <= QK_CODE_U4; code++) {
-            for (size_t groupSize = 2; groupSize < COUNT; groupSize = groupSize * 2 + 6) {
-                for (size_t count = COUNT - 9; count > 3; count = count * 2 / 5) {
-                    for (int moves = 0; moves < 2; moves++) {
-                        qk_scaledCodes_at(
-                            level, (qk_code)code, codes + 1, count, groupSize / 4 * 2, groupSize, scales, moves ? zeros : NULL,
-                            kind ? 1 : 0.7f, values);
-                        addFloats(d, values, count);
-                    }
-                }
+static void columns(qk_simd level, digest *d) {
+    enum { ROWS = 24, OUTPUTS = 72, GAP = 3 };
+    uint32_t *words = room(ROWS * (OUTPUTS + GAP), 4), *rows = room(OUTPUTS * (ROWS + GAP), 4);
+    fillBytes((uint8_t *)words, 4 * ROWS * (OUTPUTS + GAP), 1);
+    for (size_t rowCount = 1; rowCount <= ROWS; rowCount += 23) {
+        for (size_t outputs = 8; outputs <= OUTPUTS; outputs += 32) {
+            for (int order = QK_COLUMNS_DOWN; order <= QK_COLUMNS_ACROSS; order++) {
+                memset(rows, 0x5a, OUTPUTS * (ROWS + GAP) * sizeof *rows);
+                qk_columns_turn_at(level, (qk_columnOrder)order, words, OUTPUTS + GAP, rowCount, outputs, rows, ROWS + GAP);
+                addBytes(d, rows, OUTPUTS * (ROWS + GAP) * sizeof *rows);
             }
         }
     }
 }
 
-static void columns(qk_simd level, digest *d) {
-    enum { INPUTS = 96, OUTPUTS = 40, GROUPS = 5 };
-    uint32_t *words = room(INPUTS * OUTPUTS, 4), *groups = room(INPUTS, 4);
-    float *scales = FLOATS(GROUPS * OUTPUTS), *zeros = FLOATS(GROUPS * OUTPUTS), *values = FLOATS(INPUTS * OUTPUTS);
-    fillBytes(words, 4 * INPUTS * OUTPUTS, 1);
+static void requantized(qk_simd level, digest *d) {
+    enum { GROUPED = 2048 };
+    uint8_t *codes = BYTES(GROUPED), *packed = BYTES(GROUPED / 2);
+    float *scales = FLOATS(GROUPED / 64), *offsets = FLOATS(GROUPED / 64), *absmax = FLOATS(GROUPED / 64);
+    fillBytes(codes, GROUPED, 1);
     for (int kind = 0; kind < MIXTURE_COUNT; kind++) {
-        fillFloats(scales, GROUPS * OUTPUTS, (mixture)kind, 2);
-        fillFloats(zeros, GROUPS * OUTPUTS, kind == ORDINARY ? WIDE : (mixture)kind, 3);
-        for (int variant = 0; variant < 10; variant++) {
-            const unsigned bits = (unsigned[]){2, 3, 4, 8, 4}[variant / 2];
-            const qk_columnOrder order = variant / 2 == 4 ? QK_COLUMNS_ACROSS : QK_COLUMNS_DOWN;
-            const size_t outputCount = order == QK_COLUMNS_ACROSS || variant % 2 ? OUTPUTS : OUTPUTS - 3;
-            // In order, and as a permutation of inputs leaves them.
-            for (size_t i = 0; i < INPUTS; i++) groups[i] = (uint32_t)(variant % 2 ? i * 7 % GROUPS : i * GROUPS / INPUTS);
-            const qk_columns c = {order, bits, INPUTS, outputCount, words, groups, scales, zeros};
-            qk_columns_decode_at(level, &c, values);
-            addFloats(d, values, INPUTS * outputCount);
+        fillFloats(scales, GROUPED / 64, (mixture)kind, 2);
+        fillFloats(offsets, GROUPED / 64, (mixture)kind, 3);
+        for (int variant = 0; variant < 24; variant++) {
+            const qk_float type = (qk_float[]){QK_F32, QK_F16, QK_BF16}[variant % 3];
+            const qk_groupArithmetic arithmetic = (qk_groupArithmetic)(variant / 3 % 4);
+            const qk_grouped format = {
+                variant < 12 ? QK_CODES_STREAM : QK_CODES_E2M1, 4, 0, arithmetic, type, variant % 2 ? 64 : 256};
+            qk_requantize4_at(
+                level, format, codes, 0, GROUPED, scales, arithmetic == QK_SCALED ? NULL : offsets, type, variant % 5 ? QK_NF4 : QK_FP4,
+                64, packed, absmax);
+            addBytes(d, packed, GROUPED / 2);
+            addFloats(d, absmax, GROUPED / 64);
         }
     }
 }
@@ -78,7 +72,7 @@ static void grouped(qk_simd level, digest *d) {
     for (int kind = 0; kind < MIXTURE_COUNT; kind++) {
         fillFloats(scales, COUNT, (mixture)kind, 2);
         fillFloats(offsets, COUNT, (mixture)kind, 3);
-        for (int codeKind = QK_CODES_STREAM; codeKind <= QK_CODES_E4M3; codeKind++) {
+        for (int codeKind = QK_CODES_STREAM; codeKind <= QK_CODES_E5M2; codeKind++) {
             for (uint32_t bits = 1; bits <= 8; bits++) {
                 for (int variant = 0; variant < 9; variant++) {
                     const qk_groupArithmetic arithmetic = (qk_groupArithmetic)(variant % 3);
@@ -88,7 +82,7 @@ static void grouped(qk_simd level, digest *d) {
                         arithmetic, (qk_float[]){QK_F32, QK_F16, QK_BF16}[variant % 3], groupSize};
                     const size_t count = COUNT - (size_t)variant * 31;
                     qk_grouped_decode_at(
-                        level, format, codes, start, count, scales, arithmetic == QK_SCALED ? NULL : offsets, values);
+                        level, format, codes, start, count, scales, arithmetic == QK_SCALED ? NULL : offsets, QK_F32, values);
                     addFloats(d, values, count);
                 }
             }
@@ -97,5 +91,5 @@ static void grouped(qk_simd level, digest *d) {
 }
 
 const conformance codeKernels[] = {
-    {"bytes.rows", bytesOfRows}, {"packed", scaledCodes}, {"packed.columns", columns}, {"grouped", grouped}, {NULL, NULL},
+    {"bytes.rows", bytesOfRows}, {"columns", columns}, {"requantized", requantized}, {"grouped", grouped}, {NULL, NULL},
 };
