@@ -2,7 +2,8 @@
 
     python Tests/Interop/quality.py --bin .build/release [--model FOLDER --text FILE [--adapter FILE] [--calibrate FILE ...]]
 
-Without --model the sample Llama is measured on a half of its held-out text, calibrated on the other. Every form of the model is
+Without --model the sample Llama is measured on a half of its held-out text, calibrated on the other, and its adapter merged on records
+of its own kind but the hundred that it is measured on. Every form of the model is
 made anew in a temporary folder, and read beside the model by `qverify compare`: GGUF types by their own blocks, as llama-quantize makes
 them, with rows that are no multiple of a block in the type that takes their place. Bits are those of a weight in the linear layers;
 a GGUF file has its embedding in 8 bits or 6, too, where a .qnf keeps it. Exit status 1 where a limit is not kept.
@@ -38,7 +39,7 @@ def bits(options, path):
 
 def compared(options, path, *more):
     limits = ["--context", options.context] if options.context else []
-    return tool(options, "qverify", "compare", options.model, path, "--text", options.text, *limits, *more, "--json", "--quiet")
+    return tool(options, "qverify", "compare", options.model, path, "--text", options.text, *limits, *more, "--json", "--quiet")["predictions"]
 
 
 def row(*cells):
@@ -72,12 +73,12 @@ def quantized(options, folder):
         result = compared(options, path)
         if not found:
             before = result["perplexity_a"]
-            row("before", "", "", "", f"{before['value']:.2f} ± {before['standard_error']:.2f}")
+            row("before", "", "", "", f"{before['perplexity']:.2f} ± {before['perplexity_error']:.2f}")
         found[name] = result["kl_mean"]
         after = result["perplexity_b"]
         row(
             name, f"{bits(options, path):.2f}", f"{result['kl_mean']:.4f} ± {result['kl_error']:.4f}",
-            f"{result['kl_mean'] / found['NF4, nearest codes']:.2f}", f"{after['value']:.2f} ± {after['standard_error']:.2f}")
+            f"{result['kl_mean'] / found['NF4, nearest codes']:.2f}", f"{after['perplexity']:.2f} ± {after['perplexity_error']:.2f}")
     return found
 
 
@@ -85,7 +86,7 @@ def merged(options, folder):
     """A table of merges of an adapter at several strengths; returns (effect, least effect, KL by that of not merging) of flips."""
     base = folder / "base.qnf"
     tool(options, "qconvert", "to-nf4", options.model, "-o", base, "--force", "--quiet")
-    text = [word for path in options.calibrate for word in ("--calibrate", path)]
+    text = [word for path in options.records or options.calibrate for word in ("--calibrate", path)]
     print()
     row("strength", "D / W", "method", "effect (least)", "KL divergence", "of not merging", "gain kept")
     row("---:", "---:", "---", "---", "---", "---:", "---:")
@@ -95,7 +96,7 @@ def merged(options, folder):
             path = folder / "merged.qnf"
             document = tool(
                 options, "qmerge", base, f"{options.adapter}@{strength}", "-o", path, "--force", "--quiet", "--method", method,
-                "--text", options.text, "--json", *arguments)
+                "--text", options.measured_records or options.text, "--json", *arguments)
             total, told = document["total"], document["predictions"]
             share = told["kl_mean"] / told["kl_mean_without"]
             effect = total.get("activation_survival")
@@ -119,8 +120,15 @@ def main():
     parser.add_argument("--adapter", help="adapter to merge")
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.2, 0.05, 0.02], help="weights of the adapter")
     options = parser.parse_args()
+    options.records = options.measured_records = None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if options.model is None and options.adapter is None:
+            records = json.loads((SAMPLES / "instructions.json").read_text())
+            options.measured_records, kept = folder / "measured.json", folder / "records.json"
+            options.measured_records.write_text(json.dumps(records[-100:]))
+            kept.write_text(json.dumps(records[:-100]))
+            options.records = [kept, "default"]
         if options.model is None:
             halves = (SAMPLES / "text" / "heldout.txt").read_text()
             (folder / "some.txt").write_text(halves[:20000])
