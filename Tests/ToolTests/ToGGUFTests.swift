@@ -1,6 +1,7 @@
 import ByteIO
 import CommandLineKit
 import GGUFFormat
+import SafetensorsFormat
 import TensorCore
 import TestSupport
 import Testing
@@ -28,6 +29,35 @@ import Testing
             digest.append(try file.bytes(ofTensor: index, 0..<file.tensors[index].byteCount))
             #expect(digest.finish() == row[3], "\(row[1])")
         }
+    }
+
+    /// One row more, so that blocks are an odd number: what is made of the others stays as it is.
+    @Test(arguments: types) func tablesMayHaveAnOddNumberOfBlocks(type: String) throws {
+        let folder = try TemporaryFolder(), name = "model.embed_tokens.weight"
+        func embedding(rowCount: Int) throws -> (bytes: [UInt8], rowByteCount: Int) {
+            let model = try folder.makeFolder("\(rowCount)"), wide = Fixture.path("gguf/models/wide/hf")
+            for file in ["tokenizer.json", "tokenizer_config.json"] {
+                try folder.write(try Fixture.bytes("\(wide)/\(file)"), to: "\(rowCount)/\(file)")
+            }
+            let config = try String(decoding: Fixture.bytes("\(wide)/config.json"), as: UTF8.self)
+            try folder.write(config.replacing("\"vocab_size\": 352", with: "\"vocab_size\": \(rowCount)"), to: "\(rowCount)/config.json")
+            var tensors = try SafetensorsFile(path: "\(wide)/model.safetensors").storedTensors()
+            let index = try #require(tensors.firstIndex { $0.name == name })
+            let row = tensors[index].bytes.prefix(2 * 256)
+            while tensors[index].dimensions[0] < rowCount {
+                tensors[index].dimensions[0] += 1
+                tensors[index].bytes += row
+            }
+            try folder.write(tensors.safetensors(), to: "\(rowCount)/model.safetensors")
+            let path = folder.path("\(rowCount).gguf")
+            let run = ToolRunner(qconvert, ["to-gguf", model, "-o", path, "--type", type.lowercased(), "-q"])
+            #expect(run.status == .done, "\(run.errors)")
+            let file = try GGUFSource(path: path), place = try #require(file.tensors.firstIndex { $0.name == "token_embd.weight" })
+            let bytes = try file.bytes(ofTensor: place, 0..<file.tensors[place].byteCount)
+            return (bytes, bytes.count / rowCount)
+        }
+        let (even, rowByteCount) = try embedding(rowCount: 352), odd = try embedding(rowCount: 353).bytes
+        #expect(odd.count == even.count + rowByteCount && odd.starts(with: even) && odd.suffix(rowByteCount) == even.prefix(rowByteCount))
     }
 
     /// An importance matrix of the older form, for the matrices of the layers of `wide`: every number is a multiple of 1/16 of a congruence.

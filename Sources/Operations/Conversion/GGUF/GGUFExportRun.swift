@@ -41,7 +41,7 @@ final class GGUFExportRun: Sendable {
         self.plan = plan
         self.resources = resources
         self.sink = sink
-        scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 4)
+        scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 5)
         pass = plan.keepsChecksums ? SourcePass(plan.checkpoint, resources: resources) : nil
     }
 
@@ -89,11 +89,8 @@ final class GGUFExportRun: Sendable {
             pair(values, into: paired, headWidth: width, row: rowElementCount(output))
             values = UnsafeMutableBufferPointer(rebasing: paired[..<range.count])
         }
-        let bytes = scratch.buffer(
-            worker: worker, slot: 3, byteCount: output.storage.byteCount(elementCount: range.count) + 4 * range.count)
-        let size = output.storage.byteCount(elementCount: range.count)
-        let target = UnsafeMutableRawBufferPointer(rebasing: bytes[..<size])
-        let room = UnsafeMutableRawBufferPointer(rebasing: bytes[size...])
+        let target = scratch.buffer(worker: worker, slot: 3, byteCount: output.storage.byteCount(elementCount: range.count))
+        let room = scratch.buffer(worker: worker, slot: 4, byteCount: 4 * range.count)
         let errors = try store(values, output, part: job.part, range, into: target, room: room)
         try write(UnsafeRawBufferPointer(target), job, output)
         if pass == nil { resources.progress(plan.progressByteCount(of: output, elementCount: range.count)) }
