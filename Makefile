@@ -10,8 +10,9 @@ QNF_COMMIT ?= $(shell git describe --always --dirty --abbrev=10 --match=- 2>/dev
 BUILD = QNF_COMMIT="$(QNF_COMMIT)" $(SWIFT) build -c release --static-swift-stdlib
 BIN = .build/release
 OUT = out
-# Scratch for the benchmarks: about 9 GB.
+# Scratch for the benchmarks: about 20 GB; a llama-bench to measure besides, with options.
 BENCH ?= /tmp/qnf-bench
+LLAMA_BENCH ?=
 # Of `make fuzz`: readers (all), seconds for each, or executions instead.
 FUZZ_READERS ?=
 FUZZ_SECONDS ?= 60
@@ -41,7 +42,7 @@ help:
 	@echo "make fuzz       hostile input for every reader, FUZZ_SECONDS ($(FUZZ_SECONDS)) each or FUZZ_RUNS executions"
 	@echo "make sanitize   the test suite under the address, undefined behaviour and thread sanitizers"
 	@echo "make demo       the main job on the samples, results in $(OUT)/"
-	@echo "make bench      timed figures beside their targets"
+	@echo "make bench      timed figures, other engines beside them (LLAMA_BENCH=\"PROGRAM OPTION...\")"
 	@echo "make install    binaries, completions and man pages under PREFIX ($(PREFIX))"
 	@echo "make dist       a tarball of binaries, man pages and completions in $(OUT)/"
 	@echo "make deb        a Debian package in $(OUT)/"
@@ -104,9 +105,9 @@ sanitize: dependencies
 bench: build
 	$(BIN)/kernelbench
 	@echo
-	@if $(PYTHON) -c "import gguf, llama_cpp" 2>/dev/null; then peer="--python $(PYTHON)"; \
-	else echo "llama.cpp: left out, as $(PYTHON) has no llama-cpp-python and gguf"; fi; \
-	set -x; $(BIN)/toolbench $(BIN) $(BENCH) --json $(BENCH)/bench.json $$peer
+	@if $(PYTHON) -c "import llama_cpp" 2>/dev/null; then peer="--python $(PYTHON)"; \
+	else echo "llama.cpp: left out, as $(PYTHON) has no llama-cpp-python"; fi; \
+	set -x; $(BIN)/toolbench $(BIN) $(BENCH) --json $(BENCH)/bench.json $$peer $(if $(LLAMA_BENCH),--llama-bench "$(LLAMA_BENCH)")
 
 demo: build
 	sh samples/demo.sh $(BIN) $(OUT)

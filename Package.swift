@@ -304,9 +304,8 @@ let package = Package(
         .executableTarget(
             name: "toolbench",
             dependencies: [
-                platform, "ByteIO", "JSONText", "LinearAlgebra", "Parallelism", "TensorCore", "SafetensorsFormat", "Adapters",
-                "CommandLineKit",
-                "Tokenization",
+                platform, "ByteIO", "JSONText", "LinearAlgebra", "Parallelism", "TensorCore", "SafetensorsFormat", "Architectures",
+                "Adapters", "CommandLineKit", "Tokenization",
             ],
             swiftSettings: swiftSettings),
         // tests

@@ -4,31 +4,45 @@ struct BenchmarkOptions {
     let folder: String
     /// Where results go as JSON; nil for nowhere.
     let json: String?
-    /// A Python that has llama-cpp-python and gguf; nil where nothing is compared with llama.cpp.
-    let python: String?
-    private let only: String?
+    /// What `qrun` is compared with.
+    let peers: [Peer]
+    private let only: [String]
+
+    /// In order, and whether they are measured unless others are asked for.
+    static let tables = [
+        ("tools", true), ("merge", true), ("run", true), ("families", true), ("train", true), ("context", false), ("large", false),
+    ]
 
     struct Usage: Error {
-        let description = "usage: toolbench BIN [FOLDER] [--only tools|merge|run|train|large] [--json FILE] [--python PYTHON]"
+        let description = """
+            usage: toolbench BIN [FOLDER] [--only TABLE]... [--json FILE] [--python PYTHON] [--llama-bench "PROGRAM OPTION..."]
+              TABLE: \(BenchmarkOptions.tables.map(\.0).joined(separator: ", "))
+            """
     }
 
     init(_ arguments: [String]) throws(Usage) {
         var words: [String] = []
-        var only: String?
+        var only: [String] = []
         var json: String?
-        var python: String?
+        var peers: [Peer] = []
         var rest = arguments[...]
         while let word = rest.popFirst() {
+            guard word.hasPrefix("-") else {
+                words.append(word)
+                continue
+            }
+            guard let value = rest.popFirst() else { throw Usage() }
             switch word {
             case "--only":
-                guard let name = rest.popFirst(), ["tools", "merge", "run", "train", "large"].contains(name) else { throw Usage() }
-                only = name
-            case "--json", "--python":
-                guard let value = rest.popFirst() else { throw Usage() }
-                if word == "--json" { json = value } else { python = value }
-            default:
-                guard !word.hasPrefix("-") else { throw Usage() }
-                words.append(word)
+                guard Self.tables.contains(where: { $0.0 == value }) else { throw Usage() }
+                only.append(value)
+            case "--json": json = value
+            case "--python": peers.append(.python(value))
+            case "--llama-bench":
+                let parts = value.split(separator: " ").map(String.init)
+                guard let program = parts.first else { throw Usage() }
+                peers.append(.program(program, options: Array(parts.dropFirst())))
+            default: throw Usage()
             }
         }
         guard (1...2).contains(words.count) else { throw Usage() }
@@ -36,8 +50,8 @@ struct BenchmarkOptions {
         folder = words.count > 1 ? words[1] : "/tmp/qnf-bench"
         self.only = only
         self.json = json
-        self.python = python
+        self.peers = peers
     }
 
-    func runs(_ table: String) -> Bool { only.map { $0 == table } ?? (table != "large") }
+    func runs(_ table: String) -> Bool { only.isEmpty ? Self.tables.contains { $0 == (table, true) } : only.contains(table) }
 }

@@ -1,3 +1,4 @@
+import Architectures
 import ByteIO
 import CommandLineKit
 import JSONText
@@ -5,125 +6,165 @@ import Parallelism
 import SafetensorsFormat
 import TensorCore
 
-/// How fast `qrun` reads prompts and writes text, on 4-bit models of random weights.
+/// How fast `qrun` reads prompts and writes text, on 4-bit models of random weights; other engines beside it, each run of theirs right
+/// after one of ours.
 struct RunBenchmark {
     private let binaries: String
     private let folder: String
-    private let python: String?
+    private let peers: [Peer]
     private let results: BenchmarkResults
-    /// Tokens that are read, before one is written, and that stand before those that are written.
-    private static let (readLength, contextLength) = (512, 16)
-    private static let generatedLength = 64
-    private static let runCount = 5
-    /// In turn, as runs of one are.
+    /// Every row of the table.
     private static let precisions = ["balanced", "fast"]
 
-    /// A model, and what llama.cpp reaches on its shapes with 4-bit weights and two threads of the reference machine.
-    private struct Case {
-        let model: BenchmarkModel
-        /// [V, C] of the head, which is read in 8 bits, and names of tables of which a token reads only a row.
-        let head: (rows: Int, width: Int)
-        let tables: Set<String>
-        var generation: Double?
-        var reading: Double?
-        /// What `llama_cpp_bench.py` calls the shapes.
-        let peer: String
+    /// Models that are measured alike.
+    private struct Table {
+        let name: String
+        let models: [BenchmarkModel]
+        /// Tokens that are read, before one is written, and that stand before those that are written.
+        var readLength = 512, contextLength = 16
+        var generatedLength = 64
+        var runCount = 5
     }
 
-    /// - Parameter python: has llama-cpp-python and gguf; nil for no comparison with llama.cpp.
-    init(binaries: String, folder: String, python: String?, results: BenchmarkResults) {
+    /// Tokens a second.
+    private struct Speed {
+        var written: [Double] = [], read: [Double] = []
+    }
+
+    init(binaries: String, folder: String, peers: [Peer], results: BenchmarkResults) {
         self.binaries = binaries
         self.folder = folder
-        self.python = python
+        self.peers = peers
         self.results = results
     }
 
-    func run() throws { try run(Self.cases) }
+    func run() throws { try run(Table(name: "run", models: [.tinyLlama, .gpt2Medium, .gpt2Small])) }
 
-    /// Shapes of a model of 7 billion weights.
-    func runLarge() throws { try run([Self.large]) }
-
-    private func run(_ cases: [Case]) throws {
-        let bandwidth = Self.readBandwidth()
-        print("\nqrun on 4-bit models of random weights, medians of \(Self.runCount) runs; \(Self.readLength) tokens are read,")
-        print("or \(Self.generatedLength) written after \(Self.contextLength); memory is read at \(NumberText.byteRate(bandwidth)) here;")
-        print("targets are what llama.cpp reaches on the reference machine, and 60 % of that bandwidth\n")
-        print(row("", "precision", "written/s", "target", "bandwidth", "read/s", "target", "first", "memory"))
-        for shape in cases { try measure(shape, bandwidth: bandwidth) }
+    /// Shapes of other families, a mixture among them.
+    func runFamilies() throws {
+        try run(Table(name: "families", models: [.gemmaSmall, .gemma, .phiMini, .qwenMixture], runCount: 3))
     }
 
-    private func measure(_ shape: Case, bandwidth: Double) throws {
-        let model = try shape.model.quantized(in: folder, binaries: binaries)
-        let byteCount = Double(try bytesPerToken(model, shape))
-        let reading = try runs(model, promptLength: Self.readLength, generatedLength: 1)
-        let writing = try runs(model, promptLength: Self.contextLength, generatedLength: Self.generatedLength)
-        func median(_ documents: [JSONValue], _ key: String) -> Double {
-            documents.compactMap { $0[key]?.double }.sorted()[Self.runCount / 2]
+    /// Behind many tokens.
+    func runContexts() throws {
+        try run(Table(name: "context", models: [.longLlama], readLength: 16384, contextLength: 16384, generatedLength: 32, runCount: 1))
+    }
+
+    /// Shapes of a model of 7 billion weights.
+    func runLarge() throws { try run(Table(name: "large", models: [.mistral], runCount: 3)) }
+
+    private func run(_ table: Table) throws {
+        let bandwidth = Self.readBandwidth()
+        print(
+            "\nqrun on 4-bit models of random weights, medians of \(table.runCount) runs, two threads; \(table.readLength) tokens are read,"
+        )
+        print("or \(table.generatedLength) written after \(table.contextLength); memory is read at \(NumberText.byteRate(bandwidth)) here;")
+        print("after another engine's figures: ours as a multiple of them, medians of pairs of runs\n")
+        print(row("", "precision", "written/s", "bandwidth", "read/s", "first", "memory"))
+        for model in table.models { try measure(model, table, bandwidth: bandwidth) }
+    }
+
+    private func measure(_ shapes: BenchmarkModel, _ table: Table, bandwidth: Double) throws {
+        let model = try shapes.quantized(in: folder, binaries: binaries)
+        let blocks = peers.isEmpty ? nil : try shapes.blocks(in: folder, binaries: binaries)
+        try shapes.removeDense(in: folder)
+        let byteCount = try bytesPerToken(model, shapes.description)
+        let prompts = try [table.readLength, table.contextLength].map { length in
+            let path = FilePath.join(folder, "prompt-\(length).txt")
+            let ids = (0..<length).map { String(($0 * 7919) % shapes.description.vocabularySize) }
+            try BenchmarkModel.write(ids.joined(separator: ","), to: path)
+            return path
         }
-        func target(_ value: Double?) -> String { value.map { ">= \(NumberText.significant($0, digits: 3))" } ?? "" }
-        for (precision, (reading, writing)) in zip(Self.precisions, zip(reading, writing)) {
-            let written = median(writing, "tokens_per_second"), read = median(reading, "prompt_tokens_per_second")
+        var ours = [Speed](repeating: Speed(), count: Self.precisions.count)
+        var theirs = [Speed](repeating: Speed(), count: peers.count)
+        var memory = [Int](repeating: 0, count: Self.precisions.count), first = [[Double]](repeating: [], count: Self.precisions.count)
+        // The first run brings files into the page cache and is not counted.
+        for run in 0...table.runCount {
+            for (index, precision) in Self.precisions.enumerated() {
+                let reading = try document(model, prompt: prompts[0], generatedLength: 1, precision)
+                let writing = try document(model, prompt: prompts[1], generatedLength: table.generatedLength, precision)
+                guard run > 0 else { continue }
+                ours[index].read.append(reading["prompt_tokens_per_second"]?.double ?? .nan)
+                ours[index].written.append(writing["tokens_per_second"]?.double ?? .nan)
+                memory[index] = max(memory[index], reading["peak_memory"]?.integer ?? 0)
+                let parts = ["generation_seconds", "prompt_seconds"].reduce(0) { $0 + (reading[$1]?.double ?? .nan) }
+                first[index].append((reading["seconds"]?.double ?? .nan) - parts)
+            }
+            guard let blocks else { continue }
+            for (index, peer) in peers.enumerated() {
+                let (read, written) = try peer.speeds(
+                    of: blocks, readLength: table.readLength, depth: table.contextLength, writtenLength: table.generatedLength,
+                    folder: folder)
+                guard run > 0 else { continue }
+                theirs[index].read.append(read)
+                theirs[index].written.append(written)
+            }
+        }
+        for (index, precision) in Self.precisions.enumerated() {
+            let speed = ours[index], written = Self.median(speed.written)
             let share = written * byteCount / bandwidth
-            let memory = reading.compactMap { $0["peak_memory"]?.integer }.max() ?? 0
-            let first = median(reading, "seconds") - median(reading, "generation_seconds") - median(reading, "prompt_seconds")
             results.add(
-                table: "run", title: shape.model.name,
+                table: table.name, title: shapes.name,
                 [
-                    "precision": .string(precision), "written_per_second": .double(written), "read_per_second": .double(read),
-                    "share_of_bandwidth": .double(share), "bandwidth": .double(bandwidth), "first_seconds": .double(first),
-                    "peak_memory": .integer(memory),
+                    "precision": .string(precision), "written_per_second": .double(written),
+                    "read_per_second": .double(Self.median(speed.read)), "share_of_bandwidth": .double(share),
+                    "bandwidth": .double(bandwidth), "first_seconds": .double(Self.median(first[index])),
+                    "peak_memory": .integer(memory[index]), "read_tokens": .integer(table.readLength),
+                    "context": .integer(table.contextLength),
                 ])
             print(
                 row(
-                    shape.model.name, precision, NumberText.significant(written, digits: 3), target(shape.generation),
-                    NumberText.percent(share, decimals: 0), NumberText.significant(read, digits: 3), target(shape.reading),
-                    NumberText.duration(seconds: first), NumberText.byteCount(memory)))
+                    shapes.name, precision, Self.text(written), NumberText.percent(share, decimals: 0), Self.text(Self.median(speed.read)),
+                    NumberText.duration(seconds: Self.median(first[index])), NumberText.byteCount(memory[index])))
         }
-        try measurePeer(of: shape)
+        for (peer, speed) in zip(peers, theirs) { note(peer, speed, beside: ours, shapes, table) }
     }
 
-    /// llama.cpp on blocks of 4 bits in the same shapes.
-    private func measurePeer(of shape: Case) throws {
-        guard let python else { return }
-        let output = FilePath.join(folder, "peer.json")
-        let type = "Q4_0"
-        _ = try Process(
-            [python, "Tests/Interop/llama_cpp_bench.py", "--shape", shape.peer, "--type", type, "--threads", "2", "--json"], output: output)
-        let document = try JSONValue(parsing: try InputFile(path: output).allBytes(limit: 1 << 20))
-        guard let result = document["results"]?.array?.first, let written = result["decode"]?.double, let read = result["prefill"]?.double
-        else { throw Process.Failure(description: "llama_cpp_bench.py gives no figures") }
-        results.add(
-            table: "run", title: shape.model.name,
-            ["peer": .string("llama.cpp"), "type": .string(type), "written_per_second": .double(written), "read_per_second": .double(read)])
-        print(
-            row(
-                "  llama.cpp", type, NumberText.significant(written, digits: 3), "", "", NumberText.significant(read, digits: 3), "", "", ""
-            ))
+    private func note(_ peer: Peer, _ speed: Speed, beside ours: [Speed], _ shapes: BenchmarkModel, _ table: Table) {
+        var values: [String: JSONValue] = [
+            "peer": .string(peer.name), "type": .string("Q4_0"), "written_per_second": .double(Self.median(speed.written)),
+            "read_per_second": .double(Self.median(speed.read)),
+        ]
+        print(row("  \(peer.name)", "Q4_0", Self.text(Self.median(speed.written)), "", Self.text(Self.median(speed.read)), "", ""))
+        for (index, precision) in Self.precisions.enumerated() {
+            let written = Self.median(zip(ours[index].written, speed.written).map { $0 / $1 })
+            let read = Self.median(zip(ours[index].read, speed.read).map { $0 / $1 })
+            values["\(precision)_written_ratio"] = .double(written)
+            values["\(precision)_read_ratio"] = .double(read)
+            print(row("", "  \(precision)", Self.ratio(written), "", Self.ratio(read), "", ""))
+        }
+        results.add(table: table.name, title: shapes.name, values)
     }
 
-    /// Reports of several runs for each precision; the first brings the file into the page cache and is not counted.
-    private func runs(_ model: String, promptLength: Int, generatedLength: Int) throws -> [[JSONValue]] {
-        let ids = (0..<promptLength).map { String(($0 * 7919) % 32000) }.joined(separator: ",")
+    private func document(_ model: String, prompt: String, generatedLength: Int, _ precision: String) throws -> JSONValue {
         let output = FilePath.join(folder, "run.json")
-        var reports = [[JSONValue]](repeating: [], count: Self.precisions.count)
-        for run in 0...Self.runCount {
-            for (index, precision) in Self.precisions.enumerated() {
-                let command = [
-                    FilePath.join(binaries, "qrun"), model, "--prompt-ids", ids, "--max-tokens", String(generatedLength), "--temperature",
-                    "0", "--precision", precision, "--json",
-                ]
-                _ = try Process(command, output: output)
-                if run > 0 { reports[index].append(try JSONValue(parsing: try InputFile(path: output).allBytes(limit: 1 << 24))) }
+        _ = try Process(
+            [
+                FilePath.join(binaries, "qrun"), model, "--prompt-ids", "@" + prompt, "--max-tokens", String(generatedLength),
+                "--temperature", "0", "--precision", precision, "--threads", "2", "--json",
+            ], output: output)
+        return try JSONValue(parsing: try InputFile(path: output).allBytes(limit: 1 << 24))
+    }
+
+    /// Bytes of weights that one token reads: of tables a row, of experts those that it asks, and the head in 8 bits.
+    private func bytesPerToken(_ model: String, _ description: ModelDescription) throws -> Double {
+        var shares: [String: Double] = [:]
+        for tensor in description.expectedTensors {
+            switch tensor.key.role {
+            case .embedding, .positions, .head: shares[tensor.name] = 0
+            case let role where role.isOfExpert:
+                shares[tensor.name] = description.mixture.map { Double($0.chosenCount) / Double($0.expertCount) }
+            default: break
             }
         }
-        return reports
-    }
-
-    /// Bytes of weights that one token reads.
-    private func bytesPerToken(_ model: String, _ shape: Case) throws -> Int {
-        let stored = try SafetensorsFile(path: model).tensors
-        let linear = stored.filter { !shape.tables.contains($0.name) && !$0.name.hasPrefix("qnf.file/") }.reduce(0) { $0 + $1.byteCount }
-        return linear + shape.head.rows * shape.head.width * 17 / 16
+        let stored = try SafetensorsFile(path: model).tensors.filter { !$0.name.hasPrefix("qnf.file/") }
+        let linear = stored.reduce(0) { sum, tensor in
+            // A weight's constants are named as it is, with more behind.
+            let words = tensor.name.split(separator: ".", omittingEmptySubsequences: false)
+            let name = words.prefix(through: words.firstIndex(of: "weight") ?? words.count - 1).joined(separator: ".")
+            return sum + Double(tensor.byteCount) * (shares[name] ?? 1)
+        }
+        return linear + Double(description.vocabularySize * description.embeddingWidth) * 17 / 16
     }
 
     /// Bytes a second that all processors together read from memory, the median of several passes.
@@ -144,27 +185,17 @@ struct RunBenchmark {
             let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
             return Double(words.count * 8) / seconds
         }
-        return rates.sorted()[rates.count / 2]
+        return median(rates)
     }
 
-    private static let cases = [
-        Case(
-            model: .tinyLlama, head: (32000, 2048), tables: ["model.embed_tokens.weight", "lm_head.weight"], generation: 36, reading: 88,
-            peer: "tinyllama"),
-        Case(
-            model: .gpt2Medium, head: (50257, 1024), tables: ["transformer.wte.weight", "transformer.wpe.weight"], generation: 81,
-            reading: 238, peer: "gpt2-355m"),
-        Case(
-            model: .gpt2Small, head: (50257, 768), tables: ["transformer.wte.weight", "transformer.wpe.weight"], generation: 230,
-            reading: 822, peer: "gpt2-124m"),
-    ]
+    private static func median(_ values: [Double]) -> Double { values.isEmpty ? .nan : values.sorted()[values.count / 2] }
 
-    private static let large = Case(
-        model: .mistral, head: (32000, 4096), tables: ["model.embed_tokens.weight", "lm_head.weight"], peer: "mistral-7b")
+    private static func text(_ value: Double) -> String { NumberText.significant(value, digits: 3) }
+
+    private static func ratio(_ value: Double) -> String { NumberText.fixed(value, decimals: 2) + "x" }
 
     private func row(_ title: String, _ cells: String...) -> String {
         func padded(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
-        return title + String(repeating: " ", count: max(0, 16 - title.count))
-            + zip(cells, [10, 10, 9, 10, 8, 9, 10, 9]).map(padded).joined()
+        return title + String(repeating: " ", count: max(0, 18 - title.count)) + zip(cells, [11, 11, 10, 9, 9, 10]).map(padded).joined()
     }
 }

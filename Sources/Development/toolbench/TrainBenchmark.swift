@@ -1,3 +1,4 @@
+import Architectures
 import ByteIO
 import CommandLineKit
 import JSONText
@@ -32,11 +33,9 @@ struct TrainBenchmark {
         ///     LoRA   4 N (P + V C) + 6 N L: the base has no gradient      full   6 N (P + V C)
         ///     attention: two products forward, four backward, over all pairs of a position and one before it
         var flops: Double {
-            let config = model.config
-            let width = (config["hidden_size"] ?? config["n_embd"])?.integer ?? 0
-            let layers = (config["num_hidden_layers"] ?? config["n_layer"])?.integer ?? 0
+            let (width, layers) = (model.description.width, model.description.layers.count)
             let tokens = Double(batchSize * length)
-            let base = Double(model.linearCount + model.vocabularySize * width)
+            let base = Double(model.linearCount + model.description.vocabularySize * width)
             let pairs = Double(batchSize * length * (length + 1) / 2)
             let products = isFull ? 6 * base : 4 * base + 6 * Double(TrainBenchmark.rank * model.lowRankCount)
             return tokens * products + 12 * pairs * Double(width * layers)
