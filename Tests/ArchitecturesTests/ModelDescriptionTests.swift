@@ -221,6 +221,19 @@ import Testing
             #""rope_scaling": {"rope_type": "mrope", "factor": 4}"#,
             "config.json: rope type 'mrope' cannot be run; these can: default, linear, dynamic, llama3, yarn, longrope, su, proportional"
         ),
+        (
+            #""rope_scaling": {"rope_type": "yarn", "factor": 4, "mscale": 1e40, "mscale_all_dim": 1}"#,
+            #"config.json: the rope parameters {"rope_type":"yarn","factor":4,"mscale":1e40,"mscale_all_dim":1}"#
+                + " turn position 127 by what is no number"
+        ),
+        (
+            #""rope_scaling": {"rope_type": "linear", "factor": 1e-307}"#,
+            #"config.json: the rope parameters {"rope_type":"linear","factor":1e-307} turn position 127 by what is no number"#
+        ),
+        (
+            #""rope_scaling": {"rope_type": "yarn", "factor": 4, "attention_factor": 1e300}"#,
+            #"config.json: the rope parameters {"rope_type":"yarn","factor":4,"attention_factor":1e300} turn position 127 by what is no number"#
+        ),
         (#""hidden_act": 5"#, "config.json: 'hidden_act' is 5; these can be run: silu, swish"),
         (#""is_causal": false"#, "config.json: 'is_causal' is false; only true can be run"),
         (#""is_causal": null"#, "config.json: 'is_causal' is null; only true can be run"),

@@ -45,9 +45,24 @@ struct RotaryReading {
             throw ModelError(
                 "config.json: \(share) of a head of \(headWidth) elements is \(width), but elements are rotated in pairs")
         }
-        return RotaryEmbedding(
+        let rotary = RotaryEmbedding(
             theta: theta, scaling: try scaling(type, share: share, frequencyCount: width / 2), width: width == headWidth ? nil : width,
             pairing: habits.pairing)
+        try requireNumbers(of: rotary)
+        return rotary
+    }
+
+    /// Each number may make sense, and what is made of them together be none.
+    private func requireNumbers(of rotary: RotaryEmbedding) throws(ModelError) {
+        let last = Int(contextLength) - 1
+        for length in [1, last + 1] {
+            let (cosines, sines) = rotary.turn(to: last, rotary.frequencies(headWidth: headWidth, length: length))
+            guard cosines.allSatisfy(\.isFinite), sines.allSatisfy(\.isFinite) else {
+                throw ModelError(
+                    "config.json: the rope parameters \(JSONError.excerpt(JSONValue.object(parameters).text(.compact))) turn position \(last) by "
+                        + "what is no number")
+            }
+        }
     }
 
     private func scaling(_ type: String, share: Double, frequencyCount: Int) throws(ModelError) -> RotaryScaling {
