@@ -159,8 +159,8 @@ let package = Package(
         library(
             "Parts",
             [
-                "ByteIO", "JSONText", "Parallelism", "TensorCore", "ContainerKit", "SafetensorsFormat", "GGUFFormat", "Checkpoints",
-                "Streaming",
+                "ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "ContainerKit", "SafetensorsFormat", "GGUFFormat",
+                "Checkpoints", "Streaming",
             ]),
         library("Inspection", ["ByteIO", "JSONText", "Parallelism", "TensorCore", "Quantization", "Checkpoints", "Adapters", "Streaming"]),
         library(

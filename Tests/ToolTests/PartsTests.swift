@@ -90,6 +90,57 @@ import Testing
         try Self.check(job, Fixture.sample(job.source), counts: [2, 5])
     }
 
+    /// One tensor is most of the model: several parts have a run of it, and none is much longer than its share.
+    @Test(arguments: [
+        ["to-nf4", "--embeddings", "nf4"], ["to-nf4", "--embeddings", "nf4", "--no-double-quant"], ["to-nf4", "--dtype", "f16"],
+        ["to-safetensors", "--dtype", "f32"], ["to-hf"],
+    ])
+    func cutsLargeTensors(_ line: [String]) throws {
+        let folder = try TemporaryFolder()
+        let path = try Self.writeLopsided(to: folder)
+        let whole = ToolRunner(qconvert, line + [path, "-o", folder.path("whole"), "--quiet"])
+        try #require(whole.status == .done, "\(whole.errors)")
+        let expected = try Self.contents(folder.path("whole"))
+        for count in [2, 5, 40] {
+            let paths = try Self.makeParts(Job(line: line, source: ""), path, count: count, in: folder)
+            let parts = try paths.map { try SafetensorsFile(path: $0) }
+            #expect(parts.count { $0.tensors.contains { $0.name.hasPrefix("model.embed_tokens.weight") } } >= count - 1)
+            let run = ToolRunner(qconvert, ["join", "-o", folder.path("joined"), "--verify", "--force", "--quiet"] + paths)
+            try #require(run.status == .done, "\(run.errors)")
+            #expect(try Self.contents(folder.path("joined")) == expected, "\(count) parts")
+            for path in paths { folder.remove(FilePath.name(of: path)) }
+        }
+    }
+
+    /// A safetensors file of an embedding of 512 KiB and a layer's weight of 2 KiB.
+    private static func writeLopsided(to folder: TemporaryFolder) throws -> String {
+        var generator = SeededGenerator(seed: 9)
+        func tensor(_ name: String, _ dimensions: [Int]) -> StoredTensor {
+            let patterns = (0..<dimensions.reduce(1, *)).map { _ in UInt16.random(in: 0x3c00...0x3f80, using: &generator) }
+            return StoredTensor(name, .bf16, dimensions, bitPatterns: patterns)
+        }
+        let tensors = [tensor("model.embed_tokens.weight", [1024, 256]), tensor("model.layers.0.mlp.up_proj.weight", [4, 256])]
+        return try folder.write(tensors.safetensors(), to: "lopsided.safetensors")
+    }
+
+    /// No part has read all of a tensor that was cut: what the source says of its checksum is compared when they are joined.
+    @Test func findsADamagedSourceOfACutTensor() throws {
+        let folder = try TemporaryFolder()
+        let line = ["to-nf4", try Self.writeLopsided(to: folder), "-o", folder.path("source.qnf"), "--quiet"]
+        #expect(ToolRunner(qconvert, line).status == .done)
+        let source = folder.path("source.qnf")
+        let file = try SafetensorsFile(path: source)
+        let index = try #require(file.tensors.firstIndex { $0.name == "model.embed_tokens.weight" }),
+            place = try #require(file.place(ofTensor: index))
+        var bytes = try Fixture.bytes(source)
+        bytes[place.offset + 300_000] ^= 1
+        try folder.write(bytes, to: "source.qnf")
+        let paths = try Self.makeParts(Job(line: ["to-hf", "--dequantize"], source: ""), source, count: 3, in: folder)
+        let run = ToolRunner(qconvert, ["join", "-o", folder.path("joined")] + paths)
+        #expect(run.status == .failed && run.errors.contains("of the source's tensor 'model.embed_tokens.weight' the checksum is "))
+        #expect(try !folder.names().contains("joined"))
+    }
+
     /// Of all parts of one conversion, and in all of it.
     @Test func reportsWhatAllHaveFound() throws {
         let folder = try TemporaryFolder()

@@ -29,7 +29,7 @@ for reader; do
     [ -s "$folder/seeds/$reader.dict" ] && words=-dict=$folder/seeds/$reader.dict
     log=$folder/logs/$reader.log
     status=0
-    "$fuzz" --reader="$reader" "$limit" $words -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$folder/findings/$reader-" \
+    "$fuzz" --reader="$reader" "$limit" $words -timeout=30 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$folder/findings/$reader-" \
         "$folder/corpus/$reader" "$folder/seeds/$reader" > "$log" 2>&1 || status=$?
     count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     memory=$(sed -n 's/^stat::peak_rss_mb: *//p' "$log")

@@ -3,6 +3,7 @@ import Calibration
 package import Checkpoints
 import JSONText
 import Parallelism
+import Parts
 import Quantization
 package import Streaming
 import Synchronization
@@ -73,6 +74,8 @@ final class ConversionRun: Sendable {
     private struct Findings {
         var results: [TensorResult]
         var collectors: [Int: ConstantsCollector] = [:]
+        /// Of items of which a run is done.
+        var absmax: [Int: [Float]] = [:]
     }
 
     let pass: SourcePass
@@ -83,14 +86,19 @@ final class ConversionRun: Sendable {
     private let allowsNonfinite: Bool
     let scratch: ScratchMemory
     private let findings: Mutex<Findings>
+    /// Items of which some elements are done alone.
+    private let runs: [Int: Partition.Run]
 
-    init(_ plan: ConversionPlan, writer: any TensorSink, resources: Resources, allowsNonfinite: Bool) {
+    init(
+        _ plan: ConversionPlan, writer: any TensorSink, runs: [Partition.Run] = [], resources: Resources, allowsNonfinite: Bool
+    ) {
         self.plan = plan
+        self.runs = Dictionary(uniqueKeysWithValues: runs.map { ($0.unit, $0) })
         self.writer = writer
         self.resources = resources
         self.allowsNonfinite = allowsNonfinite
         source = plan.checkpoint.source
-        pass = SourcePass(plan.checkpoint, resources: resources)
+        pass = SourcePass(plan.checkpoint, windows: runs.windows, resources: resources)
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 3)
         let results = plan.items.map { item in
             if case .copyQuantized = item.step { TensorResult(state: item.tensor.quantized?.state) } else { TensorResult() }
@@ -100,6 +108,9 @@ final class ConversionRun: Sendable {
 
     /// Of each item of the plan, once all jobs are done.
     var results: [TensorResult] { findings.withLock { $0.results } }
+
+    /// Of the blocks of a run.
+    func absmax(ofRun item: Int) -> [Float]? { findings.withLock { $0.absmax[item] } }
 
     // MARK: - Work
 
@@ -167,14 +178,16 @@ final class ConversionRun: Sendable {
         guard case .quantized(let settings, let scalarType, let shape) = plan.layout.tensors[index].form else {
             preconditionFailure("only a quantized tensor has constants")
         }
-        let blockCount = (shape.elementCount + settings.blockSize - 1) / settings.blockSize
+        let elementCount = runs[index]?.elements.count ?? shape.elementCount
+        let blockCount = (elementCount + settings.blockSize - 1) / settings.blockSize
         let complete = findings.withLock { findings in
             findings.collectors[index, default: ConstantsCollector()].add(absmax, firstBlock: firstBlock)
             let complete = findings.collectors[index]?.joined(blockCount: blockCount)
             if complete != nil { findings.collectors[index] = nil }
+            if runs[index] != nil { findings.absmax[index] = complete }
             return complete
         }
-        guard let complete else { return }
+        guard let complete, runs[index] == nil else { return }
         let constants = QuantizedConstants(complete, settings)
         for (part, bytes) in constants.parts {
             guard let stored = parts.index(of: part) else { preconditionFailure("the plan has a place for '\(part.rawValue)'") }

@@ -3,6 +3,7 @@ import Checkpoints
 import ContainerKit
 import JSONText
 import Parallelism
+import Parts
 import Quantization
 package import Streaming
 import Synchronization
@@ -122,13 +123,16 @@ final class ExportRun: Sendable {
     private let scratch: ScratchMemory
     private let counts = Mutex(NarrowingCounts())
 
-    init(_ plan: ExportPlan, writer: any TensorSink, resources: Resources, allowsNonfinite: Bool) {
+    /// - Parameter windows: of tensors of the source of which only some bytes are read, these.
+    init(
+        _ plan: ExportPlan, writer: any TensorSink, windows: [Int: Range<Int>] = [:], resources: Resources, allowsNonfinite: Bool
+    ) {
         self.plan = plan
         self.writer = writer
         self.resources = resources
         self.allowsNonfinite = allowsNonfinite
         source = plan.checkpoint.source
-        pass = SourcePass(plan.checkpoint, resources: resources)
+        pass = SourcePass(plan.checkpoint, windows: windows, resources: resources)
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 3)
     }
 
@@ -136,32 +140,33 @@ final class ExportRun: Sendable {
 
     // MARK: - Planning
 
-    /// - Parameter chosen: which of the outputs are to be written; nil for all.
-    func jobs(_ outputs: [ExportPlan.Output], only chosen: [Int]? = nil) throws(FileError) -> [Job] {
+    /// - Parameter share: of the outputs; nil for all.
+    func jobs(_ outputs: [ExportPlan.Output], of share: Partition.Share? = nil) throws(FileError) -> [Job] {
         var jobs: [Job] = []
-        for stored in chosen ?? Array(outputs.indices) {
-            let output = outputs[stored]
-            switch output.origin {
-            case .copy(let tensor):
-                jobs += pass.byteRanges(ofTensor: tensor).map { .copy(from: tensor, to: stored, $0) }
-            case .cast(let tensor, let type):
-                let ranges = Chunks.ranges(count: output.info.elementCount, limit: resources.chunkElementCount, unit: 1)
-                jobs += ranges.map { .cast(from: tensor, to: stored, $0, type) }
-            case .dequantize(let index, let type):
-                let ranges = try ranges(of: plan.checkpoint.tensors[index])
-                jobs += ranges.map { .dequantize(tensor: index, to: stored, $0, type) }
-            }
-        }
+        for stored in share?.units ?? Array(outputs.indices) { jobs += try self.jobs(outputs[stored], stored) }
+        for run in share?.runs ?? [] { jobs += try self.jobs(outputs[run.unit], run.unit, only: run.elements) }
         return jobs
     }
 
+    private func jobs(_ output: ExportPlan.Output, _ stored: Int, only run: Range<Int>? = nil) throws(FileError) -> [Job] {
+        switch output.origin {
+        case .copy(let tensor): return pass.byteRanges(ofTensor: tensor).map { .copy(from: tensor, to: stored, $0) }
+        case .cast(let tensor, let type):
+            return Chunks.ranges(run ?? 0..<output.info.elementCount, limit: resources.chunkElementCount, unit: 1).map {
+                .cast(from: tensor, to: stored, $0, type)
+            }
+        case .dequantize(let index, let type):
+            return try ranges(of: plan.checkpoint.tensors[index], only: run).map { .dequantize(tensor: index, to: stored, $0, type) }
+        }
+    }
+
     /// Chunks of a weight, in the order of [out, in]; of one that lies the other way, whole rows of that.
-    private func ranges(of tensor: LogicalTensor) throws(FileError) -> [Range<Int>] {
+    private func ranges(of tensor: LogicalTensor, only run: Range<Int>?) throws(FileError) -> [Range<Int>] {
         let isTurned = tensor.orientation == .inputsByOutputs
         let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
         let limit = resources.chunkElementCount * (isTurned ? Resources.transposedChunkFactor : 1)
         return Chunks.ranges(
-            count: tensor.elementCount, limit: limit,
+            run ?? 0..<tensor.elementCount, limit: limit,
             unit: Chunks.leastCommonMultiple(isTurned ? max(1, reader.columns) : 1, reader.granularity))
     }
 

@@ -5,10 +5,10 @@ import TensorCore
 
 /// A frame as text: lines of JSON, one of what there is once, then one for each tensor, quant state and tensor of the source.
 ///
-///     {"version":1,"tool":"qconvert 0.1.0","command":"to-nf4", ... ,"tensors":39,"states":0,"sources":0}
+///     {"version":2,"tool":"qconvert 0.1.0","command":"to-nf4", ... ,"tensors":39,"states":0,"sources":0}
 ///     ["model.embed_tokens.weight","BF16",[512,64],65536,0,null]
 extension PartFrame {
-    static let version = 1
+    static let version = 2
 
     package var lines: [UInt8] {
         var writer = LineWriter()

@@ -100,7 +100,8 @@ package struct PartJoin: Sendable {
             case .qnf:
                 let (assembly, finish) = try assembly(file, try ofFile[number].map(info))
                 for (place, index) in ofFile[number].enumerated() { places[index] = assembly.writer.fileOffset(ofTensor: place) }
-                finishing.append { [owners = set.owners, own = ofFile[number]] in try finish { owners[own[$0]].checksum } }
+                let made = Dictionary(set.made.flatMap { $0.tensors.map { ($0.index, CRC32C(of: $0.bytes)) } }) { first, _ in first }
+                finishing.append { [set, own = ofFile[number]] in try finish { made[own[$0]] ?? set.checksum(of: own[$0]) } }
             }
         }
         return (places, { [finishing] in try finishing.reduce(nil) { try $1() ?? $0 } })
@@ -137,14 +138,14 @@ package struct PartJoin: Sendable {
     /// The text of each quant state, every one of them once.
     private func quantStates(_ metadata: PartFrame.Metadata) throws(FileError) -> [[UInt8]] {
         var texts = [[UInt8]?](repeating: nil, count: metadata.states.count)
-        for part in set.parts {
-            for (index, text) in part.record.results.states {
-                guard texts.indices.contains(index), texts[index] == nil, text.utf8.count <= metadata.states[index].byteCountLimit else {
-                    throw FileError(part.path, "quant state \(index) does not fit the \(texts.count) of the frame", hint: Self.hint)
-                }
-                texts[index] = Array(text.utf8)
+        func add(_ text: String, _ index: Int, _ path: String) throws(FileError) {
+            guard texts.indices.contains(index), texts[index] == nil, text.utf8.count <= metadata.states[index].byteCountLimit else {
+                throw FileError(path, "quant state \(index) does not fit the \(texts.count) of the frame", hint: Self.hint)
             }
+            texts[index] = Array(text.utf8)
         }
+        for part in set.parts { for (index, text) in part.record.results.states { try add(text, index, part.path) } }
+        for joined in set.made { try add(joined.stateText, joined.state, set.parts[0].path) }
         if let index = texts.firstIndex(where: { $0 == nil }) {
             throw FileError(set.parts[0].path, "no part has '\(metadata.states[index].name)'", hint: Self.hint)
         }
@@ -163,40 +164,44 @@ package struct PartJoin: Sendable {
     // MARK: - Bytes
 
     private func copy(to places: [Int], _ files: [OutputFile], verifies: Bool) throws {
-        var jobs: [(tensor: Int, range: Range<Int>)] = []
-        for (index, tensor) in set.frame.tensors.enumerated() {
-            // A tensor that is to be verified is one job: its checksum is of all bytes.
-            let limit = verifies ? Int.max : OutputFile.copyPieceByteCount
-            jobs += Chunks.ranges(count: tensor.byteCount, limit: limit, unit: 1).map { (index, $0) }
+        for joined in set.made {
+            for (index, bytes) in joined.tensors { try files[set.frame.tensors[index].file].write(bytes, atOffset: places[index]) }
+        }
+        var jobs: [(tensor: Int, owner: PartSet.Owner, range: Range<Int>)] = []
+        for (index, owners) in set.owners.enumerated() {
+            for owner in owners {
+                // What is to be verified is one job: its checksum is of all bytes.
+                let limit = verifies ? Int.max : OutputFile.copyPieceByteCount
+                jobs += Chunks.ranges(count: owner.bytes.count, limit: limit, unit: 1).map { (index, owner, $0) }
+            }
         }
         try resources.pool.forEach(count: jobs.count) { [jobs] number, _ in
-            let (index, range) = jobs[number]
-            let tensor = set.frame.tensors[index], part = set.parts[set.owners[index].part]
+            let (index, owner, range) = jobs[number]
+            let tensor = set.frame.tensors[index], part = set.parts[owner.part]
             guard let stored = part.index(of: tensor.name), let place = part.file.place(ofTensor: stored) else {
                 preconditionFailure("the set has looked for every tensor")
             }
             try files[tensor.file].copy(
                 place.offset + range.lowerBound..<place.offset + range.upperBound, of: part.file.file,
-                toOffset: places[index] + range.lowerBound)
-            if verifies { try verify(index, files[tensor.file], at: places[index]) }
+                toOffset: places[index] + owner.bytes.lowerBound + range.lowerBound)
+            if verifies { try verify(index, owner, files[tensor.file], at: places[index] + owner.bytes.lowerBound) }
             resources.progress(range.count)
         }
     }
 
-    private func verify(_ index: Int, _ file: OutputFile, at offset: Int) throws(FileError) {
-        let tensor = set.frame.tensors[index]
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(tensor.byteCount, 4 << 20), alignment: 64)
+    private func verify(_ index: Int, _ owner: PartSet.Owner, _ file: OutputFile, at offset: Int) throws(FileError) {
+        let tensor = set.frame.tensors[index], byteCount = owner.bytes.count
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(byteCount, 4 << 20), alignment: 64)
         defer { buffer.deallocate() }
         var checksum = CRC32C()
-        for start in stride(from: 0, to: tensor.byteCount, by: 4 << 20) {
-            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, tensor.byteCount - start)])
+        for start in stride(from: 0, to: byteCount, by: 4 << 20) {
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, byteCount - start)])
             try file.read(atOffset: offset + start, into: piece)
             checksum.append(UnsafeRawBufferPointer(piece))
         }
-        let (number, stated) = set.owners[index]
-        guard checksum == stated else {
+        guard checksum == owner.checksum else {
             throw FileError(
-                set.parts[number].path, at: "tensor '\(tensor.name)'", "its checksum is \(checksum), but \(stated) was written",
+                set.parts[owner.part].path, at: "tensor '\(tensor.name)'", "its checksum is \(checksum), but \(owner.checksum) was written",
                 hint: "the part is damaged; remove it and make it again")
         }
     }

@@ -22,7 +22,14 @@ package struct PartResults: Sendable {
     package mutating func append(_ other: PartResults) {
         states += other.states
         narrowing = narrowing + other.narrowing
-        nonfinite += other.nonfinite
+        for found in other.nonfinite {
+            // Two parts may have runs of one weight.
+            if let place = nonfinite.firstIndex(where: { $0.name == found.name }) {
+                nonfinite[place].index = min(nonfinite[place].index, found.index)
+            } else {
+                nonfinite.append(found)
+            }
+        }
         squares = (squares.reference + other.squares.reference, squares.error + other.squares.error)
         warnings += other.warnings
     }
@@ -31,11 +38,34 @@ package struct PartResults: Sendable {
 /// Results as they stand in a part: lines of JSON, one of what there is once, then one for each tensor of the output, each tensor of
 /// the source, each quant state and each piece of the first part with their checksums.
 struct PartRecord: Sendable {
+    /// Of a tensor, or of some bytes of it.
+    struct Row: Sendable {
+        /// In the frame, or in the source.
+        let index: Int
+        let checksum: CRC32C
+        /// Nil for all.
+        var bytes: Range<Int>?
+    }
+
+    /// Some bytes of a tensor of the source, of which other parts read others.
+    struct SourceRun: Sendable {
+        let index: Int
+        let name: String
+        let bytes: Range<Int>
+        let checksum: CRC32C
+        /// Of the whole tensor: its length, and what the source says of its checksum.
+        let byteCount: Int
+        let stated: CRC32C?
+    }
+
     var results: PartResults
     /// Tensors of the output that the part holds, by their index in the frame.
-    var tensors: [(index: Int, checksum: CRC32C)] = []
+    var tensors: [Row] = []
     /// Tensors of the source that it has read.
-    var sources: [(index: Int, checksum: CRC32C)] = []
+    var sources: [Row] = []
+    var sourceRuns: [SourceRun] = []
+    /// Of weights of which it has a run.
+    var constants: [RunConstants] = []
     /// What else the part holds.
     var pieces: [(name: String, checksum: CRC32C)] = []
 
@@ -48,15 +78,27 @@ struct PartRecord: Sendable {
         var writer = LineWriter()
         writer.append(
             .object([
-                "tensors": .integer(tensors.count), "sources": .integer(sources.count), "states": .integer(results.states.count),
+                "tensors": .integer(tensors.count), "sources": .integer(sources.count), "source_runs": .integer(sourceRuns.count),
+                "states": .integer(results.states.count), "constants": .integer(constants.count),
                 "pieces": .integer(pieces.count), "overflows": .integer(results.narrowing.overflows),
                 "underflows": .integer(results.narrowing.underflows), "reference_squares": .double(results.squares.reference),
                 "error_squares": .double(results.squares.error),
                 "nonfinite": .array(results.nonfinite.map { .array([.string($0.name), .integer($0.index)]) }),
                 "warnings": .strings(results.warnings),
             ]))
-        for row in tensors + sources { writer.append(.array([.integer(row.index), .string(row.checksum.description)])) }
+        for row in tensors + sources {
+            let bytes = row.bytes.map { [JSONValue.integer($0.lowerBound), .integer($0.upperBound)] } ?? []
+            writer.append(.array([.integer(row.index), .string(row.checksum.description)] + bytes))
+        }
+        for run in sourceRuns {
+            writer.append(
+                .array([
+                    .integer(run.index), .string(run.checksum.description), .integer(run.bytes.lowerBound), .integer(run.bytes.upperBound),
+                    .integer(run.byteCount), run.stated.map { .string($0.description) } ?? .null, .string(run.name),
+                ]))
+        }
         for state in results.states { writer.append(.array([.integer(state.index), .string(state.text)])) }
+        for constants in constants { writer.append(constants.document) }
         for piece in pieces { writer.append(.array([.string(piece.name), .string(piece.checksum.description)])) }
         return writer.bytes
     }
@@ -65,6 +107,7 @@ struct PartRecord: Sendable {
         var reader = LineReader(lines, path: path, of: "the results")
         let head = try reader.next()
         guard let tensorCount = head["tensors"]?.integer, let sourceCount = head["sources"]?.integer,
+            let runCount = head["source_runs"]?.integer, let constantsCount = head["constants"]?.integer,
             let stateCount = head["states"]?.integer, let pieceCount = head["pieces"]?.integer,
             let overflows = head["overflows"]?.integer, let underflows = head["underflows"]?.integer,
             (0...Self.countLimit).contains(overflows), (0...Self.countLimit).contains(underflows),
@@ -80,13 +123,18 @@ struct PartRecord: Sendable {
             }
             results.nonfinite.append((name, index))
         }
-        tensors = try Self.checksums(tensorCount, &reader)
-        sources = try Self.checksums(sourceCount, &reader)
+        tensors = try Self.rows(tensorCount, &reader)
+        sources = try Self.rows(sourceCount, &reader)
+        for _ in 0..<max(0, runCount) { sourceRuns.append(try Self.sourceRun(&reader)) }
         for _ in 0..<max(0, stateCount) {
             guard let row = try reader.next().array, row.count == 2, let index = row[0].integer, let text = row[1].string else {
                 throw reader.damage()
             }
             results.states.append((index, text))
+        }
+        for _ in 0..<max(0, constantsCount) {
+            guard let run = RunConstants(try reader.next()) else { throw reader.damage() }
+            constants.append(run)
         }
         for _ in 0..<max(0, pieceCount) {
             guard let row = try reader.next().array, row.count == 2, let name = row[0].string,
@@ -97,14 +145,29 @@ struct PartRecord: Sendable {
         try reader.expectEnd()
     }
 
-    private static func checksums(_ count: Int, _ reader: inout LineReader) throws(FileError) -> [(index: Int, checksum: CRC32C)] {
-        var rows: [(index: Int, checksum: CRC32C)] = []
+    private static func rows(_ count: Int, _ reader: inout LineReader) throws(FileError) -> [Row] {
+        var rows: [Row] = []
         for _ in 0..<max(0, count) {
-            guard let row = try reader.next().array, row.count == 2, let index = row[0].integer,
+            guard let row = try reader.next().array, row.count == 2 || row.count == 4, let index = row[0].integer,
                 let checksum = row[1].string.flatMap({ CRC32C(hexadecimal: $0) })
             else { throw reader.damage() }
-            rows.append((index, checksum))
+            rows.append(Row(index: index, checksum: checksum, bytes: row.count == 2 ? nil : try bytes(row[2], row[3], reader)))
         }
         return rows
+    }
+
+    private static func sourceRun(_ reader: inout LineReader) throws(FileError) -> SourceRun {
+        guard let row = try reader.next().array, row.count == 7, let index = row[0].integer,
+            let checksum = row[1].string.flatMap({ CRC32C(hexadecimal: $0) }), let byteCount = row[4].integer, let name = row[6].string
+        else { throw reader.damage() }
+        let stated = row[5].string.flatMap { CRC32C(hexadecimal: $0) }
+        guard stated != nil || row[5] == .null else { throw reader.damage() }
+        return SourceRun(
+            index: index, name: name, bytes: try bytes(row[2], row[3], reader), checksum: checksum, byteCount: byteCount, stated: stated)
+    }
+
+    private static func bytes(_ lower: JSONValue, _ upper: JSONValue, _ reader: LineReader) throws(FileError) -> Range<Int> {
+        guard let lower = lower.integer, let upper = upper.integer, lower >= 0, upper > lower else { throw reader.damage() }
+        return lower..<upper
     }
 }

@@ -1,6 +1,7 @@
 package import ByteIO
 package import Checkpoints
 import SafetensorsFormat
+import TensorCore
 
 /// What making a part came to.
 package struct PartReport: Sendable {
@@ -32,17 +33,23 @@ package struct PartTask: Sendable {
     private let frame: PartFrame
     private let lines: [UInt8]
     private let conversion: String
-    private let tensors: [Int]
+    private let tensors: [HeldTensor]
+    private let constants: [RunConstants]
     private let checkpoint: Checkpoint
 
     /// - Parameters:
     ///   - share: of the plan's units.
-    ///   - tensors: of the frame, that those units write; and those that the first part does.
-    package init(_ part: PartNumber, _ share: Partition.Share, of frame: PartFrame, tensors: [Int], _ checkpoint: Checkpoint) {
+    ///   - tensors: of the frame, what those units write; and those that the first part does.
+    ///   - constants: of runs of weights among them.
+    package init(
+        _ part: PartNumber, _ share: Partition.Share, of frame: PartFrame, tensors: [HeldTensor], constants: [RunConstants] = [],
+        _ checkpoint: Checkpoint
+    ) {
         self.part = part
         self.share = share
         self.frame = frame
-        self.tensors = tensors.sorted()
+        self.tensors = tensors.sorted { $0.index < $1.index }
+        self.constants = constants
         self.checkpoint = checkpoint
         lines = frame.lines
         var hash = SHA256()
@@ -55,10 +62,11 @@ package struct PartTask: Sendable {
     /// - Parameters:
     ///   - existing: what becomes of what is there already.
     ///   - pieces: whole pieces of the output; asked for of the first part alone.
-    ///   - body: writes the tensors; returns what it found, and the checksums of the share's tensors of the source.
+    ///   - body: writes the tensors; returns what it found, the absmax of runs that have constants, and of the source the checksums of
+    ///     the share's tensors, then of its runs.
     package func run(
         output path: String, existing: ExistingPart, pieces: () throws -> [(piece: PartWriter.Piece, bytes: [UInt8])],
-        _ body: (PartWriter) throws -> (results: PartResults, checksums: [CRC32C])
+        _ body: (PartWriter) throws -> (results: PartResults, absmax: [[Float]], checksums: [CRC32C])
     ) throws -> PartReport {
         let place = part.path(ofOutput: path)
         switch existing {
@@ -69,9 +77,19 @@ package struct PartTask: Sendable {
         let output = try AtomicOutput(destination: place, replaces: true, inputs: checkpoint.inputFiles)
         let file = try output.file()
         let writer = try PartWriter(
-            frame, lines: lines, conversion: conversion, part, tensors: tensors, pieces: part.isFirst ? try pieces() : [], file: file)
-        let (results, checksums) = try body(writer)
-        try writer.finish(results, sources: zip(share.sources, checksums).map { ($0, $1) })
+            frame, lines: lines, conversion: conversion, part, tensors: tensors, constants: constants,
+            pieces: part.isFirst ? try pieces() : [], file: file)
+        let (results, absmax, checksums) = try body(writer)
+        // Where the source keeps no checksums, an export finds none.
+        let runs = zip(share.runs, checksums.dropFirst(share.sources.count)).map { run, checksum in
+            let info = checkpoint.source.tensors[run.source]
+            return PartRecord.SourceRun(
+                index: run.source, name: info.name, bytes: run.bytes, checksum: checksum, byteCount: info.byteCount,
+                stated: checkpoint.storedChecksum(ofTensor: run.source))
+        }
+        try writer.finish(
+            results, absmax: absmax, sources: zip(share.sources, checksums).map { PartRecord.Row(index: $0, checksum: $1) },
+            sourceRuns: runs)
         try output.commit([file])
         return report(at: place, byteCount: try InputFile(path: place).byteCount, results, wasPresent: false)
     }

@@ -7,6 +7,11 @@ package enum Chunks {
         return stride(from: 0, to: count, by: step).map { $0..<min($0 + step, count) }
     }
 
+    /// The same of a run, which begins at a multiple of `unit`.
+    package static func ranges(_ run: Range<Int>, limit: Int, unit: Int) -> [Range<Int>] {
+        ranges(count: run.count, limit: limit, unit: unit).map { run.lowerBound + $0.lowerBound..<run.lowerBound + $0.upperBound }
+    }
+
     /// The least common multiple of two positive counts.
     package static func leastCommonMultiple(_ a: Int, _ b: Int) -> Int {
         var (x, y) = (a, b)

@@ -7,21 +7,27 @@ import TensorCore
 /// The one pass over a source: what is read of it is counted, and what nobody needed is read at the end.
 ///
 /// So every stored tensor is read completely and once, however the work is cut, and its checksum can be compared with the one that
-/// the source keeps and told in the lineage. Pieces that are read again (by a second look at a weight) count once.
+/// the source keeps and told in the lineage. Pieces that are read again (by a second look at a weight) count once. Of a tensor that
+/// several passes share, each has a window.
 package struct SourcePass: Sendable {
     package let checkpoint: Checkpoint
     private let table: ChecksumTable
     private let resources: Resources
+    /// Bytes of stored tensors that are all that is read of these.
+    private let windows: [Int: Range<Int>]
 
-    package init(_ checkpoint: Checkpoint, resources: Resources) {
+    package init(_ checkpoint: Checkpoint, windows: [Int: Range<Int>] = [:], resources: Resources) {
         self.checkpoint = checkpoint
+        self.windows = windows
         self.resources = resources
         table = ChecksumTable(tensorCount: checkpoint.source.tensors.count)
     }
 
     /// Counts bytes of a stored tensor that came by, from byte `offset` of it on.
     package func count(_ bytes: UnsafeRawBufferPointer, tensor index: Int, atByteOffset offset: Int) {
-        if table.recordOnce(bytes, tensor: index, atByteOffset: offset) { resources.progress(bytes.count) }
+        let place = offset - window(of: index).lowerBound
+        precondition(place >= 0 && place + bytes.count <= window(of: index).count, "what is read of a tensor lies in its window")
+        if table.recordOnce(bytes, tensor: index, atByteOffset: place) { resources.progress(bytes.count) }
     }
 
     /// Fills `buffer` with bytes of a stored tensor from byte `offset` of it on, and counts them.
@@ -34,13 +40,15 @@ package struct SourcePass: Sendable {
     ///
     /// - Parameter limit: bytes of one; nil for what the resources allow.
     package func byteRanges(ofTensor index: Int, limit: Int? = nil) -> [Range<Int>] {
-        Chunks.ranges(count: checkpoint.source.tensors[index].byteCount, limit: limit ?? 4 * resources.chunkElementCount, unit: 1)
+        Chunks.ranges(window(of: index), limit: limit ?? 4 * resources.chunkElementCount, unit: 1)
     }
+
+    private func window(of index: Int) -> Range<Int> { windows[index] ?? 0..<checkpoint.source.tensors[index].byteCount }
 
     /// Reads what was not read yet; returns the checksum of every stored tensor. One that differs from the stored one is an error.
     package func finish() throws -> [CRC32C] { try finish(Array(checkpoint.source.tensors.indices)) }
 
-    /// The same for some of the stored tensors; what came by of others is not looked at.
+    /// The same for some of the stored tensors; what came by of others is not looked at. The checksum of a window is compared with none.
     package func finish(_ tensors: [Int]) throws -> [CRC32C] {
         try readRest(of: tensors)
         let source = checkpoint.source
@@ -49,16 +57,17 @@ package struct SourcePass: Sendable {
         defer { buffer.deallocate() }
         for index in tensors {
             let info = source.tensors[index]
-            guard let computed = table.checksum(ofTensor: index, byteCount: info.byteCount) else {
+            guard let computed = table.checksum(ofTensor: index, byteCount: window(of: index).count) else {
                 throw FileError(checkpoint.path, at: "tensor '\(info.name)'", "gave other bytes when it was read again")
             }
+            result.append(computed)
+            guard windows[index] == nil else { continue }
             if let stored = checkpoint.storedChecksum(ofTensor: index), stored != computed {
                 throw FileError(
                     checkpoint.path, at: "tensor '\(info.name)'", "its checksum is \(computed), but the file says \(stored)",
                     hint: "the file is damaged; fetch it again")
             }
             try source.verifyPartChecksums(ofTensor: index, buffer: buffer)
-            result.append(computed)
         }
         return result
     }
@@ -66,7 +75,7 @@ package struct SourcePass: Sendable {
     private func readRest(of tensors: [Int]) throws {
         var jobs: [(tensor: Int, range: Range<Int>)] = []
         for index in tensors {
-            guard table.checksum(ofTensor: index, byteCount: checkpoint.source.tensors[index].byteCount) == nil else { continue }
+            guard table.checksum(ofTensor: index, byteCount: window(of: index).count) == nil else { continue }
             table.reset(index)
             jobs += byteRanges(ofTensor: index).map { (tensor: index, range: $0) }
         }

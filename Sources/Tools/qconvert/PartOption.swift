@@ -63,12 +63,12 @@ func describe(
     guard !arguments.flag("json") else {
         try console.writeJSON([
             "output": .string(path), "part": .integer(part.number), "parts": .integer(part.count),
-            "input_bytes": .integer(share.inputByteCount), "units": .integer(share.units.count),
+            "input_bytes": .integer(share.inputByteCount), "units": .integer(share.unitCount),
         ])
         return .done
     }
     try console.writeLine(
-        "\(path) would be part \(part): \(NumberText.grouped(share.units.count)) tensors, of \(NumberText.exactByteCount(share.inputByteCount))"
+        "\(path) would be part \(part): \(NumberText.grouped(share.unitCount)) tensors, of \(NumberText.exactByteCount(share.inputByteCount))"
     )
     return .done
 }

@@ -90,7 +90,7 @@ private func exportParts(
     guard let part else {
         return try resume(inputByteCount: plan.inputByteCount, measures, arguments, console) { try export($1, $2, $0) }
     }
-    let share = plan.share(of: part)
+    let share = try plan.share(of: part)
     if arguments.flag("dry-run") { return try describe(part, share, arguments, console) }
     let progress = console.progress("writing", total: plan.inputByteCount(of: share))
     let made = try export(part, options.output, progress)

@@ -85,7 +85,7 @@ private func exportParts(
         }
         return try resume(inputByteCount: plan.inputByteCount, measures, arguments, console) { try export($1, $2, $0) }
     }
-    let share = plan.share(of: part, maximumShardByteCount: limit)
+    let share = try plan.share(of: part, maximumShardByteCount: limit)
     if arguments.flag("dry-run") { return try describe(part, share, arguments, console) }
     let progress = console.progress("exporting", total: share.inputByteCount)
     let made = try export(part, arguments.string(always: "output"), progress)

@@ -48,7 +48,7 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
         if let distillation { console.note("would distill: \(distillation.summary)") }
         if let budget, !budget.isKnown { console.note("would measure which weights are to stay in 16 bits: they are listed as nf4 here") }
         guard let part else { return try describe(plan, arguments, console) }
-        return try describe(part, plan.share(of: part), arguments, console)
+        return try describe(part, try plan.share(of: part), arguments, console)
     }
     if resumes {
         return try resume(inputByteCount: plan.inputByteCount, measures, arguments, console) { progress, part, path in
@@ -57,7 +57,7 @@ func toNF4(_ arguments: ParsedArguments, _ console: Console) throws -> ExitCode 
                 .run(part, path: path, existing: arguments.existingPart)
         }
     }
-    let share = part.map { plan.share(of: $0) }
+    let share = try part.map { try plan.share(of: $0) }
     let progress = console.progress("converting", total: share?.inputByteCount ?? plan.inputByteCount)
     let resources = try arguments.resources(for: [checkpoint], plannedTensorCount: plan.layout.stored.count, progress: progress)
     /// What is written: chooses codes, and measures the budget where there is one.

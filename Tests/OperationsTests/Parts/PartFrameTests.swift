@@ -9,7 +9,7 @@ import Testing
 /// What a part says of the output is read back as it was, and nothing that it says is believed unchecked.
 @Suite struct PartFrameTests {
     private static let head =
-        #"{"version":1,"tool":"qconvert 0.1.0","command":"to-hf","options":[],"source":"sha256:0","output":"model folder","#
+        #"{"version":2,"tool":"qconvert 0.1.0","command":"to-hf","options":[],"source":"sha256:0","output":"model folder","#
         + #""files":[{"name":"a.safetensors","form":"safetensors","metadata":[["format","pt"]]}],"tensors":1,"states":0,"sources":0}"#
     private static let row = #"["t","BF16",[2,3],12,0,null]"#
 
@@ -39,8 +39,8 @@ import Testing
 
     @Test(arguments: [
         ("", "the frame ends after line 0"), ("{", "the frame ends after line 0"),
-        ("7\n", "the frame is of version none, but version 1 is read"),
-        (head.replacing(#""version":1"#, with: #""version":2"#) + "\n", "the frame is of version 2, but version 1 is read"),
+        ("7\n", "the frame is of version none, but version 2 is read"),
+        (head.replacing(#""version":2"#, with: #""version":1"#) + "\n", "the frame is of version 1, but version 2 is read"),
         (head.replacing("model folder", with: "zip") + "\n", "the frame has something else than expected in line 1"),
         (head.replacing(#""form":"safetensors""#, with: #""form":"gguf""#) + "\n", "the frame has something else than expected in line 1"),
         (head + "\n", "the frame ends after line 1"),

@@ -14,8 +14,11 @@ import Testing
         let tensors: [TensorInfo]
         let files: [InputFile] = []
         private let owners: [Int]
+        /// Whether tensors lie in one piece.
+        private let arePlaced: Bool
 
-        init(_ sizes: [[Int]]) throws {
+        init(_ sizes: [[Int]], arePlaced: Bool = true) throws {
+            self.arePlaced = arePlaced
             owners = sizes.enumerated().flatMap { file, sizes in sizes.map { _ in file } }
             tensors = try sizes.joined().enumerated().map { number, size in
                 let shape = try #require(Shape([size * 1000]))
@@ -25,7 +28,7 @@ import Testing
 
         func fileIndex(ofTensor index: Int) -> Int { owners[index] }
         func read(tensor index: Int, atByteOffset offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {}
-        func place(ofTensor index: Int) -> (file: Int, offset: Int)? { nil }
+        func place(ofTensor index: Int) -> (file: Int, offset: Int)? { arePlaced ? (owners[index], 0) : nil }
     }
 
     private static let sizes = [[100, 0, 30, 30], [500, 7, 7, 7, 7, 90], [200, 200, 200], [1]]
@@ -54,5 +57,42 @@ import Testing
         let mean = source.tensors.reduce(0) { $0 + $1.byteCount } / count
         for share in shares { #expect(abs(share.inputByteCount - mean) <= 400_000) }
         #expect(shares.flatMap(\.units) == Array(source.tensors.indices))
+    }
+
+    /// Runs of the large ones follow each other from end to end, and begin where they may; the others stay whole.
+    @Test(arguments: [1, 2, 3, 7, 64, 1000])
+    func cutsWhatIsLargerThanAShare(_ count: Int) throws {
+        let source = try Source([[3, 5000, 40, 40], [2000, 1, 900], [600, 600]])
+        // Elements of 4 bits in runs of 192; the last tensor is read by two units, and the one before it cannot be cut.
+        let large: Set = [1, 4, 6]
+        let units = source.tensors.indices.map { index in
+            let count = 2 * source.tensors[index].byteCount
+            return Partition.Unit(
+                reading: index == 7 ? [7, 8] : [index],
+                grain: large.contains(index) || index == 8
+                    ? Partition.Grain(source: index, bitCount: 4, elementCount: count, unit: 192) : nil)
+        }
+        let partition = Partition(cutting: units, of: source, count: count)
+        let shares = try (1...count).map { partition.share(of: try #require(PartNumber($0, of: count))) }
+        let runs = shares.flatMap(\.runs), cut = Set(runs.map(\.unit))
+        #expect(cut.isSubset(of: large) && (count == 1) == cut.isEmpty)
+        #expect((shares.flatMap(\.units) + cut).sorted() == Array(units.indices))
+        #expect((shares.flatMap(\.sources) + cut).sorted() == Array(source.tensors.indices))
+        for index in cut {
+            var element = 0, byte = 0
+            for run in runs where run.unit == index {
+                #expect(run.elements.lowerBound == element && run.bytes.lowerBound == byte && element % 192 == 0 && byte == element / 2)
+                (element, byte) = (run.elements.upperBound, run.bytes.upperBound)
+            }
+            #expect(byte == source.tensors[index].byteCount && element == 2 * byte)
+        }
+        let total = source.tensors.reduce(0) { $0 + $1.byteCount }
+        #expect(shares.reduce(0) { $0 + $1.inputByteCount } == total)
+        // But for whole ones of a share and two of 600,000 that are read together.
+        for share in shares { #expect(share.inputByteCount <= total / count + 1_300_000) }
+        if count == 7 { #expect(cut == [1, 4] && runs.count == 7) }
+        let scattered = Partition(
+            cutting: units, of: try Source([[3, 5000, 40, 40], [2000, 1, 900], [600, 600]], arePlaced: false), count: count)
+        #expect(try (1...count).allSatisfy { scattered.share(of: try #require(PartNumber($0, of: count))).runs.isEmpty })
     }
 }

@@ -1,42 +1,39 @@
 import Architectures
 import ByteIO
 import Checkpoints
+import Parts
 import Streaming
 import TensorCore
 
 extension GGUFExportRun {
     /// What can be done at the same time: whole rows, or what a change takes together.
-    func jobs(_ chosen: [Int]?) throws(FileError) -> [Job] {
+    func jobs(of share: Partition.Share?) throws(FileError) -> [Job] {
         var jobs: [Job] = []
-        for index in chosen ?? Array(plan.outputs.indices) {
-            let output = plan.outputs[index]
-            if output.tensors.isEmpty { jobs.append(Job(output: index, range: 0..<output.values.count)) }
-            let count = output.partElementCount, row = rowElementCount(output)
-            let rows =
-                switch output.change {
-                case .paired(let width): width
-                case .grouped(let heads): heads.headWidth
-                case .none, .plusOne, .half: 1
-                }
-            if case .half(let half) = output.change {
-                jobs += halfJobs(output, half).map { Job(output: index, range: $0) }
-                continue
-            }
-            for (part, tensor) in output.tensors.enumerated() {
-                let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
-                let unit = Chunks.leastCommonMultiple(max(1, rows * row), reader.granularity)
-                let turned = tensor.orientation == .inputsByOutputs ? Resources.transposedChunkFactor : 1
-                jobs += Chunks.ranges(count: count, limit: turned * resources.chunkElementCount, unit: unit).map {
-                    Job(output: index, part: part, range: $0)
-                }
-            }
-        }
+        for index in share?.units ?? Array(plan.outputs.indices) { jobs += try self.jobs(ofOutput: index) }
+        for run in share?.runs ?? [] { jobs += try self.jobs(ofOutput: run.unit, only: run.elements) }
         return jobs
     }
 
-    /// Of a bias, whose rows are single elements where they are paired, all.
-    func rowElementCount(_ output: GGUFExportPlan.Output) -> Int {
-        output.shape.dimensions.count >= 2 ? output.shape.dimensions.last ?? 1 : 1
+    private func jobs(ofOutput index: Int, only run: Range<Int>? = nil) throws(FileError) -> [Job] {
+        let output = plan.outputs[index]
+        if output.tensors.isEmpty { return [Job(output: index, range: 0..<output.values.count)] }
+        let rows =
+            switch output.change {
+            case .paired(let width): width
+            case .grouped(let heads): heads.headWidth
+            case .none, .plusOne, .half: 1
+            }
+        if case .half(let half) = output.change { return halfJobs(output, half).map { Job(output: index, range: $0) } }
+        var jobs: [Job] = []
+        for (part, tensor) in output.tensors.enumerated() {
+            let reader = try plan.checkpoint.reader(of: tensor, order: .outputsByInputs)
+            let unit = Chunks.leastCommonMultiple(max(1, rows * output.rowElementCount), reader.granularity)
+            let turned = tensor.orientation == .inputsByOutputs ? Resources.transposedChunkFactor : 1
+            jobs += Chunks.ranges(run ?? 0..<output.partElementCount, limit: turned * resources.chunkElementCount, unit: unit).map {
+                Job(output: index, part: part, range: $0)
+            }
+        }
+        return jobs
     }
 
     /// Rows of one expert at a time.

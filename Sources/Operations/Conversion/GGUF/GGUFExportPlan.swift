@@ -40,6 +40,9 @@ package struct GGUFExportPlan: Sendable {
         /// Elements of each of the tensors.
         var partElementCount: Int { shape.elementCount / max(1, tensors.count) }
 
+        /// Of a bias, whose rows are single elements where they are paired, one.
+        var rowElementCount: Int { shape.dimensions.count >= 2 ? shape.dimensions.last ?? 1 : 1 }
+
         /// As the file describes it.
         var planned: GGUFPlannedTensor { GGUFPlannedTensor(name: name, type: storage.type, shape: shape) }
     }

@@ -3,6 +3,7 @@ import ByteIO
 import Checkpoints
 import GGUFFormat
 import Parallelism
+import Parts
 import Quantization
 import Streaming
 import Synchronization
@@ -37,17 +38,18 @@ final class GGUFExportRun: Sendable {
     /// Where the source keeps checksums, everything is read and compared.
     private let pass: SourcePass?
 
-    init(_ plan: GGUFExportPlan, _ sink: any TensorSink, _ resources: Resources) {
+    /// - Parameter windows: of tensors of the source of which only some bytes are read, these.
+    init(_ plan: GGUFExportPlan, _ sink: any TensorSink, windows: [Int: Range<Int>] = [:], _ resources: Resources) {
         self.plan = plan
         self.resources = resources
         self.sink = sink
         scratch = ScratchMemory(workerCount: resources.pool.threadCount, slotCount: 5)
-        pass = plan.keepsChecksums ? SourcePass(plan.checkpoint, resources: resources) : nil
+        pass = plan.keepsChecksums ? SourcePass(plan.checkpoint, windows: windows, resources: resources) : nil
     }
 
-    /// - Parameter chosen: outputs that are to be written; nil for all.
-    func perform(only chosen: [Int]? = nil, sources: [Int]? = nil) throws -> Findings {
-        let jobs = try jobs(chosen), errors = Disjoint(repeating: ErrorStatistics(), count: jobs.count)
+    /// - Parameter share: of the outputs; nil for all.
+    func perform(of share: Partition.Share? = nil) throws -> Findings {
+        let jobs = try jobs(of: share), errors = Disjoint(repeating: ErrorStatistics(), count: jobs.count)
         try resources.pool.forEach(count: jobs.count) { index, worker in
             let job = jobs[index], output = plan.outputs[job.output]
             guard !output.tensors.isEmpty else {
@@ -57,7 +59,7 @@ final class GGUFExportRun: Sendable {
             errors[index] = try perform(job, output, reader, worker: worker)
         }
         var findings = Findings()
-        findings.checksums = try sources.map { try pass?.finish($0) ?? [] } ?? pass?.finish() ?? []
+        findings.checksums = try share.map { try pass?.finish($0.sources + $0.runs.map(\.source)) ?? [] } ?? pass?.finish() ?? []
         findings.underflows = underflows.withLock { $0 }
         for error in errors.values { findings.errors.append(error) }
         return findings
@@ -86,7 +88,7 @@ final class GGUFExportRun: Sendable {
         case .plusOne: for index in values.indices { values[index] += 1 }
         case .paired(let width):
             let paired = spare.bindMemory(to: Float.self)
-            pair(values, into: paired, headWidth: width, row: rowElementCount(output))
+            pair(values, into: paired, headWidth: width, row: output.rowElementCount)
             values = UnsafeMutableBufferPointer(rebasing: paired[..<range.count])
         }
         let target = scratch.buffer(worker: worker, slot: 3, byteCount: output.storage.byteCount(elementCount: range.count))
@@ -103,7 +105,7 @@ final class GGUFExportRun: Sendable {
             let start = output.storage.byteCount(elementCount: job.part * output.partElementCount + job.range.lowerBound)
             return try sink.write(bytes, stored: job.output, atByteOffset: start)
         }
-        let elementCount = heads.headWidth * rowElementCount(output), byteCount = output.storage.byteCount(elementCount: elementCount)
+        let elementCount = heads.headWidth * output.rowElementCount, byteCount = output.storage.byteCount(elementCount: elementCount)
         for place in 0..<job.range.count / elementCount {
             let target = heads.stored(job.range.lowerBound / elementCount + place)
             try sink.write(
@@ -114,7 +116,7 @@ final class GGUFExportRun: Sendable {
 
     /// Blocks of MXFP4 as they are.
     private func writeKept(_ job: Job, _ output: GGUFExportPlan.Output) throws(FileError) {
-        let row = rowElementCount(output), tensor = output.tensors[job.part]
+        let row = output.rowElementCount, tensor = output.tensors[job.part]
         let rows = job.range.lowerBound / row..<job.range.upperBound / row
         let source = MXFP4Rows(tensor, plan.checkpoint)
         let bytes: [UInt8]
@@ -165,7 +167,7 @@ final class GGUFExportRun: Sendable {
             }
             underflows.withLock { $0 += counts.underflows }
         case .blocks(let format):
-            let decoded = room.bindMemory(to: Float.self), row = rowElementCount(output)
+            let decoded = room.bindMemory(to: Float.self), row = output.rowElementCount
             // Whole rows, where columns count differently; a chunk is of one matrix, or of whole ones.
             let step = output.importance == nil ? Self.pieceElementCount : row
             for start in stride(from: 0, to: values.count, by: step) {

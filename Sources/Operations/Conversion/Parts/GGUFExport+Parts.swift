@@ -1,4 +1,4 @@
-import ByteIO
+package import ByteIO
 import Checkpoints
 import GGUFFormat
 package import Parts
@@ -8,15 +8,37 @@ import TensorCore
 
 extension GGUFExportPlan {
     /// What one of several parts does: outputs of the plan.
-    package func share(of part: PartNumber) -> Partition.Share {
-        let units = outputs.map { $0.tensors.flatMap(\.parts) }
-        return Partition(units: units, of: checkpoint.source, count: part.count).share(of: part)
+    package func share(of part: PartNumber) throws(FileError) -> Partition.Share {
+        let units = try outputs.map { output throws(FileError) in
+            Partition.Unit(reading: output.tensors.flatMap(\.parts), grain: try grain(of: output))
+        }
+        return Partition(cutting: units, of: checkpoint.source, count: part.count).share(of: part)
+    }
+
+    /// Whole rows of a dense weight that lies as it is written.
+    private func grain(of output: Output) throws(FileError) -> Partition.Grain? {
+        guard output.tensors.count == 1, !output.isKept, output.change == .none || output.change == .plusOne,
+            let stored = output.tensors[0].plainIndex, output.tensors[0].orientation == .outputsByInputs
+        else { return nil }
+        let info = checkpoint.source.tensors[stored], reader = try checkpoint.reader(of: output.tensors[0], order: .outputsByInputs)
+        return Partition.Grain(
+            source: stored, bitCount: info.scalarType.bitCount, elementCount: info.elementCount,
+            unit: Chunks.leastCommonMultiple(max(1, output.rowElementCount), Chunks.leastCommonMultiple(reader.granularity, 8)))
+    }
+
+    /// What a run writes.
+    fileprivate func held(_ run: Partition.Run) -> HeldTensor {
+        let storage = outputs[run.unit].storage
+        return HeldTensor(
+            run.unit,
+            bytes: storage.byteCount(elementCount: run.elements.lowerBound)..<storage.byteCount(elementCount: run.elements.upperBound))
     }
 
     /// Bytes that a part tells `Resources.progress` of, all together.
     package func inputByteCount(of share: Partition.Share) -> Int {
         if keepsChecksums { return share.inputByteCount }
-        return share.units.reduce(0) { $0 + progressByteCount(of: outputs[$1], elementCount: outputs[$1].shape.elementCount) }
+        let whole = share.units.reduce(0) { $0 + progressByteCount(of: outputs[$1], elementCount: outputs[$1].shape.elementCount) }
+        return share.runs.reduce(whole) { $0 + progressByteCount(of: outputs[$1.unit], elementCount: $1.elements.count) }
     }
 }
 
@@ -30,7 +52,7 @@ extension GGUFExport {
     package func run(
         _ part: PartNumber, path: String, tool: String, options: [String], byteCountLimit: Int?, existing: ExistingPart
     ) throws -> PartReport {
-        let prefix = Self.prefix(of: path), share = plan.share(of: part)
+        let prefix = Self.prefix(of: path), share = try plan.share(of: part)
         let split = try split(prefix: prefix, byteCountLimit: byteCountLimit)
         let isFolder = split.parts.count > 1
         let files = zip(split.names, split.parts).map { name, file in
@@ -45,15 +67,16 @@ extension GGUFExport {
         let frame = PartFrame(
             tool: tool, command: "to-gguf", options: options, source: try SourceDigest.text(of: plan.checkpoint),
             output: isFolder ? .ggufFolder : .file, files: files, tensors: tensors)
-        return try PartTask(part, share, of: frame, tensors: share.units, plan.checkpoint).run(output: path, existing: existing) {
+        let held = share.units.map { HeldTensor($0) } + share.runs.map { plan.held($0) }
+        return try PartTask(part, share, of: frame, tensors: held, plan.checkpoint).run(output: path, existing: existing) {
             try split.parts.enumerated().map { (.head(file: $0), try $1.head()) }
         } _: { writer in
-            let findings = try GGUFExportRun(plan, writer, resources).perform(only: share.units, sources: share.sources)
+            let findings = try GGUFExportRun(plan, writer, windows: share.runs.windows, resources).perform(of: share)
             var results = PartResults()
             results.narrowing = NarrowingCounts(underflows: findings.underflows)
             let totals = findings.errors.totals
             results.squares = (totals.referenceSquareSum, totals.errorSquareSum)
-            return (results, findings.checksums)
+            return (results, [], findings.checksums)
         }
     }
 }
