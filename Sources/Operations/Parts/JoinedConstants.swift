@@ -22,13 +22,17 @@ struct JoinedConstants: Sendable {
         for (_, runs) in runs.sorted(by: { $0.key < $1.key }) {
             all.append(try JoinedConstants(runs.sorted { $0.run.firstBlock < $1.run.firstBlock }, frame))
         }
+        let made = all.flatMap { $0.tensors.map(\.index) }
+        guard Set(made).count == made.count else {
+            throw FileError(parts[0].path, "runs of two weights make the same tensor", hint: Self.hint)
+        }
         return all
     }
 
     private init(_ runs: [(part: PartFile, run: RunConstants)], _ frame: PartFrame) throws(FileError) {
         let (part, first) = runs[0]
         func damage(_ message: String) -> FileError {
-            FileError(part.path, "of the weight with quant state \(first.state) \(message)", hint: "the parts are damaged; make them again")
+            FileError(part.path, "of the weight with quant state \(first.state) \(message)", hint: Self.hint)
         }
         guard let metadata = frame.metadata, metadata.states.indices.contains(first.state) else {
             throw damage("there are runs, but the output has no such state")
@@ -54,18 +58,20 @@ struct JoinedConstants: Sendable {
             }
             tensors.append((index, bytes))
         }
-        guard tensors.count == first.tensors.count, Set(tensors.map(\.index)).count == tensors.count else {
+        guard tensors.count == first.tensors.count else {
             throw damage("the output has other constants")
         }
         do throws(QuantizationError) {
             stateText = try QuantState(settings: first.settings, scalarType: first.scalarType, shape: first.shape, offset: constants.offset)
                 .jsonText
         } catch {
-            let names = frame.tensors[tensors[0].index].name
             throw FileError(
-                part.path, at: "tensor '\(names)'", error.message, hint: "its values are too large to be averaged; use `plainConstants`")
+                part.path, at: "tensor '\(frame.tensors[tensors[0].index].name)'", error.message,
+                hint: "its values are too large to be averaged; use `plainConstants`")
         }
         state = first.state
         self.tensors = tensors
     }
+
+    private static let hint = "the parts are damaged; make them again"
 }

@@ -1,4 +1,4 @@
-import ByteIO
+package import ByteIO
 import JSONText
 package import Streaming
 
@@ -37,7 +37,7 @@ package struct PartResults: Sendable {
 
 /// Results as they stand in a part: lines of JSON, one of what there is once, then one for each tensor of the output, each tensor of
 /// the source, each quant state and each piece of the first part with their checksums.
-struct PartRecord: Sendable {
+package struct PartRecord: Sendable {
     /// Of a tensor, or of some bytes of it.
     struct Row: Sendable {
         /// In the frame, or in the source.
@@ -65,7 +65,7 @@ struct PartRecord: Sendable {
     var sources: [Row] = []
     var sourceRuns: [SourceRun] = []
     /// Of weights of which it has a run.
-    var constants: [RunConstants] = []
+    package internal(set) var constants: [RunConstants] = []
     /// What else the part holds.
     var pieces: [(name: String, checksum: CRC32C)] = []
 
@@ -74,7 +74,7 @@ struct PartRecord: Sendable {
 
     init(_ results: PartResults) { self.results = results }
 
-    var lines: [UInt8] {
+    package var lines: [UInt8] {
         var writer = LineWriter()
         writer.append(
             .object([
@@ -103,7 +103,7 @@ struct PartRecord: Sendable {
         return writer.bytes
     }
 
-    init(lines: [UInt8], path: String) throws(FileError) {
+    package init(lines: [UInt8], path: String) throws(FileError) {
         var reader = LineReader(lines, path: path, of: "the results")
         let head = try reader.next()
         guard let tensorCount = head["tensors"]?.integer, let sourceCount = head["sources"]?.integer,

@@ -15,9 +15,9 @@ package struct RunConstants: Sendable {
     let shape: Shape
     /// Of the frame: tensors that the join makes.
     let tensors: [QuantizedTensor.Part: Int]
-    let firstBlock: Int
+    package let firstBlock: Int
     /// Of the run.
-    let blockCount: Int
+    package let blockCount: Int
 
     package init(
         state: Int, _ settings: QuantizationSettings, _ scalarType: ScalarType, _ shape: Shape, tensors: [QuantizedTensor.Part: Int],
@@ -36,7 +36,7 @@ package struct RunConstants: Sendable {
     var name: String { "\(PartWriter.prefix)constants/\(state)" }
 
     /// Of the whole weight.
-    var wholeBlockCount: Int { (shape.elementCount + settings.blockSize - 1) / settings.blockSize }
+    package var wholeBlockCount: Int { (shape.elementCount + settings.blockSize - 1) / settings.blockSize }
 
     /// Whether the other is a run of the same weight.
     func belongs(to other: RunConstants) -> Bool {
@@ -61,13 +61,13 @@ package struct RunConstants: Sendable {
             let settings = try? QuantizationSettings(quantType: type, blockSize: blockSize, isDoubleQuantized: isDouble),
             let scalarType = document["dtype"]?.string.flatMap(ScalarType.init),
             let shape = document["shape"]?.array.flatMap({ Shape($0.map { $0.integer ?? -1 }) }),
-            let rows = document["tensors"]?.array, let firstBlock = document["first_block"]?.integer,
+            shape.elementCount <= .max / 2, let rows = document["tensors"]?.array, let firstBlock = document["first_block"]?.integer,
             let blockCount = document["blocks"]?.integer
         else { return nil }
         var tensors: [QuantizedTensor.Part: Int] = [:]
         for row in rows {
             guard let words = row.array, words.count == 2, let part = words[0].string.flatMap(QuantizedTensor.Part.init),
-                let index = words[1].integer, tensors.updateValue(index, forKey: part) == nil
+                let index = words[1].integer, !tensors.values.contains(index), tensors.updateValue(index, forKey: part) == nil
             else { return nil }
         }
         self.init(

@@ -33,6 +33,8 @@ import Testing
         (4, #"[6,"00000004",384,128,768,null,"w"]"#), (4, #"[6,"00000004",128,384,"768",null,"w"]"#),
         (6, constants.replacing("nf4", with: "nf5")), (6, constants.replacing(#""block_size":64"#, with: #""block_size":65"#)),
         (6, constants.replacing("[4,96]", with: "[4,-96]")), (6, constants.replacing("[4,96]", with: "[4611686018427387904,96]")),
+        (6, constants.replacing("[4,96]", with: "[9223372036854775807]")),
+        (6, constants.replacing(#"[".quant_map",3]"#, with: #"[".quant_map",2]"#)),
         (6, constants.replacing(".quant_map", with: ".absmax")), (6, constants.replacing(".quant_map", with: ".codes")),
         (6, constants.replacing(#""first_block":2"#, with: #""first_block":3"#)),
         (6, constants.replacing(#""first_block":2"#, with: #""first_block":-1"#)),
