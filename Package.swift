@@ -415,7 +415,7 @@ if isFuzzing {
             name: "fuzz",
             dependencies: [
                 platform, "ByteIO", "JSONText", "TensorCore", "Quantization", "SafetensorsFormat", "TensorFlowFormat", "GGUFFormat",
-                "PyTorchFormat", "FlatFormat", "Checkpoints", "Architectures", "Adapters", "Tokenization", "Jinja", "Streaming",
+                "PyTorchFormat", "FlatFormat", "Checkpoints", "Architectures", "Adapters", "Tokenization", "Jinja", "Streaming", "Parts",
                 "Conversion", "Inspection",
             ],
             exclude: ["run.sh"], swiftSettings: swiftSettings,

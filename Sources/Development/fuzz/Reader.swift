@@ -27,7 +27,7 @@ struct Reader: Sendable {
         .json, .modelConfiguration, .header, .safetensors, .shards, .quantState, .bitsandbytes, .qnf, .snappy, .sliceKey, .protobuf,
         .checkpointState,
         .table, .bundle, .gpt2, .anyFile, .gguf, .pyTorch, .flat, .packed, .tokenizer, .merges, .sentencePiece, .tekken, .peft, .lora,
-        .ggufAdapter, .jinja, .imatrix,
+        .ggufAdapter, .jinja, .imatrix, .part,
     ]
 }
 
