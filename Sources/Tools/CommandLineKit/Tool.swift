@@ -67,7 +67,7 @@ package struct Tool: Sendable {
     /// Runs the tool as this process, with its streams and signals, and answers the status to end with.
     ///
     /// - Parameters:
-    ///   - arguments: with the program's name first.
+    ///   - arguments: with the program's name first; Linux tells them in /proc, and there are none at all where that is not mounted.
     ///   - malformedArgument: which of them was not UTF-8 and is repaired.
     package func run(_ arguments: [String], malformedArgument: Int? = nil) -> Int32 {
         DescriptorSink.occupyStandardDescriptors()
@@ -75,6 +75,10 @@ package struct Tool: Sendable {
         let console = Console(toolName: name, interrupts: interrupts)
         interrupts.onTermination { console.eraseProgressAtTermination() }
         interrupts.start()
+        guard !arguments.isEmpty else {
+            console.error(Failure("its own arguments cannot be read", hint: "they are in /proc/self/cmdline: mount /proc here"))
+            return ExitCode.failed.rawValue
+        }
         let status = run(Array(arguments.dropFirst()), console, malformedArgument: malformedArgument)
         if status == .closedPipe { Interrupts.die(by: SIGPIPE) }
         return status.rawValue
