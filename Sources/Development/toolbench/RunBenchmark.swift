@@ -76,7 +76,8 @@ struct RunBenchmark {
             return path
         }
         var ours = [Speed](repeating: Speed(), count: Self.precisions.count)
-        var theirs = [Speed](repeating: Speed(), count: peers.count)
+        // Nil of one that does not run the model.
+        var theirs = [Speed?](repeating: Speed(), count: peers.count)
         var memory = [Int](repeating: 0, count: Self.precisions.count), first = [[Double]](repeating: [], count: Self.precisions.count)
         // The first run brings files into the page cache and is not counted.
         for run in 0...table.runCount {
@@ -91,13 +92,18 @@ struct RunBenchmark {
                 first[index].append((reading["seconds"]?.double ?? .nan) - parts)
             }
             guard let blocks else { continue }
-            for (index, peer) in peers.enumerated() {
-                let (read, written) = try peer.speeds(
-                    of: blocks, readLength: table.readLength, depth: table.contextLength, writtenLength: table.generatedLength,
-                    folder: folder)
-                guard run > 0 else { continue }
-                theirs[index].read.append(read)
-                theirs[index].written.append(written)
+            for (index, peer) in peers.enumerated() where theirs[index] != nil {
+                do {
+                    let (read, written) = try peer.speeds(
+                        of: blocks, readLength: table.readLength, depth: table.contextLength, writtenLength: table.generatedLength,
+                        folder: folder)
+                    guard run > 0 else { continue }
+                    theirs[index]?.read.append(read)
+                    theirs[index]?.written.append(written)
+                } catch let failure as Process.Failure {
+                    print("\(peer.name) is left out: \(failure)")
+                    theirs[index] = nil
+                }
             }
         }
         for (index, precision) in Self.precisions.enumerated() {
@@ -117,7 +123,7 @@ struct RunBenchmark {
                     shapes.name, precision, Self.text(written), NumberText.percent(share, decimals: 0), Self.text(Self.median(speed.read)),
                     NumberText.duration(seconds: Self.median(first[index])), NumberText.byteCount(memory[index])))
         }
-        for (peer, speed) in zip(peers, theirs) { note(peer, speed, beside: ours, shapes, table) }
+        for case (let peer, let speed?) in zip(peers, theirs) { note(peer, speed, beside: ours, shapes, table) }
     }
 
     private func note(_ peer: Peer, _ speed: Speed, beside ours: [Speed], _ shapes: BenchmarkModel, _ table: Table) {
