@@ -6,8 +6,8 @@
 typedef struct {
     /// Codes or bytes of the piece. Beyond the last row: the last row again.
     const uint8_t *rows[ROWS];
-    /// From a row's piece to that of the row that is multiplied after it.
-    size_t nextRow;
+    /// What is read after these rows, from where there are `ROWS` times a group's bytes to ask for with each group.
+    const uint8_t *ahead;
     size_t groupCount;
     /// [groupCount][ROWS].
     const float *scales;
@@ -31,6 +31,12 @@ QK_INLINE void addPieceScalar(bool areBytes, const rowPiece *p, const int16_t *x
     }
 }
 
+/// Asks for what comes after a group of all rows, as it lies in memory: the rows are far apart, and hardware sees no order in them.
+QK_INLINE void fetchAhead(const rowPiece *p, size_t g, size_t byteCount) {
+    const uint8_t *ahead = p->ahead + ROWS * byteCount * g;
+    UNROLL for (size_t i = 0; i < ROWS * byteCount; i += 64) __builtin_prefetch(ahead + i, 0, 3);
+}
+
 #if defined(__x86_64__)
 QK_TARGET_AVX2 QK_INLINE void addPieceAVX2(
     bool areBytes, const rowPiece *p, const int16_t *x, const float *xScales, float sums[ROWS]
@@ -39,10 +45,10 @@ QK_TARGET_AVX2 QK_INLINE void addPieceAVX2(
     const size_t byteCount = areBytes ? GROUP : GROUP / 2;
     __m256 total = _mm256_loadu_ps(sums);
     for (size_t g = 0; g < p->groupCount; g++) {
+        fetchAhead(p, g, byteCount);
         __m256i products[ROWS];
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *bytes = p->rows[row] + byteCount * g;
-            __builtin_prefetch(bytes + p->nextRow, 0, 3);
             __m256i values[4];
             if (areBytes) widenBytes(bytes, values);
             else unpackAVX2(planes, bytes, values);
@@ -63,9 +69,9 @@ QK_TARGET_VNNI QK_INLINE void addGroupVNNI(
 ) {
     const __m256i map = _mm256_loadu_si256((const __m256i *)p->values);
     __m256i products[ROWS];
+    fetchAhead(p, g, areBytes ? GROUP : GROUP / 2);
     UNROLL for (size_t row = 0; row < ROWS; row++) {
         __m256i values[4];
-        if (areBytes) __builtin_prefetch(p->rows[row] + GROUP * g + p->nextRow, 0, 3);
         if (areBytes) widenBytes(p->rows[row] + GROUP * g, values);
         else unpackVNNI(map, p->rows[row] + GROUP / 2 * g, values);
         products[row] = _mm256_setzero_si256();
@@ -98,9 +104,10 @@ QK_TARGET_VNNI QK_INLINE void addPairVNNI(
 ) {
     const __m512i map = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)p->values));
     __m512i products[ROWS];
+    fetchAhead(p, g, GROUP / 2);
+    fetchAhead(p, g + 1, GROUP / 2);
     UNROLL for (size_t row = 0; row < ROWS; row++) {
         const __m512i codes = _mm512_loadu_si512(p->rows[row] + GROUP / 2 * g);
-        __builtin_prefetch(p->rows[row] + GROUP / 2 * g + p->nextRow, 0, 3);
         // The permutation looks at the lowest 5 bits of a lane, and the map is there twice.
         const __m512i values[4] = {
             _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 4), map), _mm512_permutexvar_epi16(codes, map),
@@ -182,11 +189,13 @@ void qk_matmul16_dots_at(
         for (size_t t = 0; t < vectorCount; t++) memset(y + t * yStride + start, 0, count * sizeof *y);
         for (size_t first = 0; first < groupCount; first += PIECE_GROUPS) {
             float pieceScales[PIECE_GROUPS * ROWS];
-            rowPiece piece = {{0}, start + ROWS < rowCount ? ROWS * rowBytes : 0, groupCount - first, pieceScales, map.values};
+            const size_t firstByte = first * (areBytes ? GROUP : GROUP / 2);
+            const uint8_t *ahead = matrix->values + (firstRow + start + ROWS) * rowBytes + ROWS * firstByte;
+            rowPiece piece = {{0}, ahead, groupCount - first, pieceScales, map.values};
             if (piece.groupCount > PIECE_GROUPS) piece.groupCount = PIECE_GROUPS;
             for (size_t i = 0; i < ROWS; i++) {
                 const size_t row = firstRow + start + (i < count ? i : count - 1);
-                piece.rows[i] = matrix->values + row * rowBytes + first * (areBytes ? GROUP : GROUP / 2);
+                piece.rows[i] = matrix->values + row * rowBytes + firstByte;
             }
             qk_matmul16_scalesOfEight(
                 level, matrix, map.unit, firstRow + start, count, first * GROUP, piece.groupCount, pieceScales);

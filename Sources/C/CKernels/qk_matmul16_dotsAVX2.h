@@ -28,6 +28,7 @@ QK_TARGET_AVX2 QK_INLINE void addPiecesAVX2(bool areBytes, size_t count, const r
         totals[part] = _mm256_loadu_ps(lanes);
     }
     for (size_t g = 0; g < p->groupCount; g++) {
+        fetchAhead(p, g, byteCount);
         const __m256 rowScales = _mm256_loadu_ps(p->scales + ROWS * g);
         const float *s = xs->scales + g;
         const size_t n = xs->scaleStride;
@@ -40,7 +41,6 @@ QK_TARGET_AVX2 QK_INLINE void addPiecesAVX2(bool areBytes, size_t count, const r
             __m256i products[8];
             UNROLL for (size_t i = 0; i < rowsAtOnce; i++) {
                 const uint8_t *bytes = p->rows[part * rowsAtOnce + i] + byteCount * g;
-                __builtin_prefetch(bytes + p->nextRow, 0, 3);
                 __m256i values[4];
                 if (areBytes) widenBytes(bytes, values);
                 else unpackAVX2(planes, bytes, values);

@@ -18,10 +18,10 @@ QK_INLINE void addPieceNEON(bool areBytes, const rowPiece *p, const int16_t *x, 
         int16x8_t xs[8];
         int32x4_t products[ROWS];
         UNROLL for (size_t j = 0; j < 8; j++) xs[j] = shortsAt(x + GROUP * g + 8 * j);
+        fetchAhead(p, g, byteCount);
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *bytes = p->rows[row] + byteCount * g;
             int16x8_t values[8];
-            __builtin_prefetch(bytes + p->nextRow, 0, 3);
             if (areBytes) widenBytes(bytes, values);
             else unpackNEON(planes, bytes, values);
             int32x4_t even = vdupq_n_s32(0), odd = even;
@@ -49,9 +49,9 @@ QK_TARGET_DOT static void addBytesDOT(const rowPiece *p, const int16_t *x, const
             upper[j] = vreinterpretq_s8_s64(vzip1q_s64(a, b));
             lower[j] = vreinterpretq_s8_s64(vzip2q_s64(a, b));
         }
+        fetchAhead(p, g, GROUP);
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *bytes = p->rows[row] + GROUP * g;
-            __builtin_prefetch(bytes + p->nextRow, 0, 3);
             int32x4_t uppers = vdupq_n_s32(0), lowers = uppers;
             UNROLL for (size_t j = 0; j < 4; j++) {
                 const int8x16_t values = vreinterpretq_s8_u8(vld1q_u8(bytes + 16 * j));
@@ -75,10 +75,10 @@ QK_TARGET_I8MM static void addCodesI8MM(const rowPiece *p, const int16_t *x, con
         int8x16_t xs[8];
         int32x4_t products[ROWS];
         UNROLL for (size_t j = 0; j < 8; j++) xs[j] = vreinterpretq_s8_s16(shortsAt(x + GROUP * g + 8 * j));
+        fetchAhead(p, g, GROUP / 2);
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *bytes = p->rows[row] + GROUP / 2 * g;
             int8x16_t values[8];
-            __builtin_prefetch(bytes + p->nextRow, 0, 3);
             unpackPlanes(planes, bytes, values);
             int32x4_t even = vdupq_n_s32(0), odd = even;
             UNROLL for (size_t j = 0; j < 8; j += 2) {

@@ -21,7 +21,7 @@ typedef struct {
     size_t nested[TABLES], used[TABLES];
     size_t clock;
     /// Where each of the rows that are multiplied together was: its nested block, and the first block behind that.
-    size_t places[DUO], ends[DUO];
+    size_t places[QUAD], ends[QUAD];
     float values[TABLES][256];
 } constantTables;
 
@@ -98,12 +98,12 @@ static void takeTables(
     }
 }
 
-/// Two rows, or the last one, with one row of x: codes are read as they lie.
+/// Four rows, or one of the last ones, with one row of x: codes are read as they lie.
 static void multiplyOne(const byteProduct *p, constantTables *tables, size_t row, size_t rowCount) {
     const qk_matrix *m = p->matrix;
     const size_t groupCount = m->columnCount / GROUP, rowBytes = m->columnCount / 2;
-    const bool hasTables = rowCount == DUO && usesTables(m);
-    float sums[DUO][LANES] = {{0}}, constants[DUO][PIECE];
+    const bool hasTables = rowCount == QUAD && usesTables(m);
+    float sums[QUAD][LANES] = {{0}}, constants[QUAD][PIECE];
     codeRun run;
     for (size_t first = 0; first < groupCount; first += run.groupCount) {
         run = (codeRun){.rowCount = rowCount, .codes = m->codeBytes};
@@ -114,6 +114,7 @@ static void multiplyOne(const byteProduct *p, constantTables *tables, size_t row
             run.constants[i] = constants[i];
             if (!hasTables) takeConstants(m, p->firstRow + row + i, first, run.groupCount, constants[i]);
         }
+        run.ahead = m->values + (p->firstRow + row + QUAD) * rowBytes + first * HALF_GROUP * QUAD;
         const byteRun x = {p->x.groups + first, 1};
         qk_matmul8_addRun(p->level, &run, &x, sums);
     }
@@ -162,7 +163,7 @@ void qk_matmul8_dots_at(
         for (size_t row = 0, rows; row < rowCount; row += rows) {
             const size_t left = rowCount - row;
             if (vectors == 1) {
-                rows = left < DUO ? 1 : DUO;
+                rows = left < QUAD ? 1 : QUAD;
                 multiplyOne(&product, &tables, row, rows);
             } else {
                 rows = left < TILE_ROWS ? left : TILE_ROWS;

@@ -36,19 +36,21 @@ bool qk_matmul8_isVNNI(qk_simd level);
 
 enum {
     /// Rows of weights that meet one row of x together, and rows of x that meet one row of weights.
-    DUO = 2,
+    QUAD = 4,
     /// They lie together, group by group.
     VECTORS = 4,
 };
 
 /// Part of some rows of weights: codes, and constants of each 64.
 typedef struct {
-    const uint8_t *pairs[DUO];
+    const uint8_t *pairs[QUAD];
     /// Constants, or their codes and what these stand for.
-    const float *constants[DUO];
-    const uint8_t *constantCodes[DUO];
-    const float *tables[DUO];
+    const float *constants[QUAD];
+    const uint8_t *constantCodes[QUAD];
+    const float *tables[QUAD];
     bool hasTables;
+    /// Of QUAD rows: what follows them, from where there are QUAD * HALF_GROUP bytes to ask for with each group.
+    const uint8_t *ahead;
     size_t rowCount;
     size_t groupCount;
     const int8_t *codes;

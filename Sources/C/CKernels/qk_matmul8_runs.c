@@ -2,8 +2,8 @@
 
 // A part of one row of weights against a few rows of x.
 
-QK_INLINE float constantAt(const codeRun *run, size_t row, size_t g) {
-    return run->hasTables ? run->tables[row][run->constantCodes[row][g]] : run->constants[row][g];
+QK_INLINE const float *constantOf(const codeRun *run, size_t row, size_t g, bool hasTables) {
+    return hasTables ? run->tables[row] + run->constantCodes[row][g] : run->constants[row] + g;
 }
 
 QK_INLINE void addRunScalar(const codeRun *run, const byteRun *x, float sums[][LANES]) {
@@ -16,7 +16,7 @@ QK_INLINE void addRunScalar(const codeRun *run, const byteRun *x, float sums[][L
                     int32_t sum = 0;
                     for (size_t i = 4 * lane; i < 4 * lane + 4; i++)
                         sum += run->codes[pairs[i] >> 4] * group->even[i] + run->codes[pairs[i] & 15] * group->odd[i];
-                    (*sums)[lane] = __builtin_fmaf((float)(sum * group->pairs[2 * lane]), constantAt(run, row, g), (*sums)[lane]);
+                    (*sums)[lane] = __builtin_fmaf((float)(sum * group->pairs[2 * lane]), *constantOf(run, row, g, run->hasTables), (*sums)[lane]);
                 }
             }
         }
@@ -26,8 +26,12 @@ QK_INLINE void addRunScalar(const codeRun *run, const byteRun *x, float sums[][L
 #if defined(__x86_64__)
 #define QK_TARGET_AVXVNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
 
-/// From the codes that are read to those that are fetched.
-enum { PREFETCHED = 6144 };
+/// Asks for what comes after a group of four rows, as it lies in memory: the rows are far apart, and hardware sees no order in them.
+QK_INLINE void fetchAhead(const codeRun *run, size_t g) {
+    const uint8_t *ahead = run->ahead + QUAD * HALF_GROUP * g;
+    __builtin_prefetch(ahead, 0, 3);
+    __builtin_prefetch(ahead + 64, 0, 3);
+}
 
 /// Defines `name(run, x, sums)`, with the numbers of rows as constants in each of its loops. `table` becomes what codes are looked up
 /// in, and `dots(even, odd, group)` the 8 lanes of a group times m.
@@ -40,9 +44,7 @@ enum { PREFETCHED = 6144 };
             const __m256i both = _mm256_loadu_si256((const __m256i *)(run->pairs[row] + HALF_GROUP * g)); \
             const __m256i even = _mm256_shuffle_epi8(codes, _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble)); \
             const __m256i odd = _mm256_shuffle_epi8(codes, _mm256_and_si256(both, nibble)); \
-            const float *constant = run->constants[row] + g; \
-            if (hasTables) constant = run->tables[row] + run->constantCodes[row][g]; \
-            const __m256 constants = _mm256_broadcast_ss(constant); \
+            const __m256 constants = _mm256_broadcast_ss(constantOf(run, row, g, hasTables)); \
             UNROLL for (size_t t = 0; t < vectors; t++) { \
                 const __m256 lanes = dots(even, odd, x->groups + g * vectors + t); \
                 totals[row * vectors + t] = _mm256_fmadd_ps(lanes, constants, totals[row * vectors + t]); \
@@ -55,23 +57,19 @@ enum { PREFETCHED = 6144 };
         const __m256i codes = _mm256_broadcastsi128_si256(table(_mm_loadu_si128((const __m128i *)run->codes))); \
         __m256 totals[VECTORS]; \
         UNROLL for (size_t i = 0; i < rows * vectors; i++) totals[i] = _mm256_loadu_ps(sums[i]); \
-        size_t g = 0; \
-        for (; g + 2 <= run->groupCount; g += 2) { \
-            if (vectors == 1) \
-                UNROLL for (size_t row = 0; row < rows; row++) __builtin_prefetch(run->pairs[row] + HALF_GROUP * g + PREFETCHED, 0, 3); \
+        for (size_t g = 0; g < run->groupCount; g++) { \
+            if (rows == QUAD) fetchAhead(run, g); \
             name##Group(run, x, g, hasTables, rows, vectors, codes, totals); \
-            name##Group(run, x, g + 1, hasTables, rows, vectors, codes, totals); \
         } \
-        if (g < run->groupCount) name##Group(run, x, g, hasTables, rows, vectors, codes, totals); \
         UNROLL for (size_t i = 0; i < rows * vectors; i++) _mm256_storeu_ps(sums[i], totals[i]); \
     } \
     target static void name(const codeRun *run, const byteRun *x, float sums[][LANES]) { \
-        if (run->rowCount == DUO && run->hasTables) { \
-            name##Of(run, x, true, DUO, 1, sums); \
+        if (run->rowCount == QUAD && run->hasTables) { \
+            name##Of(run, x, true, QUAD, 1, sums); \
             return; \
         } \
-        if (run->rowCount == DUO) { \
-            name##Of(run, x, false, DUO, 1, sums); \
+        if (run->rowCount == QUAD) { \
+            name##Of(run, x, false, QUAD, 1, sums); \
             return; \
         } \
         if (x->rowCount == VECTORS && run->hasTables) { \
@@ -116,6 +114,48 @@ QK_TARGET_AVX2 QK_INLINE __m128i unsignedCodes(__m128i codes) { return _mm_xor_s
 QK_DEFINE_RUN(addRunAVX2, QK_TARGET_AVX2, signedCodes, dotsAVX2)
 QK_DEFINE_RUN(addRunVNNI, QK_TARGET_VNNI, unsignedCodes, dotsVNNI)
 QK_DEFINE_RUN(addRunAVXVNNI, QK_TARGET_AVXVNNI, unsignedCodes, dotsAVXVNNI)
+
+/// Of two structures that follow each other.
+QK_TARGET_VNNI QK_INLINE __m512i pairOf(const void *first, const void *second) {
+    const __m512i low = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)first));
+    return _mm512_inserti64x4(low, _mm256_loadu_si256((const __m256i *)second), 1);
+}
+
+/// Four rows with one row of x, two groups at a time.
+QK_TARGET_VNNI QK_INLINE void addPairs(const codeRun *run, const byteRun *x, bool hasTables, float sums[][LANES]) {
+    const __m512i nibble = _mm512_set1_epi8(15);
+    const __m512i codes = _mm512_broadcast_i32x4(unsignedCodes(_mm_loadu_si128((const __m128i *)run->codes)));
+    __m256 totals[VECTORS];
+    UNROLL for (size_t row = 0; row < QUAD; row++) totals[row] = _mm256_loadu_ps(sums[row]);
+    size_t g = 0;
+    for (; g + 2 <= run->groupCount; g += 2) {
+        const byteGroup *pair = x->groups + g;
+        const __m512i evenX = pairOf(pair[0].even, pair[1].even), oddX = pairOf(pair[0].odd, pair[1].odd);
+        const __m512i starts = pairOf(pair[0].starts, pair[1].starts);
+        const __m512 factors = _mm512_castsi512_ps(pairOf(pair[0].factors, pair[1].factors));
+        fetchAhead(run, g);
+        fetchAhead(run, g + 1);
+        UNROLL for (size_t row = 0; row < QUAD; row++) {
+            const __m512i both = _mm512_loadu_si512(run->pairs[row] + HALF_GROUP * g);
+            const __m512i even = _mm512_shuffle_epi8(codes, _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble));
+            const __m512i odd = _mm512_shuffle_epi8(codes, _mm512_and_si512(both, nibble));
+            const __m512i dots = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(starts, even, evenX), odd, oddX);
+            const __m512 lanes = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), factors);
+            const __m256 first = _mm256_broadcast_ss(constantOf(run, row, g, hasTables));
+            const __m256 second = _mm256_broadcast_ss(constantOf(run, row, g + 1, hasTables));
+            totals[row] = _mm256_fmadd_ps(_mm512_castps512_ps256(lanes), first, totals[row]);
+            totals[row] = _mm256_fmadd_ps(_mm512_extractf32x8_ps(lanes, 1), second, totals[row]);
+        }
+    }
+    if (g < run->groupCount) addRunVNNIGroup(run, x, g, hasTables, QUAD, 1, _mm512_castsi512_si256(codes), totals);
+    UNROLL for (size_t row = 0; row < QUAD; row++) _mm256_storeu_ps(sums[row], totals[row]);
+}
+
+QK_TARGET_VNNI static void addRunAVX512(const codeRun *run, const byteRun *x, float sums[][LANES]) {
+    if (run->rowCount != QUAD) addRunVNNI(run, x, sums);
+    else if (run->hasTables) addPairs(run, x, true, sums);
+    else addPairs(run, x, false, sums);
+}
 #endif
 
 bool qk_matmul8_isVNNI(qk_simd level) {
@@ -129,7 +169,7 @@ bool qk_matmul8_isVNNI(qk_simd level) {
 
 void qk_matmul8_addRun(qk_simd level, const codeRun *run, const byteRun *x, float sums[][LANES]) {
 #if defined(__x86_64__)
-    if (level == QK_AVX512) addRunVNNI(run, x, sums);
+    if (level == QK_AVX512) addRunAVX512(run, x, sums);
     else if (level == QK_AVX2 && qk_matmul8_isVNNI(level)) addRunAVXVNNI(run, x, sums);
     else if (level == QK_AVX2) addRunAVX2(run, x, sums);
     else addRunScalar(run, x, sums);
