@@ -8,7 +8,7 @@ package import Streaming
 import TensorCore
 
 /// The version of all tools: they are released together.
-package let toolVersion = "0.1.0"
+package let toolVersion = "0.2.0"
 
 /// What a checkpoint is opened for, which decides what must be right about it.
 package enum OpeningPurpose: Sendable {
