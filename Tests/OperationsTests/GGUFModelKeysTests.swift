@@ -71,6 +71,20 @@ import Testing
         #expect(try Self.keys(config).entries.contains(.init("gpt2.feed_forward_length", .u32(100))))
     }
 
+    /// Weights in bfloat16 round the factor of Gemma's embeddings in transformers, and in no program that runs GGUF files.
+    @Test func factorsThatARunRoundsAreNoHindrance() throws {
+        let config = try Self.config("gemma3")
+        var description = try ModelDescription(config: .object(config))
+        #expect(description.embeddingScale == Float(48).squareRoot())
+        description.embeddingScale = 6.9375
+        let keys = try GGUFModelKeys(description, config: config, name: "Tiny", fileType: 0, path: "model")
+        #expect(keys.entries == (try Self.keys(config).entries))
+        #expect(
+            keys.remarks == [
+                "programs that run GGUF files multiply embeddings by 6.928203, where weights of this type make it 6.9375"
+            ])
+    }
+
     // MARK: - Refusals
 
     static let hint = "\nhint: a .qnf or a Hugging Face folder keeps it"

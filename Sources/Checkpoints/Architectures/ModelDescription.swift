@@ -34,9 +34,11 @@ package struct ModelDescription: Sendable, Hashable {
     package let width: Int
     /// E: of rows of the embedding, which are projected to C, and hidden states back, where it is another (OPT of 350M).
     package let embeddingWidth: Int
-    /// What rows of the embedding are multiplied by, before anything is rounded.
+    /// What rows of the embedding are multiplied by.
     package var embeddingScale: Float
-    /// Whether that factor is kept in the type of the weights (Gemma).
+    /// The same in single precision, as programs for GGUF files have it.
+    package let unroundedEmbeddingScale: Float
+    /// Whether the factor is kept in the type of the weights (Gemma in transformers).
     package let roundsEmbeddingScale: Bool
     /// Of the embedding, positions and all; nil for none (BLOOM has one).
     package let embeddingNorm: Norm?
@@ -65,6 +67,7 @@ package struct ModelDescription: Sendable, Hashable {
         self.width = width
         self.embeddingWidth = embeddingWidth ?? width
         self.embeddingScale = embeddingScale
+        unroundedEmbeddingScale = embeddingScale
         self.roundsEmbeddingScale = roundsEmbeddingScale
         self.embeddingNorm = embeddingNorm
         self.hasLearnedPositions = hasLearnedPositions

@@ -75,7 +75,7 @@ extension ModelDescription {
     private mutating func roundEmbeddingScale(_ checkpoint: Checkpoint) {
         let names = [name(.embedding), name(.head)].flatMap { spelling.names(inFilesFor: $0 + ".weight") }.map { ByteKey($0) }
         guard roundsEmbeddingScale, let tensor = checkpoint.tensors.first(where: { names.contains(ByteKey($0.name)) }) else { return }
-        embeddingScale = FloatConversion.rounded(embeddingScale, to: tensor.scalarType)
+        embeddingScale = FloatConversion.rounded(unroundedEmbeddingScale, to: tensor.scalarType)
     }
 
     /// Ends of generation_config.json replace those of config.json.

@@ -78,6 +78,10 @@ struct GGUFFit {
         if description.layers.contains(where: { $0.feedForward.activation == .gelu }) {
             remarks.append("programs that run GGUF files compute GELU by its approximation by a tanh")
         }
+        let (factor, rounded) = (description.unroundedEmbeddingScale, description.embeddingScale)
+        if factor != rounded {
+            remarks.append("programs that run GGUF files multiply embeddings by \(factor), where weights of this type make it \(rounded)")
+        }
         return remarks
     }
 
@@ -147,7 +151,8 @@ struct GGUFFit {
         .init(what: "'vocab_size'") { "\($0.vocabularySize)" },
         .init(what: "the length of the context") { "\($0.contextLength)" },
         .init(what: "the width of the model") { "\($0.width)" },
-        .init(what: "the factor of embeddings") { "\($0.embeddingScale)" },
+        // What is rounded to the type of weights here belongs to the run, not to the file.
+        .init(what: "the factor of embeddings") { "\($0.unroundedEmbeddingScale)" },
         .init(what: "whether positions are learned") { "\($0.hasLearnedPositions)" },
         .init(what: "the norm of embeddings") { shown($0.embeddingNorm.map(text)) },
         .init(what: "the first learned position") { "\($0.positionOffset)" },
