@@ -160,7 +160,7 @@ QK_TARGET_VNNI static void addRunAVX512(const codeRun *run, const byteRun *x, fl
 
 bool qk_matmul8_isVNNI(qk_simd level) {
 #if defined(__x86_64__)
-    return level == QK_AVX512 || (level == QK_AVX2 && __builtin_cpu_supports("avxvnni"));
+    return level == QK_AVX512 || (level == QK_AVX2 && !qk_simd_isLimited() && __builtin_cpu_supports("avxvnni"));
 #else
     (void)level;
     return false;

@@ -10,6 +10,7 @@ package struct Tool: Sendable {
     package let commands: [Command]
     /// What `--version` tells besides, in brackets.
     private var buildNote: String?
+    private var obstacle: Failure?
 
     /// A tool with commands: `qinspect layers ...`, `qinspect check ...`.
     package init(_ name: String, summary: String, version: String, commands: [Command]) {
@@ -46,10 +47,13 @@ package struct Tool: Sendable {
 
     /// Is the whole program: runs the tool and ends the process.
     ///
-    /// - Parameter buildNote: what `--version` tells besides.
-    package func main(buildNote: String) -> Never {
+    /// - Parameters:
+    ///   - buildNote: what `--version` tells besides.
+    ///   - obstacle: why nothing can be run at all.
+    package func main(buildNote: String, obstacle: Failure? = nil) -> Never {
         var tool = self
         tool.buildNote = buildNote
+        tool.obstacle = obstacle
         // All is written then, and nothing is left to do for what runs at an exit: OpenBLAS would wait there for its threads,
         // which where memory is short wait for memory, for ever.
         _exit(tool.run(CommandLine.arguments, malformedArgument: Self.malformedArgument()))
@@ -78,6 +82,10 @@ package struct Tool: Sendable {
         guard !arguments.isEmpty else {
             console.error(Failure("its own arguments cannot be read", hint: "they are in /proc/self/cmdline: mount /proc here"))
             return ExitCode.failed.rawValue
+        }
+        if let obstacle {
+            console.error(obstacle)
+            return ExitCode.usage.rawValue
         }
         let status = run(Array(arguments.dropFirst()), console, malformedArgument: malformedArgument)
         if status == .closedPipe { Interrupts.die(by: SIGPIPE) }

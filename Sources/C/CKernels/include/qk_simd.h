@@ -22,11 +22,18 @@ typedef enum {
 /// Levels are numbers below this one.
 enum { QK_SIMD_COUNT = 6 };
 
-/// The highest level that this processor and its operating system support.
+/// The highest level that this processor and its operating system support, or the lower one that the environment names in QNF_SIMD
+/// (`avx2`, `scalar`), so that levels can be compared on one machine.
 ///
 /// A kernel `qk_x` is `qk_x_at(qk_simd_best(), ...)`; the `_at` form exists so that tests and benchmarks reach every
 /// level. Asking for a level that is not supported is an illegal instruction, or gives wrong results.
 qk_simd qk_simd_best(void);
+
+/// Whether QNF_SIMD names a level: instructions beyond it that only some processors have (AVX-VNNI) are not used then.
+bool qk_simd_isLimited(void);
+
+/// Whether QNF_SIMD, where it is set, names a level that this processor has.
+bool qk_simd_isUnderstood(void);
 
 /// Whether this processor has the level: plain C always, and what lies between it and the best one of its kind.
 bool qk_simd_supports(qk_simd level);
