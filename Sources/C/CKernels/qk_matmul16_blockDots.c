@@ -82,7 +82,7 @@ void qk_matmul16_blockDots(
             int16_t planes[VECTORS][PIECE];
 #endif
             xPiece x[VECTORS];
-            blockPiece piece = {{0}, 0, width - first < PIECE ? width - first : PIECE};
+            blockPiece piece = {{0}, NULL, width > PIECE ? rowBytes : 0, width - first < PIECE ? width - first : PIECE};
             for (size_t t = 0; t < vectors; t++) {
                 x[t] = (xPiece){
                     quantized + (vector + t) * width + first, scales + ((vector + t) * width + first) / GROUP, sums[t]};
@@ -96,8 +96,8 @@ void qk_matmul16_blockDots(
             }
             for (size_t start = 0; start < rowCount; start += ROWS) {
                 const size_t count = rowCount - start < ROWS ? rowCount - start : ROWS;
-                piece.nextRow = start + ROWS < rowCount ? ROWS * rowBytes : 0;
                 const uint8_t *blocks = matrix->values + (firstRow + start) * rowBytes + bytesOf(kind, first);
+                piece.ahead = blocks + ROWS * rowBytes;
                 for (size_t i = 0; i < ROWS; i++) piece.rows[i] = blocks + (i < count ? i : count - 1) * rowBytes;
                 for (size_t t = 0; t < vectors; t++) {
                     float *place = y + (vector + t) * yStride + start, totals[ROWS] = {0};

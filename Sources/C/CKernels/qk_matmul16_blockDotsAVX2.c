@@ -60,7 +60,7 @@ QK_TARGET_AVX2 QK_INLINE void addPieceOfNibbles(blockKind kind, const blockPiece
         __m256i products[ROWS];
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            __builtin_prefetch(block + p->nextRow, 0, 3);
+            fetchAhead(p, row, offset, 2 * blockBytes);
             const __m128i first = _mm_loadu_si128((const __m128i *)(block + codes));
             const __m128i second = _mm_loadu_si128((const __m128i *)(block + blockBytes + codes));
             __m256i n[4];
@@ -92,7 +92,7 @@ QK_TARGET_AVX2 QK_INLINE void addPieceQ8_0(const blockPiece *p, xPiece x, float 
         __m256i products[ROWS];
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            __builtin_prefetch(block + p->nextRow, 0, 3);
+            fetchAhead(p, row, offset, BYTES_Q8_0);
             const __m256i first = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(block + 2)));
             const __m256i second = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(block + 18)));
             products[row] = _mm256_add_epi32(productOf(first, x.values + 32 * b), productOf(second, x.values + 32 * b + 16));
@@ -143,7 +143,7 @@ QK_TARGET_AVX2 QK_INLINE void addPieceWithMinimums(blockKind kind, const blockPi
         __m256i products[2][ROWS], minimumProducts[ROWS];
         for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            for (size_t byte = 0; byte < blockBytes; byte += 64) __builtin_prefetch(block + p->nextRow + byte, 0, 3);
+            fetchAhead(p, row, offset, blockBytes);
             __m256i spans[2];
             productsWithMinimums(kind, block, x.values + CHUNK * b, xSums, spans, &minimumProducts[row]);
             for (size_t i = 0; i < CHUNK / spanOf(kind); i++) products[i][row] = spans[i];
@@ -193,8 +193,7 @@ QK_TARGET_AVX2 QK_INLINE void addPieceQ6_K(const blockPiece *p, xPiece x, float 
             __m256i products[ROWS];
             for (size_t row = 0; row < ROWS; row++) {
                 const uint8_t *block = p->rows[row] + offset;
-                for (size_t byte = 0; byte < BYTES_Q6_K / 2; byte += 64)
-                    __builtin_prefetch(block + p->nextRow + 128 * c + byte, 0, 3);
+                fetchAhead(p, row, offset + BYTES_Q6_K / 2 * c, BYTES_Q6_K / 2);
                 products[row] = productsQ6_K(
                     block + 64 * c, block + 128 + 32 * c, block + 192 + 8 * c, x.values + CHUNK * b + 128 * c);
             }

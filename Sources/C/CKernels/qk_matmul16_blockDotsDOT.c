@@ -44,7 +44,7 @@ QK_TARGET_DOT QK_INLINE void addNibbles(
         int32x4_t products[ROWS];
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            __builtin_prefetch(block + p->nextRow, 0, 3);
+            fetchAhead(p, row, offset, blockBytes);
             const uint8x16_t pairs = vld1q_u8(block + codes);
             uint8x16_t n[2] = {vandq_u8(pairs, vdupq_n_u8(15)), vshrq_n_u8(pairs, 4)};
             planeSums sums = {vdupq_n_s32(0), lessMiddle};
@@ -68,7 +68,7 @@ QK_TARGET_DOT QK_INLINE void addQ8_0(const blockPiece *p, const int8_t *values, 
         int32x4_t products[ROWS];
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            __builtin_prefetch(block + p->nextRow, 0, 3);
+            fetchAhead(p, row, offset, BYTES_Q8_0);
             planeSums sums = noSums();
             addSixteen(&sums, vld1q_u8(block + 2), values + 64 * b);
             addSixteen(&sums, vld1q_u8(block + 18), values + 64 * b + 32);
@@ -121,7 +121,7 @@ QK_TARGET_DOT QK_INLINE void addWithMinimums(
         int32x4_t products[2][ROWS], minimumProducts[ROWS];
         for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            for (size_t byte = 0; byte < blockBytes; byte += 64) __builtin_prefetch(block + p->nextRow + byte, 0, 3);
+            fetchAhead(p, row, offset, blockBytes);
             int32x4_t spans[2];
             sumsWithMinimums(kind, block, values + 2 * CHUNK * b, x.sums + 8 * b, spans, &minimumProducts[row]);
             for (size_t i = 0; i < CHUNK / spanOf(kind); i++) products[i][row] = spans[i];
@@ -164,8 +164,7 @@ QK_TARGET_DOT QK_INLINE void addQ6_K(const blockPiece *p, const int8_t *values, 
             int32x4_t products[ROWS];
             for (size_t row = 0; row < ROWS; row++) {
                 const uint8_t *block = p->rows[row] + offset;
-                for (size_t byte = 0; byte < BYTES_Q6_K / 2; byte += 64)
-                    __builtin_prefetch(block + p->nextRow + 128 * c + byte, 0, 3);
+                fetchAhead(p, row, offset + BYTES_Q6_K / 2 * c, BYTES_Q6_K / 2);
                 products[row] = sumsQ6_K(
                     block + 64 * c, block + 128 + 32 * c, block + 192 + 8 * c, values + 2 * CHUNK * b + 256 * c);
             }

@@ -36,7 +36,7 @@ QK_INLINE void addPieceOfNibbles(blockKind kind, const blockPiece *p, xPiece x, 
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
             int16x8_t n[4];
-            __builtin_prefetch(block + p->nextRow, 0, 3);
+            fetchAhead(p, row, offset, blockBytes);
             nibblesOf(block + codes, n);
             if (hasFifthBits(kind)) putFifthBits(wordAt(block + codes - 4), n);
             int32x4_t even = addProducts(addProducts(lessMiddle, n[0], xs[0]), n[2], xs[2]);
@@ -58,7 +58,7 @@ QK_INLINE void addPieceQ8_0(const blockPiece *p, xPiece x, float32x4_t totals[2]
         int32x4_t products[ROWS];
         UNROLL for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            __builtin_prefetch(block + p->nextRow, 0, 3);
+            fetchAhead(p, row, offset, BYTES_Q8_0);
             const int8x16_t first = vreinterpretq_s8_u8(vld1q_u8(block + 2));
             const int8x16_t second = vreinterpretq_s8_u8(vld1q_u8(block + 18));
             int32x4_t even = addProducts(vdupq_n_s32(0), vmovl_s8(vget_low_s8(first)), xs[0]);
@@ -114,7 +114,7 @@ QK_INLINE void addPieceWithMinimums(blockKind kind, const blockPiece *p, xPiece 
         int32x4_t products[2][ROWS], minimumProducts[ROWS];
         for (size_t row = 0; row < ROWS; row++) {
             const uint8_t *block = p->rows[row] + offset;
-            for (size_t byte = 0; byte < blockBytes; byte += 64) __builtin_prefetch(block + p->nextRow + byte, 0, 3);
+            fetchAhead(p, row, offset, blockBytes);
             int32x4_t spans[2];
             productsWithMinimums(kind, block, x.values + CHUNK * b, xSums, spans, &minimumProducts[row]);
             for (size_t i = 0; i < CHUNK / spanOf(kind); i++) products[i][row] = spans[i];
@@ -159,8 +159,7 @@ QK_INLINE void addPieceQ6_K(const blockPiece *p, xPiece x, float32x4_t totals[2]
             int32x4_t products[ROWS];
             for (size_t row = 0; row < ROWS; row++) {
                 const uint8_t *block = p->rows[row] + offset;
-                for (size_t byte = 0; byte < BYTES_Q6_K / 2; byte += 64)
-                    __builtin_prefetch(block + p->nextRow + 128 * c + byte, 0, 3);
+                fetchAhead(p, row, offset + BYTES_Q6_K / 2 * c, BYTES_Q6_K / 2);
                 products[row] = productsQ6_K(
                     block + 64 * c, block + 128 + 32 * c, block + 192 + 8 * c, x.values + CHUNK * b + 128 * c);
             }

@@ -9,10 +9,19 @@
 typedef struct {
     /// Blocks of the piece. Beyond the last row: the last row again.
     const uint8_t *rows[ROWS];
-    /// From a row's piece to that of the row that is multiplied after it.
-    size_t nextRow;
+    /// What is read after these rows: their successors' piece.
+    const uint8_t *ahead;
+    /// From a row to the next where the piece is a part of each; 0 where it is all of them.
+    size_t rowBytes;
     size_t count;
 } blockPiece;
+
+/// Asks for the successor of `byteCount` bytes at `offset` of a row; of whole rows, whose successors are one run, for what comes in its
+/// turn as it lies in memory.
+QK_INLINE void fetchAhead(const blockPiece *p, size_t row, size_t offset, size_t byteCount) {
+    const uint8_t *ahead = p->ahead + (p->rowBytes ? offset + row * p->rowBytes : ROWS * offset + row * byteCount);
+    for (size_t i = 0; i < byteCount; i += 64) __builtin_prefetch(ahead + i, 0, 3);
+}
 
 /// A piece of a row of x: integers, a scale for each 64, the sum of each 32 that are a block or a group (of those with nibbles or minimums).
 typedef struct {
